@@ -1,0 +1,7 @@
+"""``python -m frtune`` is ``frtune``."""
+
+import sys
+
+from frtune.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Reading, cleaning, auditing and splitting data."""

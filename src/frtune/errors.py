@@ -1,0 +1,31 @@
+"""The one error that a user's input can cause."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Bad input: one line that says what is wrong, where, and what to do.
+
+    The command line prints it without a traceback and exits with code 2.
+
+    Example:
+        >>> raise InputError("k=0: a positive whole number. Pass k=10, say.")
+        Traceback (most recent call last):
+        ...
+        frtune.errors.InputError: k=0: a positive whole number. Pass k=10, say.
+    """
+
+
+def nearest(name: str, choices: list[str]) -> str:
+    """Return ``" Did you mean X?"`` for the choice nearest to ``name``, or ``""`` when none is near.
+
+    Example:
+        >>> nearest("learning_rat", ["learning_rate", "seed"])
+        ' Did you mean learning_rate?'
+        >>> nearest("zzz", ["learning_rate", "seed"])
+        ''
+    """
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, choices, n=1, cutoff=0.6)
+    return f" Did you mean {found[0]}?" if found else ""

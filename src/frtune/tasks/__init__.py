@@ -1,0 +1,1 @@
+"""What a row is and what a model learns from it: one file per task."""

@@ -1,0 +1,1 @@
+"""What the Trainer lacks: arguments, loss, order, generation in evaluation."""

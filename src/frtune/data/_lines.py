@@ -1,0 +1,125 @@
+"""Text files as numbered lines, with the place of every byte that does not belong."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from frtune.errors import InputError
+
+# UTF-32's mark begins with UTF-16's, so it is looked for first
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def find_encoding(path: Path, encoding: str | None = None) -> str:
+    """Return the encoding that ``path`` is read with.
+
+    Args:
+        path: The file.
+        encoding: A Python codec's name; ``None`` looks for a byte order mark and takes UTF-8
+            when there is none.
+
+    Raises:
+        InputError: If there is no such codec.
+    """
+    with open(path, "rb") as file:
+        head = file.read(4)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if encoding is None:
+        return marked or "utf-8"
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        raise InputError(
+            f"encoding={encoding!r}: a codec's name, such as utf-8, cp1252, cp949 or utf-16. "
+            "Leave it out for UTF-8."
+        ) from None
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield each line of ``path`` with its number, from 1; line ends stay on.
+
+    Lines end at ``\\n`` only, so that U+2028 and the like stay inside a text. The file is read
+    as it is consumed.
+
+    Raises:
+        InputError: At a byte that is not of the encoding, and at a NUL byte; with the line.
+    """
+    name = find_encoding(path, encoding)
+    if name.startswith(("utf-16", "utf-32", "utf-7")):
+        yield from _wide_lines(path, name)
+        return
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, start=1):
+            if b"\0" in raw:
+                raise InputError(_nul(path, number))
+            try:
+                line = raw.decode(name)
+            except UnicodeDecodeError as error:
+                raise InputError(_undecodable(path, number, raw, name, error)) from None
+            if number == 1:
+                name = "utf-8" if name == "utf-8-sig" else name
+            yield number, line
+
+
+def read_chunks(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the text of ``path`` in pieces of a million characters; errors as ``read_lines``."""
+    name = find_encoding(path, encoding)
+    try:
+        with open(path, encoding=name, newline="") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
+    except UnicodeDecodeError as error:
+        for _ in read_lines(path, encoding):  # raises at the line itself
+            pass
+        raise InputError(f"{path}: is not {name}: {error.reason}.") from None
+
+
+def _wide_lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
+    """Lines of an encoding in which a line feed is more than one byte."""
+    number = 0
+    with open(path, "rb") as raw, io.TextIOWrapper(raw, encoding=name, newline="\n") as file:
+        try:
+            for number, line in enumerate(file, start=1):  # noqa: B007
+                if "\0" in line:
+                    raise InputError(_nul(path, number))
+                yield number, line.removeprefix("\ufeff") if number == 1 else line
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}, after line {number}: is not {name} ({error.reason}). "
+                "Pass the file's own encoding with --encoding."
+            ) from None
+
+
+def _nul(path: Path, number: int) -> str:
+    return (
+        f"{path}, line {number}: holds a NUL byte, so it is damaged, or UTF-16 without its mark. "
+        "Remove the byte, or pass --encoding utf-16-le."
+    )
+
+
+def _undecodable(path: Path, number: int, raw: bytes, name: str, error: UnicodeDecodeError) -> str:
+    wanted = "UTF-8" if name.startswith("utf-8") else name
+    offer = "utf-8" if wanted != "UTF-8" else _likely(raw)
+    return (
+        f"{path}, line {number}, byte {error.start + 1}: 0x{raw[error.start]:02X} is not {wanted}. "
+        f"Save the file as UTF-8, or pass its encoding: --encoding {offer}, say."
+    )
+
+
+def _likely(raw: bytes) -> str:
+    """Guess what a line that is not UTF-8 is: Korean Windows, or Western Windows."""
+    try:
+        text = raw.decode("cp949")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "cp949" if sum("가" <= char <= "힣" for char in text) >= 2 else "cp1252"

@@ -1,0 +1,108 @@
+"""``frtune train TASK``: flags and YAML to a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from frtune.cli import Parser
+from frtune.errors import InputError, nearest
+
+TASKS = ("keyphrases",)
+
+
+def main(argv: list[str]) -> int:
+    """Parse ``argv``, run, print the results table."""
+    first = Parser(
+        prog="frtune train",
+        description="Train a model, keep the best checkpoint, test it. "
+        "frtune train TASK --help tells the options of a task.",
+        add_help=not argv or argv[0] in ("-h", "--help"),
+    )
+    first.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+        raise InputError(f"frtune train {argv[0]}: name the task first: {', '.join(TASKS)}.")
+    task_name = first.parse(argv[:1]).task
+    task, settings, args = parse(task_name, argv[1:])
+
+    from frtune.report import results_table
+    from frtune.training.distributed import leave
+    from frtune.training.run import run
+
+    metrics = run(task, settings, args)
+    if args.process_index == 0:
+        results_table(metrics, task, args.output_dir)
+    leave()
+    return 0
+
+
+def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
+    """Turn flags (and ``--config FILE.yaml``) into task, ``RunSettings`` and training arguments.
+
+    A flag beats the YAML file, the YAML file beats the default.
+    """
+    from dataclasses import fields
+
+    from transformers import HfArgumentParser, Seq2SeqTrainingArguments
+
+    from frtune.tasks._store import task_class
+    from frtune.training.arguments import recipe, training_arguments
+    from frtune.training.run import RunSettings
+
+    cls = task_class(task_name)
+    types = [cls, RunSettings, Seq2SeqTrainingArguments]
+    parser = HfArgumentParser(
+        types,  # type: ignore[arg-type]
+        prog=f"frtune train {task_name}",
+        allow_abbrev=False,
+        description="A flag beats the YAML file, the YAML file beats the default.",
+    )
+    parser.error = _raise_input_error  # type: ignore[method-assign]
+    parser.add_argument("--config", help="YAML file with these options as keys")
+    parser.set_defaults(output_dir=f"runs/{task_name}", **recipe(cls))
+    config = _config_of(argv)
+    if config is not None:
+        parser.set_defaults(**_read_yaml(config, [a.dest for a in parser._actions]))
+    found, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flag = unknown[0].split("=")[0]
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        hint = nearest(flag.replace("_", "-"), known)
+        raise InputError(f"{flag}: no such option.{hint} See {parser.prog} --help.")
+    values = vars(found)
+    task = cls(**{item.name: values[item.name] for item in fields(cls)})
+    settings = RunSettings(**{item.name: values[item.name] for item in fields(RunSettings)})
+    arguments = {
+        item.name: values[item.name] for item in fields(Seq2SeqTrainingArguments) if item.init
+    }
+    return task, settings, training_arguments(task, **arguments)
+
+
+def _raise_input_error(message: str) -> None:
+    raise InputError(f"{message}.")
+
+
+def _config_of(argv: list[str]) -> str | None:
+    finder = Parser(add_help=False)
+    finder.add_argument("--config")
+    return finder.parse_known_args(argv)[0].config
+
+
+def _read_yaml(path: str, known: list[str]) -> dict[str, Any]:
+    """Read a flat YAML file; keys may be written with dashes or underscores."""
+    from pathlib import Path
+
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--config {path}: cannot be read ({error}).") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: holds no 'key: value' lines.")
+    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    for key, value in values.items():
+        if key not in known or key in ("help", "config"):
+            raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
+        if isinstance(value, dict):
+            raise InputError(f"--config {path}: {key}: one value, not a mapping.")
+    return values

@@ -1,0 +1,147 @@
+"""Answers from a saved directory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from frtune.training.generation import Generated
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model that answers for its task.
+
+    Attributes:
+        task: The task that the model was trained for.
+        model: In eval mode, on its device.
+        tokenizer: The model's tokenizer.
+        batch_size: Rows a batch.
+        bf16: Compute in bf16 under autocast.
+    """
+
+    task: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    batch_size: int = 16
+    bf16: bool = False
+
+    def predict(
+        self, texts: Sequence[str | Mapping[str, Any]] | str, *, progress: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Answer for each text.
+
+        Args:
+            texts: Texts, or rows with the task's columns (a title beside the text, say).
+            progress: Label of a progress bar; ``None`` shows none.
+
+        Returns:
+            One dict per text, in order: ``text`` and the task's answer, such as ``keyphrases``.
+
+        Raises:
+            InputError: For a text that is not a string or is blank.
+        """
+        rows = self._rows([texts] if isinstance(texts, str) else texts)
+        generated = self.generate(self.encode(rows), progress=progress)
+        answers = self.task.decode([row.ids for row in generated], self.tokenizer)
+        text = self.task.text_column
+        return [
+            {"text": row[text], self.task.name: answer}
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+
+    def _rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+        rows = []
+        for i, item in enumerate(texts):
+            row = {self.task.text_column: item} if isinstance(item, str) else item
+            row = {column: row.get(column) for column in self.task.columns}
+            text = row[self.task.text_column]
+            if not isinstance(text, str) or not text.strip():
+                raise InputError(f"text {i + 1}: {text!r} is blank. Give a text with words in it.")
+            rows.append(row)
+        return rows
+
+    def encode(self, rows: Sequence[Mapping[str, Any]] | Dataset) -> Dataset:
+        """Encode rows without their labels."""
+        from datasets import Dataset
+
+        from frtune.training.encoding import encode_dataset
+        from frtune.training.generation import model_kind
+
+        dataset = rows if isinstance(rows, Dataset) else Dataset.from_list([dict(r) for r in rows])
+        return encode_dataset(
+            dataset, self.task, self.tokenizer, kind=model_kind(self.model), with_labels=False
+        )
+
+    def generate(self, encoded: Dataset, *, progress: str | None = None) -> list[Generated]:
+        """Generate for encoded rows, in their order."""
+        from frtune.training.generation import generate, model_kind, prompts_of
+
+        kind = model_kind(self.model)
+        return generate(
+            self.model,
+            self.tokenizer,
+            prompts_of(encoded, kind),
+            end_id=self.task.end_id(self.tokenizer, kind),
+            max_new_tokens=self.task.max_target_tokens,
+            batch_size=self.batch_size,
+            autocast=self._autocast,
+            progress=progress,
+        )
+
+    @contextlib.contextmanager
+    def _autocast(self) -> Iterator[None]:
+        import torch
+
+        device = self.model.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
+            yield
+
+
+def load(
+    directory: str | Path,
+    *,
+    batch_size: int = 16,
+    bf16: bool | None = None,
+    device: str | None = None,
+) -> Predictor:
+    """Open a directory that ``frtune train`` (or ``frtune.save``) left.
+
+    Args:
+        directory: The model directory: full weights, or an adapter beside its base.
+        batch_size: Rows a batch.
+        bf16: Compute in bf16; ``None`` does where the hardware is fast at it.
+        device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
+
+    Returns:
+        The predictor of the directory's task.
+
+    Raises:
+        InputError: If the directory does not exist, or holds no whole model.
+    """
+    from frtune.models.loading import load_saved
+    from frtune.tasks._store import load_task
+    from frtune.training.arguments import has_accelerator, has_bf16
+
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    task = load_task(directory)
+    model, tokenizer = load_saved(directory, task)
+    if device is None and has_accelerator():
+        import torch
+
+        device = torch.accelerator.current_accelerator().type
+    if device is not None and not getattr(model, "is_quantized", False):
+        model.to(device)
+    model.eval()
+    return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)

@@ -1,0 +1,95 @@
+"""``frtune_task.json``: the task beside the weights, so that a directory knows how to be used."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import types
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from frtune import __version__
+from frtune.errors import InputError, nearest
+
+TASK_FILE = "frtune_task.json"
+TASK_CLASSES = {
+    "keyphrases": "KeyphraseGeneration",
+}
+
+
+def task_class(name: str) -> type:
+    """Return the task class of a command-line name; ``InputError`` for an unknown name.
+
+    Example:
+        >>> task_class("keyphrases").__name__
+        'KeyphraseGeneration'
+    """
+    import frtune
+
+    if name not in TASK_CLASSES:
+        raise InputError(
+            f"task={name}: one of {', '.join(TASK_CLASSES)}.{nearest(name, list(TASK_CLASSES))}"
+        )
+    return getattr(frtune, TASK_CLASSES[name])
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def save_task(task: Any, directory: str | Path) -> None:
+    """Write ``task`` into ``directory``."""
+    content = {"frtune_version": __version__, "task": task.name, **dataclasses.asdict(task)}
+    write_json(Path(directory) / TASK_FILE, content)
+
+
+def load_task(directory: str | Path) -> Any:
+    """Read the task of a saved directory.
+
+    Raises:
+        InputError: If there is no task file, or it holds unknown fields or values of a wrong type.
+    """
+    path = Path(directory) / TASK_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{directory}: holds no {TASK_FILE}. Give the output directory of frtune train."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        name, version = content.pop("task"), content.pop("frtune_version")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: is not a task file ({error}). Train again.") from error
+    cls = task_class(str(name))
+    hints = get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key, value in content.items():
+        if key not in known:
+            raise InputError(
+                f"{path}: {key} is no field of {name}, of frtune {__version__}; the file is of "
+                f"frtune {version}.{nearest(key, known)}"
+            )
+        if not _fits(value, hints[key]):
+            raise InputError(f"{path}: {key}={value!r}: not {hints[key]}. Train again.")
+    return cls(**content)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value has the type that a field is annotated with."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if hint is type(None):
+        return value is None
+    if origin in (list, tuple):
+        return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else value in get_args(hint)

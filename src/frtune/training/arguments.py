@@ -1,0 +1,107 @@
+"""Training arguments that a specialist would choose, and learning rates by batch size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import Seq2SeqTrainingArguments, TrainingArguments
+
+
+def has_accelerator() -> bool:
+    """Whether torch sees a GPU or another accelerator."""
+    import torch
+
+    return torch.accelerator.is_available()
+
+
+def has_bf16() -> bool:
+    """Whether bf16 matrix products are fast here: on the GPU, or on a CPU with AMX or AVX512-BF16."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if has_accelerator():
+        return False
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def recipe(task: Any) -> dict[str, Any]:
+    """Defaults of ``training_arguments`` for ``task``, by ``TrainingArguments`` name.
+
+    The best checkpoint by validation loss is kept and reloaded; batches hold rows of like length;
+    bf16 is used where the hardware is fast at it.
+    """
+    return {
+        "num_train_epochs": 3,
+        "learning_rate": 5e-5,
+        "per_device_train_batch_size": 8,
+        "per_device_eval_batch_size": 16,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "logging_steps": 10,
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": task.primary_metric,
+        "greater_is_better": not task.primary_metric.endswith("loss"),
+        "train_sampling_strategy": "group_by_length",
+        "use_cpu": not has_accelerator(),
+        "bf16": has_bf16(),
+        "seed": 42,
+    }
+
+
+def training_arguments(task: Any, output_dir: str, **overrides: Any) -> Seq2SeqTrainingArguments:
+    """Make ``Seq2SeqTrainingArguments`` with frtune's recipe; ``overrides`` win.
+
+    Args:
+        task: The task to be trained; it names the metric that selects the best checkpoint.
+        output_dir: Where checkpoints go.
+        overrides: Fields of ``TrainingArguments`` by name.
+
+    Raises:
+        InputError: For an unknown or impossible argument.
+    """
+    from dataclasses import fields
+
+    from transformers import Seq2SeqTrainingArguments
+
+    from frtune.errors import nearest
+
+    known = [item.name for item in fields(Seq2SeqTrainingArguments)]
+    for name in overrides:
+        if name not in known:
+            raise InputError(f"{name}: no such training argument.{nearest(name, known)}")
+    settings = {**recipe(task), **overrides}
+    if settings.get("fp16") and "bf16" not in overrides:
+        settings["bf16"] = False
+    try:
+        return Seq2SeqTrainingArguments(output_dir, **settings)
+    except ValueError as error:
+        raise InputError(f"training arguments: {error}") from error
+
+
+def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> float:
+    """Scale a learning rate that was tuned for ``per`` rows a step to the rows of this run's step.
+
+    The linear rule of Goyal et al. 2017, section 2.1.
+
+    Args:
+        base: Learning rate for ``per`` rows.
+        per: Rows in an optimizer step for which ``base`` was chosen.
+        args: Arguments of this run.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> args = SimpleNamespace(
+        ...     per_device_train_batch_size=4, gradient_accumulation_steps=4, world_size=2, n_gpu=0)
+        >>> round(scale_learning_rate(48e-6, per=8, args=args) * 1e6)
+        192
+    """
+    if per < 1 or base <= 0:
+        raise InputError(f"base={base}, per={per}: both above 0. Pass base=48e-6, per=8, say.")
+    devices = args.world_size * max(1, args.n_gpu)
+    rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * devices
+    return base * rows / per

@@ -1,0 +1,161 @@
+"""Generation for many rows: ordered by length, shared out over processes, put back in order.
+
+Only token ids are kept; no logits are held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from frtune.training.collators import prompt_batch
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a model wrote for one row.
+
+    Attributes:
+        ids: Token ids after the prompt, end token included, padding excluded.
+        finished: The model wrote an end token by itself before the limit.
+    """
+
+    ids: list[int]
+    finished: bool
+
+
+def model_kind(model: Any) -> str:
+    """``"encoder-decoder"`` or ``"decoder"``, as the model's config says."""
+    return "encoder-decoder" if model.config.is_encoder_decoder else "decoder"
+
+
+def prompts_of(dataset: Dataset, kind: str) -> list[list[int]]:
+    """The part of each encoded row that the model reads before it writes."""
+    ids = dataset["input_ids"]
+    if kind == "encoder-decoder":
+        return [list(row) for row in ids]
+    return [
+        list(row[:length]) for row, length in zip(ids, dataset["prompt_length"], strict=True)
+    ]
+
+
+def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Row numbers, longest rows first, so that memory runs out at once or not at all."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def _share(batches: list[list[int]], rank: int, world_size: int) -> Iterator[tuple[list[int], bool]]:
+    """Every ``world_size``-th batch, and whether it counts.
+
+    All ranks get equally many batches (ZeRO-3 generates in step); a rank without work left repeats
+    the shortest batch, which does not count.
+    """
+    for start in range(0, len(batches), world_size):
+        mine = start + rank
+        yield (batches[mine], True) if mine < len(batches) else (batches[-1], False)
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    *,
+    end_id: int,
+    max_new_tokens: int,
+    batch_size: int = 8,
+    autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    synced_gpus: bool = False,
+    progress: str | None = None,
+    **options: Any,
+) -> list[Generated]:
+    """Let ``model`` write after each prompt; every process gets all results.
+
+    Args:
+        model: A model with ``generate``; it is put in eval mode and back.
+        tokenizer: Gives the pad token.
+        prompts: Token ids of each row.
+        end_id: Token that ends a row's output.
+        max_new_tokens: Limit of the output, end token included.
+        batch_size: Rows a batch, in each process.
+        autocast: Makes the context that each batch runs in.
+        synced_gpus: Keep all ranks generating until all are done (needed under ZeRO-3).
+        progress: Label of a progress bar on rank 0; ``None`` shows none.
+        options: Further settings of ``generate``, such as ``num_beams``.
+
+    Returns:
+        One ``Generated`` per prompt, in the order of ``prompts``.
+    """
+    import torch
+    from accelerate.utils import gather_object
+    from tqdm.auto import tqdm
+
+    if not len(prompts):
+        return []
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank = torch.distributed.get_rank() if distributed else 0
+    world_size = torch.distributed.get_world_size() if distributed else 1
+    batches = _batches([len(prompt) for prompt in prompts], batch_size)
+    ends = sorted({end_id, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])})
+    settings = {
+        "max_new_tokens": max_new_tokens,
+        "eos_token_id": ends,
+        "pad_token_id": tokenizer.pad_token_id,
+        "do_sample": False,
+        "synced_gpus": synced_gpus,
+        **options,
+    }
+    found: list[tuple[int, list[int], bool]] = []
+    was_training = model.training
+    model.eval()
+    bar = tqdm(total=len(prompts), desc=progress, disable=progress is None or rank > 0, unit="row")
+    try:
+        for rows, counts in _share(batches, rank, world_size):
+            with torch.no_grad(), autocast():
+                written = _generate_batch(model, [prompts[i] for i in rows], settings)
+            if counts:
+                found += [
+                    (i, *_until_end(ids, ends, max_new_tokens))
+                    for i, ids in zip(rows, written, strict=True)
+                ]
+            bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
+    finally:
+        bar.close()
+        model.train(was_training)
+    return _in_order(gather_object(found) if world_size > 1 else found, len(prompts))
+
+
+def _generate_batch(
+    model: PreTrainedModel, prompts: list[Sequence[int]], settings: dict[str, Any]
+) -> list[list[int]]:
+    """Generate for one batch and cut the prompts (or the decoder's start token) off."""
+    kind = model_kind(model)
+    side = "left" if kind == "decoder" else "right"
+    inputs = prompt_batch(prompts, pad_id=settings["pad_token_id"], side=side)
+    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+    output = model.generate(**inputs, **settings)
+    skip = inputs["input_ids"].shape[1] if kind == "decoder" else 1
+    return output[:, skip:].tolist()
+
+
+def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[int], bool]:
+    for i, token in enumerate(ids):
+        if token in ends:
+            return ids[: i + 1], True
+    return ids[:limit], False
+
+
+def _in_order(found: list[tuple[int, list[int], bool]], rows: int) -> list[Generated]:
+    by_row = {i: Generated(ids, finished) for i, ids, finished in found}
+    if len(by_row) != rows or len(found) != rows:
+        raise RuntimeError(
+            f"generation gave {len(found)} results for {len(by_row)} of {rows} rows. "
+            "A process stopped early; see its log."
+        )
+    return [by_row[i] for i in range(rows)]

@@ -1,0 +1,82 @@
+"""One loss for every head, summed and divided by the items of the whole optimizer step.
+
+Plain ``Trainer`` takes the mean of each micro-batch for some models and multiplies it by the number
+of accumulation steps for others. Here a step's loss and gradients do not depend on how its rows
+were cut into micro-batches and processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """``compute_loss_func`` for a ``Trainer``: sum over items, divided by the step's items.
+
+    Args:
+        shift: Decoders: position ``t`` predicts label ``t + 1``.
+        regression: Mean squared error on one output, instead of cross-entropy.
+        label_smoothing: Share of the target mass spread over all classes, 0 to 1.
+        class_weights: One factor per class; items still count as one each.
+
+    Example:
+        >>> logits = torch.zeros(1, 2, 4)
+        >>> loss = StepLoss()({"logits": logits}, torch.tensor([[1, -100]]), num_items_in_batch=1)
+        >>> round(loss.item(), 4)  # ln 4
+        1.3863
+    """
+
+    shift: bool = False
+    regression: bool = False
+    label_smoothing: float = 0.0
+    class_weights: Sequence[float] | None = None
+
+    def __call__(
+        self,
+        outputs: Any,
+        labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the scalar loss, float32.
+
+        Args:
+            outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary).
+            labels: (batch,) or (batch, length), -100 where no loss falls.
+            num_items_in_batch: Labels that count in the whole optimizer step, over all
+                micro-batches and processes; ``None`` counts those given here.
+        """
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
+        if self.regression:
+            total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
+            counted = labels.numel()
+        else:
+            total, counted = self._cross_entropy(logits, labels)
+        items = counted if num_items_in_batch is None else num_items_in_batch
+        items = items.to(total.device) if isinstance(items, torch.Tensor) else items
+        return total / items
+
+    def _cross_entropy(
+        self, logits: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.shift:
+            logits, labels = logits[:, :-1], labels[:, 1:]
+        labels = labels.to(logits.device)
+        kept = labels != IGNORED
+        # only the positions that count are cast to float32: (items, classes)
+        weight = self.class_weights
+        total = functional.cross_entropy(
+            logits[kept].float(),
+            labels[kept],
+            weight=None if weight is None else torch.tensor(weight, device=logits.device),
+            label_smoothing=self.label_smoothing,
+            reduction="sum",
+        )
+        return total, kept.sum()

@@ -1,0 +1,256 @@
+"""One whole run: data, model, training, the best checkpoint's scores, a proven model directory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.saving import check_output_dir, staged
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+    from transformers import TrainingArguments
+
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+TINY = "tiny"
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run needs to know besides its task and its ``TrainingArguments``."""
+
+    data: str = _option("sample", "file, folder, hub name, or 'sample' for the bundled rows")
+    checkpoint: str | None = _option(
+        None, "hub name, directory, or 'tiny' (random weights; the default with 'sample')"
+    )
+    family: str | None = _option(None, "model family, where the checkpoint cannot say")
+    encoding: str | None = _option(None, "encoding of the data files (default: UTF-8)")
+    max_train_rows: int | None = _option(None, "train on so many rows, after a seeded shuffle")
+    max_eval_rows: int | None = _option(None, "validate on so many rows")
+    max_test_rows: int | None = _option(None, "test on so many rows")
+    lora: bool = _option(False, "train a LoRA adapter")
+    lora_r: int = _option(8, "rank of the adapter")
+    lora_alpha: int = _option(16, "scale of the adapter")
+    lora_dropout: float = _option(0.05, "dropout before the adapter")
+    int8: bool = _option(False, "load the base in int8 (with --lora)")
+    nf4: bool = _option(False, "load the base in 4-bit nf4 (with --lora)")
+    merge: bool = _option(False, "also save the adapter merged into its base, in merged/")
+    resume: bool = _option(False, "go on with the run in the output directory")
+    early_stopping_patience: int = _option(3, "stop after so many evaluations without gain; 0: off")
+    generate_every_epochs: int | None = _option(None, "generate and score while training")
+    generate_max_rows: int | None = _option(None, "score so many rows while training")
+    proof: bool = _option(True, "prove tokenizer and saved model (--no-proof: off)")
+
+    def __post_init__(self):
+        if self.int8 and self.nf4:
+            raise InputError("--int8 and --nf4: one of the two. Leave one out.")
+        if self.merge and not self.lora:
+            raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
+
+    @property
+    def quantization(self) -> str | None:
+        """``"int8"``, ``"nf4"`` or ``None``."""
+        return "int8" if self.int8 else "nf4" if self.nf4 else None
+
+
+def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, float]:
+    """Train, keep the best checkpoint, test it, and leave a model directory.
+
+    Args:
+        task: What to learn.
+        settings: Data, checkpoint and adapter.
+        args: ``Seq2SeqTrainingArguments``; ``args.output_dir`` becomes the model directory.
+
+    Returns:
+        The scores of ``metrics.json``: ``eval_*`` and ``test_*``.
+
+    Raises:
+        InputError: Before anything is loaded or written, if input is bad.
+    """
+    from frtune.report import write_report
+
+    main = args.process_index == 0
+    if main:
+        check_output_dir(args.output_dir, resume=settings.resume)
+    with _undone_on_error(Path(args.output_dir), settings.resume):
+        splits, notes = _read(task, settings, args)
+        trainer = _prepare(task, settings, args, splits)
+        if main:
+            _write_config(task, settings, args)
+    for note in notes if main else ():
+        logger.warning(note)
+    result = trainer.train(resume_from_checkpoint=_last_checkpoint(settings, args))
+    metrics = {"train_loss": result.training_loss, **_best(trainer)}
+    test = _encode_test(trainer, splits["test"], args)
+    metrics.update(_numbers(trainer.predict(test).metrics or {}))
+    with staged(args.output_dir) if main else contextlib.nullcontext(Path(args.output_dir)) as draft:
+        _save(trainer, draft, settings)
+        if main:
+            metrics = write_report(
+                draft,
+                trainer=trainer,
+                settings=settings,
+                splits=splits,
+                notes=notes,
+                metrics=metrics,
+                test=test,
+            )
+    return metrics
+
+
+@contextlib.contextmanager
+def _undone_on_error(output_dir: Path, resume: bool):
+    """Leave no trace of a run that ends before its first step."""
+    existed = output_dir.exists()
+    try:
+        yield
+    except BaseException:
+        if not resume:
+            shutil.rmtree(output_dir / TINY, ignore_errors=True)
+        if not existed:
+            with contextlib.suppress(OSError):
+                output_dir.rmdir()
+        raise
+
+
+def _read(task: Any, settings: RunSettings, args: Any) -> tuple[DatasetDict, list[str]]:
+    from frtune.data.loading import load_splits
+
+    with args.main_process_first(desc="reading data"):
+        splits, notes = load_splits(
+            settings.data,
+            task_name=task.name,
+            encoding=settings.encoding,
+            max_train_rows=settings.max_train_rows,
+            max_eval_rows=settings.max_eval_rows,
+            max_test_rows=settings.max_test_rows,
+        )
+        for name, dataset in splits.items():
+            task.check(dataset, f"{settings.data}, {name}")
+    return splits, notes
+
+
+def _prepare(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> TaskTrainer:
+    from transformers import EarlyStoppingCallback
+
+    from frtune.models._build import build_model
+    from frtune.training.trainer import GenerationSchedule
+
+    model, tokenizer = build_model(
+        task,
+        checkpoint=_checkpoint(task, settings, args, splits),
+        family=settings.family,
+        lora=_lora(settings),
+        quantization=settings.quantization,
+        proof=settings.proof,
+    )
+    patience = settings.early_stopping_patience
+    stops = patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
+    return task.trainer(
+        model,
+        tokenizer,
+        args,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        schedule=GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows),
+        callbacks=[EarlyStoppingCallback(patience)] if stops else [],
+    )
+
+
+def _lora(settings: RunSettings) -> Any:
+    from frtune.adapters import lora_config
+
+    if not settings.lora:
+        return None
+    return lora_config(
+        r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout
+    )
+
+
+def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
+    """The checkpoint to start from; ``tiny`` is made from the training texts first."""
+    from frtune.models.families import FAMILIES
+    from frtune.models.tiny import tiny_checkpoint
+
+    checkpoint = settings.checkpoint or (TINY if settings.data == "sample" else None)
+    if checkpoint is None:
+        if settings.family in FAMILIES:
+            return FAMILIES[settings.family].default_checkpoint
+        raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
+    if checkpoint != TINY:
+        return checkpoint
+    directory = Path(args.output_dir) / TINY
+    family = settings.family or task.tiny_family
+    with args.main_process_first(desc="making a tiny checkpoint"):
+        if not directory.exists():
+            tiny_checkpoint(family, task.corpus(splits["train"]), directory, seed=args.seed)
+    return str(directory)
+
+
+def _last_checkpoint(settings: RunSettings, args: Any) -> str | None:
+    from transformers.trainer_utils import get_last_checkpoint
+
+    if not settings.resume or not Path(args.output_dir).is_dir():
+        return None
+    found = get_last_checkpoint(args.output_dir)
+    logger.warning("resuming from %s", found or "the start: no checkpoint was saved yet")
+    return found
+
+
+def _best(trainer: TaskTrainer) -> dict[str, float]:
+    """The validation scores of the step whose weights were kept."""
+    best = trainer.state.best_global_step
+    for entry in reversed(trainer.state.log_history):
+        if any(key.startswith("eval_") for key in entry) and best in (None, entry["step"]):
+            return _numbers({k: v for k, v in entry.items() if k.startswith("eval_")})
+    return {}
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def _encode_test(trainer: TaskTrainer, test: Any, args: Any) -> Any:
+    from frtune.training.encoding import encode_dataset
+    from frtune.training.generation import model_kind
+
+    with args.main_process_first(desc="tokenising"):
+        return encode_dataset(
+            test, trainer.task, trainer.processing_class, kind=model_kind(trainer.model)
+        )
+
+
+def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
+    """Write ``config.yaml``: ``frtune train TASK --config`` of it repeats the run."""
+    import yaml
+
+    default = type(args)(output_dir=args.output_dir).to_dict()
+    changed = {
+        name: value
+        for name, value in args.to_dict().items()
+        if isinstance(value, str | int | float | bool | list) and value != default[name]
+    }
+    content = {
+        **{k: v for k, v in dataclasses.asdict(settings).items() if v is not None},
+        **{k: v for k, v in dataclasses.asdict(task).items() if v is not None},
+        **changed,
+        "output_dir": args.output_dir,
+    }
+    content.pop("resume")
+    directory = Path(args.output_dir)
+    with staged(directory) as draft:
+        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        (draft / "config.yaml").write_text(text, encoding="utf-8")

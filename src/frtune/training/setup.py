@@ -1,0 +1,149 @@
+"""From a task, a model and data to a ``Trainer`` that is known to work before its first step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError, nearest
+from frtune.training.encoding import check_length, encode_dataset, truncation_report
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+    from frtune.training.trainer import GenerationSchedule, TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+
+def make_trainer(
+    task: Any,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    args: TrainingArguments,
+    *,
+    train_dataset: Dataset | None = None,
+    eval_dataset: Dataset | None = None,
+    schedule: GenerationSchedule | None = None,
+    **settings: Any,
+) -> TaskTrainer:
+    """Make the trainer of ``task``; what ``task.trainer`` calls.
+
+    Args:
+        task: The task.
+        model: As a builder returned it.
+        tokenizer: As a builder returned it.
+        args: ``TrainingArguments``, left as they are; ``Seq2SeqTrainingArguments`` give a
+            ``Seq2SeqTrainer`` for encoder-decoders.
+        train_dataset: Raw rows, or encoded ones.
+        eval_dataset: The same for validation.
+        schedule: When evaluation generates; by default only outside training.
+        settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``.
+
+    Raises:
+        InputError: If a metric is unknown or its direction is wrong, or rows do not fit the model.
+    """
+    from transformers import Seq2SeqTrainingArguments
+
+    from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
+
+    kind = _kind(model)
+    schedule = schedule or GenerationSchedule()
+    check_length(task, model)
+    for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
+        _check_dataset(name, dataset)
+    check_metric(task, args, schedule)
+    with args.main_process_first(desc="tokenising"):
+        train_dataset = _encoded(train_dataset, task, tokenizer, kind, "training")
+        eval_dataset = _encoded(eval_dataset, task, tokenizer, kind, "validation")
+    seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
+    return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
+        task=task,
+        schedule=schedule,
+        model=model,
+        args=args,
+        processing_class=tokenizer,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
+        data_collator=task.collator(model, tokenizer),
+        compute_loss_func=task.loss(model, args),
+        **settings,
+    )
+
+
+def _kind(model: Any) -> str:
+    from frtune.models.families import family_for
+
+    return family_for(model.config.model_type).kind
+
+
+def _check_dataset(name: str, dataset: Any) -> None:
+    from datasets import Dataset, DatasetDict
+
+    if isinstance(dataset, DatasetDict):
+        raise InputError(
+            f"{name}: a DatasetDict with splits {', '.join(dataset)}. Pick one: "
+            f'{name}=data["{next(iter(dataset), "train")}"].'
+        )
+    if dataset is not None and not isinstance(dataset, Dataset):
+        raise InputError(
+            f"{name}: a {type(dataset).__name__}. Pass a datasets.Dataset; "
+            "datasets.Dataset.from_list(rows) makes one."
+        )
+    if dataset is not None and len(dataset) == 0:
+        raise InputError(f"{name}: has no rows.")
+
+
+def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> Any:
+    if dataset is None or "input_ids" in dataset.column_names:
+        return dataset
+    task.check(dataset, what)
+    encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
+    cut = truncation_report(encoded)
+    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+        if cut.get(column):
+            logger.warning(
+                "%s: %d of %d rows are longer than %s=%d and were cut",
+                what,
+                cut[column],
+                cut["rows"],
+                limit,
+                getattr(task, limit),
+            )
+    return encoded
+
+
+def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedule) -> None:
+    """Refuse, before the first step, a metric that no evaluation will report.
+
+    Raises:
+        InputError: Names the metrics that there are, or what generates them.
+    """
+    wanted = args.metric_for_best_model
+    if not (wanted and (args.load_best_model_at_end or args.save_strategy == "best")):
+        return
+    name = wanted.removeprefix("eval_")
+    scores = task.metric_directions()
+    _check_name(name, ["loss", *scores])
+    generating = schedule.every_epochs or getattr(args, "predict_with_generate", False)
+    if name != "loss" and task.generates and not generating:
+        raise InputError(
+            f"metric_for_best_model={wanted}: needs generation at every evaluation. "
+            "Pass --generate-every-epochs 1, or select by eval_loss."
+        )
+    greater = scores.get(name, False)
+    if bool(args.greater_is_better) != greater:
+        raise InputError(
+            f"greater_is_better={args.greater_is_better}: {name} is better when it is "
+            f"{'greater' if greater else 'smaller'}. Pass greater_is_better={greater}."
+        )
+
+
+def _check_name(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise InputError(
+            f"metric_for_best_model={name}: one of {', '.join(known)}."
+            f"{nearest(name, list(known))}"
+        )

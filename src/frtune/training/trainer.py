@@ -1,0 +1,178 @@
+"""What ``Trainer`` lacks a hook for: finite losses, named rows, generation in evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import Seq2SeqTrainer, Trainer
+from transformers.integrations import is_deepspeed_zero3_enabled
+
+from frtune.errors import InputError
+from frtune.training.generation import Generated, generate, model_kind, prompts_of
+
+
+@dataclass(frozen=True)
+class GenerationSchedule:
+    """When an evaluation generates, on how many rows, and in what batches.
+
+    Generation makes evaluation slow, so it is off during training by default: the scores are
+    computed once, on the best checkpoint.
+
+    Attributes:
+        every_epochs: Generate at the evaluation that ends each so many epochs; ``None`` never
+            does while training.
+        max_rows: Score the first so many rows of the evaluation set while training.
+        batch_size: Rows a batch and process; ``None`` takes ``per_device_eval_batch_size``.
+    """
+
+    every_epochs: int | None = None
+    max_rows: int | None = None
+    batch_size: int | None = None
+
+    def __post_init__(self):
+        for name in ("every_epochs", "max_rows", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the message names the step and the rows."""
+
+
+class TaskTrainer(Trainer):
+    """A ``Trainer`` that stops at a non-finite loss and can generate while it evaluates.
+
+    Made by ``task.trainer(...)``. ``evaluate`` reports the loss and, where the schedule says so,
+    the task's scores on generated output. ``predict`` always generates.
+    """
+
+    task: Any
+    schedule: GenerationSchedule
+    generated: list[Generated] | None
+
+    def __init__(self, *, task: Any, schedule: GenerationSchedule | None = None, **settings: Any):
+        self.task = task
+        self.schedule = schedule or GenerationSchedule()
+        self.generated = None
+        self._scored: Dataset | None = None
+        super().__init__(**settings)
+
+    # --- rows keep their number, and a bad loss names them --------------------------------------
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        columns = self._signature_columns or []
+        self._signature_columns = [*columns, *({"row"} - set(columns))]
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
+        rows = inputs.pop("row", None)
+        result = super().compute_loss(
+            model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
+        )
+        loss = result[0] if return_outputs else result
+        if not torch.isfinite(loss).all():
+            raise NonFiniteLossError(self._non_finite(loss, rows))
+        return result
+
+    def _non_finite(self, loss: torch.Tensor, rows: torch.Tensor | None) -> str:
+        where = "unknown rows" if rows is None else f"rows {rows.tolist()}"
+        phase = "training" if self.model.training else "evaluation"
+        return (
+            f"loss={loss.detach().float().mean().item()} in {phase} at step "
+            f"{self.state.global_step + 1}, {where} of the {phase} set (counted from 0). Look at "
+            "these rows; lower --learning-rate, or use --bf16 in place of --fp16. The last "
+            f"checkpoint in {self.args.output_dir} is whole."
+        )
+
+    # --- generation in evaluation --------------------------------------------------------------
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval", **options):
+        """As ``Trainer.evaluate``, with scores on generated output where the schedule says so."""
+        given = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(given, Mapping):  # Trainer calls this again for each of them
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        with self._scoring(given if self._generates_now() else None):
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix, **options)
+
+    def predict(self, test_dataset, ignore_keys=None, metric_key_prefix="test", **options):
+        """As ``Trainer.predict``; ``predictions`` are generated ids, padded with -100.
+
+        ``trainer.generated`` holds them unpadded, one ``Generated`` per row.
+        """
+        with self._scoring(test_dataset if self.task.generates else None):
+            return super().predict(test_dataset, ignore_keys, metric_key_prefix, **options)
+
+    @contextlib.contextmanager
+    def _scoring(self, dataset: Any):
+        self._scored = dataset
+        try:
+            yield
+        finally:
+            self._scored = None
+
+    def _generates_now(self) -> bool:
+        if not self.task.generates:
+            return False
+        if not self.is_in_train or getattr(self.args, "predict_with_generate", False):
+            return True
+        every, epoch = self.schedule.every_epochs, self.state.epoch or 0
+        return every is not None and round(epoch) % every == 0 and abs(epoch - round(epoch)) < 1e-6
+
+    def evaluation_loop(self, dataloader, description, prediction_loss_only=None, **settings):
+        """As ``Trainer.evaluation_loop``; a generating task's scores join the metrics."""
+        if not self.task.generates:
+            return super().evaluation_loop(
+                dataloader, description, prediction_loss_only, **settings
+            )
+        output = super().evaluation_loop(dataloader, description, True, **settings)
+        if self._scored is None:
+            return output
+        rows = self._scored
+        if self.is_in_train and self.schedule.max_rows:
+            rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
+        self.generated = self.generate_rows(rows, progress=description)
+        prefix = settings.get("metric_key_prefix", "eval")
+        scores = self.task.score_generated(self.generated, rows, self.processing_class)
+        output.metrics.update({f"{prefix}_{name}": value for name, value in scores.items()})
+        return output._replace(predictions=_padded([row.ids for row in self.generated]))
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **options):
+        """As ``Trainer.prediction_step``: ``Seq2SeqTrainer``'s own generation is not used."""
+        return Trainer.prediction_step(self, model, inputs, prediction_loss_only, ignore_keys)
+
+    def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
+        """Generate for every row of an encoded data set, in its order, on every process."""
+        model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+        kind = model_kind(model)
+        options = {}
+        if getattr(self.args, "generation_num_beams", None):
+            options["num_beams"] = self.args.generation_num_beams
+        return generate(
+            model,
+            self.processing_class,
+            prompts_of(dataset, kind),
+            end_id=self.task.end_id(self.processing_class, kind),
+            max_new_tokens=self.task.max_target_tokens,
+            batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
+            autocast=self.compute_loss_context_manager,
+            synced_gpus=is_deepspeed_zero3_enabled(),
+            progress=None if self.args.disable_tqdm else progress,
+            **options,
+        )
+
+
+class TaskSeq2SeqTrainer(TaskTrainer, Seq2SeqTrainer):
+    """The same for encoder-decoders: a ``Seq2SeqTrainer``."""
+
+
+def _padded(rows: Sequence[Sequence[int]]):
+    from frtune.training.collators import IGNORED, pad
+
+    return pad(rows, value=IGNORED).numpy()

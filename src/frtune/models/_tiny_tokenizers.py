@@ -1,0 +1,387 @@
+"""Small tokenizers of each family's true kind, trained on the user's own texts.
+
+Every function returns the files of a tokenizer: file name to content. ``tokenizer_config.json``
+says what the published checkpoints say, with their quirks: that is what the builders must survive.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import trainers as tokenizer_trainers
+
+from frtune.models.families import FamilyName
+
+Files = dict[str, Any]
+Recipe = Callable[[Sequence[str], int], Files]
+
+_LONGEST_INPUT = 10**30  # what Transformers writes for "no limit"
+
+
+def _alphabet(texts: Sequence[str], limit: int) -> list[str]:
+    """The most frequent characters, the space mark among them, in a fixed order."""
+    counts = Counter(char for text in texts for char in text if not char.isspace())
+    ranked = sorted(counts, key=lambda char: (-counts[char], char))
+    return sorted({"▁", *ranked[: limit - 1]})
+
+
+def _bpe(
+    texts: Sequence[str],
+    vocab_size: int,
+    special_tokens: Sequence[str],
+    pre_tokenizer: pre_tokenizers.PreTokenizer,
+    *,
+    alphabet: Sequence[str],
+    **model_options: Any,
+) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(**model_options))
+    tokenizer.pre_tokenizer = pre_tokenizer
+    suffix = model_options.get("end_of_word_suffix")
+    # named beforehand, because the trainer numbers them in the order of a hash map
+    endings = [char + suffix for char in alphabet] if suffix else []
+    trainer = tokenizer_trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*special_tokens, *endings],
+        initial_alphabet=list(alphabet),
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+        **({"end_of_word_suffix": suffix} if suffix else {}),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _with_added_tokens(tokenizer, special_tokens)
+
+
+def _with_added_tokens(tokenizer: Tokenizer, kept: Sequence[str]) -> Tokenizer:
+    """The same tokenizer with ``kept`` as its only added tokens."""
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [t for t in content["added_tokens"] if t["content"] in kept]
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def _byte_level(texts: Sequence[str], vocab_size: int, special_tokens: Sequence[str]) -> Tokenizer:
+    """GPT-2's kind: BPE on the bytes of UTF-8, so that no text is unknown."""
+    tokenizer = _bpe(
+        texts,
+        vocab_size,
+        special_tokens,
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    return tokenizer
+
+
+def _unigram_pieces(texts: Sequence[str], vocab_size: int) -> list[tuple[str, float]]:
+    """SentencePiece's pieces with their log probabilities, the best first."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    # on one thread: the same texts give the same pieces; the trainer of `tokenizers` does not
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([line for text in texts for line in text.splitlines()]),
+        model_writer=model,
+        model_type="unigram",
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        max_sentence_length=1_000_000,
+        num_threads=1,
+        bos_id=-1,
+        eos_id=-1,
+        minloglevel=2,
+    )
+    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = [(trained.id_to_piece(i), trained.get_score(i)) for i in range(len(trained))]
+    return [piece for piece in pieces if piece[0] != "<unk>"]
+
+
+def _metaspace_words() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True),
+        ]
+    )
+
+
+def _unigram(pieces: list[tuple[str, float]], unk_id: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=unk_id, byte_fallback=False))
+    tokenizer.pre_tokenizer = _metaspace_words()
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    return tokenizer
+
+
+def _template(tokenizer: Tokenizer, single: str, pair: str, tokens: Sequence[str]) -> None:
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=single,
+        pair=pair,
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in tokens],
+    )
+
+
+def _files(tokenizer: Tokenizer, tokenizer_class: str | None, **config: Any) -> Files:
+    config = {"model_max_length": _LONGEST_INPUT, **config}
+    if tokenizer_class:
+        config["tokenizer_class"] = tokenizer_class
+    return {
+        "tokenizer.json": json.loads(tokenizer.to_str()),
+        "tokenizer_config.json": config,
+    }
+
+
+def camembert(texts: Sequence[str], vocab_size: int) -> Files:
+    """Unigram with fairseq's unused ids in front and ``<mask>`` at the end."""
+    head = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+    pieces = _unigram_pieces(texts, vocab_size - len(head) - 1)
+    vocab = [*((token, 0.0) for token in head), *pieces, ("<mask>", 0.0)]
+    tokenizer = _unigram(vocab, unk_id=3)
+    tokenizer.add_special_tokens([*head, "<mask>"])
+    _template(tokenizer, "<s> $A </s>", "<s> $A </s> </s> $B </s>", ["<s>", "</s>"])
+    return _files(
+        tokenizer,
+        "CamembertTokenizer",
+        model_max_length=512,
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+    )
+
+
+def flaubert(texts: Sequence[str], vocab_size: int) -> Files:
+    """XLM's kind: Moses words, BPE with an end-of-word mark, no ``tokenizer.json``."""
+    words = [" ".join(_moses_words(text)) for text in texts]
+    special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
+    tokenizer = _bpe(
+        words,
+        vocab_size,
+        special,
+        pre_tokenizers.WhitespaceSplit(),
+        alphabet=_alphabet(words, vocab_size // 4),
+        unk_token="<unk>",
+        end_of_word_suffix="</w>",
+    )
+    model = json.loads(tokenizer.to_str())["model"]
+    # XLM's merges carry their count as a third field, which its reader drops
+    merges = "".join(f"{left} {right} 1\n" for left, right in model["merges"])
+    return {
+        "vocab.json": model["vocab"],
+        "merges.txt": merges,
+        "tokenizer_config.json": {
+            "tokenizer_class": "FlaubertTokenizer",
+            "do_lowercase": False,
+            "model_max_length": 512,
+        },
+    }
+
+
+def _moses_words(text: str) -> list[str]:
+    try:
+        import sacremoses
+    except ImportError as error:
+        raise ImportError(
+            "FlauBERT's tokenizer needs sacremoses: pip install 'frtune[flaubert]'."
+        ) from error
+    from transformers.models.flaubert.tokenization_flaubert import (
+        remove_non_printing_char,
+        replace_unicode_punct,
+    )
+
+    text = sacremoses.MosesPunctNormalizer(lang="fr").normalize(replace_unicode_punct(text))
+    text = remove_non_printing_char(text)
+    return sacremoses.MosesTokenizer(lang="fr").tokenize(text, return_str=False, escape=False)
+
+
+def bert(texts: Sequence[str], vocab_size: int) -> Files:
+    """WordPiece, cased, with accents kept."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=False
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    alphabet = _alphabet(texts, vocab_size // 4)
+    trainer = tokenizer_trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*special, *(f"##{char}" for char in alphabet)],
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = _with_added_tokens(tokenizer, special)
+    _template(tokenizer, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ["[CLS]", "[SEP]"])
+    return _files(tokenizer, "BertTokenizer", model_max_length=512, do_lower_case=False)
+
+
+def t5(texts: Sequence[str], vocab_size: int) -> Files:
+    """Unigram; pad, EOS and unknown first, 100 sentinels last, in falling order."""
+    sentinels = [f"<extra_id_{i}>" for i in reversed(range(100))]
+    pieces = _unigram_pieces(texts, vocab_size - 3 - len(sentinels))
+    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces]
+    tokenizer = _unigram([*vocab, *((token, 0.0) for token in sentinels)], unk_id=2)
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>", *sentinels])
+    _template(tokenizer, "$A </s>", "$A </s> $B </s>", ["</s>"])
+    return _files(tokenizer, "T5Tokenizer", **_T5_TOKENS)
+
+
+_T5_TOKENS: dict[str, Any] = {
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "extra_ids": 100,
+    "model_max_length": 512,
+}
+
+
+def t5_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
+    """pko-t5's kind: byte-level BPE in a checkpoint whose config names T5's Unigram class."""
+    sentinels = [f"<extra_id_{i}>" for i in reversed(range(100))]
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer = _byte_level(texts, vocab_size - len(sentinels), special)
+    tokenizer.add_special_tokens(sentinels)
+    return _files(tokenizer, "T5TokenizerFast", **_T5_TOKENS)
+
+
+def bart(texts: Sequence[str], vocab_size: int) -> Files:
+    """KoBART's kind: character BPE with space marks, and nothing that appends EOS."""
+    special = ["<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>", "<mask>"]
+    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    tokenizer = _bpe(
+        texts,
+        vocab_size,
+        special,
+        metaspace,
+        alphabet=_alphabet(texts, vocab_size // 2),
+        unk_token="<unk>",
+    )
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    return _files(
+        tokenizer,
+        None,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+    )
+
+
+def bart_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
+    """facebook/bart's kind: GPT-2's BPE inside RoBERTa's frame."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = _byte_level(texts, vocab_size, special)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", tokenizer.token_to_id("</s>")), ("<s>", tokenizer.token_to_id("<s>"))
+    )
+    return _files(
+        tokenizer,
+        "BartTokenizer",
+        model_max_length=1024,
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+        add_prefix_space=False,
+    )
+
+
+def polyglot(texts: Sequence[str], vocab_size: int) -> Files:
+    """Polyglot-Ko's kind: byte-level BPE whose padding token is its EOS."""
+    special = ["<|unused0|>", "<|unused1|>", "<|endoftext|>", "<|sep|>"]
+    tokenizer = _byte_level(texts, vocab_size - 3, special)
+    tokenizer.add_special_tokens(["<|acc|>", "<|tel|>", "<|rrn|>"])
+    return _files(
+        tokenizer, "PreTrainedTokenizerFast", eos_token="<|endoftext|>", pad_token="<|endoftext|>"
+    )
+
+
+def gptj(texts: Sequence[str], vocab_size: int) -> Files:
+    """GPT-2's tokenizer: one special token, and none for padding."""
+    tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
+    return _files(tokenizer, "GPT2Tokenizer", model_max_length=1024, **_GPT2_TOKENS)
+
+
+_GPT2_TOKENS: dict[str, Any] = {
+    "bos_token": "<|endoftext|>",
+    "eos_token": "<|endoftext|>",
+    "unk_token": "<|endoftext|>",
+    "add_prefix_space": False,
+}
+
+
+def llama(texts: Sequence[str], vocab_size: int) -> Files:
+    """BPE on characters that falls back to bytes; BOS in front, no padding token."""
+    special = ["<unk>", "<s>", "</s>"]
+    special_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
+    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    trained = _bpe(
+        texts,
+        vocab_size,
+        [*special, *special_bytes],
+        metaspace,
+        alphabet=_alphabet(texts, vocab_size // 2),
+        unk_token="<unk>",
+        fuse_unk=True,
+    )
+    # bytes are ordinary entries of the vocabulary, not special tokens
+    content = json.loads(_with_added_tokens(trained, special).to_str())
+    content["model"]["byte_fallback"] = True
+    content["pre_tokenizer"] = None
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    _template(tokenizer, "<s> $A", "<s> $A <s>:1 $B:1", ["<s>"])
+    return _files(
+        tokenizer,
+        "LlamaTokenizer",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        add_bos_token=True,
+        add_eos_token=False,
+    )
+
+
+def phi(texts: Sequence[str], vocab_size: int) -> Files:
+    """CodeGen's tokenizer: GPT-2's kind under another class name, none for padding."""
+    tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
+    return _files(tokenizer, "CodeGenTokenizer", model_max_length=2048, **_GPT2_TOKENS)
+
+
+RECIPES: dict[tuple[FamilyName, str | None], Recipe] = {
+    ("camembert", None): camembert,
+    ("flaubert", None): flaubert,
+    ("bert", None): bert,
+    ("t5", None): t5,
+    ("t5", "byte-level"): t5_byte_level,
+    ("bart", None): bart,
+    ("bart", "byte-level"): bart_byte_level,
+    ("polyglot", None): polyglot,
+    ("gptj", None): gptj,
+    ("llama", None): llama,
+    ("phi", None): phi,
+}

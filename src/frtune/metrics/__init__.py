@@ -1,1 +1,45 @@
-"""Scores: pure functions on lists, without torch."""
+"""Scores: pure functions on lists, without torch.
+
+Public names load on first use.
+
+Example:
+    >>> from frtune.metrics import keyphrase_scores
+    >>> keyphrase_scores([["solar cell"]], [["Solar cell", "silicon"]])["f1_at_m"]
+    0.6666666666666666
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "keyphrase_scores": "frtune.metrics.keyphrases",
+    "keyphrase_scores_per_document": "frtune.metrics.keyphrases",
+    "split_phrases": "frtune.metrics.phrases",
+    "rouge_scores": "frtune.metrics.rouge",
+    "rouge_scores_per_document": "frtune.metrics.rouge",
+    "default_tokenizer": "frtune.metrics.tokenizers",
+    "LostCharactersWarning": "frtune.metrics.tokenizers",
+    "keyphrase_signatures": "frtune.metrics.signatures",
+    "rouge_signatures": "frtune.metrics.signatures",
+    "generation_health": "frtune.metrics.health",
+    "first_phrases": "frtune.metrics.baselines",
+    "tfidf_phrases": "frtune.metrics.baselines",
+    "title_copy": "frtune.metrics.baselines",
+    "baseline_rows": "frtune.metrics.baselines",
+    "bootstrap_interval": "frtune.metrics.confidence",
+    "bootstrap_intervals": "frtune.metrics.confidence",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'frtune.metrics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -46,9 +46,9 @@ def find_encoding(path: Path, encoding: str | None = None) -> str:
 
 
 def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield each line of ``path`` with its number, from 1; line ends stay on.
+    r"""Yield each line of ``path`` with its number, from 1; line ends stay on.
 
-    Lines end at ``\\n`` only, so that U+2028 and the like stay inside a text. The file is read
+    Lines end at ``\n`` only, so that U+2028 and the like stay inside a text. The file is read
     as it is consumed.
 
     Raises:
@@ -89,7 +89,7 @@ def _wide_lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
     number = 0
     with open(path, "rb") as raw, io.TextIOWrapper(raw, encoding=name, newline="\n") as file:
         try:
-            for number, line in enumerate(file, start=1):  # noqa: B007
+            for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     raise InputError(_nul(path, number))
                 yield number, line.removeprefix("\ufeff") if number == 1 else line

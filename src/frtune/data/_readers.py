@@ -120,7 +120,7 @@ def _quoted_records(
 
     def text() -> Iterator[str]:
         nonlocal last
-        for last, line in read_lines(path, encoding):
+        for last, line in read_lines(path, encoding):  # noqa: B007
             yield line
 
     records = csv.reader(text(), delimiter=delimiter, strict=True)

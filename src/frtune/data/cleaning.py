@@ -7,6 +7,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 # --- texts ---------------------------------------------------------------------------------------
@@ -31,7 +32,7 @@ def clean_text(text: str | None) -> str:
     and ideographic ones too) become one; line ends become ``\n``, at most two in a row.
 
     Example:
-        >>> clean_text("L\u2019e\u0301te\u0301\u00a0: com\u00admune\u200b,\r\n  canton \n\n\n\n fin")
+        >>> clean_text("L\u2019e\u0301te\u0301\u00a0: com\u00admune\u200b,\r\n  canton \n\n\n fin")
         'L’été : commune,\ncanton\n\nfin'
     """
     text = _LINE_END.sub("\n", text or "")
@@ -48,7 +49,7 @@ _ADJACENT_STRINGS = re.compile(r"(?<=['\"])\s+(?=['\"])")
 
 
 def split_keyphrases(value: Any, separator: str = "; ") -> list[str]:
-    """Return the phrases of one label, however it is stored; not yet cleaned.
+    r"""Return the phrases of one label, however it is stored; not yet cleaned.
 
     Args:
         value: A list, a separated string, a list written as a string (``"['a', 'b']"``), a
@@ -59,7 +60,7 @@ def split_keyphrases(value: Any, separator: str = "; ") -> list[str]:
     Example:
         >>> split_keyphrases("budget;school canteen; 1,000 won")
         ['budget', 'school canteen', '1,000 won']
-        >>> split_keyphrases("['budget', \\"l'école\\"]")
+        >>> split_keyphrases("['budget', \"l'école\"]")
         ['budget', "l'école"]
         >>> split_keyphrases(None), split_keyphrases(["budget", None])
         ([], ['budget'])
@@ -184,7 +185,7 @@ def _unquote(phrase: str) -> str:
     if phrase[:2] == phrase[-2:] == "**" and len(phrase) > 4:
         return phrase[2:-2]
     first, last = phrase[:1], phrase[-1:]
-    close = _PAIRS.get(first)
+    close = _PAIRS.get(first, "")
     if len(phrase) > 1 and last == close and close not in phrase[1:-1]:
         return phrase[1:-1]
     if first in ('"', "“", "«", "「", "『") and close not in phrase[1:]:
@@ -200,7 +201,7 @@ def _without_numbers(phrases: list[str]) -> list[str]:
     """Take off ``1.``, ``2.``, ... when they count the phrases up."""
     matches = [_DOT_NUMBER.match(phrase) for phrase in phrases]
     numbers = [int(match[1]) for match in matches if match]
-    counted = len(numbers) >= 2 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    counted = len(numbers) >= 2 and all(a < b for a, b in pairwise(numbers))
     most = 2 * len(numbers) >= sum(1 for phrase in phrases if phrase)
     if not (counted and most) and not (len(phrases) == 1 and numbers == [1]):
         return phrases

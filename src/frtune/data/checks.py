@@ -1,0 +1,113 @@
+"""What must hold of a data set before anything is made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.cleaning import clean_keyphrases, has_separator, split_keyphrases
+from frtune.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_CANDIDATES = ("; ", ";", ", ", ",", " | ", "|", " / ", "/", "\t", "、", "·", " - ", "#")
+
+
+def columns_check(dataset: Dataset, needed: Iterable[str], where: str) -> None:
+    """Raise an ``InputError`` unless ``dataset`` has all the columns.
+
+    Args:
+        dataset: The rows.
+        needed: Names that must be there.
+        where: What the rows are called in the message: a file, or a split.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> columns_check(Dataset.from_dict({"texte": ["a"]}), ["text"], "train.csv")
+        Traceback (most recent call last):
+        ...
+        frtune.errors.InputError: train.csv: has no column text; it has texte. Did you mean texte?
+        Name the column to read, or rename it.
+    """
+    found = list(dataset.column_names)
+    for name in needed:
+        if name not in found:
+            raise InputError(
+                f"{where}: has no column {name}; it has {', '.join(found)}."
+                f"{nearest(name, found)} Name the column to read, or rename it."
+            )
+
+
+def separator_check(dataset: Dataset, column: str, separator: str, where: str) -> None:
+    """Raise an ``InputError`` when ``separator`` is in no row of a string column and another is.
+
+    A column of lists needs no separator and passes, and so does one of single phrases.
+
+    Args:
+        dataset: The rows.
+        column: Name of the column with the keyphrases.
+        separator: What should stand between phrases.
+        where: What the rows are called in the message.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> rows = Dataset.from_dict({"keyphrases": ["budget, school", "a, b, c"]})
+        >>> separator_check(rows, "keyphrases", "; ", "train.csv")
+        Traceback (most recent call last):
+        ...
+        frtune.errors.InputError: train.csv, column keyphrases: the separator '; ' is in none of
+        2 rows; ', ' is in 2, ',' is in 2. Pass the one that is meant: --separator ', ', say.
+    """
+    rows, seen = 0, Counter[str]()
+    for value in _values(dataset, column):
+        if not isinstance(value, str):
+            if isinstance(value, (list, tuple)):
+                return
+            continue
+        if has_separator(value, separator):
+            return
+        rows += 1
+        seen.update(other for other in _CANDIDATES if other in value)
+    if seen:
+        found = ", ".join(f"{other!r} is in {count}" for other, count in seen.most_common(4))
+        raise InputError(
+            f"{where}, column {column}: the separator {separator!r} is in none of {rows} rows; "
+            f"{found}. Pass the one that is meant: --separator {seen.most_common(1)[0][0]!r}, say."
+        )
+
+
+def content_check(
+    dataset: Dataset, *, text_column: str, keyphrases_column: str, separator: str, where: str
+) -> None:
+    """Raise an ``InputError`` when no row has a text, or none has keyphrases.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> rows = Dataset.from_dict({"text": [" ", ""], "keyphrases": ["a", "b"]})
+        >>> content_check(rows, text_column="text", keyphrases_column="keyphrases",
+        ...               separator="; ", where="train.csv")
+        Traceback (most recent call last):
+        ...
+        frtune.errors.InputError: train.csv, column text: blank in all 2 rows. Name the column
+        that holds the text.
+    """
+    if not any(str(v).strip() for v in _values(dataset, text_column) if v is not None):
+        raise InputError(
+            f"{where}, column {text_column}: blank in all {len(dataset)} rows. "
+            "Name the column that holds the text."
+        )
+    phrases = (split_keyphrases(v, separator) for v in _values(dataset, keyphrases_column))
+    if not any(map(clean_keyphrases, phrases)):
+        raise InputError(
+            f"{where}, column {keyphrases_column}: no keyphrase in any of {len(dataset)} rows. "
+            "Name the column that holds them."
+        )
+
+
+def _values(dataset: Dataset, column: str) -> Iterator[Any]:
+    """The values of one column, a batch at a time."""
+    batches: Iterator[Any] = dataset.select_columns([column]).iter(batch_size=1000)
+    for batch in batches:
+        yield from batch[column]

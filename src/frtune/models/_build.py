@@ -1,0 +1,309 @@
+"""The one road from a checkpoint to a model and tokenizer that are ready to train."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.models import _zero3
+from frtune.models._checkpoint import (
+    check_family,
+    check_task,
+    check_weights,
+    conversion,
+    first_line,
+    read_config,
+)
+from frtune.models._tokenizer import add_tokens, load_tokenizer
+from frtune.models.families import Family, family_named
+from frtune.quantization import QuantizationName, quantization_config, torch_dtype
+from frtune.tasks._task import Task
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
+
+
+def build_model(
+    task: Task,
+    *,
+    checkpoint: str | os.PathLike[str],
+    family: str | None = None,
+    lora: LoraConfig | None = None,
+    quantization: QuantizationName | BitsAndBytesConfig | None = None,
+    gradient_checkpointing: bool = False,
+    dtype: Any = None,
+    proof: bool = True,
+) -> Built:
+    """Build the model and tokenizer for a task from any checkpoint of a family that fits.
+
+    Args:
+        task: What the model is to learn; it names the head and the new tokens.
+        checkpoint: Hub name, or directory with config, safetensors and tokenizer.
+        family: The family the checkpoint must belong to; ``None`` goes by its config.
+        lora: From ``lora_config()``: train low-rank updates, the head and new tokens only.
+        quantization: ``"int8"``, ``"nf4"`` or a ``BitsAndBytesConfig``: load the base in 8 or 4
+            bits. With ``lora`` only, and not under ZeRO-3.
+        gradient_checkpointing: Compute activations again in the backward pass: less memory for
+            about a third more time.
+        dtype: Type of the weights; ``None`` is fp32, whatever type the checkpoint has. For mixed
+            precision leave it and pass ``bf16=True`` to the training arguments.
+        proof: Check the tokenizer against its own file and on probe texts.
+
+    Returns:
+        A Transformers model (a PEFT model with ``lora``) in training mode, and its tokenizer.
+
+    Raises:
+        InputError: If the checkpoint does not exist, is of another kind, or is not whole; if the
+            task does not fit; or if options exclude each other. All but a missing weight is
+            found before any weight is loaded.
+        ImportError: If an optional package is missing.
+    """
+    wanted = family_named(family) if family else None
+    config = read_config(checkpoint)
+    row = check_family(checkpoint, config.model_type, wanted)
+    auto_class = check_task(task, row)
+    dtype = torch_dtype(dtype)
+    check_options(row, task, lora, quantization, gradient_checkpointing, dtype)
+    check_weights(checkpoint)
+    tokenizer = load_tokenizer(checkpoint, row, config)
+    if proof:
+        from frtune.models.proofs import prove_tokenizer
+
+        prove_tokenizer(tokenizer, checkpoint=checkpoint)
+    new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
+    model = load_model(
+        checkpoint, task, row, config, dtype=dtype, quantization=quantization, new_head=True
+    )
+    grown = fit_tokens(model, tokenizer)
+    if gradient_checkpointing:
+        _checkpoint_activations(model, with_lora=lora is not None)
+    if lora is not None:
+        from frtune.adapters import add_adapter
+
+        model = add_adapter(
+            model,
+            lora,
+            row,
+            auto_class=auto_class,
+            heads=head_names(model),
+            token_ids=sorted({*new_ids, *grown}),
+        )
+    return model.train(), tokenizer
+
+
+def check_options(
+    family: Family,
+    task: Task,
+    lora: LoraConfig | None,
+    quantization: Any,
+    gradient_checkpointing: bool,
+    dtype: Any,
+) -> None:
+    """Refuse options that exclude each other, before any weight is loaded."""
+    import torch
+
+    compute_dtype = getattr(as_quantization(quantization), "bnb_4bit_compute_dtype", None)
+    nf4 = getattr(as_quantization(quantization), "load_in_4bit", False)
+    if not family.fp16 and torch.float16 in (dtype, compute_dtype if nf4 else None):
+        raise InputError(
+            f"dtype='float16': {family.name} overflows in fp16 and its loss becomes NaN. "
+            "Use dtype='bfloat16', or leave it out and train with bf16=True."
+        )
+    if gradient_checkpointing and not family.gradient_checkpointing:
+        raise InputError(
+            f"gradient_checkpointing=True: {family.name} does not implement it. Leave it out; "
+            "smaller batches with gradient accumulation save memory too."
+        )
+    if quantization is not None and lora is None:
+        raise InputError(
+            f"quantization={quantization!r}: with LoRA only, because weights in 8 or 4 bits do "
+            "not train. Pass lora=lora_config(), too."
+        )
+    if quantization is not None and _zero3.enabled():
+        raise InputError(
+            f"quantization={quantization!r}: not under ZeRO-3, which splits the weights that are "
+            "packed. Use ZeRO-2, or leave the quantization out."
+        )
+    if lora is not None and family.kind == "encoder-decoder" and task.new_tokens(family.kind):
+        raise InputError(
+            f"lora: not with the new tokens of {task.name!r} on {family.name}. Train in full."
+        )
+
+
+def as_quantization(
+    quantization: QuantizationName | BitsAndBytesConfig | None, skip_modules: tuple[str, ...] = ()
+) -> BitsAndBytesConfig | None:
+    """Turn a name into its configuration; one's own configuration keeps its settings."""
+    if quantization is None or isinstance(quantization, str):
+        return quantization_config(quantization, skip_modules=skip_modules)
+    from transformers import BitsAndBytesConfig
+
+    if not isinstance(quantization, BitsAndBytesConfig):
+        raise InputError(
+            f"quantization={quantization!r}: 'int8', 'nf4' or a BitsAndBytesConfig. "
+            "Make one with quantization_config()."
+        )
+    if quantization.llm_int8_skip_modules is None and skip_modules:
+        quantization = type(quantization).from_dict(quantization.to_dict())
+        quantization.llm_int8_skip_modules = list(skip_modules)
+    return quantization
+
+
+def load_model(
+    checkpoint: str | os.PathLike[str],
+    task: Task,
+    family: Family,
+    config: Any,
+    *,
+    dtype: Any = None,
+    quantization: Any = None,
+    new_head: bool = False,
+) -> PreTrainedModel:
+    """Load the weights under the task's head.
+
+    Args:
+        new_head: Whether the head may be missing in the checkpoint; it is initialised then.
+
+    Raises:
+        InputError: If weights other than the head's are missing.
+    """
+    import torch
+    import transformers
+
+    auto_class = getattr(transformers, check_task(task, family))
+    for name, value in task.config_overrides().items():
+        setattr(config, name, value)
+    _clear_generation_settings(config)
+    if _zero3.enabled():
+        _zero3.start_process_group()
+    try:
+        model, info = auto_class.from_pretrained(
+            os.fspath(checkpoint),
+            config=config,
+            dtype=dtype or torch.float32,
+            quantization_config=_skipping_heads(quantization, auto_class, config),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=new_head,
+        )
+    except OSError as error:
+        raise InputError(
+            f"checkpoint={os.fspath(checkpoint)!r}: its weights cannot be read as safetensors. "
+            f"{conversion(checkpoint)} ({first_line(error)})"
+        ) from error
+    untied = getattr(config, "model_type", None) == "t5" and not _saved_as_tied(checkpoint)
+    if untied:
+        # v5 ties T5 by force, and a resize would overwrite the output layer by the embedding
+        model.config.tie_word_embeddings = False
+    _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
+    return model
+
+
+def _saved_as_tied(checkpoint: str | os.PathLike[str]) -> bool:
+    import json
+
+    from frtune.models._checkpoint import tokenizer_file
+
+    path = tokenizer_file(checkpoint, "config.json")
+    published: dict[str, Any] = json.loads(path.read_text("utf-8")) if path else {}
+    return bool(published.get("tie_word_embeddings", True))
+
+
+def _skipping_heads(quantization: Any, auto_class: Any, config: Any) -> Any:
+    """The quantization with the task's heads and output layer left out of it."""
+    if quantization is None:
+        return None
+    import torch
+
+    with torch.device("meta"):
+        skeleton = auto_class.from_config(config)
+    output = skeleton.get_output_embeddings()
+    names = [name for name, module in skeleton.named_modules() if module is output and name]
+    return as_quantization(quantization, (*head_names(skeleton), *names))
+
+
+def head_names(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that a task puts on the base: new, trained whole, never quantised.
+
+    They are what stands beside the base model, less the output layer of a language model, and
+    BERT's pooler, which a masked language model's checkpoint lacks.
+    """
+    output = model.get_output_embeddings()
+    names = []
+    for name, module in model.named_children():
+        if name == model.base_model_prefix:
+            names += [f"{name}.{part}" for part, _ in module.named_children() if part == "pooler"]
+        elif module is not output and any(True for _ in module.parameters()):
+            names.append(name)
+    if output is not None:  # the base is spread over the children of a language model's class
+        names = []
+    return names
+
+
+def _check_whole(
+    checkpoint: object, model: PreTrainedModel, info: Mapping[str, Any], heads: list[str]
+) -> None:
+    missing = sorted(
+        name
+        for name in info["missing_keys"]
+        if not any(name.startswith(f"{head}.") for head in heads)
+    )
+    if missing:
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise InputError(
+            f"checkpoint={str(checkpoint)!r}: {len(missing)} weights are missing ({shown}) for "
+            f"{type(model).__name__}. Choose a checkpoint of the whole model."
+        )
+
+
+def _clear_generation_settings(config: Any) -> None:
+    """Drop old settings of generation (``num_beams``, ``max_length``) from the model's config."""
+    for name in config._get_generation_parameters():
+        if name in vars(config):
+            delattr(config, name)
+
+
+def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Give the model a row for each token, and its special ids; return the rows that were added."""
+    import torch
+
+    rows = model.config.get_text_config().vocab_size
+    if len(tokenizer) > rows:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # the same rows on every rank and at every load
+            model.resize_token_embeddings(len(tokenizer))
+    _set_special_ids(model, tokenizer)
+    return list(range(rows, len(tokenizer)))
+
+
+def _set_special_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    from transformers import GenerationConfig
+
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if not model.can_generate():
+        return
+    ids = {
+        name: getattr(model.config, name, None)
+        for name in ("bos_token_id", "eos_token_id", "decoder_start_token_id")
+    }
+    if ids["eos_token_id"] is None:
+        ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
+
+
+def _checkpoint_activations(model: PreTrainedModel, *, with_lora: bool) -> None:
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    if enable is None:  # its name before Transformers 5.20
+        enable = model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    if with_lora:
+        model.enable_input_require_grads()

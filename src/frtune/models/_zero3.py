@@ -1,0 +1,30 @@
+"""What building a model needs when DeepSpeed's ZeRO-3 will split it."""
+
+from __future__ import annotations
+
+import os
+
+
+def enabled() -> bool:
+    """Whether a training configuration with ZeRO-3 is alive in this process.
+
+    ``TrainingArguments(deepspeed=...)`` must have been made before the model.
+    """
+    from transformers.integrations import is_deepspeed_zero3_enabled
+
+    return is_deepspeed_zero3_enabled()
+
+
+def start_process_group() -> None:
+    """Start the process group that splitting the weights needs, if nothing has.
+
+    Without it, each rank counts itself alone, and DeepSpeed's batch-size check fails later.
+    """
+    import torch
+
+    if torch.distributed.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return
+    import deepspeed
+
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed.init_distributed(backend, auto_mpi_discovery=False)

@@ -1,0 +1,41 @@
+"""Polyglot (GPT-NeoX): decoder."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from frtune.models._build import Built, build_model
+from frtune.quantization import QuantizationName
+from frtune.tasks._task import Task
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import BitsAndBytesConfig
+
+
+def build_polyglot(
+    task: Task,
+    *,
+    checkpoint: str | os.PathLike[str] = "EleutherAI/polyglot-ko-1.3b",
+    lora: LoraConfig | None = None,
+    quantization: QuantizationName | BitsAndBytesConfig | None = None,
+    gradient_checkpointing: bool = False,
+    dtype: Any = None,
+    proof: bool = True,
+) -> Built:
+    """Build a Polyglot (GPT-NeoX) model and its tokenizer for ``task``.
+
+    Arguments, results and errors are those of :func:`frtune.build_model`; the checkpoint must be
+    a Polyglot (GPT-NeoX) one.
+    """
+    return build_model(
+        task,
+        checkpoint=checkpoint,
+        family="polyglot",
+        lora=lora,
+        quantization=quantization,
+        gradient_checkpointing=gradient_checkpointing,
+        dtype=dtype,
+        proof=proof,
+    )

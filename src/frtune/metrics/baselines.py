@@ -6,11 +6,11 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.metrics.morphemes import load_kiwi
 from frtune.metrics.stopwords import ENGLISH, FRENCH
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]|_")
@@ -92,6 +92,7 @@ def tfidf_phrases(
     """
     if not train_texts:
         raise InputError("train_texts=[]: at least one text. Pass the training texts.")
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     train = train_texts[:_MAX_TRAIN_TEXTS]
@@ -103,7 +104,7 @@ def tfidf_phrases(
     counter.fit(candidates)
     weights = TfidfTransformer(sublinear_tf=True, norm=None)
     weights.fit(counter.transform(train_candidates))
-    scores = weights.transform(counter.transform(candidates)).tocsr()
+    scores = csr_matrix(weights.transform(counter.transform(candidates)))
     column = counter.vocabulary_
     rows = []
     for row, line in enumerate(candidates):
@@ -210,7 +211,7 @@ def _korean_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
             yield [word for word in words if len(word) > 1]
         return
     composed = [unicodedata.normalize("NFC", text) for text in texts]
-    for text, tokens in zip(composed, _kiwi().tokenize(composed), strict=True):
+    for text, tokens in zip(composed, load_kiwi().tokenize(composed), strict=True):
         yield _noun_runs(text, tokens)
 
 
@@ -228,17 +229,13 @@ def _noun_runs(text: str, tokens: Sequence[Any]) -> list[str]:
     return [phrase for phrase in found if len(phrase) > 1 and not phrase.isdigit()]
 
 
-@lru_cache(maxsize=1)
-def _kiwi() -> Any:
-    from kiwipiepy import Kiwi
-
-    return Kiwi()
-
-
 def _fold_all(phrases: Sequence[str]) -> list[str]:
     return [phrase.casefold() for phrase in phrases]
 
 
 def _unique(phrases: Sequence[str]) -> list[str]:
     """Drop repeats, whatever their case; the first stays as it is written."""
-    return list({phrase.casefold(): phrase for phrase in reversed(phrases)}.values())[::-1]
+    first: dict[str, str] = {}
+    for phrase in phrases:
+        first.setdefault(phrase.casefold(), phrase)
+    return list(first.values())

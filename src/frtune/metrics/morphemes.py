@@ -10,9 +10,10 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from frtune.errors import InputError
 
@@ -146,11 +147,22 @@ def write_cache(file: Path, entries: dict[str, list[str]]) -> None:
         logger.warning("morpheme cache %s not written (%s)", file, error)
 
 
+@lru_cache(maxsize=1)
+def load_kiwi() -> Any:
+    """Return the process's one Kiwi; loading it takes seconds and hundreds of megabytes.
+
+    Example:
+        >>> [token.tag for token in load_kiwi().tokenize("서울의 봄")]
+        ['NNP', 'JKG', 'NNG']
+    """
+    from kiwipiepy import Kiwi
+
+    return Kiwi()
+
+
 def _load(analyser: Analyser) -> Callable[[list[str]], list[list[str]]]:
     if analyser == "kiwi":
-        from kiwipiepy import Kiwi
-
-        kiwi = Kiwi()
+        kiwi = load_kiwi()
         return lambda texts: [[token.form for token in tokens] for tokens in kiwi.tokenize(texts)]
     from konlpy.tag import Komoran
 

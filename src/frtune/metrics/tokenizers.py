@@ -94,7 +94,7 @@ def find_tokenizer(tokenizer: TokenizerName | Callable[[Any], Tokens] | Any) -> 
                 f"with tokenize. Pass one of them.{nearest(tokenizer, list(NAMES))}"
             )
         return _named(tokenizer)
-    function = getattr(tokenizer, "tokenize", tokenizer)
+    function: Any = getattr(tokenizer, "tokenize", tokenizer)
     if not callable(function):
         raise InputError(
             f"tokenizer={tokenizer!r}: one of {', '.join(NAMES)}, a function, or an object with "
@@ -176,7 +176,9 @@ def _korean(analyser: Analyser, directory: Path | None) -> Tokenizer:
     return Tokenizer(morphemes.tokenize_all, f"{analyser}-{release}")
 
 
-def _one_by_one(function: Callable[[Any], Tokens]) -> Callable[[Sequence[Any]], list[Tokens]]:
+def _one_by_one(
+    function: Callable[[Any], Iterable[Any]],
+) -> Callable[[Sequence[Any]], list[Tokens]]:
     def tokenize_all(texts: Sequence[Any]) -> list[Tokens]:
         tokens = [list(function(text)) for text in texts]
         for line in tokens:

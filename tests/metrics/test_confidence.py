@@ -1,0 +1,45 @@
+import math
+
+import pytest
+
+from frtune.errors import InputError
+from frtune.metrics import bootstrap_interval, bootstrap_intervals
+
+
+def test_interval_agrees_with_the_normal_approximation():
+    values = [0.0, 1.0] * 200
+    low, high = bootstrap_interval(values, samples=4000)
+    half = 1.96 * 0.5 / math.sqrt(400)
+    assert low == pytest.approx(0.5 - half, abs=0.01)
+    assert high == pytest.approx(0.5 + half, abs=0.01)
+
+
+def test_interval_is_deterministic_and_follows_the_seed():
+    values = [i / 97 for i in range(97)]
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval(values) != bootstrap_interval(values, seed=1)
+
+
+def test_interval_is_wider_at_a_higher_level():
+    values = [i / 97 for i in range(97)]
+    low, high = bootstrap_interval(values, level=0.99)
+    inner_low, inner_high = bootstrap_interval(values, level=0.5)
+    assert low < inner_low < inner_high < high
+
+
+def test_chunks_do_not_lose_samples():
+    low, high = bootstrap_interval([0.0, 1.0] * 150_000, samples=20)
+    assert 0.49 < low < high < 0.51
+
+
+def test_documents_left_out_do_not_count():
+    nan = float("nan")
+    assert bootstrap_interval([1.0, nan, 1.0]) == (1.0, 1.0)
+    assert bootstrap_intervals({"a": [nan], "b": [0.5]}) == {"a": (0.0, 0.0), "b": (0.5, 0.5)}
+
+
+def test_bad_input_is_named():
+    with pytest.raises(InputError, match="level=95"):
+        bootstrap_interval([1.0], level=95)
+    with pytest.raises(InputError, match="samples=0"):
+        bootstrap_interval([1.0], samples=0)

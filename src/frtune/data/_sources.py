@@ -160,15 +160,13 @@ def _from_hub(name: str) -> dict[str, Dataset]:
 def _sample(task_name: str) -> dict[str, Dataset]:
     from importlib.resources import as_file, files
 
-    folder = files("frtune.data") / "samples"
-    have = (
-        sorted(f.name.removesuffix(".jsonl") for f in folder.iterdir()) if folder.is_dir() else []
-    )
+    bundled = (files("frtune.data") / "samples").iterdir()
+    have = {Path(f.name).stem: f for f in bundled if Path(f.name).suffix in SUFFIXES}
     if task_name not in have:
         raise InputError(
-            f"data=sample: there is no sample for {task_name}. Samples: {', '.join(have)}."
+            f"data=sample: there is no sample for {task_name}. Samples: {', '.join(sorted(have))}."
         )
-    with as_file(folder / f"{task_name}.jsonl") as path:
+    with as_file(have[task_name]) as path:
         return {"train": read_file(path)}
 
 

@@ -1,0 +1,220 @@
+"""What a data set is like: duplicates, leakage between splits, keyphrases present, lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.checks import columns_check
+from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.duplicates import RUN_WORDS, near_pairs, shared_runs
+from frtune.data.measures import measure, processes
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+_QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
+_EXAMPLES = 5
+
+
+def audit(
+    splits: Mapping[str, Dataset],
+    *,
+    text_column: str = "text",
+    title_column: str | None = None,
+    keyphrases_column: str | None = "keyphrases",
+    separator: str = "; ",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    near_threshold: float = 0.8,
+    num_proc: int | None = None,
+) -> dict[str, Any]:
+    """Audit the splits of a data set.
+
+    Args:
+        splits: Split name to rows; a ``DatasetDict``, say.
+        text_column: Column with the text.
+        title_column: Column with a title that stands before it; ``None`` reads no title.
+        keyphrases_column: Column with the keyphrases; ``None`` when there are none.
+        separator: What stands between phrases of a string column.
+        tokenizer: Counts tokens; ``None`` leaves them out.
+        near_threshold: Jaccard index of character 5-grams from which on two texts of different
+            splits are near duplicates.
+        num_proc: Processes; ``None`` uses all cores for large data.
+
+    Returns:
+        ``splits`` (for each: ``rows``, ``repeated_texts``, ``present_share``, quantiles of
+        ``characters``, ``words``, ``tokens``, ``keyphrases``) and ``leakage`` (for each pair of
+        splits: ``same_text``, ``near_duplicates``, ``shared_runs``, ``examples``). JSON-able.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> train = Dataset.from_dict({"text": ["The school budget grows."] * 2,
+        ...                            "keyphrases": [["budget"], ["town hall"]]})
+        >>> test = Dataset.from_dict({"text": ["The school budget grows"], "keyphrases": [["x"]]})
+        >>> found = audit({"train": train, "test": test})
+        >>> found["splits"]["train"]["repeated_texts"], found["splits"]["train"]["present_share"]
+        (1, 0.5)
+        >>> found["leakage"]["train/test"]["same_text"]
+        1
+    """
+    import numpy as np
+    from datasets import concatenate_datasets
+
+    threshold_check(near_threshold)
+    needed = [name for name in (text_column, title_column, keyphrases_column) if name]
+    measured = []
+    for name, rows in splits.items():
+        columns_check(rows, needed, name)
+        work = partial(
+            _measure_batch,
+            columns=(text_column, title_column, keyphrases_column),
+            separator=separator,
+            threshold=near_threshold,
+            tokenizer=tokenizer,
+        )
+        kept = rows.select_columns(needed)
+        workers = processes(len(rows), num_proc)
+        measured.append(
+            kept.map(
+                work,
+                batched=True,
+                num_proc=workers,
+                remove_columns=needed,
+                desc=f"measuring {name}",
+            )
+        )
+    split_of = np.repeat(np.arange(len(splits)), [len(rows) for rows in splits.values()])
+    table = concatenate_datasets(measured)
+    return summarize(
+        table, split_of, list(splits), near_threshold=near_threshold, num_proc=num_proc
+    )
+
+
+def threshold_check(near_threshold: float) -> None:
+    """Raise an ``InputError`` unless the threshold of near duplicates is a sensible one."""
+    if not 0.5 <= near_threshold <= 1:
+        raise InputError(
+            f"near_threshold={near_threshold}: from 0.5 to 1. Below, unrelated texts are alike."
+        )
+
+
+def _measure_batch(
+    batch: Mapping[str, list[Any]],
+    columns: tuple[str, str | None, str | None],
+    separator: str,
+    threshold: float,
+    tokenizer: PreTrainedTokenizerBase | None,
+) -> dict[str, list[Any]]:
+    text_column, title_column, keyphrases_column = columns
+    texts = [clean_text(str(text or "")) for text in batch[text_column]]
+    if title_column:
+        titles = (clean_text(str(title or "")) for title in batch[title_column])
+        texts = [join_title(title, text) for title, text in zip(titles, texts, strict=True)]
+    labels = batch[keyphrases_column] if keyphrases_column else [None] * len(texts)
+    phrases = [clean_keyphrases(split_keyphrases(label, separator)) for label in labels]
+    return {"text": texts, **measure(texts, phrases, threshold=threshold, tokenizer=tokenizer)}
+
+
+def join_title(title: str, text: str) -> str:
+    """Title, a line break, text; as ``KeyphraseGeneration.source`` puts them together."""
+    return "\n".join(part for part in (title, text) if part)
+
+
+# --- measured rows to numbers --------------------------------------------------------------------
+
+
+def summarize(
+    table: Dataset,
+    split_of: np.ndarray,
+    names: list[str],
+    *,
+    near_threshold: float,
+    pairs: list[Any] | None = None,
+    num_proc: int | None = None,
+) -> dict[str, Any]:
+    """Sum up measured rows.
+
+    Args:
+        table: Rows with ``text`` and the columns of ``measures.measure``.
+        split_of: Place in ``names`` of each row's split; negative rows are left out.
+        names: Split names.
+        near_threshold: As in ``audit``.
+        pairs: Near duplicates, if already known.
+        num_proc: As in ``audit``.
+
+    Returns:
+        As ``audit``.
+    """
+    import numpy as np
+
+    if pairs is None:
+        pairs = list(near_pairs(table, split_of, threshold=near_threshold)) if len(table) else []
+    keys = column_of(table, "key")
+    report: dict[str, Any] = {"splits": {}, "leakage": {}}
+    for number, name in enumerate(names):
+        report["splits"][name] = _split_report(table, np.flatnonzero(split_of == number), keys)
+    for left, right in combinations(range(len(names)), 2):
+        ones, others = (np.flatnonzero(split_of == number) for number in (left, right))
+        found = [p for p in pairs if {split_of[p.left], split_of[p.right]} == {left, right}]
+        near = {p.left if split_of[p.left] == right else p.right for p in found}
+        report["leakage"][f"{names[left]}/{names[right]}"] = {
+            "rows": len(others),
+            "same_text": int(np.isin(keys[others], keys[ones]).sum()),
+            "near_duplicates": len(near),
+            "near_threshold": near_threshold,
+            "shared_runs": shared_runs(
+                table.select(ones),
+                table.select(others),
+                words=RUN_WORDS,
+                num_proc=processes(len(ones), num_proc),
+            ),
+            "examples": [
+                {
+                    "jaccard": round(pair.jaccard, 3),
+                    names[split_of[pair.left]]: table[pair.left]["text"][:120],
+                    names[split_of[pair.right]]: table[pair.right]["text"][:120],
+                }
+                for pair in sorted(found, key=lambda pair: -pair.jaccard)[:_EXAMPLES]
+            ],
+        }
+    return report
+
+
+def _split_report(table: Dataset, rows: np.ndarray, keys: np.ndarray) -> dict[str, Any]:
+    import numpy as np
+
+    phrases = int(column_of(table, "phrases")[rows].sum())
+    present = int(column_of(table, "present")[rows].sum())
+    report: dict[str, Any] = {
+        "rows": len(rows),
+        "repeated_texts": len(rows) - len(np.unique(keys[rows])),
+        "present_share": round(present / phrases, 4) if phrases else None,
+    }
+    for column in ("characters", "words", "tokens", "target_tokens", "phrases"):
+        if column in table.column_names:
+            name = "keyphrases" if column == "phrases" else column
+            report[name] = _quantiles(column_of(table, column)[rows])
+    return report
+
+
+def column_of(table: Dataset, name: str) -> np.ndarray:
+    """A column of whole numbers as an array of shape ``(rows,)``."""
+    import numpy as np
+
+    chunks = table.data.column(name).chunks
+    return np.concatenate([np.zeros(0, np.int64), *(chunk.to_numpy() for chunk in chunks)])
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float] | None:
+    import numpy as np
+
+    if not len(values):
+        return None
+    found = {name: float(np.quantile(values, q)) for name, q in _QUANTILES.items()}
+    mean = round(float(values.mean()), 2)
+    return {"min": float(values.min()), **found, "max": float(values.max()), "mean": mean}

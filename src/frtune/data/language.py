@@ -1,0 +1,81 @@
+"""A light test of a text's language: by its script, and in Latin script by its stop words."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+from frtune.errors import InputError, nearest
+
+_SCRIPT = {"ko": "HANGUL", "ru": "CYRILLIC", "el": "GREEK", "ar": "ARABIC", "he": "HEBREW"}
+
+# words of one letter are left out: they are variables and list marks as well
+_STOP_WORDS = {
+    "en": "the of and to in is that for it with as was on are by this be from at which or an not",
+    "fr": "le la les de des du et est une un dans pour que qui par sur au aux ce cette pas ne avec",
+    "de": "der die das und ist ein eine nicht den dem des mit für auf von zu im als auch sich wird",
+    "es": "el la los las de del es una un en por que con para se su al lo como más no pero está",
+    "it": "il lo la gli le di del della è un una in per che con da si non sono al alla come dei",
+    "pt": "os as de do da dos é um uma em por que com para se na no não ao mais como foi são pelo",
+    "nl": "de het een en van is dat in op te met voor niet zijn aan er die om ook als naar bij",
+}
+_STOP_SETS = {code: frozenset(listed.split()) for code, listed in _STOP_WORDS.items()}
+
+LANGUAGES = (*_SCRIPT, "ja", "zh", *_STOP_SETS)
+
+
+def language_check(language: str) -> None:
+    """Raise an ``InputError`` unless ``language`` is one that can be told."""
+    if language not in LANGUAGES:
+        raise InputError(
+            f"language={language!r}: one of {', '.join(LANGUAGES)}."
+            f"{nearest(language, list(LANGUAGES))} Leave it out to keep every language."
+        )
+
+
+def other_language(text: str, language: str, *, least_share: float = 0.5) -> str | None:
+    """Return why ``text`` is not in ``language``, or ``None`` when it is or nothing says it isn't.
+
+    Args:
+        text: The text.
+        language: One of ``LANGUAGES``.
+        least_share: Least share of the letters that are of the language's script.
+
+    Example:
+        >>> other_language("내년 예산은 늘어난다 (AP)", "ko")
+        >>> other_language("Next year's budget 예산", "ko")
+        '12 % of the letters are Hangul'
+        >>> other_language("The budget of the town is on the rise", "fr")
+        'reads like en'
+    """
+    scripts: Counter[str] = Counter()
+    for char, count in Counter(text).items():
+        if char.isalpha():
+            scripts[_script(char)] += count
+    letters = max(1, sum(scripts.values()))
+    if language == "ja":
+        kana, han = scripts["HIRAGANA"] + scripts["KATAKANA"], scripts["CJK"]
+        share, name = (kana + han) / letters if kana >= 0.1 * letters else kana / letters, "KANA"
+    elif language == "zh":
+        kana = scripts["HIRAGANA"] + scripts["KATAKANA"]
+        share, name = (scripts["CJK"] - kana) / letters, "CHINESE"
+    else:
+        name = _SCRIPT.get(language, "LATIN")
+        share = scripts[name] / letters
+    if share < least_share:
+        return f"{max(0.0, share):.0%} of the letters are {name.title()}".replace("%", " %")
+    return _by_stop_words(text, language) if language in _STOP_SETS else None
+
+
+def _by_stop_words(text: str, language: str) -> str | None:
+    found = Counter(text.casefold().split()[:1000])
+    hits = {code: sum(found[word] for word in listed) for code, listed in _STOP_SETS.items()}
+    best = max(hits, key=lambda code: (hits[code], code == language))
+    # a title or a text without stop words says nothing
+    return f"reads like {best}" if hits[best] >= 3 and hits[best] > 1.5 * hits[language] else None
+
+
+@lru_cache(maxsize=65536)
+def _script(char: str) -> str:
+    return unicodedata.name(char, "UNKNOWN").split()[0].removeprefix("HALFWIDTH-")

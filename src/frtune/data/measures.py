@@ -1,0 +1,115 @@
+"""Numbers about each row that an audit is made of, computed in batches by ``Dataset.map``."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.fingerprints import (
+    band_keys,
+    band_rows,
+    shingles,
+    signature,
+    sketch,
+    text_key,
+    words,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def is_present(phrase: str, text: str) -> bool:
+    """Tell whether ``phrase`` stands in ``text`` as whole words, in any case.
+
+    After Hangul, kana and Chinese characters a particle or another word may follow at once.
+
+    Example:
+        >>> is_present("budget", "The Budget."), is_present("art", "The party")
+        (True, False)
+        >>> is_present("예산", "내년 예산은")
+        True
+    """
+    return _stands_in(_plain(phrase), _plain(text))
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
+
+
+def _stands_in(phrase: str, text: str) -> bool:
+    if not phrase:
+        return False
+    open_end = not phrase[-1].isalnum() or "\u1100" <= phrase[-1] <= "\ud7ff"
+    open_start = not phrase[0].isalnum() or "\u2e80" <= phrase[0] <= "\u9fff"
+    at = text.find(phrase)
+    while at >= 0:
+        end = at + len(phrase)
+        starts = open_start or at == 0 or not text[at - 1].isalnum()
+        if starts and (open_end or end == len(text) or not text[end].isalnum()):
+            return True
+        at = text.find(phrase, at + 1)
+    return False
+
+
+def measure(
+    texts: Sequence[str],
+    phrases: Sequence[Sequence[str]],
+    *,
+    threshold: float,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> dict[str, list[Any]]:
+    """Measure a batch of rows.
+
+    Args:
+        texts: Clean texts, titles included.
+        phrases: Clean keyphrases of each.
+        threshold: Jaccard index from which on two texts are near duplicates.
+        tokenizer: Counts ``tokens``, special ones left out; ``None`` leaves that column out.
+
+    Returns:
+        ``key`` (equal for equal texts), ``bands`` and ``sketch`` (see ``fingerprints``),
+        ``characters``, ``words``, ``phrases``, ``present`` (phrases that stand in the text) and
+        perhaps ``tokens``.
+    """
+    signatures = [signature(shingles(text)) for text in texts]
+    plain = [_plain(text) for text in texts]
+    found: dict[str, list[Any]] = {
+        "key": [text_key(text) for text in texts],
+        "bands": [band_keys(each, band_rows(threshold)) for each in signatures],
+        "sketch": [sketch(each) for each in signatures],
+        "characters": [len(text) for text in texts],
+        "words": [len(words(text)) for text in texts],
+        "phrases": [len(row) for row in phrases],
+        "present": [
+            sum(_stands_in(_plain(phrase), text) for phrase in row)
+            for row, text in zip(phrases, plain, strict=True)
+        ],
+    }
+    if tokenizer is not None:
+        found["tokens"] = count_tokens(texts, tokenizer)
+    return found
+
+
+def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the number of tokens of each text, without special tokens."""
+    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return [len(ids) for ids in encoded]  # type: ignore[union-attr]
+
+
+def processes(rows: int, num_proc: int | None = None) -> int | None:
+    """Return how many processes ``map`` should use for so many rows; ``None`` is this one alone.
+
+    Starting one costs as much as a few thousand rows, so that small data stays in one.
+
+    Example:
+        >>> processes(100), processes(100_000, num_proc=3)
+        (None, 3)
+    """
+    import os
+
+    affinity = getattr(os, "sched_getaffinity", None)
+    wanted = num_proc or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+    wanted = min(wanted, rows // 2000)
+    return wanted if wanted > 1 else None

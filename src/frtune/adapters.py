@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frtune.errors import InputError
 
@@ -122,6 +122,87 @@ def add_adapter(
             f"target_modules={sorted(lora.target_modules)}: not in this model. "
             f"Use {', '.join(family.lora_targets)} for {family.name}, or leave it out."
         ) from error
+    return finish_adapter(adapted)
+
+
+class Merged(NamedTuple):
+    """A model with its adapter merged in.
+
+    Attributes:
+        model: A plain Transformers model.
+        max_logit_difference: Largest difference of a logit, before against after, on a probe.
+            On a full-precision base it is rounding; on a quantised one it is what quantisation
+            had cost.
+    """
+
+    model: PreTrainedModel
+    max_logit_difference: float
+
+
+def merge(
+    model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | None = None
+) -> Merged:
+    """Merge an adapter into its base, and say how far the logits moved.
+
+    A quantised base is not merged into, because that rounds the update away: the base is loaded
+    again in full precision. A full-precision base is merged in place, so that ``model`` is spent.
+
+    Args:
+        model: A PEFT model of a builder or of ``load_saved``.
+        dtype: Type of the merged weights; ``None`` keeps the base's, and fp32 for a quantised one.
+        batch: Model inputs to compare logits on; ``None`` takes a few made-up ids.
+
+    Returns:
+        The merged model and the largest difference of a logit.
+
+    Raises:
+        InputError: If the model has no adapter, or its base is not found.
+    """
+    import torch
+
+    from frtune.models.proofs import probe_logits
+    from frtune.quantization import torch_dtype
+
+    if not hasattr(model, "merge_and_unload"):
+        raise InputError(f"model={type(model).__name__}: has no adapter. Pass a model with LoRA.")
+    dtype = torch_dtype(dtype)
+    if batch is None:
+        rows = model.config.get_text_config().vocab_size
+        batch = {"input_ids": torch.arange(rows - 12, rows).reshape(2, 6)}
+        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    before = probe_logits(model, batch)
+    if getattr(model.config, "quantization_config", None) is not None:
+        model = _on_full_base(model, dtype or torch.float32)
+    kept = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    merged: Any = model.merge_and_unload(safe_merge=True)
+    merged.to(dtype or kept)
+    difference = (probe_logits(merged, batch) - before).abs().max().item()
+    return Merged(merged, difference)
+
+
+def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
+    """The same adapter on its base, loaded again without quantisation."""
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    from frtune.models._build import load_weights
+    from frtune.models._checkpoint import read_config
+
+    lora: Any = copy.deepcopy(model.peft_config["default"])
+    quantized: Any = model.get_base_model()
+    settings = copy.deepcopy(quantized.config)
+    del settings.quantization_config
+    rows = settings.get_text_config().vocab_size
+    settings.get_text_config().vocab_size = read_config(lora.base_model_name_or_path).vocab_size
+    base = load_weights(
+        lora.base_model_name_or_path, type(quantized).__name__, settings, dtype=dtype
+    )
+    if rows != base.config.get_text_config().vocab_size:
+        base.resize_token_embeddings(rows)
+    adapted = get_peft_model(base, lora)
+    set_peft_model_state_dict(
+        adapted, get_peft_model_state_dict(model, save_embedding_layers=False)
+    )
+    adapted.to(next(model.parameters()).device)
     return finish_adapter(adapted)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
@@ -15,6 +17,7 @@ from frtune.models._checkpoint import (
     check_weights,
     conversion,
     first_line,
+    local_file,
     read_config,
 )
 from frtune.models._tokenizer import add_tokens, load_tokenizer
@@ -25,8 +28,6 @@ from frtune.tasks._task import Task
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-logger = logging.getLogger(__name__)
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 
@@ -77,10 +78,10 @@ def build_model(
     if proof:
         from frtune.models.proofs import prove_tokenizer
 
-        prove_tokenizer(tokenizer, checkpoint=checkpoint)
+        prove_tokenizer(tokenizer, checkpoint=checkpoint, kind=row.kind)
     new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
     model = load_model(
-        checkpoint, task, row, config, dtype=dtype, quantization=quantization, new_head=True
+        checkpoint, auto_class, config, task, dtype=dtype, quantization=quantization, new_head=True
     )
     grown = fit_tokens(model, tokenizer)
     if gradient_checkpointing:
@@ -159,9 +160,9 @@ def as_quantization(
 
 def load_model(
     checkpoint: str | os.PathLike[str],
-    task: Task,
-    family: Family,
+    auto_class: str,
     config: Any,
+    task: Task,
     *,
     dtype: Any = None,
     quantization: Any = None,
@@ -170,62 +171,106 @@ def load_model(
     """Load the weights under the task's head.
 
     Args:
+        checkpoint: Hub name or directory.
+        auto_class: Name of the class in Transformers that carries the head.
+        config: The checkpoint's config; the task's settings are written into it.
+        task: The task.
+        dtype: Type of the weights; ``None`` is fp32.
+        quantization: As in :func:`build_model`.
         new_head: Whether the head may be missing in the checkpoint; it is initialised then.
 
     Raises:
-        InputError: If weights other than the head's are missing.
+        InputError: If weights other than the head's are missing or of another shape.
     """
-    import torch
-    import transformers
-
-    auto_class = getattr(transformers, check_task(task, family))
     for name, value in task.config_overrides().items():
         setattr(config, name, value)
+    return load_weights(
+        checkpoint, auto_class, config, dtype=dtype, quantization=quantization, new_head=new_head
+    )
+
+
+def load_weights(
+    checkpoint: str | os.PathLike[str],
+    auto_class: str,
+    config: Any,
+    *,
+    dtype: Any = None,
+    quantization: Any = None,
+    new_head: bool = True,
+) -> PreTrainedModel:
+    """Load the weights into the class called ``auto_class`` with a config that is ready."""
     _clear_generation_settings(config)
     if _zero3.enabled():
         _zero3.start_process_group()
-    try:
-        model, info = auto_class.from_pretrained(
-            os.fspath(checkpoint),
-            config=config,
-            dtype=dtype or torch.float32,
-            quantization_config=_skipping_heads(quantization, auto_class, config),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=new_head,
-        )
-    except OSError as error:
-        raise InputError(
-            f"checkpoint={os.fspath(checkpoint)!r}: its weights cannot be read as safetensors. "
-            f"{conversion(checkpoint)} ({first_line(error)})"
-        ) from error
-    untied = getattr(config, "model_type", None) == "t5" and not _saved_as_tied(checkpoint)
-    if untied:
+    model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
+    if getattr(config, "model_type", None) == "t5" and not _published_as_tied(checkpoint):
         # v5 ties T5 by force, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
     _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
     return model
 
 
-def _saved_as_tied(checkpoint: str | os.PathLike[str]) -> bool:
-    import json
+def _read_weights(
+    checkpoint: str | os.PathLike[str],
+    auto_class: str,
+    config: Any,
+    dtype: Any,
+    quantization: Any,
+    new_head: bool,
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    import torch
+    import transformers
 
-    from frtune.models._checkpoint import tokenizer_file
+    loader = getattr(transformers, auto_class)
+    try:
+        with _quiet():
+            return loader.from_pretrained(
+                os.fspath(checkpoint),
+                config=config,
+                dtype=dtype or torch.float32,
+                quantization_config=_skipping_heads(quantization, loader, config),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=new_head,
+            )
+    except OSError as error:
+        raise InputError(
+            f"checkpoint={os.fspath(checkpoint)!r}: its weights cannot be read as safetensors. "
+            f"{conversion(checkpoint)} ({first_line(error)})"
+        ) from error
 
-    path = tokenizer_file(checkpoint, "config.json")
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Transformers from reporting what this module checks and raises by itself."""
+    reporter = logging.getLogger("transformers.modeling_utils")
+
+    def only_errors(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    # a filter, since a raised level makes Transformers print other reports
+    reporter.addFilter(only_errors)
+    try:
+        yield
+    finally:
+        reporter.removeFilter(only_errors)
+
+
+def _published_as_tied(checkpoint: str | os.PathLike[str]) -> bool:
+    path = local_file(checkpoint, "config.json")
     published: dict[str, Any] = json.loads(path.read_text("utf-8")) if path else {}
     return bool(published.get("tie_word_embeddings", True))
 
 
-def _skipping_heads(quantization: Any, auto_class: Any, config: Any) -> Any:
+def _skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:
     """The quantization with the task's heads and output layer left out of it."""
     if quantization is None:
         return None
     import torch
 
     with torch.device("meta"):
-        skeleton = auto_class.from_config(config)
+        skeleton = loader.from_config(config)
     output = skeleton.get_output_embeddings()
     names = [name for name, module in skeleton.named_modules() if module is output and name]
     return as_quantization(quantization, (*head_names(skeleton), *names))
@@ -252,16 +297,18 @@ def head_names(model: PreTrainedModel) -> list[str]:
 def _check_whole(
     checkpoint: object, model: PreTrainedModel, info: Mapping[str, Any], heads: list[str]
 ) -> None:
-    missing = sorted(
+    """Refuse weights that are missing or of another shape, unless they are a new head's."""
+    mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    absent = sorted(
         name
-        for name in info["missing_keys"]
-        if not any(name.startswith(f"{head}.") for head in heads)
+        for name in {*info["missing_keys"], *mismatched}
+        if not name.startswith(tuple(f"{head}." for head in heads))
     )
-    if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+    if absent:
+        shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         raise InputError(
-            f"checkpoint={str(checkpoint)!r}: {len(missing)} weights are missing ({shown}) for "
-            f"{type(model).__name__}. Choose a checkpoint of the whole model."
+            f"checkpoint={str(checkpoint)!r}: {len(absent)} weights are missing or of another "
+            f"shape ({shown}) for {type(model).__name__}. Choose a checkpoint of the whole model."
         )
 
 
@@ -278,7 +325,7 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
 
     rows = model.config.get_text_config().vocab_size
     if len(tokenizer) > rows:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), _quiet():
             torch.manual_seed(0)  # the same rows on every rank and at every load
             model.resize_token_embeddings(len(tokenizer))
     _set_special_ids(model, tokenizer)

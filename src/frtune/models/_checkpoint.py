@@ -85,7 +85,8 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> None:
 def conversion(checkpoint: object) -> str:
     """Say how to convert pickled weights."""
     return (
-        "If you trust it, convert it once: python -c 'from transformers import AutoModelForPreTraining as M; "
+        "If you trust it, convert it once: "
+        "python -c 'from transformers import AutoModelForPreTraining as M; "
         f'M.from_pretrained("{checkpoint}", use_safetensors=False).save_pretrained("converted")\', '
         "and copy the tokenizer's files there."
     )
@@ -118,13 +119,10 @@ def check_task(task: Task, family: Family) -> str:
     """
     if family.kind in task.auto_classes:
         return task.auto_classes[family.kind]
-    fitting = families_for(set(task.auto_classes))
+    kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
     raise InputError(
-        f"task={task.name!r}: not for {family.name}, which is an {family.kind}. "
-        f"Use one of {', '.join(fitting)}."
-        if family.kind != "decoder"
-        else f"task={task.name!r}: not for {family.name}, which is a decoder. "
-        f"Use one of {', '.join(fitting)}."
+        f"task={task.name!r}: not for {family.name}, which is {kind}. "
+        f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
     )
 
 
@@ -133,7 +131,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def tokenizer_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
+def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
     from transformers.utils import cached_file
 

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.models._checkpoint import first_line, tokenizer_file
+from frtune.models._checkpoint import first_line, local_file
 from frtune.models.families import Family
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def load_tokenizer(
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     name = os.fspath(checkpoint)
-    published = tokenizer_file(name, "tokenizer.json")
+    published = local_file(name, "tokenizer.json")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except ImportError as error:
         raise _missing_package(family, error) from error
     except Exception as error:  # each class fails in its own way on what it was not made for
@@ -59,10 +59,9 @@ def load_tokenizer(
     if published is not None and (tokenizer is None or differing_probe(tokenizer, published)):
         logger.info("%s: tokenizer.json read as it is, past its named class", name)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
-    assert_not_none = tokenizer
-    _name_special_tokens(assert_not_none, config)
-    assert_not_none.padding_side = family.padding_side
-    return assert_not_none
+    _name_special_tokens(tokenizer, config)
+    tokenizer.padding_side = family.padding_side
+    return tokenizer
 
 
 def _missing_package(family: Family, error: ImportError) -> ImportError:

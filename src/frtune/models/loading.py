@@ -1,0 +1,135 @@
+"""Open a directory that was saved after training: full weights, or an adapter and its base."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.models._build import Built, fit_tokens, load_model
+from frtune.models._checkpoint import check_task, check_weights, first_line, read_config
+from frtune.models._tokenizer import load_tokenizer
+from frtune.models.families import family_for
+from frtune.quantization import QuantizationName, torch_dtype
+from frtune.tasks._task import Task
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def load_saved(
+    directory: str | os.PathLike[str],
+    task: Task,
+    *,
+    dtype: Any = None,
+    quantization: QuantizationName | BitsAndBytesConfig | None = None,
+    merge: bool = False,
+) -> Built:
+    """Open a saved directory.
+
+    Args:
+        directory: Full weights, or a PEFT adapter whose ``adapter_config.json`` names its base.
+            A base that is not where it was is looked for beside the adapter, under its last name.
+        task: The task the model was trained for.
+        dtype: Type of the weights; ``None`` is fp32.
+        quantization: Load the weights in 8 or 4 bits.
+        merge: Merge an adapter into its base, which must not be quantised then.
+
+    Returns:
+        The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
+
+    Raises:
+        InputError: If the directory or its base is missing or not whole.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"directory={str(directory)!r}: does not exist. Pass a saved model's.")
+    if merge and quantization is not None:
+        raise InputError(
+            f"quantization={quantization!r}: not with merge=True, for merged 8 or 4 bit weights "
+            "are rounded. Leave one of the two out."
+        )
+    dtype = torch_dtype(dtype)
+    if not (directory / ADAPTER_CONFIG).is_file():
+        return _load_full(directory, task, dtype, quantization)
+    model, tokenizer = _load_adapter(directory, task, dtype, quantization)
+    if merge:
+        from frtune.adapters import merge as merge_adapter
+
+        model = merge_adapter(model).model
+    return model.eval(), tokenizer
+
+
+def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any) -> Built:
+    config = read_config(directory)
+    family = family_for(config.model_type)
+    auto_class = check_task(task, family)
+    check_weights(directory)
+    tokenizer = load_tokenizer(directory, family, config)
+    model = load_model(directory, auto_class, config, task, dtype=dtype, quantization=quantization)
+    return model.eval(), tokenizer
+
+
+def _load_adapter(
+    directory: Path, task: Task, dtype: Any, quantization: Any
+) -> tuple[Any, PreTrainedTokenizerBase]:
+    if not (directory / ADAPTER_WEIGHTS).is_file():
+        raise InputError(
+            f"directory={str(directory)!r}: has {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}. "
+            "Copy the whole directory."
+        )
+    base = find_base(directory)
+    config = read_config(base)
+    family = family_for(config.model_type)
+    auto_class = check_task(task, family)
+    check_weights(base)
+    tokenizer = load_tokenizer(directory, family, config)
+    model = load_model(
+        base, auto_class, config, task, dtype=dtype, quantization=quantization, new_head=True
+    )
+    fit_tokens(model, tokenizer)
+    return _put_adapter(model, directory), tokenizer
+
+
+def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
+    from peft import PeftModel
+
+    from frtune.adapters import finish_adapter, token_rows_under_zero3
+
+    try:
+        with token_rows_under_zero3():
+            adapted = PeftModel.from_pretrained(model, str(directory))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(
+            f"directory={str(directory)!r}: its adapter does not fit its base. "
+            f"Put the base it was trained on beside it. ({first_line(error)})"
+        ) from error
+    return finish_adapter(adapted)
+
+
+def find_base(directory: Path) -> str:
+    """Return the checkpoint that an adapter belongs to.
+
+    Raises:
+        InputError: If it is a directory that is nowhere to be found.
+    """
+    content = json.loads((directory / ADAPTER_CONFIG).read_text("utf-8"))
+    named = str(content.get("base_model_name_or_path") or "")
+    if Path(named).is_dir():
+        return named
+    last = Path(named).name
+    for place in (directory, *directory.absolute().parents[:2]):
+        if last and (place / last / "config.json").is_file():
+            return str(place / last)
+    looks_local = named.startswith((".", "/", "~")) or named.count("/") != 1
+    if looks_local and not (named and "/" not in named):
+        raise InputError(
+            f"directory={str(directory)!r}: its base {named!r} does not exist. "
+            f"Put the base into {str(directory / (last or 'tiny'))!r}."
+        )
+    return named

@@ -1,0 +1,76 @@
+"""The smallest tasks that a builder can be given."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+MARKERS = ("[generate keyphrases]", "[keyphrases generated]", "[end of generation]")
+
+
+@dataclass(frozen=True)
+class Generate:
+    name: ClassVar[str] = "keyphrases"
+    auto_classes: ClassVar[dict[str, str]] = {
+        "encoder-decoder": "AutoModelForSeq2SeqLM",
+        "decoder": "AutoModelForCausalLM",
+    }
+
+    def new_tokens(self, kind: str) -> tuple[str, ...]:
+        return MARKERS if kind == "decoder" else ()
+
+    def config_overrides(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Classify:
+    name: ClassVar[str] = "classification"
+    auto_classes: ClassVar[dict[str, str]] = {
+        "encoder": "AutoModelForSequenceClassification",
+        "decoder": "AutoModelForSequenceClassification",
+    }
+
+    def new_tokens(self, kind: str) -> tuple[str, ...]:
+        return ()
+
+    def config_overrides(self) -> dict[str, Any]:
+        labels = {0: "bad", 1: "fair", 2: "good"}
+        return {
+            "num_labels": 3,
+            "id2label": labels,
+            "label2id": {name: i for i, name in labels.items()},
+            "problem_type": "single_label_classification",
+        }
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: ClassVar[str] = "keywords"
+    auto_classes: ClassVar[dict[str, str]] = {"encoder": "AutoModelForTokenClassification"}
+
+    def new_tokens(self, kind: str) -> tuple[str, ...]:
+        return ()
+
+    def config_overrides(self) -> dict[str, Any]:
+        return {"num_labels": 3}
+
+
+def task_for(family: str) -> Generate | Classify:
+    return Classify() if family in ("camembert", "flaubert", "bert") else Generate()
+
+
+def batch_for(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
+    """Inputs and labels of ``texts`` for any model that a builder makes."""
+    import torch
+
+    encoded = dict(tokenizer(texts, return_tensors="pt", padding=True))
+    encoded.pop("token_type_ids", None)
+    ids, mask = encoded["input_ids"], encoded["attention_mask"]
+    if model.config.is_encoder_decoder or "CausalLM" in type(model).__name__ + str(
+        getattr(model, "peft_type", "") and model.peft_config["default"].task_type
+    ) or hasattr(getattr(model, "base_model", model), "lm_head") or model.can_generate():
+        encoded["labels"] = torch.where(mask == 1, ids, -100)
+    elif "TokenClassification" in type(model).__name__:
+        encoded["labels"] = torch.where(mask == 1, ids % 3, -100)
+    else:
+        encoded["labels"] = torch.arange(len(texts)) % 3
+    return encoded

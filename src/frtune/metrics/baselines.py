@@ -98,11 +98,11 @@ def tfidf_phrases(
     train = train_texts[:_MAX_TRAIN_TEXTS]
     train_candidates, candidates = _candidates(train, language), _candidates(texts, language)
     # The vocabulary is the scored texts', so that memory doesn't grow with the training set.
-    counter = CountVectorizer(analyzer=_fold_all)
+    counter = CountVectorizer(analyzer=_fold_all)  # type: ignore[arg-type]
     if not any(candidates):
         return [[] for _ in texts]
     counter.fit(candidates)
-    weights = TfidfTransformer(sublinear_tf=True, norm=None)
+    weights = TfidfTransformer(sublinear_tf=True, norm=None)  # type: ignore[arg-type]
     weights.fit(counter.transform(train_candidates))
     scores = csr_matrix(weights.transform(counter.transform(candidates)))
     column = counter.vocabulary_

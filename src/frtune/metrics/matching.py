@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Match = Literal["exact", "partial", "fuzzy", "stem"]
 
@@ -70,7 +70,7 @@ def fuzzy_hits(predictions: Sequence[str], references: Sequence[str], threshold:
     similarity = cdist(
         predictions, references, scorer=Indel.normalized_similarity, dtype=np.float64
     )  # (predictions, references)
-    match = similarity >= threshold
+    match: Any = similarity >= threshold
     first = np.where(match.any(axis=0), match.argmax(axis=0), len(predictions))
     return Hits(match.any(axis=1).tolist(), first.tolist())
 

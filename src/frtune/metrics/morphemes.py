@@ -48,7 +48,7 @@ class Morphemes:
         if analyser not in _PACKAGES:
             raise InputError(f"analyser={analyser!r}: 'kiwi' or 'komoran'. Pass one of them.")
         self.version = analyser_version(analyser)
-        self._analyser = analyser
+        self._analyser: Analyser = analyser
         self._analyse: Callable[[list[str]], list[list[str]]] | None = None
         self._known: dict[str, list[str]] = {}
         self._file = cache_directory / "morphemes.sqlite3" if cache_directory else None
@@ -103,10 +103,10 @@ def cache_directory() -> Path | None:
     An empty ``FRTUNE_CACHE`` turns the disk cache off.
 
     Example:
-        >>> os.environ["FRTUNE_CACHE"] = ""
-        >>> cache_directory() is None
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, FRTUNE_CACHE=""):
+        ...     cache_directory() is None
         True
-        >>> del os.environ["FRTUNE_CACHE"]
     """
     chosen = os.environ.get("FRTUNE_CACHE")
     if chosen is not None:
@@ -164,7 +164,7 @@ def _load(analyser: Analyser) -> Callable[[list[str]], list[list[str]]]:
     if analyser == "kiwi":
         kiwi = load_kiwi()
         return lambda texts: [[token.form for token in tokens] for tokens in kiwi.tokenize(texts)]
-    from konlpy.tag import Komoran
+    from konlpy.tag import Komoran  # type: ignore[import-not-found]
 
     komoran = Komoran()
     # Komoran fails on blank text.

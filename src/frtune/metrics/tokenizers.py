@@ -101,7 +101,7 @@ def find_tokenizer(tokenizer: TokenizerName | Callable[[Any], Tokens] | Any) -> 
             "tokenize. Pass frtune.metrics.default_tokenizer(references), say."
         )
     origin = getattr(tokenizer, "__qualname__", type(tokenizer).__qualname__)
-    return Tokenizer(_one_by_one(function), f"custom-{origin}")
+    return Tokenizer(_one_by_one(function), f"custom-{origin}")  # type: ignore[arg-type]
 
 
 def default_tokenizer(texts: Iterable[str]) -> TokenizerName:

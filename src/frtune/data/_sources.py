@@ -5,19 +5,60 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frtune.data._arrow import SUFFIXES, read_file
+from frtune.data.splitting import SPLITS
 from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-SPLITS = ("train", "validation", "test")
-
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
 _SHARD = re.compile(r"-\d+-of-\d+$")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
+
+
+class Part(NamedTuple):
+    """Rows of one split that came from one place; ``name`` is the file, or the data set's split."""
+
+    split: str
+    name: str
+    rows: Dataset
+
+
+def read_parts(
+    source: str | Path | Dataset | DatasetDict,
+    *,
+    task_name: str = "keyphrases",
+    encoding: str | None = None,
+) -> tuple[list[Part], list[str]]:
+    """Read all rows of ``source`` in its order, file by file; a column has one type in all."""
+    from datasets import Dataset
+
+    if isinstance(source, Dataset):
+        return [Part("train", "Dataset", source)], []
+    if isinstance(source, Mapping):
+        return _named_splits(source, "DatasetDict"), []
+    if not isinstance(source, (str, Path)):
+        raise InputError(
+            f"data={type(source).__name__}: a path, a hub name, a Dataset or a DatasetDict. "
+            "Turn anything else into a datasets.Dataset first."
+        )
+    if str(source) == "sample":
+        return [_sample(task_name)], []
+    path = Path(source)
+    if not path.exists():
+        return _from_hub(str(source)), []
+    if any((path / name).exists() for name in ("state.json", "dataset_dict.json")):
+        return _from_disk(path), []
+    groups, notes = split_files(path)
+    parts = [
+        Part(split, str(file), read_file(file, encoding))
+        for split, files in groups.items()
+        for file in files
+    ]
+    return _same_types(parts), notes
 
 
 def read_splits(
@@ -27,29 +68,16 @@ def read_splits(
     encoding: str | None = None,
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Read the splits that ``source`` has, whole and in its order; cut none and drop no row."""
-    from datasets import Dataset
+    from datasets import concatenate_datasets
 
-    if isinstance(source, Dataset):
-        return {"train": source}, []
-    if isinstance(source, Mapping):
-        return _named_splits(source, "the DatasetDict"), []
-    if not isinstance(source, (str, Path)):
-        raise InputError(
-            f"data={type(source).__name__}: a path, a hub name, a Dataset or a DatasetDict. "
-            "Turn anything else into a datasets.Dataset first."
-        )
-    if str(source) == "sample":
-        return _sample(task_name), []
-    path = Path(source)
-    if not path.exists():
-        return _from_hub(str(source)), []
-    if path.is_dir() and any(
-        (path / name).exists() for name in ("state.json", "dataset_dict.json")
-    ):
-        return _from_disk(path), []
-    groups, notes = split_files(path)
-    read = {name: [read_file(file, encoding) for file in files] for name, files in groups.items()}
-    return _same_types(read, groups), notes
+    parts, notes = read_parts(source, task_name=task_name, encoding=encoding)
+    found: dict[str, list[Dataset]] = {}
+    for part in parts:
+        found.setdefault(part.split, []).append(part.rows)
+    return {
+        split: rows[0] if len(rows) == 1 else concatenate_datasets(rows)
+        for split, rows in found.items()
+    }, notes
 
 
 def name_of(source: Any) -> str:
@@ -103,24 +131,24 @@ def split_of(name: str) -> str | None:
     return name if name in SPLITS else _OTHER_NAMES.get(name)
 
 
-def _named_splits(splits: Mapping[Any, Dataset], where: str) -> dict[str, Dataset]:
+def _named_splits(splits: Mapping[Any, Dataset], where: str) -> list[Part]:
     """The three splits of a ``DatasetDict``; its only split, whatever its name, is train."""
-    named: dict[str, Dataset] = {}
+    named: dict[str, Part] = {}
     for key, dataset in splits.items():
         name = split_of(str(key)) or ("train" if len(splits) == 1 else None)
         if name in named:
             raise InputError(f"{where}: has two splits for {name}. Drop one of them.")
         if name:
-            named[name] = dataset
+            named[name] = Part(name, f"{where}:{key}", dataset)
     if not named:
         raise InputError(
             f"{where}: its splits are {', '.join(map(str, splits))}. Name them train, validation "
             "and test, or pass one of them."
         )
-    return named
+    return list(named.values())
 
 
-def _from_disk(path: Path) -> dict[str, Dataset]:
+def _from_disk(path: Path) -> list[Part]:
     from datasets import Dataset, load_from_disk
 
     try:
@@ -130,10 +158,12 @@ def _from_disk(path: Path) -> dict[str, Dataset]:
             f"{path}: looks like a save_to_disk folder but does not open ({error}). "
             "Save the data set again."
         ) from None
-    return {"train": loaded} if isinstance(loaded, Dataset) else _named_splits(loaded, str(path))
+    if isinstance(loaded, Dataset):
+        return [Part("train", str(path), loaded)]
+    return _named_splits(loaded, str(path))
 
 
-def _from_hub(name: str) -> dict[str, Dataset]:
+def _from_hub(name: str) -> list[Part]:
     looks_like_path = name.startswith((".", "/", "~")) or Path(name).suffix.lower() in SUFFIXES
     if looks_like_path or not _HUB_NAME.fullmatch(name):
         folder = Path(name).expanduser().parent
@@ -157,7 +187,7 @@ def _from_hub(name: str) -> dict[str, Dataset]:
         ) from None
 
 
-def _sample(task_name: str) -> dict[str, Dataset]:
+def _sample(task_name: str) -> Part:
     from importlib.resources import as_file, files
 
     bundled = (files("frtune.data") / "samples").iterdir()
@@ -167,42 +197,36 @@ def _sample(task_name: str) -> dict[str, Dataset]:
             f"data=sample: there is no sample for {task_name}. Samples: {', '.join(sorted(have))}."
         )
     with as_file(have[task_name]) as path:
-        return {"train": read_file(path)}
+        return Part("train", f"sample/{have[task_name].name}", read_file(path))
 
 
-def _same_types(
-    read: dict[str, list[Dataset]], groups: dict[str, list[Path]]
-) -> dict[str, Dataset]:
-    """Join the parts of each split, with one type for a column in all of them."""
+def _same_types(parts: list[Part]) -> list[Part]:
+    """Give a column one type in all parts."""
     import pyarrow as pa
-    from datasets import Features, concatenate_datasets
+    from datasets import Features
 
     schema = pa.schema([])
-    files = [file for found in groups.values() for file in found]
-    parts = [part for found in read.values() for part in found]
-    for file, part in zip(files, parts, strict=True):
-        for field in part.features.arrow_schema:
+    for part in parts:
+        for field in part.rows.features.arrow_schema:
             known = schema.get_field_index(field.name)
             if known < 0:
                 schema = schema.append(field)
                 continue
-            wider = _common_type(schema.field(known).type, field.type, file.suffix.lower())
+            before = schema.field(known).type
+            wider = _common_type(before, field.type, Path(part.name).suffix.lower())
             if wider is None:
                 raise InputError(
-                    f"{file}, column {field.name}: holds {field.type}, but "
-                    f"{schema.field(known).type} in {files[0].name}. "
-                    "Give the column one type in every file."
+                    f"{part.name}, column {field.name}: holds {field.type}, but {before} in "
+                    f"{Path(parts[0].name).name}. Give the column one type in every file."
                 )
             schema = schema.set(known, pa.field(field.name, wider))
-    joined = {}
-    for name, found in read.items():
-        cast = []
-        for part in found:
-            fields = pa.schema([schema.field(column) for column in part.column_names])
-            features = Features.from_arrow_schema(fields)
-            cast.append(part if part.features == features else part.cast(features))
-        joined[name] = concatenate_datasets(cast) if len(cast) > 1 else cast[0]
-    return joined
+    same = []
+    for part in parts:
+        fields = pa.schema([schema.field(name) for name in part.rows.column_names])
+        wanted = Features.from_arrow_schema(fields)
+        as_it_is = part.rows.features == wanted
+        same.append(part if as_it_is else part._replace(rows=part.rows.cast(wanted)))
+    return same
 
 
 def _common_type(left: Any, right: Any, suffix: str) -> Any:

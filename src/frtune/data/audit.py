@@ -215,6 +215,6 @@ def _quantiles(values: np.ndarray) -> dict[str, float] | None:
 
     if not len(values):
         return None
-    found = {name: float(np.quantile(values, q)) for name, q in _QUANTILES.items()}
+    found = {name: round(float(np.quantile(values, q)), 2) for name, q in _QUANTILES.items()}
     mean = round(float(values.mean()), 2)
     return {"min": float(values.min()), **found, "max": float(values.max()), "mean": mean}

@@ -171,7 +171,7 @@ def shared_runs(
         "words": words,
         "rows_checked": len(runs),
         "rows": rows,
-        "share": rows / max(1, len(runs)),
+        "share": round(rows / max(1, len(runs)), 4),
     }
 
 

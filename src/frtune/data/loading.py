@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frtune.data._sources import SPLITS, listed, name_of, read_splits
+from frtune.data._sources import listed, name_of, read_splits
 from frtune.data.checks import columns_check
+from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,24 +80,12 @@ def _cut_missing(
     splits: dict[str, Dataset], seed: int, where: str
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Cut each missing one of validation and test, a tenth of train's rows, off train."""
-    import numpy as np
-
     missing = [name for name in ("validation", "test") if name not in splits]
     if not missing:
         return splits, []
     train = splits["train"]
-    each = max(1, round(len(train) / 10))
-    if len(train) < 2 * len(missing) + 1:
-        raise InputError(
-            f"{where}: train has {len(train)} rows, too few to cut {listed(missing)} from. "
-            "Add rows, or add the missing files."
-        )
-    order = np.random.default_rng(seed).permutation(len(train))
-    cut = dict(splits)
-    for i, name in enumerate(missing):
-        cut[name] = train.select(np.sort(order[i * each : (i + 1) * each]))
-    cut["train"] = train.select(np.sort(order[len(missing) * each :]))
-    sizes = listed([str(len(cut[name])) for name in ("train", *missing)])
+    rows = cut_rows(len(train), dict.fromkeys(missing, 0.1), seed=seed, where=where)
+    sizes = listed([str(len(each)) for each in rows.values()])
     verb, ratio = ("were", "8:1:1") if len(missing) == 2 else ("was", "9:1")
     note = f"{listed(missing)} {verb} cut from train: {ratio}, seed {seed} ({sizes} rows)"
-    return cut, [note]
+    return {**splits, **{name: train.select(each) for name, each in rows.items()}}, [note]

@@ -1,0 +1,82 @@
+"""Deterministic cutting of rows into train, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SPLITS = ("train", "validation", "test")
+
+
+def parse_ratio(ratio: str) -> dict[str, float]:
+    """Return the share of each split of ``"8:1:1"``; two parts, ``"8:2"``, are train and test.
+
+    Raises:
+        InputError: If ``ratio`` is not two or three numbers of which the first is above 0.
+
+    Example:
+        >>> parse_ratio("8:1:1")
+        {'train': 0.8, 'validation': 0.1, 'test': 0.1}
+        >>> parse_ratio("8:2")
+        {'train': 0.8, 'test': 0.2}
+    """
+    try:
+        parts = [float(part) for part in ratio.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or not (parts[0] > 0 and all(0 <= p < 1e12 for p in parts)):
+        raise InputError(
+            f"split={ratio!r}: two or three numbers with colons, the first above 0. "
+            "Pass 8:1:1 (train, validation, test) or 8:2 (train, test), say."
+        )
+    names = SPLITS if len(parts) == 3 else ("train", "test")
+    return {name: part / sum(parts) for name, part in zip(names, parts, strict=True) if part}
+
+
+def cut_rows(
+    rows: int, wanted: Mapping[str, float | int], *, seed: int, where: str
+) -> dict[str, np.ndarray]:
+    """Draw rows for each split in ``wanted``; what is left is train.
+
+    Args:
+        rows: How many there are.
+        wanted: Split to its share (a ``float`` below 1; at least one row) or to its number of
+            rows (an ``int``). ``"train"`` is passed over.
+        seed: The same seed and number of rows give the same cut.
+        where: What is cut, in the message.
+
+    Returns:
+        Split to its sorted row numbers, train included.
+
+    Raises:
+        InputError: If none would be left for train.
+
+    Example:
+        >>> {name: each.tolist() for name, each in cut_rows(
+        ...     5, {"test": 0.2, "validation": 1}, seed=42, where="the data").items()}
+        {'train': [0, 1, 3], 'test': [4], 'validation': [2]}
+    """
+    import numpy as np
+
+    counts = {
+        name: part if isinstance(part, int) else max(1, round(part * rows))
+        for name, part in wanted.items()
+        if name != "train" and part
+    }
+    if sum(counts.values()) >= rows:
+        cut = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        raise InputError(
+            f"{where}: {rows} rows are too few to cut {cut} from and leave some for train. "
+            "Add rows, or ask for smaller splits."
+        )
+    order = np.random.default_rng(seed).permutation(rows)
+    found, at = {}, 0
+    for name, count in counts.items():
+        found[name] = np.sort(order[at : at + count])
+        at += count
+    return {"train": np.sort(order[at:]), **found}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -51,20 +52,18 @@ class Predictor:
             InputError: For a text that is not a string or is blank.
         """
         rows = self._rows([texts] if isinstance(texts, str) else texts)
-        generated = self.generate(self.encode(rows), progress=progress)
-        answers = self.task.decode([row.ids for row in generated], self.tokenizer)
-        text = self.task.text_column
-        return [
-            {"text": row[text], self.task.name: answer}
-            for row, answer in zip(rows, answers, strict=True)
-        ]
+        encoded = self.encode(rows)
+        outputs = self.outputs(encoded, progress=progress)
+        answers = self.task.answers(outputs, encoded, self.tokenizer)
+        text = self.task.columns[0]
+        return [{"text": row[text], **answer} for row, answer in zip(rows, answers, strict=True)]
 
     def _rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows = []
         for i, item in enumerate(texts):
-            row = {self.task.text_column: item} if isinstance(item, str) else item
+            row = {self.task.columns[0]: item} if isinstance(item, str) else item
             row = {column: row.get(column) for column in self.task.columns}
-            text = row[self.task.text_column]
+            text = row[self.task.columns[0]]
             if not isinstance(text, str) or not text.strip():
                 raise InputError(f"text {i + 1}: {text!r} is blank. Give a text with words in it.")
             rows.append(row)
@@ -74,19 +73,24 @@ class Predictor:
         """Encode rows without their labels."""
         from datasets import Dataset
 
-        from frtune.training.encoding import encode_dataset
-        from frtune.training.generation import model_kind
+        from frtune.training.encoding import encode_dataset, kind_of
 
         dataset = rows if isinstance(rows, Dataset) else Dataset.from_list([dict(r) for r in rows])
         return encode_dataset(
-            dataset, self.task, self.tokenizer, kind=model_kind(self.model), with_labels=False
+            dataset, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=False
         )
 
-    def generate(self, encoded: Dataset, *, progress: str | None = None) -> list[Generated]:
-        """Generate for encoded rows, in their order."""
-        from frtune.training.generation import generate, model_kind, prompts_of
+    def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
+        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
+        if self.task.generates:
+            return self._generate(encoded, progress)
+        return self._logits(encoded, progress)
 
-        kind = model_kind(self.model)
+    def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
+        from frtune.training.encoding import kind_of
+        from frtune.training.generation import generate, prompts_of
+
+        kind = kind_of(self.model)
         return generate(
             self.model,
             self.tokenizer,
@@ -97,6 +101,29 @@ class Predictor:
             autocast=self._autocast,
             progress=progress,
         )
+
+    def _logits(self, encoded: Dataset, progress: str | None) -> list[np.ndarray]:
+        """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``."""
+        import torch
+        from tqdm.auto import tqdm
+
+        from frtune.training.order import by_length
+
+        collate = self.task.collator(self.model, self.tokenizer)
+        order = by_length(encoded["length"])
+        found: list[Any] = [None] * len(order)
+        bar = tqdm(total=len(order), desc=progress, disable=progress is None, unit="row")
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            batch = collate([encoded[i] for i in rows])
+            batch = {k: v.to(self.model.device) for k, v in batch.items() if k != "row"}
+            with torch.no_grad(), self._autocast():
+                logits = self.model(**batch).logits.float().cpu().numpy()
+            for i, values in zip(rows, logits, strict=True):
+                found[i] = values
+            bar.update(len(rows))
+        bar.close()
+        return found
 
     @contextlib.contextmanager
     def _autocast(self) -> Iterator[None]:

@@ -105,4 +105,8 @@ def _read_yaml(path: str, known: list[str]) -> dict[str, Any]:
             raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
         if isinstance(value, dict):
             raise InputError(f"--config {path}: {key}: one value, not a mapping.")
-    return values
+    # as text, so that a value of a wrong type is an error like a wrong flag
+    return {
+        key: str(value) if isinstance(value, bool | int | float) else value
+        for key, value in values.items()
+    }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frtune.data.cleaning import clean_keyphrases, split_keyphrases
+from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.errors import InputError
 from frtune.tasks._task import ModelKind
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 START = "[generate keyphrases]"
 MIDDLE = "[keyphrases generated]"
 END = "[end of generation]"
+
+# what keyphrase_scores counts beside its scores
+COUNTS = {"documents", "predictions", "references", "empty_predictions", "empty_references"}
 
 
 def _option(default: Any, help: str) -> Any:
@@ -65,6 +68,14 @@ class KeyphraseGeneration:
     generates: ClassVar[bool] = True
     primary_metric: ClassVar[str] = "eval_loss"
     tiny_family: ClassVar[str] = "t5"
+    health_scores: ClassVar[tuple[str, ...]] = (
+        "eos_rate",
+        "cut_by_limit_rate",
+        "empty_rate",
+        "repeated_phrase_rate",
+        "mean_tokens",
+        "mean_phrases",
+    )
 
     text_column: str = _option("text", "column with the article")
     title_column: str | None = _option(None, "column with a title to put before the text")
@@ -97,6 +108,12 @@ class KeyphraseGeneration:
                 f"language={self.language!r}: ko, fr or en. Leave it out to have it detected."
             )
 
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The scores that a reader looks at first."""
+        at = f"f1_at_{self.k}"
+        return (at, f"partial_{at}", "f1_at_m", f"present_{at}", f"absent_{at}", "rougeL")
+
     # --- what a row is -------------------------------------------------------------------------
 
     @property
@@ -112,7 +129,7 @@ class KeyphraseGeneration:
     def source(self, row: Mapping[str, Any]) -> str:
         """The article: title, a line break, text; without prefix and markers."""
         parts = [row[self.title_column]] if self.title_column else []
-        return "\n".join(str(part).strip() for part in [*parts, row[self.text_column]] if part)
+        return "\n".join(clean_text(part) for part in [*parts, row[self.text_column]] if part)
 
     def phrases(self, row: Mapping[str, Any]) -> list[str]:
         """The row's keyphrases, cleaned, at most ``max_keyphrases``."""
@@ -122,6 +139,26 @@ class KeyphraseGeneration:
     def target(self, phrases: Sequence[str]) -> str:
         """The line that the model learns to write, without its end token."""
         return self.separator.join(phrases)
+
+    def check(self, dataset: Dataset, where: str) -> None:
+        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
+
+        Raises:
+            InputError: For a missing column, a blank text, a row without keyphrases, or a
+                separator that no row holds.
+        """
+        from frtune.data.loading import columns_check
+        from frtune.tasks._checks import check_texts, first_rows
+
+        columns_check(dataset, [*self.columns, *self.label_columns], where)
+        check_texts(dataset, self.text_column, where)
+        column = self.keyphrases_column
+        count, row = first_rows(dataset, column, lambda value: not self.phrases({column: value}))
+        if count:
+            raise InputError(
+                f"{where}, row {row}: column {column} holds no keyphrase, in {count} of "
+                f"{len(dataset)} rows. frtune prepare sets such rows aside."
+            )
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, sources and targets, to train a tokenizer on."""
@@ -220,7 +257,9 @@ class KeyphraseGeneration:
         while True:
             line = self.target(kept)
             # a decoder's line stands after a marker, an encoder-decoder's in its own frame
-            ids = list(tokenizer(line, add_special_tokens=kind != "decoder", verbose=False)["input_ids"])
+            ids = list(
+                tokenizer(line, add_special_tokens=kind != "decoder", verbose=False)["input_ids"]
+            )
             ids = ids if ids and ids[-1] == end else [*ids, end]
             if len(ids) <= self.max_target_tokens or len(kept) <= 1:
                 break
@@ -269,13 +308,20 @@ class KeyphraseGeneration:
             >>> KeyphraseGeneration().parse("Keyphrases: budget;school canteen ; ; budget;")
             ['budget', 'school canteen']
         """
-        return clean_keyphrases(split_keyphrases(line, self.separator.strip()))
+        return clean_keyphrases(split_keyphrases(line, self.separator))
 
     def decode(
         self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
     ) -> list[list[str]]:
         """Turn generated token ids into phrases: ``lines``, then ``parse``."""
         return [self.parse(line) for line in self.lines(generated, tokenizer)]
+
+    def answers(
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+    ) -> list[dict[str, Any]]:
+        """What ``predict`` says of each encoded row: ``{"keyphrases": [...]}``."""
+        phrases = self.decode([row.ids for row in outputs], tokenizer)
+        return [{"keyphrases": found} for found in phrases]
 
     # --- training ------------------------------------------------------------------------------
 
@@ -329,13 +375,13 @@ class KeyphraseGeneration:
         labels = ([i for i in ids if i >= 0] for ids in dataset["labels"])
         return self.decode(labels, tokenizer)
 
-    def score_generated(
-        self, generated: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+    def score_outputs(
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, float]:
         """Score what was generated for the rows of an encoded data set, and its health."""
         from frtune.metrics import generation_health
 
-        lines = self.lines([row.ids for row in generated], tokenizer)
+        lines = self.lines([row.ids for row in outputs], tokenizer)
         texts = dataset[self.text_column] if self.text_column in dataset.column_names else None
         scores = self.compute_metrics(
             [self.parse(line) for line in lines],
@@ -343,9 +389,9 @@ class KeyphraseGeneration:
             texts=None if texts is None else list(texts),
         )
         health = generation_health(
-            [split_keyphrases(line, self.separator.strip()) for line in lines],
-            token_counts=[len(row.ids) for row in generated],
-            finished=[row.finished for row in generated],
+            [split_keyphrases(line, self.separator) for line in lines],
+            token_counts=[len(row.ids) for row in outputs],
+            finished=[row.finished for row in outputs],
             limit=self.max_target_tokens,
         )
         return {**scores, **health}
@@ -356,7 +402,9 @@ class KeyphraseGeneration:
 
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
         health = generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
-        return {name: not name.endswith("_rate") or name == "eos_rate" for name in [*names, *health]}
+        return {
+            name: not name.endswith("_rate") or name == "eos_rate" for name in [*names, *health]
+        }
 
     def compute_metrics(
         self,
@@ -380,6 +428,7 @@ class KeyphraseGeneration:
             tokenizer=self.rouge_tokenizer(references),
         )
         kept = (f"precision_at_{self.k}", f"recall_at_{self.k}", f"f1_at_{self.k}")
+        exact = {name: value for name, value in exact.items() if name not in COUNTS}
         return {**exact, **{f"partial_{name}": partial[name] for name in kept}, **rouge}
 
     def rouge_tokenizer(self, references: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.tasks._task import ModelKind
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_WORTH_A_PROCESS = 5_000
+
+
+def kind_of(model: Any) -> ModelKind:
+    """The model's kind, by its family."""
+    from frtune.models.families import family_for
+
+    return family_for(model.config.model_type).kind
 
 
 def encode_dataset(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frtune.training.collators import prompt_batch
+from frtune.training.order import by_length
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,28 +31,22 @@ class Generated:
     finished: bool
 
 
-def model_kind(model: Any) -> str:
-    """``"encoder-decoder"`` or ``"decoder"``, as the model's config says."""
-    return "encoder-decoder" if model.config.is_encoder_decoder else "decoder"
-
-
 def prompts_of(dataset: Dataset, kind: str) -> list[list[int]]:
     """The part of each encoded row that the model reads before it writes."""
     ids = dataset["input_ids"]
     if kind == "encoder-decoder":
         return [list(row) for row in ids]
-    return [
-        list(row[:length]) for row, length in zip(ids, dataset["prompt_length"], strict=True)
-    ]
+    return [list(row[:length]) for row, length in zip(ids, dataset["prompt_length"], strict=True)]
 
 
 def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Row numbers, longest rows first, so that memory runs out at once or not at all."""
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    order = by_length(lengths)
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def _share(batches: list[list[int]], rank: int, world_size: int) -> Iterator[tuple[list[int], bool]]:
+def _share(
+    batches: list[list[int]], rank: int, world_size: int
+) -> Iterator[tuple[list[int], bool]]:
     """Every ``world_size``-th batch, and whether it counts.
 
     All ranks get equally many batches (ZeRO-3 generates in step); a rank without work left repeats
@@ -102,7 +97,9 @@ def generate(
     rank = torch.distributed.get_rank() if distributed else 0
     world_size = torch.distributed.get_world_size() if distributed else 1
     batches = _batches([len(prompt) for prompt in prompts], batch_size)
-    ends = sorted({end_id, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])})
+    ends = sorted(
+        {end_id, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])}
+    )
     settings = {
         "max_new_tokens": max_new_tokens,
         "eos_token_id": ends,
@@ -135,12 +132,12 @@ def _generate_batch(
     model: PreTrainedModel, prompts: list[Sequence[int]], settings: dict[str, Any]
 ) -> list[list[int]]:
     """Generate for one batch and cut the prompts (or the decoder's start token) off."""
-    kind = model_kind(model)
-    side = "left" if kind == "decoder" else "right"
+    decoder = not model.config.is_encoder_decoder
+    side = "left" if decoder else "right"
     inputs = prompt_batch(prompts, pad_id=settings["pad_token_id"], side=side)
     inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
     output = model.generate(**inputs, **settings)
-    skip = inputs["input_ids"].shape[1] if kind == "decoder" else 1
+    skip = inputs["input_ids"].shape[1] if decoder else 1
     return output[:, skip:].tolist()
 
 

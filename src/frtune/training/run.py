@@ -94,9 +94,11 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
         logger.warning(note)
     result = trainer.train(resume_from_checkpoint=_last_checkpoint(settings, args))
     metrics = {"train_loss": result.training_loss, **_best(trainer)}
-    test = _encode_test(trainer, splits["test"], args)
+    test = trainer.encode(splits["test"])
     metrics.update(_numbers(trainer.predict(test).metrics or {}))
-    with staged(args.output_dir) if main else contextlib.nullcontext(Path(args.output_dir)) as draft:
+    with (
+        staged(args.output_dir) if main else contextlib.nullcontext(Path(args.output_dir)) as draft
+    ):
         _save(trainer, draft, settings)
         if main:
             metrics = write_report(
@@ -175,9 +177,7 @@ def _lora(settings: RunSettings) -> Any:
 
     if not settings.lora:
         return None
-    return lora_config(
-        r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout
-    )
+    return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
 
 
 def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
@@ -221,16 +221,6 @@ def _best(trainer: TaskTrainer) -> dict[str, float]:
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
-
-
-def _encode_test(trainer: TaskTrainer, test: Any, args: Any) -> Any:
-    from frtune.training.encoding import encode_dataset
-    from frtune.training.generation import model_kind
-
-    with args.main_process_first(desc="tokenising"):
-        return encode_dataset(
-            test, trainer.task, trainer.processing_class, kind=model_kind(trainer.model)
-        )
 
 
 def _write_config(task: Any, settings: RunSettings, args: Any) -> None:

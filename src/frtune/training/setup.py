@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError, nearest
-from frtune.training.encoding import check_length, encode_dataset, truncation_report
+from frtune.training.encoding import check_length, encode_dataset, kind_of, truncation_report
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,7 +49,7 @@ def make_trainer(
 
     from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
 
-    kind = _kind(model)
+    kind = kind_of(model)
     schedule = schedule or GenerationSchedule()
     check_length(task, model)
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
@@ -69,14 +69,9 @@ def make_trainer(
         eval_dataset=eval_dataset,
         data_collator=task.collator(model, tokenizer),
         compute_loss_func=task.loss(model, args),
+        preprocess_logits_for_metrics=None if task.generates else task.preprocess_logits,
         **settings,
     )
-
-
-def _kind(model: Any) -> str:
-    from frtune.models.families import family_for
-
-    return family_for(model.config.model_type).kind
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
@@ -144,6 +139,5 @@ def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedul
 def _check_name(name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise InputError(
-            f"metric_for_best_model={name}: one of {', '.join(known)}."
-            f"{nearest(name, list(known))}"
+            f"metric_for_best_model={name}: one of {', '.join(known)}.{nearest(name, list(known))}"
         )

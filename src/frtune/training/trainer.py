@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from frtune.errors import InputError
-from frtune.training.generation import Generated, generate, model_kind, prompts_of
+from frtune.tasks._store import save_task
+from frtune.training.encoding import encode_dataset, kind_of
+from frtune.training.generation import Generated, generate, prompts_of
+from frtune.training.order import by_length
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,12 @@ class TaskTrainer(Trainer):
 
     task: Any
     schedule: GenerationSchedule
-    generated: list[Generated] | None
+    outputs: list[Any] | None
 
     def __init__(self, *, task: Any, schedule: GenerationSchedule | None = None, **settings: Any):
         self.task = task
         self.schedule = schedule or GenerationSchedule()
-        self.generated = None
+        self.outputs = None
         self._scored: Dataset | None = None
         super().__init__(**settings)
 
@@ -68,7 +72,7 @@ class TaskTrainer(Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         columns = self._signature_columns or []
-        self._signature_columns = [*columns, *({"row"} - set(columns))]
+        self._signature_columns = [*columns, *(n for n in ("row", "length") if n not in columns)]
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
@@ -91,6 +95,20 @@ class TaskTrainer(Trainer):
             f"checkpoint in {self.args.output_dir} is whole."
         )
 
+    # --- raw rows in, a directory that frtune.load opens out -----------------------------------
+
+    def encode(self, dataset: Dataset) -> Dataset:
+        """Encode rows with the task; encoded ones are returned as they are."""
+        with self.args.main_process_first(desc="tokenising"):
+            return encode_dataset(
+                dataset, self.task, self.processing_class, kind=kind_of(self.model)
+            )
+
+    def _save(self, output_dir=None, state_dict=None):
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            save_task(self.task, output_dir or self.args.output_dir)
+
     # --- generation in evaluation --------------------------------------------------------------
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval", **options):
@@ -98,15 +116,19 @@ class TaskTrainer(Trainer):
         given = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(given, Mapping):  # Trainer calls this again for each of them
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
-        with self._scoring(given if self._generates_now() else None):
+        if isinstance(eval_dataset, Dataset):
+            given = eval_dataset = self.encode(eval_dataset)
+        with self._scoring(given if self._scores_now() else None):
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix, **options)
 
     def predict(self, test_dataset, ignore_keys=None, metric_key_prefix="test", **options):
-        """As ``Trainer.predict``; ``predictions`` are generated ids, padded with -100.
+        """As ``Trainer.predict``, in the order of the rows.
 
-        ``trainer.generated`` holds them unpadded, one ``Generated`` per row.
+        ``predictions`` are generated ids, or what the task keeps of the logits, padded with -100.
+        ``trainer.outputs`` holds one ``Generated`` or one array a row.
         """
-        with self._scoring(test_dataset if self.task.generates else None):
+        test_dataset = self.encode(test_dataset)
+        with self._scoring(test_dataset):
             return super().predict(test_dataset, ignore_keys, metric_key_prefix, **options)
 
     @contextlib.contextmanager
@@ -117,31 +139,42 @@ class TaskTrainer(Trainer):
         finally:
             self._scored = None
 
-    def _generates_now(self) -> bool:
-        if not self.task.generates:
-            return False
-        if not self.is_in_train or getattr(self.args, "predict_with_generate", False):
+    def _scores_now(self) -> bool:
+        if not (self.task.generates and self.is_in_train):
+            return True
+        if getattr(self.args, "predict_with_generate", False):
             return True
         every, epoch = self.schedule.every_epochs, self.state.epoch or 0
         return every is not None and round(epoch) % every == 0 and abs(epoch - round(epoch)) < 1e-6
 
+    def _get_eval_sampler(self, eval_dataset):
+        """Longest rows first, so that little is padded; ``evaluation_loop`` restores the order."""
+        if "length" not in getattr(eval_dataset, "column_names", ()):
+            return super()._get_eval_sampler(eval_dataset)
+        return by_length(eval_dataset["length"])
+
     def evaluation_loop(self, dataloader, description, prediction_loss_only=None, **settings):
-        """As ``Trainer.evaluation_loop``; a generating task's scores join the metrics."""
-        if not self.task.generates:
-            return super().evaluation_loop(
-                dataloader, description, prediction_loss_only, **settings
-            )
-        output = super().evaluation_loop(dataloader, description, True, **settings)
+        """As ``Trainer.evaluation_loop``; the task's scores join the metrics."""
+        loss_only = True if self._scored is None or self.task.generates else None
+        output = super().evaluation_loop(dataloader, description, loss_only, **settings)
         if self._scored is None:
             return output
         rows = self._scored
-        if self.is_in_train and self.schedule.max_rows:
-            rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
-        self.generated = self.generate_rows(rows, progress=description)
+        if self.task.generates:
+            if self.is_in_train and self.schedule.max_rows:
+                rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
+            outputs = self.generate_rows(rows, progress=description)
+            predictions = _padded([row.ids for row in outputs])
+        else:
+            order = by_length(rows["length"])
+            predictions = np.empty_like(output.predictions)
+            predictions[order] = output.predictions
+            outputs = list(predictions)
+        self.outputs = outputs
         prefix = settings.get("metric_key_prefix", "eval")
-        scores = self.task.score_generated(self.generated, rows, self.processing_class)
+        scores = self.task.score_outputs(outputs, rows, self.processing_class)
         output.metrics.update({f"{prefix}_{name}": value for name, value in scores.items()})
-        return output._replace(predictions=_padded([row.ids for row in self.generated]))
+        return output._replace(predictions=predictions)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **options):
         """As ``Trainer.prediction_step``: ``Seq2SeqTrainer``'s own generation is not used."""
@@ -150,7 +183,7 @@ class TaskTrainer(Trainer):
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
         """Generate for every row of an encoded data set, in its order, on every process."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
-        kind = model_kind(model)
+        kind = kind_of(self.model)
         options = {}
         if getattr(self.args, "generation_num_beams", None):
             options["num_beams"] = self.args.generation_num_beams

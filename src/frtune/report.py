@@ -1,0 +1,215 @@
+"""What a run leaves for people: scores, predictions, the model card, the table at the end."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune import __version__
+from frtune.tasks._store import write_json
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from frtune.training.run import RunSettings
+    from frtune.training.trainer import TaskTrainer
+
+VERSIONED = (
+    "torch",
+    "transformers",
+    "datasets",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "deepspeed",
+    "rouge-score",
+    "kiwipiepy",
+)
+
+
+def write_report(
+    directory: Path,
+    *,
+    trainer: TaskTrainer,
+    settings: RunSettings,
+    splits: DatasetDict,
+    notes: list[str],
+    metrics: dict[str, float],
+    test: Dataset,
+) -> dict[str, float]:
+    """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl``, state and model card.
+
+    Returns:
+        ``metrics`` with the baselines' scores beside the model's.
+    """
+    task, tokenizer = trainer.task, trainer.processing_class
+    references = task.references(test, tokenizer)
+    baselines = baseline_metrics(task, splits["train"], test, references)
+    metrics = {**metrics, **{f"test_{name}": value for name, value in baselines.items()}}
+    signatures = task.signatures(references)
+    write_json(directory / "metrics.json", metrics)
+    write_json(directory / "signatures.json", signatures)
+    write_predictions(
+        directory / "predictions.jsonl", task, tokenizer, test, references, trainer.outputs or []
+    )
+    trainer.state.save_to_json(str(directory / "trainer_state.json"))
+    card = model_card(
+        task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
+        signatures=signatures,
+    )  # fmt: skip
+    (directory / "README.md").write_text(card, encoding="utf-8")
+    return metrics
+
+
+def write_predictions(
+    path: Path,
+    task: Any,
+    tokenizer: Any,
+    rows: Dataset,
+    references: list[list[str]],
+    generated: Iterable[Any],
+) -> None:
+    """Write one JSON object a row: ``input``, ``reference``, ``prediction``, what was generated."""
+    generated = list(generated)
+    lines = task.lines([row.ids for row in generated], tokenizer)
+    texts = rows[task.text_column]
+    with path.open("w", encoding="utf-8") as file:
+        for text, reference, line, row in zip(texts, references, lines, generated, strict=True):
+            item = {
+                "input": text,
+                "reference": reference,
+                "prediction": task.parse(line),
+                "generated": line,
+                "finished": row.finished,
+            }
+            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+
+
+def baseline_metrics(
+    task: Any, train: Dataset | None, test: Dataset, references: list[list[str]]
+) -> dict[str, float]:
+    """Scores of predictors that need no model, as ``baseline_<name>_<score>``."""
+    from frtune.metrics import baseline_rows
+
+    texts = list(test[task.text_column])
+    titles = list(test[task.title_column]) if task.title_column else None
+    train_texts = list(train[task.text_column]) if train is not None else None
+    rows = baseline_rows(
+        texts, k=task.k, language=task.language, titles=titles, train_texts=train_texts
+    )
+    return {
+        f"baseline_{name}_{score}": value
+        for name, predictions in rows.items()
+        for score, value in task.compute_metrics(predictions, references, texts=texts).items()
+        if score in task.headline
+    }
+
+
+def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
+    """The results table: the model and each baseline against the task's headline scores."""
+    prefix = "test_baseline_"
+    first = task.headline[0]
+    names = sorted(
+        key.removeprefix(prefix).removesuffix(f"_{first}")
+        for key in metrics
+        if key.startswith(prefix) and key.endswith(f"_{first}")
+    )
+    # f1_at_10 also ends partial_f1_at_10
+    names = [name for name in names if not name.endswith("_partial")]
+    rows = [("this model", "test_"), *((f"baseline: {name}", f"{prefix}{name}_") for name in names)]
+    return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
+
+
+def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
+    """Print the scores of a run."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Scores on the test rows (0 to 1)", title_justify="left")
+    table.add_column("")
+    for name in task.headline:
+        table.add_column(name, justify="right")
+    for label, values in score_rows(task, metrics):
+        table.add_row(label, *("" if value is None else f"{value:.4f}" for value in values))
+    console = Console()
+    console.print(table)
+    health = [f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores]
+    console.print("generation: " + ", ".join(health))
+    console.print(f"model directory: {directory}", soft_wrap=True)
+    console.print(f'try it: frtune predict {directory} --text "..."', soft_wrap=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of frtune, Python and the libraries that a score depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"frtune": __version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def model_card(
+    task: Any,
+    settings: RunSettings,
+    args: Any,
+    *,
+    splits: DatasetDict,
+    notes: list[str],
+    metrics: dict[str, float],
+    signatures: dict[str, str],
+) -> str:
+    """Text of ``README.md``: data, scores with signatures and baselines, settings, versions."""
+    base = settings.checkpoint or "tiny"
+    sections = [
+        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n---\n",
+        f"# {task.name}: {Path(args.output_dir).resolve().name}\n",
+        f"Fine-tuned from `{_code(base)}`"
+        + (" with LoRA" if settings.lora else "")
+        + (f" on an {settings.quantization} base" if settings.quantization else "")
+        + ".\n",
+        "```python\nimport frtune\n\n"
+        f'model = frtune.load("{_code(Path(args.output_dir).name)}")\n'
+        'model.predict(["..."])\n```\n',
+        "## Data\n",
+        f"`{_code(settings.data)}`: "
+        + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
+        + " rows.\n",
+        *(f"- {note}" for note in notes),
+        "\n## Scores\n",
+        _score_section(task, metrics, signatures),
+        "\n## Settings\n",
+        "`config.yaml` beside this file repeats the run: "
+        f"`frtune train {task.name} --config config.yaml`.\n",
+        "## Versions\n",
+        ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
+    ]
+    return "\n".join(sections)
+
+
+def _code(text: str) -> str:
+    return str(text).replace("`", "'")
+
+
+def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, str]) -> str:
+    lines = [
+        "On the test rows, fractions from 0 to 1; the baselines use no model.\n",
+        "| | " + " | ".join(task.headline) + " |",
+        "| --- |" + " ---: |" * len(task.headline),
+    ]
+    for label, values in score_rows(task, metrics):
+        cells = ("" if value is None else f"{value:.4f}" for value in values)
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    lines.append("\nGeneration health:\n")
+    lines += [f"- {name}: {metrics[f'test_{name}']:.4f}" for name in task.health_scores]
+    if "eval_loss" in metrics:
+        lines.append(f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}.")
+    lines.append("\nTwo scores are comparable when their signatures are equal:\n")
+    lines += [f"- `{signatures[name]}`" for name in task.headline if name in signatures]
+    return "\n".join(lines) + "\n"

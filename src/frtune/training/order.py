@@ -1,0 +1,15 @@
+"""The order in which rows are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """Row numbers, longest first: little is padded, and memory runs out at once or not at all.
+
+    Example:
+        >>> by_length([3, 9, 3])
+        [1, 0, 2]
+    """
+    return sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))

@@ -97,19 +97,35 @@ def _load_adapter(
 
 
 def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
-    from peft import PeftModel
+    """Put the saved adapter on its base; heads are fp32 before they are filled."""
+    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
 
     from frtune.adapters import finish_adapter, token_rows_under_zero3
 
     try:
         with token_rows_under_zero3():
-            adapted = PeftModel.from_pretrained(model, str(directory))
-    except (RuntimeError, ValueError, TypeError) as error:
+            adapted = finish_adapter(
+                get_peft_model(model, PeftConfig.from_pretrained(str(directory)))  # type: ignore[arg-type]
+            )
+        result = set_peft_model_state_dict(adapted, load_file(directory / ADAPTER_WEIGHTS))
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"directory={str(directory)!r}: its adapter does not fit its base. "
             f"Put the base it was trained on beside it. ({first_line(error)})"
         ) from error
-    return finish_adapter(adapted)
+    absent = [name for name in result.missing_keys if _of_adapter(name)]
+    if absent or result.unexpected_keys:
+        shown = ", ".join([*absent, *result.unexpected_keys][:3])
+        raise InputError(
+            f"directory={str(directory)!r}: its {ADAPTER_WEIGHTS} is not this adapter's ({shown}). "
+            "Copy the whole directory."
+        )
+    return adapted
+
+
+def _of_adapter(name: str) -> bool:
+    return any(part in name for part in (".lora_", ".modules_to_save.", ".trainable_tokens_delta."))
 
 
 def find_base(directory: Path) -> str:

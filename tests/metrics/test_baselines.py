@@ -10,6 +10,7 @@ def test_first_phrases_stop_at_stop_words_and_punctuation():
     text = "The solar cell of the lab, with silicon wafers. The solar cell is new."
     assert first_phrases([text], 10, "en") == [["solar cell", "lab", "silicon wafers"]]
     assert first_phrases([text], 1, "en") == [["solar cell"]]
+    assert first_phrases(["NASA, the Nasa"], 10, "en") == [["NASA"]]
 
 
 def test_first_phrases_split_french_elisions_and_keep_accents():

@@ -194,6 +194,8 @@ def test_presence_asks_for_whole_words_but_korean_particles_may_follow():
         [["인공지능"]], [["인공지능"]], texts=["인공지능은 빠르다"], language="ko"
     )
     assert (korean["present_f1_at_m"], korean["absent_f1_at_m"]) == (1.0, 0.0)
+    dotted = keyphrase_scores([["협·단체"]], [["협·단체"]], texts=["민관 협·단체장이 모였다"])
+    assert dotted["present_f1_at_m"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_french_keeps_accents_and_splits_elisions():
     assert rouge_scores(["pâte"], ["pète"], tokenizer="fr")["rouge1"] == 0.0
     assert rouge_scores(["l’école"], ["l'École"], tokenizer="fr")["rouge1"] == 1.0
     assert words("Qu'il s'agisse d'aujourd'hui") == ["qu", "il", "s", "agisse", "d", "aujourd'hui"]
+    assert words("aujourd’hui") == words("aujourd'hui") == ["aujourd'hui"]
     assert words("don't œuvre straße") == ["don't", "œuvre", "strasse"]
 
 

@@ -20,11 +20,12 @@ def start_process_group() -> None:
 
     Without it, each rank counts itself alone, and DeepSpeed's batch-size check fails later.
     """
-    import torch
-
-    if torch.distributed.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return
     import deepspeed
+    import torch
 
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    deepspeed.init_distributed(backend, auto_mpi_discovery=False)
+    # DeepSpeed counts by its own group, also where torch has one
+    if not deepspeed.comm.is_initialized():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        deepspeed.init_distributed(backend, auto_mpi_discovery=False)

@@ -17,6 +17,7 @@ from frtune.models._tokenizer import PROBES, differing_probe
 from frtune.tasks._task import ModelKind, Task
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
@@ -135,11 +136,13 @@ def prove_saved(
     tokenizer: PreTrainedTokenizerBase,
     task: Task,
     batch: Mapping[str, Any],
+    *,
+    expected: torch.Tensor | None = None,
 ) -> float:
     """Reload a saved model from disk; its logits must be those of the model in memory.
 
-    The model in memory is a full one or one with an adapter, not split by ZeRO-3. For the time of
-    the proof, the memory of a second model is needed.
+    The model in memory is a full one or one with an adapter. For the time of the proof, the memory
+    of a second model is needed.
 
     Args:
         directory: What was saved.
@@ -147,6 +150,8 @@ def prove_saved(
         tokenizer: Its tokenizer; the reloaded one must give the same ids.
         task: Its task.
         batch: Model inputs: ``input_ids``, ``attention_mask``, ..., each ``(batch, length)``.
+        expected: ``probe_logits`` of the model and the batch, where the model is split by ZeRO-3
+            and all ranks had to compute them together; ``None`` computes them here.
 
     Returns:
         The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
@@ -166,7 +171,9 @@ def prove_saved(
     device = next(model.parameters()).device
     if quantization is None:
         reloaded.to(device)
-    expected, found = probe_logits(model, batch), probe_logits(reloaded, batch)
+    if expected is None:
+        expected = probe_logits(model, batch)
+    found = probe_logits(reloaded, batch)
     difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
     precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
     allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())

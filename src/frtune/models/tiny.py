@@ -187,7 +187,8 @@ def _t5(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
         "num_heads": _HEADS,
         "feed_forward_proj": "gated-gelu",
         "tie_word_embeddings": False,
-        "initializer_factor": 0.1,  # at 1.0 the first logits are as wide as the model
+        "initializer_factor": 0.5,  # 0.1 takes three times the steps to learn, 1.0 starts wild
+        "dropout_rate": 0.0,
         "pad_token_id": vocab["<pad>"],
         "eos_token_id": vocab["</s>"],
         "decoder_start_token_id": vocab["<pad>"],

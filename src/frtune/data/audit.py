@@ -160,7 +160,9 @@ def summarize(
         report["splits"][name] = _split_report(table, np.flatnonzero(split_of == number), keys)
     for left, right in combinations(range(len(names)), 2):
         ones, others = (np.flatnonzero(split_of == number) for number in (left, right))
-        found = [p for p in pairs if {split_of[p.left], split_of[p.right]} == {left, right}]
+        found = [
+            p for p in pairs if {int(split_of[p.left]), int(split_of[p.right])} == {left, right}
+        ]
         near = {p.left if split_of[p.left] == right else p.right for p in found}
         report["leakage"][f"{names[left]}/{names[right]}"] = {
             "rows": len(others),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frtune.data.fingerprints import jaccard, run_keys, shingles
 
@@ -164,7 +164,8 @@ def shared_runs(
         num_proc=num_proc,
         desc="looking for shared runs",
     )
-    for batch in hits.with_format("arrow").iter(batch_size=10_000):
+    batches: Iterable[Any] = hits.with_format("arrow").iter(batch_size=10_000)
+    for batch in batches:
         found[batch["hit"].to_numpy()] = True
     rows = len(np.unique(owners[found[np.searchsorted(unique, wanted)]])) if len(wanted) else 0
     return {

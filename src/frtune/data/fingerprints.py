@@ -55,13 +55,19 @@ def shingles(text: str) -> np.ndarray:
     """
     import numpy as np
 
+    return np.unique(_gram_hashes(text))
+
+
+def _gram_hashes(text: str) -> np.ndarray:
+    import numpy as np
+
     plain = _NO_LETTER.sub(" ", text.casefold()).strip().ljust(SHINGLE_CHARACTERS)
     codes = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     count = len(codes) - SHINGLE_CHARACTERS + 1
     total = np.zeros(count, np.uint64)
     for i, factor in enumerate(_odd_numbers(SHINGLE_CHARACTERS, seed=1)):
         total += codes[i : i + count] * factor
-    return np.unique(_mix(total))
+    return _mix(total)
 
 
 def jaccard(left: np.ndarray, right: np.ndarray) -> float:
@@ -88,11 +94,8 @@ def band_rows(threshold: float) -> int:
     return next(sizes, 1)
 
 
-def signature(text_shingles: np.ndarray) -> np.ndarray:
+def signature(text: str) -> np.ndarray:
     """Return the MinHash signature: the share of equal places estimates the Jaccard index.
-
-    Args:
-        text_shingles: uint64 of shape ``(shingles,)``.
 
     Returns:
         uint32 of shape ``(HASHES,)``.
@@ -100,7 +103,7 @@ def signature(text_shingles: np.ndarray) -> np.ndarray:
     import numpy as np
 
     # 32 bits are enough to find the least of a text's shingles, and twice as quick
-    hashes = (text_shingles >> np.uint64(32)).astype(np.uint32)
+    hashes = (_gram_hashes(text) >> np.uint64(32)).astype(np.uint32)
     factors = _odd_numbers(HASHES, seed=2).astype(np.uint32)
     least = np.full(HASHES, np.iinfo(np.uint32).max, np.uint32)
     for start in range(0, len(hashes), 1024):  # a long text stays within the cache

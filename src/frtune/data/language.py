@@ -69,7 +69,7 @@ def other_language(text: str, language: str, *, least_share: float = 0.5) -> str
 
 
 def _by_stop_words(text: str, language: str) -> str | None:
-    found = Counter(text.casefold().split()[:1000])
+    found = Counter(text[:4000].casefold().split())
     hits = {code: sum(found[word] for word in listed) for code, listed in _STOP_SETS.items()}
     best = max(hits, key=lambda code: (hits[code], code == language))
     # a title or a text without stop words says nothing

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from frtune.data.fingerprints import (
     band_keys,
     band_rows,
-    shingles,
     signature,
     sketch,
     text_key,
@@ -73,7 +72,7 @@ def measure(
         ``characters``, ``words``, ``phrases``, ``present`` (phrases that stand in the text) and
         perhaps ``tokens``.
     """
-    signatures = [signature(shingles(text)) for text in texts]
+    signatures = [signature(text) for text in texts]
     plain = [_plain(text) for text in texts]
     found: dict[str, list[Any]] = {
         "key": [text_key(text) for text in texts],

@@ -1,0 +1,119 @@
+"""What becomes of each row: the split that it goes to, or why it is rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from frtune.data._sources import listed
+from frtune.data.audit import column_of
+from frtune.data.duplicates import NearPair, first_of_each
+from frtune.data.splitting import SPLITS, cut_rows
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+
+    from frtune.data._sources import Part
+
+REJECTED = -1
+
+
+@dataclass
+class Fate:
+    """The rows of an examined table and what becomes of them.
+
+    Attributes:
+        table: As ``examine`` returns it.
+        parts: Where the rows came from.
+        split: Place in ``SPLITS`` of each row's split, -1 for a rejected row; int8, ``(rows,)``.
+        late: Reason and detail of rows that were rejected for another row's sake.
+    """
+
+    table: Dataset
+    parts: list[Part]
+    split: np.ndarray
+    late: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of_filters(cls, table: Dataset, parts: list[Part]) -> Fate:
+        """Start with what the filters say and with the splits that the rows came in."""
+        import numpy as np
+
+        came_in = np.array([SPLITS.index(part.split) for part in parts], np.int8)
+        split = came_in[column_of(table, "part")]
+        reasons = table.data.column("reason").chunks
+        kept = np.concatenate(
+            [np.array([not reason for reason in chunk.to_pylist()], bool) for chunk in reasons]
+        )
+        return cls(table, parts, np.where(kept, split, REJECTED).astype(np.int8))
+
+    def place(self, row: int) -> str:
+        """Where a row came from, in words."""
+        where = self.table.select_columns(["part", "row"])[row]
+        return f"{self.parts[where['part']].name}, row {where['row'] + 1}"
+
+    def reject_repeats(self) -> None:
+        """Reject rows whose text another has too; the one in test or validation is kept."""
+        import numpy as np
+
+        rows = np.flatnonzero(self.split >= 0)
+        keys = column_of(self.table, "key")[rows]
+        first = rows[first_of_each(keys, -self.split[rows].astype(np.int64))]
+        for row, kept in zip(
+            rows[first != rows].tolist(), first[first != rows].tolist(), strict=True
+        ):
+            self.late[row] = ("duplicate", f"same text as {self.place(kept)}")
+            self.split[row] = REJECTED
+
+    def reject_near(self, pairs: list[NearPair]) -> None:
+        """Of near duplicates in two splits, reject the one in train, or else in validation."""
+        for pair in pairs:
+            low, high = sorted((pair.left, pair.right), key=lambda row: int(self.split[row]))
+            if self.split[low] >= 0:
+                detail = f"Jaccard {pair.jaccard:.2f} with {self.place(high)}"
+                self.late[low] = ("near_duplicate", detail)
+                self.split[low] = REJECTED
+
+    def cut(
+        self, wanted: Mapping[str, float | int], *, resplit: bool, seed: int, where: str
+    ) -> list[str]:
+        """Cut the splits that are wanted and missing off train; all of them with ``resplit``.
+
+        Returns:
+            Notes that say what was cut.
+        """
+        import numpy as np
+
+        kept = np.flatnonzero(self.split >= 0)
+        if not len(kept):
+            raise InputError(f"{where}: no row is left of {len(self.split)}: {self._reasons()}")
+        if resplit:
+            self.split[kept] = 0
+        came_in = {part.split for part in self.parts} if not resplit else {"train"}
+        missing = {name: part for name, part in wanted.items() if name not in came_in}
+        train = np.flatnonzero(self.split == 0)
+        if not missing or not len(train):
+            return []
+        rows = cut_rows(len(train), missing, seed=seed, where=f"{where}, train")
+        for name, drawn in rows.items():
+            self.split[train[drawn]] = SPLITS.index(name)
+        sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
+        return [f"{listed(list(missing))} cut from train with seed {seed}: {sizes} rows"]
+
+    def _reasons(self) -> str:
+        counts = self.count_reasons()
+        return ", ".join(f"{count} {reason}" for reason, count in counts.items()) + (
+            ". Check the columns and the limits."
+        )
+
+    def count_reasons(self) -> dict[str, int]:
+        """Count the rejected rows by their reason, the most frequent first."""
+        from collections import Counter
+
+        counts: Counter[str] = Counter(reason for reason, _ in self.late.values())
+        for chunk in self.table.data.column("reason").chunks:
+            counts.update(reason for reason in chunk.to_pylist() if reason)
+        return dict(counts.most_common())

@@ -111,15 +111,14 @@ def baseline_metrics(
 def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
     """The results table: the model and each baseline against the task's headline scores."""
     prefix = "test_baseline_"
-    first = task.headline[0]
-    names = sorted(
-        key.removeprefix(prefix).removesuffix(f"_{first}")
+    longest_first = sorted(task.headline, key=len, reverse=True)  # f1_at_10 ends partial_f1_at_10
+    names = {
+        key[len(prefix) : -len(score) - 1]: None
         for key in metrics
-        if key.startswith(prefix) and key.endswith(f"_{first}")
-    )
-    # f1_at_10 also ends partial_f1_at_10
-    names = [name for name in names if not name.endswith("_partial")]
-    rows = [("this model", "test_"), *((f"baseline: {name}", f"{prefix}{name}_") for name in names)]
+        if key.startswith(prefix)
+        for score in [next(s for s in longest_first if key.endswith(f"_{s}"))]
+    }
+    rows = [("this model", "test_"), *((name, f"{prefix}{name}_") for name in names)]
     return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
 
 
@@ -128,18 +127,24 @@ def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Scores on the test rows (0 to 1)", title_justify="left")
-    table.add_column("")
-    for name in task.headline:
-        table.add_column(name, justify="right")
-    for label, values in score_rows(task, metrics):
-        table.add_row(label, *("" if value is None else f"{value:.4f}" for value in values))
+    table = Table(title="Scores on the test rows, 0 to 1 (baselines use no model)")
+    rows = score_rows(task, metrics)
+    table.add_column("score")
+    for label, _ in rows:
+        table.add_column(label, justify="right")
+    for i, name in enumerate(task.headline):
+        table.add_row(name, *(_number(values[i]) for _, values in rows))
     console = Console()
     console.print(table)
-    health = [f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores]
-    console.print("generation: " + ", ".join(health))
+    if task.health_scores:
+        health = (f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores)
+        console.print("generation: " + ", ".join(health))
     console.print(f"model directory: {directory}", soft_wrap=True)
     console.print(f'try it: frtune predict {directory} --text "..."', soft_wrap=True)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def versions() -> dict[str, str]:
@@ -204,10 +209,10 @@ def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, s
         "| --- |" + " ---: |" * len(task.headline),
     ]
     for label, values in score_rows(task, metrics):
-        cells = ("" if value is None else f"{value:.4f}" for value in values)
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    lines.append("\nGeneration health:\n")
-    lines += [f"- {name}: {metrics[f'test_{name}']:.4f}" for name in task.health_scores]
+        lines.append(f"| {label} | " + " | ".join(map(_number, values)) + " |")
+    if task.health_scores:
+        lines.append("\nGeneration health:\n")
+        lines += [f"- {name}: {_number(metrics[f'test_{name}'])}" for name in task.health_scores]
     if "eval_loss" in metrics:
         lines.append(f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}.")
     lines.append("\nTwo scores are comparable when their signatures are equal:\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.tasks._store import save_task
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+PROOF_ROWS = 2
 
 
 @contextlib.contextmanager
@@ -49,10 +53,10 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
         raise InputError(f"output_dir={directory}: is a file. Give a directory.")
     found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
     if found and not resume:
-        what = "another run" if "config.yaml" in found else f"files ({', '.join(found[:3])}, ...)"
+        what = "another run" if "config.yaml" in found else f"files ({', '.join(found[:3])})"
         raise InputError(
             f"output_dir={directory}: holds {what}. "
-            "Give a new directory, or pass --resume to go on with the run there."
+            "Give a new directory, or pass --resume to go on with a run there."
         )
     if found and "config.yaml" not in found:
         raise InputError(
@@ -67,21 +71,18 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
 
 
 def save(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    task: Any,
-    directory: str | Path,
-    *,
-    proof_batch: dict[str, Any] | None = None,
+    trainer: TaskTrainer, directory: str | Path, *, proof: bool = True, merge: bool = False
 ) -> Path:
-    """Save a model so that ``frtune.load`` opens it: safetensors, tokenizer and task.
+    """Save a trained model so that ``frtune.load`` opens it: safetensors, tokenizer and task.
+
+    With several processes, all of them must call this. An adapter is saved as an adapter, with the
+    rows of new tokens.
 
     Args:
-        model: A full model, or one with an adapter (only the adapter and new-token rows are saved).
-        tokenizer: Its tokenizer.
-        task: Its task.
+        trainer: As ``task.trainer`` made it.
         directory: Where to; created if needed. Files appear whole or not at all.
-        proof_batch: Model inputs; the saved model is reloaded and must give the same logits.
+        proof: Reload what was saved and compare its logits with those in memory.
+        merge: Also save the adapter merged into its base, in ``merged/``.
 
     Returns:
         The directory.
@@ -89,13 +90,63 @@ def save(
     Raises:
         RuntimeError: If the reloaded model differs from the one in memory.
     """
-    from frtune.models.proofs import prove_saved
+    main = trainer.args.process_index == 0
+    with staged(directory) if main else contextlib.nullcontext(Path(directory)) as draft:
+        write_model(trainer, draft, proof=proof, merge=merge)
+    trainer.accelerator.wait_for_everyone()
+    return Path(directory)
 
-    directory = Path(directory)
-    with staged(directory) as draft:
-        model.save_pretrained(draft)
-        tokenizer.save_pretrained(draft)
-        save_task(task, draft)
-        if proof_batch is not None:
-            prove_saved(draft, model, tokenizer, task, proof_batch)
-    return directory
+
+def write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
+    """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
+    from frtune.models.proofs import probe_logits, prove_saved
+
+    batch = _probe_batch(trainer) if proof else None
+    # ZeRO-3 splits the weights: all ranks compute the logits together
+    expected = probe_logits(trainer.model_wrapped, batch) if batch else None
+    trainer.save_model(str(draft))
+    if trainer.args.process_index > 0:
+        return
+    (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    with _without_zero3():
+        if batch:
+            difference = prove_saved(
+                draft, trainer.model, trainer.processing_class, trainer.task, batch,
+                expected=expected,
+            )  # fmt: skip
+            logger.info("save-reload proof: logits differ by %.2g at most", difference)
+        if merge:
+            _write_merged(trainer, draft)
+
+
+def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
+    """The first rows of training or validation, as the model gets them."""
+    rows = trainer.train_dataset if trainer.train_dataset is not None else trainer.eval_dataset
+    if rows is None:
+        return None
+    batch = trainer.data_collator([rows[i] for i in range(min(PROOF_ROWS, len(rows)))])
+    return {name: value for name, value in batch.items() if name not in ("row", "labels")}
+
+
+def _write_merged(trainer: TaskTrainer, draft: Path) -> None:
+    """Merge the saved adapter into its base, loaded again in full precision."""
+    from frtune.models.loading import load_saved
+    from frtune.tasks._store import save_task
+
+    model, tokenizer = load_saved(draft, trainer.task, merge=True)
+    model.save_pretrained(draft / "merged")
+    tokenizer.save_pretrained(draft / "merged")
+    save_task(trainer.task, draft / "merged")
+
+
+@contextlib.contextmanager
+def _without_zero3() -> Iterator[None]:
+    """Load a whole model on one rank while the others hold a split one."""
+    from transformers.integrations import deepspeed
+
+    config = deepspeed._hf_deepspeed_config_weak_ref
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        deepspeed._hf_deepspeed_config_weak_ref = config

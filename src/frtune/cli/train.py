@@ -46,7 +46,7 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
 
     from frtune.tasks._store import task_class
     from frtune.training.arguments import recipe, training_arguments
-    from frtune.training.run import RunSettings
+    from frtune.training.run import RunSettings, is_tiny
 
     cls = task_class(task_name)
     types = [cls, RunSettings, Seq2SeqTrainingArguments]
@@ -58,11 +58,14 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
     )
     parser.error = _raise_input_error  # type: ignore[method-assign]
     parser.add_argument("--config", help="YAML file with these options as keys")
-    parser.set_defaults(output_dir=f"runs/{task_name}", **recipe(cls))
+    known = [action.dest for action in parser._actions]
     config = _config_of(argv)
-    if config is not None:
-        parser.set_defaults(**_read_yaml(config, [a.dest for a in parser._actions]))
+    parser.set_defaults(output_dir=f"runs/{task_name}", **recipe(cls))
+    parser.set_defaults(**(given := _read_yaml(config, known) if config else {}))
     found, unknown = parser.parse_known_args(argv)
+    if is_tiny(found):  # other defaults, under the same flags and file
+        parser.set_defaults(**{**recipe(cls, tiny=True), **given})
+        found, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].split("=")[0]
         known = [name for name in parser._option_string_actions if name.startswith("--")]

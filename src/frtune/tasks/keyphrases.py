@@ -445,7 +445,7 @@ class KeyphraseGeneration:
 
         partial = keyphrase_signatures(k=self.k, match="partial")
         return {
-            **keyphrase_signatures(k=self.k),
+            **keyphrase_signatures(k=self.k, with_texts=True),
             **{f"partial_{name}": text for name, text in partial.items()},
             **rouge_signatures(tokenizer=self.rouge_tokenizer(references)),
         }

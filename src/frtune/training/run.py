@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.saving import check_output_dir, staged
+from frtune.saving import check_output_dir, staged, write_model
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TINY = "tiny"
+
+# training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
+NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
 
 
 def _option(default: Any, help: str) -> Any:
@@ -66,6 +69,13 @@ class RunSettings:
         return "int8" if self.int8 else "nf4" if self.nf4 else None
 
 
+def is_tiny(settings: RunSettings | Any) -> bool:
+    """Whether the run starts from a tiny checkpoint: asked for, or the default of the sample."""
+    return settings.checkpoint == TINY or (
+        settings.checkpoint is None and settings.data == "sample"
+    )
+
+
 def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 
@@ -99,7 +109,7 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
     with (
         staged(args.output_dir) if main else contextlib.nullcontext(Path(args.output_dir)) as draft
     ):
-        _save(trainer, draft, settings)
+        write_model(trainer, draft, proof=settings.proof, merge=settings.merge)
         if main:
             metrics = write_report(
                 draft,
@@ -185,13 +195,12 @@ def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict
     from frtune.models.families import FAMILIES
     from frtune.models.tiny import tiny_checkpoint
 
-    checkpoint = settings.checkpoint or (TINY if settings.data == "sample" else None)
-    if checkpoint is None:
+    if not is_tiny(settings):
+        if settings.checkpoint:
+            return settings.checkpoint
         if settings.family in FAMILIES:
             return FAMILIES[settings.family].default_checkpoint
         raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
-    if checkpoint != TINY:
-        return checkpoint
     directory = Path(args.output_dir) / TINY
     family = settings.family or task.tiny_family
     with args.main_process_first(desc="making a tiny checkpoint"):
@@ -227,11 +236,16 @@ def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
     """Write ``config.yaml``: ``frtune train TASK --config`` of it repeats the run."""
     import yaml
 
-    default = type(args)(output_dir=args.output_dir).to_dict()
+    # not by comparing with default arguments: making some resets accelerate's state
+    values = args.to_dict()
     changed = {
-        name: value
-        for name, value in args.to_dict().items()
-        if isinstance(value, str | int | float | bool | list) and value != default[name]
+        item.name: values[item.name]
+        for item in dataclasses.fields(args)
+        if item.init
+        and item.name not in NOT_REPEATED
+        and isinstance(values[item.name], str | int | float | bool | list)
+        and values[item.name] != getattr(item.default, "value", item.default)
+        and (item.default is not None or values[item.name])
     }
     content = {
         **{k: v for k, v in dataclasses.asdict(settings).items() if v is not None},

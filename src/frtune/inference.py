@@ -69,15 +69,18 @@ class Predictor:
             rows.append(row)
         return rows
 
-    def encode(self, rows: Sequence[Mapping[str, Any]] | Dataset) -> Dataset:
-        """Encode rows without their labels."""
+    def encode(
+        self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False
+    ) -> Dataset:
+        """Encode rows, by default without their labels."""
         from datasets import Dataset
 
         from frtune.training.encoding import encode_dataset, kind_of
 
-        dataset = rows if isinstance(rows, Dataset) else Dataset.from_list([dict(r) for r in rows])
+        if not isinstance(rows, Dataset):
+            rows = Dataset.from_list([dict(row) for row in rows])
         return encode_dataset(
-            dataset, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=False
+            rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
     def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:

@@ -75,7 +75,7 @@ def write_predictions(
     """Write one JSON object a row: ``input``, ``reference``, ``prediction``, what was generated."""
     generated = list(generated)
     lines = task.lines([row.ids for row in generated], tokenizer)
-    texts = rows[task.text_column]
+    texts = rows[task.columns[0]]
     with path.open("w", encoding="utf-8") as file:
         for text, reference, line, row in zip(texts, references, lines, generated, strict=True):
             item = {
@@ -92,17 +92,10 @@ def baseline_metrics(
     task: Any, train: Dataset | None, test: Dataset, references: list[list[str]]
 ) -> dict[str, float]:
     """Scores of predictors that need no model, as ``baseline_<name>_<score>``."""
-    from frtune.metrics import baseline_rows
-
-    texts = list(test[task.text_column])
-    titles = list(test[task.title_column]) if task.title_column else None
-    train_texts = list(train[task.text_column]) if train is not None else None
-    rows = baseline_rows(
-        texts, k=task.k, language=task.language, titles=titles, train_texts=train_texts
-    )
+    texts = list(test[task.columns[0]])
     return {
         f"baseline_{name}_{score}": value
-        for name, predictions in rows.items()
+        for name, predictions in task.baselines(train, test).items()
         for score, value in task.compute_metrics(predictions, references, texts=texts).items()
         if score in task.headline
     }

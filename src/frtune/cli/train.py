@@ -57,6 +57,7 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         description="A flag beats the YAML file, the YAML file beats the default.",
     )
     parser.error = _raise_input_error  # type: ignore[method-assign]
+    _add_help(parser, {**documented(cls), **documented(RunSettings)})
     parser.add_argument("--config", help="YAML file with these options as keys")
     known = [action.dest for action in parser._actions]
     config = _config_of(argv)
@@ -78,6 +79,22 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         item.name: values[item.name] for item in fields(Seq2SeqTrainingArguments) if item.init
     }
     return task, settings, training_arguments(task, **arguments)
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Read what the ``Attributes`` section of a class's docstring says of each field."""
+    import inspect
+    import re
+
+    section = re.split(r"\n\w+:\n", inspect.getdoc(cls) or "", maxsplit=1)[-1]
+    lines = re.sub(r"\n {8}", " ", section.partition("\n\n")[0])
+    return dict(re.findall(r"^ {4}(\w+): (.+)$", lines, flags=re.MULTILINE))
+
+
+def _add_help(parser: Any, texts: dict[str, str]) -> None:
+    for action in parser._actions:
+        if action.dest in texts:
+            action.help = texts[action.dest].replace("%", "%%").replace("``", "")
 
 
 def _raise_input_error(message: str) -> None:

@@ -117,7 +117,20 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = getattr(transformers, auto_class).from_config(config, dtype=torch.float32)
+        if family.name == "t5":
+            _untie(model)
     model.save_pretrained(directory)
+
+
+def _untie(model: Any) -> None:
+    """Give T5 v1.1 its own output layer, which v5 ties to the embedding whatever the config says."""
+    import torch
+
+    width = model.config.d_model
+    # at the embedding's scale of 1 the first logits would be as wide as the model
+    weight = torch.randn(model.config.vocab_size, width) * width**-0.5
+    model.lm_head.weight = torch.nn.Parameter(weight)
+    model.config.tie_word_embeddings = False
 
 
 def _camembert(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:

@@ -14,6 +14,8 @@ from frtune.errors import InputError, nearest
 
 TASK_FILE = "frtune_task.json"
 TASK_CLASSES = {
+    "classification": "SequenceClassification",
+    "similarity": "SentenceSimilarity",
     "keyphrases": "KeyphraseGeneration",
 }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.errors import InputError
 from frtune.tasks._task import ModelKind
+from frtune.tasks._tokens import append_targets, ended, framed_sources, marked_sources
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 START = "[generate keyphrases]"
 MIDDLE = "[keyphrases generated]"
 END = "[end of generation]"
-
-# what keyphrase_scores counts beside its scores
-COUNTS = {"documents", "predictions", "references", "empty_predictions", "empty_references"}
-
-
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -77,17 +71,17 @@ class KeyphraseGeneration:
         "mean_phrases",
     )
 
-    text_column: str = _option("text", "column with the article")
-    title_column: str | None = _option(None, "column with a title to put before the text")
-    keyphrases_column: str = _option("keyphrases", "column with a list or a separated string")
-    separator: str = _option("; ", "what stands between two phrases")
-    prefix: str = _option("generate keyphrases: ", "instruction before the text (seq2seq)")
-    max_source_tokens: int = _option(1024, "longest source, in tokens")
-    max_target_tokens: int = _option(64, "longest target, in tokens")
-    max_keyphrases: int | None = _option(None, "keep the first so many phrases of a row")
-    train_on_prompt: bool = _option(False, "put loss on the article too (causal)")
-    k: int = _option(10, "cut of the scores at K")
-    language: str | None = _option(None, "language of the scores: ko, fr, en")
+    text_column: str = "text"
+    title_column: str | None = None
+    keyphrases_column: str = "keyphrases"
+    separator: str = "; "
+    prefix: str = "generate keyphrases: "
+    max_source_tokens: int = 1024
+    max_target_tokens: int = 64
+    max_keyphrases: int | None = None
+    train_on_prompt: bool = False
+    k: int = 10
+    language: str | None = None
 
     def __post_init__(self):
         for name, least in (("max_source_tokens", 8), ("max_target_tokens", 4), ("k", 1)):
@@ -147,12 +141,13 @@ class KeyphraseGeneration:
             InputError: For a missing column, a blank text, a row without keyphrases, or a
                 separator that no row holds.
         """
-        from frtune.data.loading import columns_check
+        from frtune.data.checks import columns_check, separator_check
         from frtune.tasks._checks import check_texts, first_rows
 
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column
+        separator_check(dataset, column, self.separator, where)
         count, row = first_rows(dataset, column, lambda value: not self.phrases({column: value}))
         if count:
             raise InputError(
@@ -207,74 +202,44 @@ class KeyphraseGeneration:
             ``length`` (tokens to order by), ``source_cut`` and ``target_cut`` (was the source or
             the target shortened).
         """
+        names = list(batch)
         rows = [
-            dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)
+            dict(zip(names, values, strict=True)) for values in zip(*batch.values(), strict=True)
         ]
         sources = [self.source(row) for row in rows]
-        encode_sources = self._encode_prompts if kind == "decoder" else self._encode_sources
-        inputs, source_cut = encode_sources(sources, tokenizer)
-        encoded: dict[str, list[Any]] = {"input_ids": inputs, "source_cut": source_cut}
+        if kind == "decoder":
+            markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
+            inputs, cut = marked_sources(sources, tokenizer, markers, self.max_source_tokens)
+        else:
+            sources = [self.prefix + source for source in sources]
+            inputs, cut = framed_sources(sources, tokenizer, self.max_source_tokens)
+        encoded: dict[str, list[Any]] = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
-            targets = [self._encode_target(self.phrases(row), tokenizer, kind) for row in rows]
-            encoded["target_cut"] = [cut for _, cut in targets]
+            targets = [self._target_ids(self.phrases(row), tokenizer, kind) for row in rows]
             encoded["labels"] = [ids for ids, _ in targets]
+            encoded["target_cut"] = [was_cut for _, was_cut in targets]
             if kind == "decoder":
-                self._append_targets(encoded)
+                append_targets(encoded, self.train_on_prompt)
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
 
-    def _encode_sources(
-        self, sources: list[str], tokenizer: PreTrainedTokenizerBase
-    ) -> tuple[list[list[int]], list[bool]]:
-        """Encoder input: the tokenizer's own special tokens around it, EOS at the end always."""
-        texts = [self.prefix + source for source in sources]
-        eos = tokenizer.eos_token_id
-        inputs, cut = [], []
-        for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]:
-            ids = list(ids) if ids and ids[-1] == eos else [*ids, eos]
-            cut.append(len(ids) > self.max_source_tokens)
-            inputs.append([*ids[: self.max_source_tokens - 1], eos])
-        return inputs, cut
-
-    def _encode_prompts(
-        self, sources: list[str], tokenizer: PreTrainedTokenizerBase
-    ) -> tuple[list[list[int]], list[bool]]:
-        """Decoder input: markers around the article, of which the end is cut when it is long."""
-        start, middle = tokenizer.convert_tokens_to_ids([START, MIDDLE])
-        articles = tokenizer(sources, add_special_tokens=False, verbose=False)["input_ids"]
-        room = self.max_source_tokens - 2
-        inputs = [[start, *ids[:room], middle] for ids in articles]
-        return inputs, [len(ids) > room for ids in articles]
-
-    def _encode_target(
+    def _target_ids(
         self, phrases: list[str], tokenizer: PreTrainedTokenizerBase, kind: ModelKind
     ) -> tuple[list[int], bool]:
-        """Target ids with their end token, and whether phrases had to be left out."""
+        """Ids of a target with its end token, and whether phrases had to be left out."""
         end = self.end_id(tokenizer, kind)
-        kept = list(phrases)
-        while True:
-            line = self.target(kept)
-            # a decoder's line stands after a marker, an encoder-decoder's in its own frame
-            ids = list(
-                tokenizer(line, add_special_tokens=kind != "decoder", verbose=False)["input_ids"]
+        # a decoder's target follows a marker; an encoder-decoder's stands in its own frame
+        framed = kind != "decoder"
+        for count in range(len(phrases), 0, -1):
+            ids = ended(
+                tokenizer(self.target(phrases[:count]), add_special_tokens=framed, verbose=False),
+                end,
             )
-            ids = ids if ids and ids[-1] == end else [*ids, end]
-            if len(ids) <= self.max_target_tokens or len(kept) <= 1:
-                break
-            kept.pop()
-        cut = len(kept) < len(phrases) or len(ids) > self.max_target_tokens
-        return [*ids[: self.max_target_tokens - 1], end], cut
-
-    def _append_targets(self, encoded: dict[str, list[Any]]) -> None:
-        """Make prompt + target of each decoder row, with labels of the same length."""
-        for i, (prompt, target) in enumerate(
-            zip(encoded["input_ids"], encoded["labels"], strict=True)
-        ):
-            encoded["input_ids"][i] = [*prompt, *target]
-            masked = prompt if self.train_on_prompt else [-100] * len(prompt)
-            encoded["labels"][i] = [*masked, *target]
+            if len(ids) <= self.max_target_tokens:
+                return ids, count < len(phrases)
+        return [*ids[: self.max_target_tokens - 1], end], True
 
     # --- tokens to phrases ---------------------------------------------------------------------
 
@@ -347,23 +312,12 @@ class KeyphraseGeneration:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
-        *,
-        train_dataset: Dataset | None = None,
-        eval_dataset: Dataset | None = None,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; see ``frtune.training.setup.make_trainer``."""
+        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
         from frtune.training.setup import make_trainer
 
-        return make_trainer(
-            self,
-            model,
-            tokenizer,
-            args,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            **settings,
-        )
+        return make_trainer(self, model, tokenizer, args, **settings)
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -413,39 +367,58 @@ class KeyphraseGeneration:
         *,
         texts: Sequence[str] | None = None,
     ) -> dict[str, float]:
-        """Score phrase lists against phrase lists; fractions from 0 to 1.
+        """Score phrase lists against phrase lists, as ``frtune.metrics.combined_scores``."""
+        from frtune.metrics import combined_scores
 
-        Exact scores stand under their own names (``f1_at_10``), those of the substring match under
-        ``partial_``, ROUGE of the joined lines under ``rouge1`` ... ``rougeLsum``.
-        """
-        from frtune.metrics import keyphrase_scores, rouge_scores
-
-        exact = keyphrase_scores(predictions, references, k=self.k, texts=texts)
-        partial = keyphrase_scores(predictions, references, k=self.k, match="partial")
-        rouge = rouge_scores(
-            [self.target(phrases) for phrases in predictions],
-            [self.target(phrases) for phrases in references],
-            tokenizer=self.rouge_tokenizer(references),
+        options = self._score_options(references)
+        return combined_scores(
+            predictions, references, texts=texts, separator=self.separator, **options
         )
-        kept = (f"precision_at_{self.k}", f"recall_at_{self.k}", f"f1_at_{self.k}")
-        exact = {name: value for name, value in exact.items() if name not in COUNTS}
-        return {**exact, **{f"partial_{name}": partial[name] for name in kept}, **rouge}
 
-    def rouge_tokenizer(self, references: Sequence[Sequence[str]]) -> str:
-        """Name of the ROUGE tokenizer: by ``language``, else by the references' script."""
-        from frtune.metrics import default_tokenizer
+    def intervals(
+        self,
+        predictions: Sequence[Sequence[str]],
+        references: Sequence[Sequence[str]],
+        *,
+        texts: Sequence[str] | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % intervals of the headline scores."""
+        from frtune.metrics import combined_intervals
 
-        if self.language is not None:
-            return "ko" if self.language == "ko" else "fr"
-        return default_tokenizer([self.target(phrases) for phrases in references])
+        options = self._score_options(references)
+        return combined_intervals(
+            predictions, references, self.headline, texts=texts, separator=self.separator, **options
+        )
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
         """How each score of ``compute_metrics`` was computed."""
-        from frtune.metrics import keyphrase_signatures, rouge_signatures
+        from frtune.metrics import combined_signatures
 
-        partial = keyphrase_signatures(k=self.k, match="partial")
-        return {
-            **keyphrase_signatures(k=self.k, with_texts=True),
-            **{f"partial_{name}": text for name, text in partial.items()},
-            **rouge_signatures(tokenizer=self.rouge_tokenizer(references)),
-        }
+        return combined_signatures(**self._score_options(references))
+
+    def _score_options(self, references: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
+        from frtune.metrics import default_tokenizer
+
+        if self.language is None:
+            tokenizer = default_tokenizer([self.target(phrases) for phrases in references])
+        else:
+            tokenizer = "ko" if self.language == "ko" else "fr"
+        return {"k": self.k, "tokenizer": tokenizer}
+
+    def baselines(self, train: Dataset | None, rows: Dataset) -> dict[str, list[list[str]]]:
+        """Predictions that need no model: first phrases, TF-IDF, the title."""
+        from frtune.metrics import baseline_rows
+
+        def texts(dataset: Dataset | None, column: str | None) -> list[str] | None:
+            if dataset is None or column is None or column not in dataset.column_names:
+                return None
+            return [text or "" for text in dataset[column]]
+
+        return baseline_rows(
+            texts(rows, self.text_column) or [],
+            k=self.k,
+            language=self.language,
+            titles=texts(rows, self.title_column),
+            train_texts=texts(train, self.text_column),
+        )

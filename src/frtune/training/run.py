@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,35 +27,51 @@ TINY = "tiny"
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run needs to know besides its task and its ``TrainingArguments``."""
+    """What a run needs to know besides its task and its ``TrainingArguments``.
 
-    data: str = _option("sample", "file, folder, hub name, or 'sample' for the bundled rows")
-    checkpoint: str | None = _option(
-        None, "hub name, directory, or 'tiny' (random weights; the default with 'sample')"
-    )
-    family: str | None = _option(None, "model family, where the checkpoint cannot say")
-    encoding: str | None = _option(None, "encoding of the data files (default: UTF-8)")
-    max_train_rows: int | None = _option(None, "train on so many rows, after a seeded shuffle")
-    max_eval_rows: int | None = _option(None, "validate on so many rows")
-    max_test_rows: int | None = _option(None, "test on so many rows")
-    lora: bool = _option(False, "train a LoRA adapter")
-    lora_r: int = _option(8, "rank of the adapter")
-    lora_alpha: int = _option(16, "scale of the adapter")
-    lora_dropout: float = _option(0.05, "dropout before the adapter")
-    int8: bool = _option(False, "load the base in int8 (with --lora)")
-    nf4: bool = _option(False, "load the base in 4-bit nf4 (with --lora)")
-    merge: bool = _option(False, "also save the adapter merged into its base, in merged/")
-    resume: bool = _option(False, "go on with the run in the output directory")
-    early_stopping_patience: int = _option(3, "stop after so many evaluations without gain; 0: off")
-    generate_every_epochs: int | None = _option(None, "generate and score while training")
-    generate_max_rows: int | None = _option(None, "score so many rows while training")
-    proof: bool = _option(True, "prove tokenizer and saved model (--no-proof: off)")
+    Attributes:
+        data: File, folder, hub name, or 'sample' for the bundled rows.
+        checkpoint: Hub name, directory, or 'tiny' (random weights; the default with 'sample').
+        family: Model family, where the checkpoint cannot say.
+        encoding: Encoding of the data files (default: UTF-8).
+        max_train_rows: Train on so many rows, after a seeded shuffle.
+        max_eval_rows: Validate on so many rows.
+        max_test_rows: Test on so many rows.
+        lora: Train a LoRA adapter.
+        lora_r: Rank of the adapter.
+        lora_alpha: Scale of the adapter.
+        lora_dropout: Dropout before the adapter.
+        int8: Load the base in int8 (with --lora).
+        nf4: Load the base in 4-bit nf4 (with --lora).
+        merge: Also save the adapter merged into its base, in merged/.
+        resume: Go on with the run in the output directory.
+        early_stopping_patience: Stop after so many evaluations without gain; 0: off.
+        generate_every_epochs: Generate and score while training.
+        generate_max_rows: Score so many rows while training.
+        proof: Prove tokenizer and saved model (--no-proof: off).
+    """
+
+    data: str = "sample"
+    checkpoint: str | None = None
+    family: str | None = None
+    encoding: str | None = None
+    max_train_rows: int | None = None
+    max_eval_rows: int | None = None
+    max_test_rows: int | None = None
+    lora: bool = False
+    lora_r: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.05
+    int8: bool = False
+    nf4: bool = False
+    merge: bool = False
+    resume: bool = False
+    early_stopping_patience: int = 3
+    generate_every_epochs: int | None = None
+    generate_max_rows: int | None = None
+    proof: bool = True
 
     def __post_init__(self):
         if self.int8 and self.nf4:

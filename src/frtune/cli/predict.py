@@ -1,0 +1,98 @@
+"""``frtune predict DIR``: answers for a text or for a file, as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from frtune.cli import Parser
+from frtune.errors import InputError
+
+WINDOW = 1_000
+
+
+def main(argv: list[str]) -> int:
+    """Parse ``argv``, predict, write one JSON object a text."""
+    parser = Parser(
+        prog="frtune predict",
+        description="Answer for one text, or for each row of a file; one JSON object a text.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="what frtune train left")
+    parser.add_argument("--text", help="a text to answer for")
+    parser.add_argument("--file", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line")
+    parser.add_argument("--output", help="where the answers go (default: standard output)")
+    parser.add_argument("--encoding", help="encoding of the file (default: UTF-8)")
+    parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
+    chosen = parser.parse(argv)
+    if (chosen.text is None) == (chosen.file is None):
+        raise InputError("--text or --file: give one of them. See frtune predict --help.")
+    if chosen.batch_size < 1:
+        raise InputError(f"--batch-size {chosen.batch_size}: at least 1.")
+    if chosen.output and Path(chosen.output).exists():
+        raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
+
+    from frtune.inference import load
+
+    predictor = load(chosen.directory, batch_size=chosen.batch_size)
+    if chosen.file is None:
+        windows = iter([[chosen.text]])
+    else:
+        windows = _windows(chosen.file, predictor.task, chosen.encoding)
+    if chosen.output is None:
+        _write(predictor, windows, sys.stdout)
+        return 0
+    draft = Path(f"{chosen.output}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            _write(predictor, windows, file)
+        os.replace(draft, chosen.output)
+    finally:
+        draft.unlink(missing_ok=True)
+    return 0
+
+
+def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
+    progress = None if file is sys.stdout else "Predicting"
+    for rows in windows:
+        for answer in predictor.predict(rows, progress=progress):
+            file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        file.flush()
+
+
+def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
+    """Rows of a file, some at a time, so that memory does not grow with it."""
+    from frtune.data.checks import columns_check
+    from frtune.data.loading import load_splits
+    from frtune.tasks._checks import check_texts
+
+    if Path(path).suffix == ".txt":
+        yield from _lines(Path(path), encoding)
+        return
+    splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
+    (name, *more) = splits
+    if more:
+        raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
+    dataset = splits[name]
+    columns_check(dataset, task.columns, path)
+    check_texts(dataset, task.columns[0], path)
+    for start in range(0, len(dataset), WINDOW):
+        yield list(dataset.select(range(start, min(start + WINDOW, len(dataset)))))
+
+
+def _lines(path: Path, encoding: str | None) -> Iterator[list[str]]:
+    from frtune.data._lines import read_lines
+
+    rows: list[str] = []
+    for number, line in read_lines(path, encoding):
+        if not line.strip():
+            raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
+        rows.append(line.strip())
+        if len(rows) == WINDOW:
+            yield rows
+            rows = []
+    if rows:
+        yield rows

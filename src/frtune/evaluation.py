@@ -1,0 +1,84 @@
+"""Scores of a saved directory on any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def evaluate(
+    directory: str | Path,
+    data: str | Path | Dataset,
+    *,
+    output_dir: str | Path | None = None,
+    split: str | None = None,
+    encoding: str | None = None,
+    max_rows: int | None = None,
+    batch_size: int = 16,
+    progress: str | None = None,
+) -> dict[str, float]:
+    """Score a saved model directory on ``data``.
+
+    Args:
+        directory: What ``frtune train`` left.
+        data: File, folder, hub name or ``Dataset``, as for training; nothing is cut from it.
+        output_dir: Where ``metrics.json``, ``signatures.json`` and ``predictions.jsonl`` go;
+            ``None`` writes nothing.
+        split: Which split to score; ``None`` takes test, else validation, else the only one.
+        encoding: Encoding of the data files.
+        max_rows: Score so many rows, after a seeded shuffle.
+        batch_size: Rows a batch.
+        progress: Label of a progress bar; ``None`` shows none.
+
+    Returns:
+        The scores, as ``test_*``, the baselines' among them.
+    """
+    from frtune.inference import load
+    from frtune.report import baseline_metrics, write_predictions
+    from frtune.saving import staged
+    from frtune.tasks._store import write_json
+
+    predictor = load(directory, batch_size=batch_size)
+    rows, train = _rows(data, predictor.task, split, encoding, max_rows)
+    encoded = predictor.encode(rows, with_labels=True)
+    outputs = predictor.outputs(encoded, progress=progress)
+    task, tokenizer = predictor.task, predictor.tokenizer
+    references = task.references(encoded, tokenizer)
+    metrics = {
+        **task.score_outputs(outputs, encoded, tokenizer),
+        **baseline_metrics(task, train, encoded, references),
+    }
+    metrics = {f"test_{name}": float(value) for name, value in metrics.items()}
+    if output_dir is not None:
+        with staged(output_dir) as draft:
+            write_json(draft / "metrics.json", metrics)
+            write_json(draft / "signatures.json", task.signatures(references))
+            write_predictions(
+                draft / "predictions.jsonl", task, tokenizer, encoded, references, outputs
+            )
+    return metrics
+
+
+def _rows(
+    data: Any, task: Any, split: str | None, encoding: str | None, max_rows: int | None
+) -> tuple[Dataset, Dataset | None]:
+    """The rows to score, and the training rows where the data has them."""
+    from frtune.data.loading import load_splits
+
+    splits, _ = load_splits(data, task_name=task.name, encoding=encoding, cut=False)
+    if split is None:
+        split = next(name for name in ("test", "validation", "train") if name in splits)
+    if split not in splits:
+        raise InputError(f"split={split}: {data} has {', '.join(splits)}. Name one of these.")
+    rows = splits[split]
+    task.check(rows, f"{data}, {split}")
+    if max_rows is not None and max_rows < 1:
+        raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
+    if max_rows is not None and max_rows < len(rows):
+        rows = rows.shuffle(seed=42).select(range(max_rows))
+    return rows, splits["train"] if split != "train" and "train" in splits else None

@@ -1,0 +1,95 @@
+"""The scores that one report of generated keyphrases shows together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.counting import Phrases
+from frtune.metrics.keyphrases import keyphrase_scores, keyphrase_scores_per_document
+from frtune.metrics.rouge import rouge_scores, rouge_scores_per_document
+from frtune.metrics.signatures import keyphrase_signatures, rouge_signatures
+
+# what keyphrase_scores counts beside its scores
+_COUNTS = {"documents", "predictions", "references", "empty_predictions", "empty_references"}
+
+
+def combined_scores(
+    predictions: Phrases,
+    references: Phrases,
+    *,
+    tokenizer: str,
+    k: int = 10,
+    separator: str = "; ",
+    texts: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Exact scores, those at K of the substring match, and ROUGE of the joined phrases.
+
+    Args:
+        predictions: One list of phrases per document, best first.
+        references: One list of phrases per document.
+        tokenizer: Of ROUGE; see ``rouge_scores``.
+        k: Predictions that count at K.
+        separator: Joins the phrases for ROUGE.
+        texts: The documents; adds ``present_`` and ``absent_`` scores.
+
+    Returns:
+        Fractions from 0 to 1: the names of ``keyphrase_scores``, ``partial_`` before those of the
+        substring match, and ``rouge1`` ... ``rougeLsum``.
+
+    Example:
+        >>> scores = combined_scores([["wind"]], [["wind power"]], tokenizer="whitespace")
+        >>> scores["f1_at_10"], scores["partial_f1_at_10"], round(scores["rouge1"], 4)
+        (0.0, 1.0, 0.6667)
+    """
+    exact = keyphrase_scores(predictions, references, k=k, texts=texts)
+    partial = keyphrase_scores(predictions, references, k=k, match="partial")
+    rouge = rouge_scores(*_lines(predictions, references, separator), tokenizer=tokenizer)
+    return {
+        **{name: value for name, value in exact.items() if name not in _COUNTS},
+        **{f"partial_{name}": partial[name] for name in _at(k)},
+        **rouge,
+    }
+
+
+def combined_signatures(*, tokenizer: str, k: int = 10) -> dict[str, str]:
+    """How each score of ``combined_scores`` (with texts) was computed."""
+    partial = keyphrase_signatures(k=k, match="partial")
+    return {
+        **keyphrase_signatures(k=k, with_texts=True),
+        **{f"partial_{name}": partial[name] for name in _at(k)},
+        **rouge_signatures(tokenizer=tokenizer),
+    }
+
+
+def combined_intervals(
+    predictions: Phrases,
+    references: Phrases,
+    names: Sequence[str],
+    *,
+    tokenizer: str,
+    k: int = 10,
+    separator: str = "; ",
+    texts: Sequence[str] | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap 95 % intervals over documents of the scores called ``names``.
+
+    Scores that are no mean over documents (``micro_...``, ``duplicate_rate``) have none.
+    """
+    exact = keyphrase_scores_per_document(predictions, references, k=k, texts=texts)
+    partial = keyphrase_scores_per_document(predictions, references, k=k, match="partial")
+    rouge = rouge_scores_per_document(
+        *_lines(predictions, references, separator), tokenizer=tokenizer
+    )
+    values = {**exact, **{f"partial_{name}": partial[name] for name in _at(k)}, **rouge}
+    return {name: bootstrap_interval(values[name]) for name in names if name in values}
+
+
+def _at(k: int) -> list[str]:
+    return [f"{score}_at_{k}" for score in ("precision", "recall", "f1")]
+
+
+def _lines(
+    predictions: Phrases, references: Phrases, separator: str
+) -> tuple[list[str], list[str]]:
+    return [separator.join(row) for row in predictions], [separator.join(row) for row in references]

@@ -1,0 +1,224 @@
+"""Scores of keyword extraction: of tokens, of spans, and of the keywords themselves."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+
+import frtune
+from frtune.errors import InputError
+
+OUTSIDE, BEGIN, INSIDE = 0, 1, 2
+IGNORED = -100
+
+
+def tagged_spans(labels: Iterable[int]) -> list[tuple[int, int]]:
+    """Return first token and end of each run of labels (0 is O, 1 is B, 2 is I).
+
+    A B begins a span, and so does an I after an O, as in seqeval's default mode and in CoNLL's
+    script.
+
+    Example:
+        >>> tagged_spans([0, 1, 2, 1, 0, 2])
+        [(1, 3), (3, 4), (5, 6)]
+    """
+    spans: list[tuple[int, int]] = []
+    start = None
+    at = -1
+    for at, label in enumerate(labels):
+        if label != INSIDE and start is not None:
+            spans.append((start, at))
+            start = None
+        if label == BEGIN or (label == INSIDE and start is None):
+            start = at
+    if start is not None:
+        spans.append((start, at + 1))
+    return spans
+
+
+def token_scores(
+    predictions: Sequence[Sequence[int]], references: Sequence[Sequence[int]]
+) -> dict[str, float]:
+    """Score the labels of tokens; what is -100 in the references does not count.
+
+    Accuracy says little where most tokens are O, so it comes with that of a predictor that says O
+    always.
+
+    Args:
+        predictions: Labels of each row's tokens: 0 (O), 1 (B), 2 (I).
+        references: True labels, -100 for padding, special tokens and later subwords.
+
+    Returns:
+        ``token_accuracy``; ``token_accuracy_all_o``, the same of O everywhere; ``token_f1_macro``,
+        the mean F1 of the labels that occur. All 0 without tokens.
+
+    Raises:
+        InputError: If rows differ in length.
+
+    Example:
+        >>> token_scores([[0, 1, 0, 0, 2]], [[0, 1, 2, 0, -100]])
+        {'token_accuracy': 0.75, 'token_accuracy_all_o': 0.5, 'token_f1_macro': 0.6}
+    """
+    import numpy as np
+
+    _check_rows(predictions, references)
+    pairs = [(p, t) for row in zip(predictions, references, strict=True) for p, t in _zipped(*row)]
+    both = np.array([pair for pair in pairs if pair[1] != IGNORED], dtype=np.int64).reshape(-1, 2)
+    predicted, true = both[:, 0], both[:, 1]
+    if not len(true):
+        return {"token_accuracy": 0.0, "token_accuracy_all_o": 0.0, "token_f1_macro": 0.0}
+    f1 = []
+    for label in np.union1d(predicted, true):
+        right = int(((predicted == label) & (true == label)).sum())
+        f1.append(2 * right / int((predicted == label).sum() + (true == label).sum()))
+    return {
+        "token_accuracy": float((predicted == true).mean()),
+        "token_accuracy_all_o": float((true == OUTSIDE).mean()),
+        "token_f1_macro": round(float(np.mean(f1)), 12),
+    }
+
+
+def span_scores(
+    predictions: Sequence[Sequence[tuple[int, int]]], references: Sequence[Sequence[tuple[int, int]]]
+) -> dict[str, float]:
+    """Score spans; a span is right when both its ends are. Micro-averaged, as seqeval does.
+
+    Args:
+        predictions: Start and end of the spans of each document.
+        references: The true ones.
+
+    Returns:
+        ``span_precision``, ``span_recall``, ``span_f1``; 0 where there is nothing to divide by.
+
+    Example:
+        >>> span_scores([[(0, 4), (9, 12)]], [[(0, 4), (9, 13), (20, 22)]])["span_precision"]
+        0.5
+    """
+    _check_rows(predictions, references)
+    precision, recall, f1 = _micro(
+        (set(predicted), set(true))
+        for predicted, true in zip(predictions, references, strict=True)
+    )
+    return {"span_precision": precision, "span_recall": recall, "span_f1": f1}
+
+
+def keyword_key(text: str) -> str:
+    """Default spelling under which keywords are compared: NFC, case-folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def keyword_scores(
+    predictions: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    *,
+    normalize: Callable[[str], str] = keyword_key,
+) -> dict[str, float]:
+    """Score the set of keywords of each document, however often each occurs in it.
+
+    Keywords of the reference that the text does not hold count as missed.
+
+    Args:
+        predictions: Keywords of each document; repeats count once.
+        references: The true ones.
+        normalize: Gives equal spellings the same text.
+
+    Returns:
+        ``keyword_precision``, ``keyword_recall`` and ``keyword_f1`` over all keywords of all
+        documents (micro), and ``keyword_f1_macro``, the mean of the documents' F1 (1 for a
+        document that has no keyword and gets none).
+
+    Example:
+        >>> keyword_scores([["Vent", "eau", "eau"], []], [["vent", "sel", "eau"], ["pluie"]])
+        {'keyword_precision': 1.0, 'keyword_recall': 0.5, 'keyword_f1': 0.6666666666666666,
+         'keyword_f1_macro': 0.4}
+    """
+    _check_rows(predictions, references)
+    sets = _sets(predictions, references, normalize)
+    precision, recall, f1 = _micro(sets)
+    each = [_document_f1(*pair) for pair in sets]
+    return {
+        "keyword_precision": precision,
+        "keyword_recall": recall,
+        "keyword_f1": f1,
+        "keyword_f1_macro": sum(each) / len(each) if each else 0.0,
+    }
+
+
+def keyword_scores_per_document(
+    predictions: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    *,
+    normalize: Callable[[str], str] = keyword_key,
+) -> dict[str, list[float]]:
+    """Return ``keyword_f1`` of each document, for intervals and paired tests.
+
+    Example:
+        >>> keyword_scores_per_document([["a"], []], [["a", "b"], []])
+        {'keyword_f1': [0.6666666666666666, 1.0]}
+    """
+    _check_rows(predictions, references)
+    return {"keyword_f1": [_document_f1(*p) for p in _sets(predictions, references, normalize)]}
+
+
+def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> dict[str, str]:
+    """Return how each score of keyword extraction was computed.
+
+    Example:
+        >>> span_signatures()["keyword_f1"]
+        'keyword_f1|norm:fold-noaccents|avg:micro|v:0.1'
+    """
+    release = "v:" + ".".join(frtune.__version__.split(".")[:2])
+    norm = "norm:fold-noaccents" if ignore_accents else "norm:fold"
+    parts = {
+        "token_accuracy": [f"tokens:{subwords}"],
+        "token_accuracy_all_o": [f"tokens:{subwords}"],
+        "token_f1_macro": [f"tokens:{subwords}", "avg:labels"],
+        **{f"span_{name}": ["match:exact", "avg:micro"] for name in ("precision", "recall", "f1")},
+        **{f"keyword_{name}": [norm, "avg:micro"] for name in ("precision", "recall", "f1")},
+        "keyword_f1_macro": [norm, "avg:macro"],
+        "keyword_recall_limit": [norm, "avg:micro"],
+    }
+    return {name: "|".join([name, *fields, release]) for name, fields in parts.items()}
+
+
+def _sets(predictions, references, normalize) -> list[tuple[set[str], set[str]]]:
+    return [
+        ({normalize(text) for text in predicted}, {normalize(text) for text in true})
+        for predicted, true in zip(predictions, references, strict=True)
+    ]
+
+
+def _document_f1(predicted: set, true: set) -> float:
+    if not predicted and not true:
+        return 1.0
+    return 2 * len(predicted & true) / (len(predicted) + len(true))
+
+
+def _micro(pairs: Iterable[tuple[set, set]]) -> tuple[float, float, float]:
+    right = predicted = true = 0
+    for found, wanted in pairs:
+        right += len(found & wanted)
+        predicted += len(found)
+        true += len(wanted)
+    return (
+        right / predicted if predicted else 0.0,
+        right / true if true else 0.0,
+        2 * right / (predicted + true) if predicted + true else 0.0,
+    )
+
+
+def _zipped(predicted: Sequence[int], true: Sequence[int]) -> Iterable[tuple[int, int]]:
+    if len(predicted) != len(true):
+        raise InputError(
+            f"len(predictions[i])={len(predicted)}: as many labels as the reference has "
+            f"({len(true)}). Pass one label per token."
+        )
+    return zip(predicted, true, strict=True)
+
+
+def _check_rows(predictions: Sequence, references: Sequence) -> None:
+    if len(predictions) != len(references):
+        raise InputError(
+            f"len(predictions)={len(predictions)}: as many rows as references "
+            f"({len(references)}). Pass one row per document."
+        )

@@ -1,0 +1,88 @@
+"""What needs no language model, so that a classifier's or a similarity's score means something."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+_TOKEN = r"\w+|[^\w\s]"
+
+
+def majority(labels: Sequence[str], rows: int) -> list[str]:
+    """Give the most frequent training label to every row; the first of those on a par.
+
+    Example:
+        >>> majority(["a", "b", "b"], 2)
+        ['b', 'b']
+    """
+    return [Counter(labels).most_common(1)[0][0]] * rows
+
+
+def tfidf_logistic(
+    train_texts: Sequence[str],
+    train_labels: Sequence[str],
+    texts: Sequence[str],
+    *,
+    balanced: bool = False,
+) -> list[str]:
+    """Classify by logistic regression on TF-IDF of words and pairs of words.
+
+    Args:
+        train_texts: Texts to learn from.
+        train_labels: Their labels, of at least two kinds.
+        texts: Texts to classify.
+        balanced: Weigh classes by the inverse of their rows.
+
+    Example:
+        >>> tfidf_logistic(["loyer mars", "timbre poste"], ["loyer", "poste"], ["loyer avril"])
+        ['loyer']
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(
+        TfidfVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=10, max_iter=1000, class_weight="balanced" if balanced else None),
+    )
+    model.fit(list(train_texts), list(train_labels))
+    return [str(label) for label in model.predict(list(texts))]
+
+
+def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:
+    """Jaccard index of the words of each pair, without case; 0 to 1.
+
+    Example:
+        >>> word_overlap(["Le chat dort."], ["le chat mange"])
+        [0.5]
+    """
+    found = []
+    for left, right in zip(first, second, strict=True):
+        a, b = (set(re.findall(r"\w+", text.casefold())) for text in (left, right))
+        found.append(len(a & b) / len(a | b) if a | b else 0.0)
+    return found
+
+
+def calibrated(
+    train: Sequence[float], targets: Sequence[float], values: Sequence[float], *, chance: bool
+) -> list[float]:
+    """Map one number a row to the target by a curve fitted on the training rows.
+
+    Args:
+        train: A number for each training row.
+        targets: True scores, or 0 and 1.
+        values: Numbers of the rows to be scored.
+        chance: Logistic regression, to the chance of 1; else linear regression.
+
+    Example:
+        >>> calibrated([0.0, 1.0], [1.0, 5.0], [0.5], chance=False)
+        [3.0]
+    """
+    import numpy as np
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    known, asked = np.asarray(train)[:, None], np.asarray(values)[:, None]
+    if chance:
+        return LogisticRegression().fit(known, targets).predict_proba(asked)[:, 1].tolist()
+    return LinearRegression().fit(known, targets).predict(asked).tolist()

@@ -1,0 +1,57 @@
+"""Sources and targets of a language model as token ids, within a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from frtune.training.collators import IGNORED
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+
+def ended(encoding: BatchEncoding, end: int) -> list[int]:
+    """The ids of one text with ``end`` last, whether or not the tokenizer appends it."""
+    ids = list(encoding["input_ids"])
+    return ids if ids and ids[-1] == end else [*ids, end]
+
+
+def framed_sources(
+    texts: list[str], tokenizer: PreTrainedTokenizerBase, limit: int
+) -> tuple[list[list[int]], list[bool]]:
+    """Encoder input: the tokenizer's special tokens around each text, EOS last in every case.
+
+    Returns:
+        Ids of each text, at most ``limit``, and whether its end was cut off.
+    """
+    eos = tokenizer.eos_token_id
+    inputs, cut = [], []
+    for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]:
+        whole = ended({"input_ids": ids}, eos)  # type: ignore[arg-type]
+        cut.append(len(whole) > limit)
+        inputs.append(whole if len(whole) <= limit else [*whole[: limit - 1], eos])
+    return inputs, cut
+
+
+def marked_sources(
+    texts: list[str], tokenizer: PreTrainedTokenizerBase, markers: Sequence[int], limit: int
+) -> tuple[list[list[int]], list[bool]]:
+    """Decoder input: a marker before and one after each text, of which the end is cut.
+
+    Returns:
+        Ids of each text, at most ``limit`` with the markers, and whether its end was cut off.
+    """
+    before, after = markers
+    room = limit - 2
+    encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    return [[before, *ids[:room], after] for ids in encoded], [len(ids) > room for ids in encoded]
+
+
+def append_targets(encoded: dict[str, list[Any]], train_on_prompt: bool) -> None:
+    """Make prompt + target of each decoder row, with labels of the same length; in place."""
+    pairs = zip(encoded["input_ids"], encoded["labels"], strict=True)
+    for i, (prompt, target) in enumerate(pairs):
+        encoded["input_ids"][i] = [*prompt, *target]
+        masked = prompt if train_on_prompt else [IGNORED] * len(prompt)
+        encoded["labels"][i] = [*masked, *target]

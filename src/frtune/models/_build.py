@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,6 @@ from frtune.models._checkpoint import (
     check_weights,
     conversion,
     first_line,
-    local_file,
     read_config,
 )
 from frtune.models._tokenizer import add_tokens, load_tokenizer
@@ -203,8 +201,9 @@ def load_weights(
     if _zero3.enabled():
         _zero3.start_process_group()
     model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
-    if getattr(config, "model_type", None) == "t5" and not _published_as_tied(checkpoint):
-        # v5 ties T5 by force, and a resize would overwrite the output layer by the embedding
+    output = model.get_output_embeddings()
+    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
     _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
     return model
@@ -255,12 +254,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         reporter.removeFilter(only_errors)
-
-
-def _published_as_tied(checkpoint: str | os.PathLike[str]) -> bool:
-    path = local_file(checkpoint, "config.json")
-    published: dict[str, Any] = json.loads(path.read_text("utf-8")) if path else {}
-    return bool(published.get("tie_word_embeddings", True))
 
 
 def _skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
         }
         bar = open_files.enter_context(tqdm(total=len(table), desc="writing", unit=" rows"))
         number = 0
-        batches: Iterable[Any] = table.iter(batch_size=1000)
+        batches: Any = table.iter(batch_size=1000)
         for batch in batches:
             rows: list[dict[str, Any]] = [
                 dict(zip(batch, values, strict=True))

@@ -108,6 +108,6 @@ def content_check(
 
 def _values(dataset: Dataset, column: str) -> Iterator[Any]:
     """The values of one column, a batch at a time."""
-    batches: Iterable[Any] = dataset.select_columns([column]).iter(batch_size=1000)
+    batches: Any = dataset.select_columns([column]).iter(batch_size=1000)
     for batch in batches:
         yield from batch[column]

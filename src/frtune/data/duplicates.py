@@ -164,7 +164,7 @@ def shared_runs(
         num_proc=num_proc,
         desc="looking for shared runs",
     )
-    batches: Iterable[Any] = hits.with_format("arrow").iter(batch_size=10_000)
+    batches: Any = hits.with_format("arrow").iter(batch_size=10_000)
     for batch in batches:
         found[batch["hit"].to_numpy()] = True
     rows = len(np.unique(owners[found[np.searchsorted(unique, wanted)]])) if len(wanted) else 0

@@ -39,6 +39,12 @@ _HOME = {
     "correlation_scores": "frtune.metrics.classification",
     "classification_signatures": "frtune.metrics.classification",
     "correlation_signatures": "frtune.metrics.classification",
+    "keyword_scores": "frtune.metrics.spans",
+    "keyword_scores_per_document": "frtune.metrics.spans",
+    "span_scores": "frtune.metrics.spans",
+    "span_signatures": "frtune.metrics.spans",
+    "tagged_spans": "frtune.metrics.spans",
+    "token_scores": "frtune.metrics.spans",
     "bootstrap_interval": "frtune.metrics.confidence",
     "bootstrap_intervals": "frtune.metrics.confidence",
 }

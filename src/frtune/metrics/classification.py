@@ -154,7 +154,11 @@ def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
-    """How ``classification_scores`` and ``roc_auc`` are computed, one line a score.
+    """How ``classification_scores`` are computed, one line a score.
+
+    Args:
+        positive: The label that ``roc_auc`` and ``f1`` of two classes are about; ``None`` leaves
+            these two out.
 
     Example:
         >>> classification_signatures()["f1_macro"]
@@ -167,7 +171,9 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
         for part in PARTS
     }
     names = {"accuracy": "accuracy", **averaged, "mcc": "mcc|gorodkin"}
-    names["roc_auc"] = f"roc_auc|positive:{positive}|ties:half"
+    if positive is not None:
+        names["f1"] = f"f1|positive:{positive}|zero_division:0"
+        names["roc_auc"] = f"roc_auc|positive:{positive}|ties:half"
     return {name: f"{text}|v:{release}" for name, text in names.items()}
 
 

@@ -17,6 +17,7 @@ TASK_CLASSES = {
     "classification": "SequenceClassification",
     "similarity": "SentenceSimilarity",
     "keyphrases": "KeyphraseGeneration",
+    "keywords": "KeywordExtraction",
 }
 
 

@@ -1,0 +1,80 @@
+"""Rows that cannot be learnt from: refused with the first of them, or set aside with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.loading import columns_check
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+ROWS_AT_ONCE = 1_000
+
+Reason = Callable[[dict[str, Any]], str | None]
+
+
+def rows_of(dataset: Dataset, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of some columns, a batch at a time."""
+    columns = list(columns)
+    batches: Iterator[Any] = dataset.select_columns(columns).iter(ROWS_AT_ONCE)
+    for batch in batches:
+        for values in zip(*(batch[column] for column in columns), strict=True):
+            yield dict(zip(columns, values, strict=True))
+
+
+def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: str) -> None:
+    """Refuse a data set with rows that cannot be learnt from.
+
+    Args:
+        dataset: Raw rows.
+        columns: Columns that ``reason`` looks at.
+        reason: Says why a row cannot be used, or ``None``.
+        where: What the rows are called in the message.
+
+    Raises:
+        InputError: Names the first such row, and how many there are.
+    """
+    columns = list(columns)
+    columns_check(dataset, columns, where)
+    count, first = 0, ""
+    for number, row in enumerate(rows_of(dataset, columns), start=1):
+        found = reason(row)
+        if found:
+            count += 1
+            first = first or f"{where}, row {number}: {found}"
+    if count:
+        others = f", in {count} of {len(dataset)} rows" if count > 1 else ""
+        raise InputError(f"{first}{others}. Mend such rows, or take them out of the data.")
+
+
+def set_aside(dataset: Dataset, task: Any) -> tuple[Dataset, list[dict[str, Any]]]:
+    """Split a data set into rows to learn from and rows that cannot be used.
+
+    Args:
+        dataset: Raw rows.
+        task: Has ``columns``, ``label_columns`` and ``reason(row)``.
+
+    Returns:
+        The rows that are left, and of each other its number from 1 (``row``), ``reason`` and
+        ``original``.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> from frtune import SequenceClassification
+        >>> rows = Dataset.from_dict({"text": ["loyer mars", " "], "label": ["loyer", "poste"]})
+        >>> kept, rejected = set_aside(rows, SequenceClassification())
+        >>> len(kept), [(item["row"], item["reason"]) for item in rejected]
+        (1, [(2, 'column text is blank')])
+    """
+    columns = [*task.columns, *task.label_columns]
+    rejected, kept = [], []
+    for i, row in enumerate(rows_of(dataset, columns)):
+        reason = task.reason(row)
+        if reason is None:
+            kept.append(i)
+        else:
+            rejected.append({"row": i + 1, "reason": reason, "original": dict(dataset[i])})
+    return dataset.select(kept), rejected

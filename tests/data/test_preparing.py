@@ -138,7 +138,9 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
-    path = write(tmp_path / "a.jsonl", [article(i) for i in range(4100)])
+    path = write(
+        tmp_path / "a.jsonl", [{"text": f"town {i}", "keyphrases": "a; b"} for i in range(4000)]
+    )
     one = prepare(path, tmp_path / "one", num_proc=1)
     two = prepare(path, tmp_path / "two", num_proc=2)
     assert one == two

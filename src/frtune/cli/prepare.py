@@ -74,17 +74,20 @@ def _show(audit: dict[str, Any], output: str) -> None:
     from rich.table import Table
 
     rows = audit["rows"]
-    splits = Table("split", "rows", "keyphrases", "present", "words (median)", "tokens (median)")
+    lengths = [
+        name for name in ("words", "tokens") if any(name in s for s in audit["splits"].values())
+    ]
+    splits = Table(
+        "split", "rows", "keyphrases", "present", *(f"{name} (median)" for name in lengths)
+    )
     for name, split in audit["splits"].items():
-        median = {key: split[key]["median"] for key in ("words", "tokens") if key in split}
         share = split["present_share"]
         splits.add_row(
             name,
             str(split["rows"]),
             f"{split['keyphrases']['mean']:.1f} a row",
             "-" if share is None else f"{share:.0%}",
-            f"{median['words']:.0f}",
-            f"{median['tokens']:.0f}" if "tokens" in median else "-",
+            *(f"{split[length]['median']:.0f}" for length in lengths),
         )
     leakage = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
     for name, pair in audit["leakage"].items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -163,6 +165,18 @@ def _from_disk(path: Path) -> list[Part]:
     return _named_splits(loaded, str(path))
 
 
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Keep the hub client's log of every retry off the screen; the error at the end says it."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _from_hub(name: str) -> list[Part]:
     looks_like_path = name.startswith((".", "/", "~")) or Path(name).suffix.lower() in SUFFIXES
     if looks_like_path or not _HUB_NAME.fullmatch(name):
@@ -176,7 +190,8 @@ def _from_hub(name: str) -> list[Part]:
 
     repository, _, config = name.partition(":")
     try:
-        return _named_splits(load_dataset(repository, config or None), name)
+        with quiet_hub():
+            return _named_splits(load_dataset(repository, config or None), name)
     except InputError:
         raise
     except Exception as error:  # the hub's client has no common error

@@ -26,6 +26,7 @@ def load_splits(
     max_test_rows: int | None = None,
     seed: int = 42,
     cut: bool = True,
+    stratify_by: str | None = None,
 ) -> tuple[DatasetDict, list[str]]:
     """Read ``source`` into splits named train, validation and test.
 
@@ -43,6 +44,8 @@ def load_splits(
         max_test_rows: The same for test.
         seed: Of the shuffle and of the cut.
         cut: Cut missing splits from train, a tenth of it each. ``False`` leaves them missing.
+        stratify_by: Column of classes; splits that are cut have each in the share it has in all
+            rows. ``None`` cuts at random.
 
     Returns:
         The splits, in the order train, validation, test, and notes in plain language about what
@@ -64,7 +67,7 @@ def load_splits(
 
     splits, notes = read_splits(source, task_name=task_name, encoding=encoding)
     if cut and "train" in splits:
-        splits, note = _cut_missing(splits, seed, where=name_of(source))
+        splits, note = _cut_missing(splits, seed, name_of(source), stratify_by)
         notes += note
     limits = (max_train_rows, max_eval_rows, max_test_rows)
     for name, limit in zip(SPLITS, limits, strict=True):
@@ -77,15 +80,24 @@ def load_splits(
 
 
 def _cut_missing(
-    splits: dict[str, Dataset], seed: int, where: str
+    splits: dict[str, Dataset], seed: int, where: str, stratify_by: str | None
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Cut each missing one of validation and test, a tenth of train's rows, off train."""
     missing = [name for name in ("validation", "test") if name not in splits]
     if not missing:
         return splits, []
     train = splits["train"]
-    rows = cut_rows(len(train), dict.fromkeys(missing, 0.1), seed=seed, where=where)
+    if stratify_by is not None:
+        columns_check(train, [stratify_by], where)
+    rows = cut_rows(
+        len(train),
+        dict.fromkeys(missing, 0.1),
+        seed=seed,
+        where=where,
+        strata=None if stratify_by is None else [str(value) for value in train[stratify_by]],
+    )
     sizes = listed([str(len(each)) for each in rows.values()])
     verb, ratio = ("were", "8:1:1") if len(missing) == 2 else ("was", "9:1")
     note = f"{listed(missing)} {verb} cut from train: {ratio}, seed {seed} ({sizes} rows)"
+    note += f", stratified by {stratify_by}" if stratify_by is not None else ""
     return {**splits, **{name: train.select(each) for name, each in rows.items()}}, [note]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from frtune.data._examine import Columns, examine
 from frtune.data._fate import REJECTED, Fate
 from frtune.data._output import publish, write_rows
-from frtune.data._sources import name_of, read_parts
+from frtune.data._sources import name_of, quiet_hub, read_parts
 from frtune.data.audit import summarize, threshold_check
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.duplicates import near_pairs
@@ -218,7 +218,8 @@ def _tokenizer(
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(str(tokenizer))
+        with quiet_hub():
+            return AutoTokenizer.from_pretrained(str(tokenizer))
     except Exception as error:  # Transformers raises whatever its parsers raise
         first = str(error).strip().split("\n")[0]
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from frtune.errors import InputError
@@ -39,7 +39,12 @@ def parse_ratio(ratio: str) -> dict[str, float]:
 
 
 def cut_rows(
-    rows: int, wanted: Mapping[str, float | int], *, seed: int, where: str
+    rows: int,
+    wanted: Mapping[str, float | int],
+    *,
+    seed: int,
+    where: str,
+    strata: Sequence[Hashable] | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw rows for each split in ``wanted``; what is left is train.
 
@@ -49,6 +54,8 @@ def cut_rows(
             rows (an ``int``). ``"train"`` is passed over.
         seed: The same seed and number of rows give the same cut.
         where: What is cut, in the message.
+        strata: The class of each row. Each split then has the classes in the shares that they
+            have in all rows, as near as whole rows can; a class leaves train last.
 
     Returns:
         Split to its sorted row numbers, train included.
@@ -60,6 +67,8 @@ def cut_rows(
         >>> {name: each.tolist() for name, each in cut_rows(
         ...     5, {"test": 0.2, "validation": 1}, seed=42, where="the data").items()}
         {'train': [0, 1, 3], 'test': [4], 'validation': [2]}
+        >>> cut_rows(6, {"test": 2}, seed=42, where="the data", strata="aaabbb")["test"].tolist()
+        [0, 4]
     """
     import numpy as np
 
@@ -75,8 +84,41 @@ def cut_rows(
             "Add rows, or ask for smaller splits."
         )
     order = np.random.default_rng(seed).permutation(rows)
+    if strata is not None:
+        order = _stratified(order, list(counts.values()), strata)
     found, at = {}, 0
     for name, count in counts.items():
         found[name] = np.sort(order[at : at + count])
         at += count
     return {"train": np.sort(order[at:]), **found}
+
+
+def _stratified(order: np.ndarray, counts: list[int], strata: Sequence[Hashable]) -> np.ndarray:
+    """Reorder rows so that each run of ``counts`` rows has the classes in their shares."""
+    import numpy as np
+
+    queues: dict[Hashable, list[int]] = {}
+    for row in order.tolist():
+        queues.setdefault(strata[row], []).append(row)
+    sizes = np.array([len(queue) for queue in queues.values()])
+    drawn: list[int] = []
+    for count in counts:
+        left = np.array([len(queue) for queue in queues.values()])
+        for queue, taken in zip(queues.values(), _shares(sizes, left, count).tolist(), strict=True):
+            drawn += queue[:taken]
+            del queue[:taken]
+    return np.array([*drawn, *(row for queue in queues.values() for row in queue)])
+
+
+def _shares(sizes: np.ndarray, left: np.ndarray, count: int) -> np.ndarray:
+    """Rows of each class for a split of ``count``, by largest remainder; one a class stays."""
+    import numpy as np
+
+    quota = count * sizes / sizes.sum()
+    taken = np.minimum(quota.astype(int), np.maximum(left - 1, 0))
+    while taken.sum() < count:
+        room = left - 1 - taken > 0
+        if not room.any():
+            room = left - taken > 0
+        taken[np.argmax(np.where(room, quota - taken, -np.inf))] += 1
+    return taken

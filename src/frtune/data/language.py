@@ -14,11 +14,11 @@ _SCRIPT = {"ko": "HANGUL", "ru": "CYRILLIC", "el": "GREEK", "ar": "ARABIC", "he"
 _STOP_WORDS = {
     "en": "the of and to in is that for it with as was on are by this be from at which or an not",
     "fr": "le la les de des du et est une un dans pour que qui par sur au aux ce cette pas ne avec",
-    "de": "der die das und ist ein eine nicht den dem des mit für auf von zu im als auch sich wird",  # codespell:ignore
+    "de": "der die das und ein eine nicht den dem des mit für auf von zu im auch sich wird",
     "es": "el la los las de del es una un en por que con para se su al lo como más no pero está",
     "it": "il lo la gli le di del della è un una in per che con da si non sono al alla come dei",
     "pt": "os as de do da dos é um uma em por que com para se na no não ao mais como foi são pelo",
-    "nl": "de het een en van is dat in op te met voor niet zijn aan er die om ook als naar bij",  # codespell:ignore
+    "nl": "de het een en van is dat in op met voor niet zijn aan er die om ook naar bij",
 }
 _STOP_SETS = {code: frozenset(listed.split()) for code, listed in _STOP_WORDS.items()}
 

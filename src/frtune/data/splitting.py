@@ -68,7 +68,7 @@ def cut_rows(
         ...     5, {"test": 0.2, "validation": 1}, seed=42, where="the data").items()}
         {'train': [0, 1, 3], 'test': [4], 'validation': [2]}
         >>> cut_rows(6, {"test": 2}, seed=42, where="the data", strata="aaabbb")["test"].tolist()
-        [0, 4]
+        [2, 3]
     """
     import numpy as np
 

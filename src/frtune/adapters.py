@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -101,8 +102,6 @@ def add_adapter(
     Raises:
         InputError: If a target layer is not in the model.
     """
-    from peft import get_peft_model
-
     lora = copy.deepcopy(lora)
     if lora.target_modules is None:
         lora.target_modules = set(family.lora_targets)
@@ -113,8 +112,7 @@ def add_adapter(
             name: sorted(token_ids) for name in _embedding_names(model)
         }
     try:
-        with token_rows_under_zero3():
-            adapted = get_peft_model(model, lora)
+        return wrap(model, lora)
     except ValueError as error:
         if "target modules" not in str(error).lower():
             raise
@@ -122,7 +120,16 @@ def add_adapter(
             f"target_modules={sorted(lora.target_modules)}: not in this model. "
             f"Use {', '.join(family.lora_targets)} for {family.name}, or leave it out."
         ) from error
-    return finish_adapter(adapted)
+
+
+def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:
+    """PEFT's ``get_peft_model``, also under ZeRO-3, and with what it leaves open mended."""
+    from peft import get_peft_model
+
+    with _token_rows_under_zero3(), warnings.catch_warnings():
+        # PEFT asks by a name that Transformers calls deprecated
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        return _finish(get_peft_model(model, lora))  # type: ignore[arg-type]
 
 
 class Merged(NamedTuple):
@@ -182,31 +189,31 @@ def merge(
 
 def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
     """The same adapter on its base, loaded again without quantisation."""
-    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     from frtune.models._build import load_weights
     from frtune.models._checkpoint import read_config
 
     lora: Any = copy.deepcopy(model.peft_config["default"])
     quantized: Any = model.get_base_model()
-    settings = copy.deepcopy(quantized.config)
-    del settings.quantization_config
-    rows = settings.get_text_config().vocab_size
-    settings.get_text_config().vocab_size = read_config(lora.base_model_name_or_path).vocab_size
-    base = load_weights(
-        lora.base_model_name_or_path, type(quantized).__name__, settings, dtype=dtype
-    )
-    if rows != base.config.get_text_config().vocab_size:
+    rows = quantized.config.vocab_size
+    settings = quantized.config.to_dict()
+    settings.pop("quantization_config")
+    settings["vocab_size"] = read_config(lora.base_model_name_or_path).vocab_size
+    # made anew, because T5's config in memory differs from one that is read
+    config = type(quantized.config).from_dict(settings)
+    base = load_weights(lora.base_model_name_or_path, type(quantized).__name__, config, dtype=dtype)
+    if rows != base.config.vocab_size:
         base.resize_token_embeddings(rows)
-    adapted = get_peft_model(base, lora)
+    adapted = wrap(base, lora)
     set_peft_model_state_dict(
         adapted, get_peft_model_state_dict(model, save_embedding_layers=False)
     )
     adapted.to(next(model.parameters()).device)
-    return finish_adapter(adapted)
+    return adapted
 
 
-def finish_adapter(model: PeftModel) -> PeftModel:
+def _finish(model: PeftModel) -> PeftModel:
     """Mend what PEFT leaves open on a model that was just adapted or loaded; in place.
 
     Trained heads become fp32, as LoRA's own weights are; the rows of new tokens keep the output
@@ -273,7 +280,7 @@ def _keep_output_bias(model: PeftModel) -> None:
 
 
 @contextlib.contextmanager
-def token_rows_under_zero3() -> Iterator[None]:
+def _token_rows_under_zero3() -> Iterator[None]:
     """Let PEFT copy the rows of new tokens out of a split embedding, on any device.
 
     PEFT broadcasts them from rank 0 through a CUDA device. Every rank has the whole embedding

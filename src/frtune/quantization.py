@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -62,6 +63,7 @@ def quantization_config(
                 f"compute_dtype={compute_dtype}: for nf4 only, since int8 multiplies in integers. "
                 "Leave it out."
             )
+        _say_cast_once()
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -70,6 +72,27 @@ def quantization_config(
         bnb_4bit_compute_dtype=torch_dtype(compute_dtype) or torch.bfloat16,
         llm_int8_skip_modules=skipped,
     )
+
+
+def _say_cast_once() -> None:
+    """Let bitsandbytes say once, not at every layer and step, that int8 casts its inputs to fp16."""
+    reporter = logging.getLogger("bitsandbytes.autograd._functions")
+    if not any(isinstance(found, _Once) for found in reporter.filters):
+        reporter.addFilter(_Once())
+
+
+class _Once(logging.Filter):
+    """Pass the first message of each template."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message's template is new."""
+        new = str(record.msg)[:40] not in self._seen
+        self._seen.add(str(record.msg)[:40])
+        return new
 
 
 def torch_dtype(dtype: Any) -> Any:

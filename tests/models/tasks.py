@@ -65,11 +65,10 @@ def batch_for(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
     encoded = dict(tokenizer(texts, return_tensors="pt", padding=True))
     encoded.pop("token_type_ids", None)
     ids, mask = encoded["input_ids"], encoded["attention_mask"]
-    if model.config.is_encoder_decoder or "CausalLM" in type(model).__name__ + str(
-        getattr(model, "peft_type", "") and model.peft_config["default"].task_type
-    ) or hasattr(getattr(model, "base_model", model), "lm_head") or model.can_generate():
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if inner.get_output_embeddings() is not None:
         encoded["labels"] = torch.where(mask == 1, ids, -100)
-    elif "TokenClassification" in type(model).__name__:
+    elif "TokenClassification" in type(inner).__name__:
         encoded["labels"] = torch.where(mask == 1, ids % 3, -100)
     else:
         encoded["labels"] = torch.arange(len(texts)) % 3

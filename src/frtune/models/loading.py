@@ -98,16 +98,15 @@ def _load_adapter(
 
 def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
     """Put the saved adapter on its base; heads are fp32 before they are filled."""
-    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
+    from peft import PeftConfig, set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    from frtune.adapters import finish_adapter, token_rows_under_zero3
+    from frtune.adapters import wrap
 
+    lora = PeftConfig.from_pretrained(str(directory))
+    lora.base_model_name_or_path = model.name_or_path  # it may have moved
     try:
-        with token_rows_under_zero3():
-            adapted = finish_adapter(
-                get_peft_model(model, PeftConfig.from_pretrained(str(directory)))  # type: ignore[arg-type]
-            )
+        adapted = wrap(model, lora)
         result = set_peft_model_state_dict(adapted, load_file(directory / ADAPTER_WEIGHTS))
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError(

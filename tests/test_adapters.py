@@ -1,0 +1,36 @@
+import pytest
+
+from frtune import InputError, lora_config
+from frtune.models.families import FAMILIES
+
+
+def test_alpha_is_twice_the_rank_by_default():
+    config = lora_config()
+    assert config.lora_alpha == 2 * config.r
+    assert config.bias == "none" and not config.use_dora and not config.use_rslora
+
+
+def test_targets_stay_open_for_the_builder():
+    assert lora_config().target_modules is None
+    assert lora_config(target_modules=("q", "v")).target_modules == {"q", "v"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"r": 0}, "r=0: a whole number of at least 1"),
+        ({"r": 4.0}, "r=4.0: a whole number"),
+        ({"alpha": -1}, "alpha=-1: a whole number"),
+        ({"dropout": 1.0}, "dropout=1.0: from 0 to below 1"),
+    ],
+)
+def test_a_number_out_of_its_range_is_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        lora_config(**arguments)
+
+
+def test_our_table_has_the_rows_that_pefts_lacks():
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as pefts
+
+    assert not {"camembert", "flaubert"} & set(pefts)
+    assert all(family.lora_targets for family in FAMILIES.values())

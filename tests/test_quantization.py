@@ -15,7 +15,9 @@ def test_nf4_is_qloras():
     assert config.load_in_4bit and config.bnb_4bit_quant_type == "nf4"
     assert config.bnb_4bit_use_double_quant
     assert config.bnb_4bit_compute_dtype == torch.bfloat16
-    assert quantization_config("nf4", compute_dtype="float32").bnb_4bit_compute_dtype == torch.float32
+    assert (
+        quantization_config("nf4", compute_dtype="float32").bnb_4bit_compute_dtype == torch.float32
+    )
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,7 @@ def add_adapter(
     lora.task_type = lora.task_type or _TASK_TYPES.get(auto_class)
     lora.modules_to_save = sorted({*(lora.modules_to_save or ()), *heads}) or None
     if token_ids and lora.trainable_token_indices is None:
-        lora.trainable_token_indices = {
-            name: sorted(token_ids) for name in _embedding_names(model)
-        }
+        lora.trainable_token_indices = {name: sorted(token_ids) for name in _embedding_names(model)}
     try:
         return wrap(model, lora)
     except ValueError as error:
@@ -146,9 +144,7 @@ class Merged(NamedTuple):
     max_logit_difference: float
 
 
-def merge(
-    model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | None = None
-) -> Merged:
+def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | None = None) -> Merged:
     """Merge an adapter into its base, and say how far the logits moved.
 
     A quantised base is not merged into, because that rounds the update away: the base is loaded

@@ -75,7 +75,7 @@ def quantization_config(
 
 
 def _say_cast_once() -> None:
-    """Let bitsandbytes say once, not at every layer and step, that int8 casts its inputs to fp16."""
+    """Let bitsandbytes say once, not at every layer and step, that int8 casts to fp16."""
     reporter = logging.getLogger("bitsandbytes.autograd._functions")
     if not any(isinstance(found, _Once) for found in reporter.filters):
         reporter.addFilter(_Once())

@@ -3,14 +3,14 @@ import shutil
 
 import pytest
 import torch
-from conftest import CORPUS, FAMILY_NAMES
 from safetensors.torch import load_file, save_file
-from tasks import MARKERS, Classify, Generate, Tag, batch_for, task_for
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 import frtune
+from conftest import CORPUS, FAMILY_NAMES
 from frtune import InputError, build_model, build_polyglot, build_t5, lora_config
 from frtune.models.families import FAMILIES
+from tasks import MARKERS, Classify, Generate, Tag, batch_for, task_for
 
 TEXTS = CORPUS[:4]
 DECODERS = ("polyglot", "gptj", "llama", "phi")
@@ -121,9 +121,7 @@ def test_lora_trains_exactly_its_updates_the_head_and_new_rows(tiny, family):
 @pytest.mark.parametrize("quantization", ["int8", "nf4"])
 @pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_lora_trains_on_a_quantised_base(tiny, family, quantization):
-    model, tokenizer = build(
-        family, tiny(family), lora=lora_config(), quantization=quantization
-    )
+    model, tokenizer = build(family, tiny(family), lora=lora_config(), quantization=quantization)
     expected = lora_names(family) | head_names(family) | token_row_names(family)
     assert step(model, batch_for(model, tokenizer, [*TEXTS, " ".join(MARKERS)])) == expected
 
@@ -360,11 +358,15 @@ def no_weights_loaded(monkeypatch):
 @pytest.mark.usefixtures("no_weights_loaded")
 class TestRefusedBeforeAnyWeight:
     def test_a_checkpoint_of_another_family_names_its_builder(self, tiny):
-        with pytest.raises(InputError, match=r"model_type is 'bert'.*build_t5 takes 't5'.*build_bert"):
+        with pytest.raises(
+            InputError, match=r"model_type is 'bert'.*build_t5 takes 't5'.*build_bert"
+        ):
             build_t5(Generate(), checkpoint=tiny("bert"))
 
     def test_a_task_that_does_not_fit_lists_the_families_that_do(self, tiny):
-        with pytest.raises(InputError, match=r"task='keywords': not for t5.*camembert, flaubert, bert"):
+        with pytest.raises(
+            InputError, match=r"task='keywords': not for t5.*camembert, flaubert, bert"
+        ):
             build_t5(Tag(), checkpoint=tiny("t5"))
         with pytest.raises(InputError, match=r"not for bert, which is an encoder\..*t5, bart"):
             build_model(Generate(), checkpoint=tiny("bert"))

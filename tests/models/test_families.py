@@ -25,7 +25,7 @@ def test_an_unknown_family_is_offered_the_nearest():
 
 
 def test_an_unknown_model_type_lists_the_known_ones():
-    with pytest.raises(InputError, match="model_type='whisper'.*gpt_neox"):
+    with pytest.raises(InputError, match=r"model_type='whisper'.*gpt_neox"):
         family_for("whisper")
 
 

@@ -3,14 +3,14 @@ import shutil
 
 import pytest
 import torch
-from conftest import CORPUS, FAMILY_NAMES
 from safetensors.torch import load_file, save_file
-from tasks import MARKERS, Classify, Generate, batch_for, task_for
 from test_build import step
 
+from conftest import CORPUS, FAMILY_NAMES
 from frtune import InputError, build_model, lora_config, merge
 from frtune.models.loading import load_saved
 from frtune.models.proofs import probe_logits, prove_saved
+from tasks import MARKERS, Classify, Generate, batch_for, task_for
 
 TEXTS = [*CORPUS[:3], f"{MARKERS[0]}{CORPUS[3]}{MARKERS[1]}budget{MARKERS[2]}"]
 
@@ -50,9 +50,7 @@ def test_an_adapter_on_a_quantised_base_is_proven(tiny, tmp_path, family, quanti
     assert 0 < merged.max_logit_difference < 1
     assert not hasattr(merged.model.config, "quantization_config")
     full, _ = load_saved(tmp_path, task)
-    assert torch.allclose(
-        probe_logits(merged.model, batch), probe_logits(full, batch), atol=1e-4
-    )
+    assert torch.allclose(probe_logits(merged.model, batch), probe_logits(full, batch), atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["camembert", "flaubert", "bert", "llama"])
@@ -80,7 +78,7 @@ def test_flauberts_head_is_saved_and_restored_under_lora(tiny, tmp_path):
 
 @pytest.mark.parametrize("family", ["polyglot", "gptj", "llama", "phi"])
 def test_an_adapter_holds_new_rows_and_never_a_whole_embedding(tiny, tmp_path, family):
-    model, tokenizer, _ = trained(Generate(), tiny(family), tmp_path, lora=lora_config())
+    _, tokenizer, _ = trained(Generate(), tiny(family), tmp_path, lora=lora_config())
     rows = {
         name: tuple(tensor.shape)
         for name, tensor in load_file(tmp_path / "adapter_model.safetensors").items()
@@ -94,9 +92,7 @@ def test_an_adapter_holds_new_rows_and_never_a_whole_embedding(tiny, tmp_path, f
 
 
 def test_new_rows_come_back_and_merge_in_both_layers(tiny, tmp_path):
-    model, tokenizer, batch = trained(
-        Generate(), tiny("polyglot"), tmp_path, lora=lora_config()
-    )
+    model, tokenizer, batch = trained(Generate(), tiny("polyglot"), tmp_path, lora=lora_config())
     ids = tokenizer.convert_tokens_to_ids(list(MARKERS))
     expected = probe_logits(model, batch)
     merged, again = load_saved(tmp_path, Generate(), merge=True)

@@ -2,8 +2,8 @@ import hashlib
 import json
 
 import pytest
-from conftest import CORPUS, FAMILY_NAMES, FRENCH
 
+from conftest import CORPUS, FAMILY_NAMES, FRENCH
 from frtune import tiny_checkpoint
 from frtune.errors import InputError
 from frtune.models._tiny_tokenizers import RECIPES

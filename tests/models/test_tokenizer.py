@@ -2,15 +2,15 @@ import json
 import shutil
 
 import pytest
-from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN
-from tasks import MARKERS, Generate, task_for
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
 from frtune.models._tiny_tokenizers import RECIPES
 from frtune.models._tokenizer import PAD_TOKEN, PROBES
 from frtune.models.proofs import prove_tokenizer
+from tasks import MARKERS, Generate, task_for
 
 WITH_FILE = [recipe for recipe in RECIPES if recipe[0] != "flaubert"]
 
@@ -59,7 +59,12 @@ def test_a_saved_tokenizer_loads_with_the_same_ids(tiny, tmp_path, family, token
 
 @pytest.mark.parametrize(
     ("family", "tokenizer", "appends"),
-    [("t5", None, True), ("t5", "byte-level", False), ("bart", None, False), ("bart", "byte-level", True)],
+    [
+        ("t5", None, True),
+        ("t5", "byte-level", False),
+        ("bart", None, False),
+        ("bart", "byte-level", True),
+    ],
 )
 def test_the_proof_says_whether_eos_is_appended(tiny, family, tokenizer, appends):
     report = prove_tokenizer(load(family, tiny(family, tokenizer)), kind="encoder-decoder")
@@ -203,8 +208,15 @@ def test_texts_in_an_unknown_script_are_an_error(tmp_path):
 def test_lower_casing_and_compatibility_forms_are_no_loss():
     from tokenizers import models, normalizers, pre_tokenizers
 
-    letters = {char: i + 1 for i, char in enumerate(sorted(set("été forêt façade où noël cœur서울시는예산안을확정했다")))}
-    backend = Tokenizer(models.WordPiece({"[UNK]": 0, **letters, **{f"##{c}": i + 100 for c, i in letters.items()}}))
+    letters = {
+        char: i + 1
+        for i, char in enumerate(
+            sorted(set("été forêt façade où noël cœur서울시는예산안을확정했다"))
+        )
+    }
+    backend = Tokenizer(
+        models.WordPiece({"[UNK]": 0, **letters, **{f"##{c}": i + 100 for c, i in letters.items()}})
+    )
     backend.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     from tokenizers import decoders

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tasks import Generate
 
 from frtune.models.loading import load_saved
+from tasks import Generate
 
 WORKER = Path(__file__).with_name("zero3_worker.py")
 

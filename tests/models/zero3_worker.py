@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def main(checkpoint: str, output: str, with_lora: str) -> None:
     import torch
-    from tasks import Classify, Generate  # noqa: F401
     from torch.utils.data import Dataset
     from transformers import Trainer, TrainingArguments
 
     from frtune import build_model, lora_config
+    from tasks import Classify, Generate  # noqa: F401
 
     zero3 = {
         "zero_optimization": {

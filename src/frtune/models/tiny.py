@@ -138,23 +138,31 @@ def _start_t5(model: Any) -> None:
 
 
 def _camembert(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "CamembertConfig", "AutoModelForMaskedLM", {
-        **_bert_shape(vocab),
-        "max_position_embeddings": 514,  # positions start at pad id + 1
-        "type_vocab_size": 1,
-        "layer_norm_eps": 1e-5,
-        "pad_token_id": vocab["<pad>"],
-        "bos_token_id": vocab["<s>"],
-        "eos_token_id": vocab["</s>"],
-    }
+    return (
+        "CamembertConfig",
+        "AutoModelForMaskedLM",
+        {
+            **_bert_shape(vocab),
+            "max_position_embeddings": 514,  # positions start at pad id + 1
+            "type_vocab_size": 1,
+            "layer_norm_eps": 1e-5,
+            "pad_token_id": vocab["<pad>"],
+            "bos_token_id": vocab["<s>"],
+            "eos_token_id": vocab["</s>"],
+        },
+    )
 
 
 def _bert(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "BertConfig", "AutoModelForMaskedLM", {
-        **_bert_shape(vocab),
-        "max_position_embeddings": 512,
-        "pad_token_id": vocab["[PAD]"],
-    }
+    return (
+        "BertConfig",
+        "AutoModelForMaskedLM",
+        {
+            **_bert_shape(vocab),
+            "max_position_embeddings": 512,
+            "pad_token_id": vocab["[PAD]"],
+        },
+    )
 
 
 def _bert_shape(vocab: dict[str, int]) -> dict[str, Any]:
@@ -168,110 +176,138 @@ def _bert_shape(vocab: dict[str, int]) -> dict[str, Any]:
 
 
 def _flaubert(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "FlaubertConfig", "AutoModelForMaskedLM", {
-        "vocab_size": len(vocab),
-        "emb_dim": _WIDTH,
-        "n_layers": _LAYERS,
-        "n_heads": _HEADS,
-        "max_position_embeddings": 512,
-        "embed_init_std": _WIDTH**-0.5,
-        "gelu_activation": True,
-        "n_langs": 1,
-        "use_lang_emb": True,
-        "lang2id": {"fr": 0},
-        "id2lang": {0: "fr"},
-        "bos_index": vocab["<s>"],
-        "eos_index": vocab["</s>"],
-        "pad_index": vocab["<pad>"],
-        "unk_index": vocab["<unk>"],
-        "mask_index": vocab["<special1>"],
-        "mask_token_id": vocab["<special1>"],
-        "pad_token_id": vocab["<pad>"],
-        "bos_token_id": vocab["<s>"],
-        "eos_token_id": vocab["</s>"],
-    }
+    return (
+        "FlaubertConfig",
+        "AutoModelForMaskedLM",
+        {
+            "vocab_size": len(vocab),
+            "emb_dim": _WIDTH,
+            "n_layers": _LAYERS,
+            "n_heads": _HEADS,
+            "max_position_embeddings": 512,
+            "embed_init_std": _WIDTH**-0.5,
+            "gelu_activation": True,
+            "n_langs": 1,
+            "use_lang_emb": True,
+            "lang2id": {"fr": 0},
+            "id2lang": {0: "fr"},
+            "bos_index": vocab["<s>"],
+            "eos_index": vocab["</s>"],
+            "pad_index": vocab["<pad>"],
+            "unk_index": vocab["<unk>"],
+            "mask_index": vocab["<special1>"],
+            "mask_token_id": vocab["<special1>"],
+            "pad_token_id": vocab["<pad>"],
+            "bos_token_id": vocab["<s>"],
+            "eos_token_id": vocab["</s>"],
+        },
+    )
 
 
 def _t5(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
     # T5 v1.1, as pko-t5: gated GELU, output layer of its own
-    return "T5Config", "AutoModelForSeq2SeqLM", {
-        "vocab_size": len(vocab),
-        "d_model": _WIDTH,
-        "d_kv": _WIDTH // _HEADS,
-        "d_ff": _INNER // 2,
-        "num_layers": _LAYERS,
-        "num_decoder_layers": _LAYERS,
-        "num_heads": _HEADS,
-        "feed_forward_proj": "gated-gelu",
-        "tie_word_embeddings": False,
-        "initializer_factor": 0.5,  # 0.1 takes three times the steps to learn, 1.0 starts wild
-        "dropout_rate": 0.0,
-        "pad_token_id": vocab["<pad>"],
-        "eos_token_id": vocab["</s>"],
-        "decoder_start_token_id": vocab["<pad>"],
-    }
+    return (
+        "T5Config",
+        "AutoModelForSeq2SeqLM",
+        {
+            "vocab_size": len(vocab),
+            "d_model": _WIDTH,
+            "d_kv": _WIDTH // _HEADS,
+            "d_ff": _INNER // 2,
+            "num_layers": _LAYERS,
+            "num_decoder_layers": _LAYERS,
+            "num_heads": _HEADS,
+            "feed_forward_proj": "gated-gelu",
+            "tie_word_embeddings": False,
+            "initializer_factor": 0.5,  # 0.1 takes three times the steps to learn, 1.0 starts wild
+            "dropout_rate": 0.0,
+            "pad_token_id": vocab["<pad>"],
+            "eos_token_id": vocab["</s>"],
+            "decoder_start_token_id": vocab["<pad>"],
+        },
+    )
 
 
 def _bart(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
     # KoBART starts its decoder with EOS, as facebook/bart does
-    return "BartConfig", "AutoModelForSeq2SeqLM", {
-        "vocab_size": len(vocab),
-        "d_model": _WIDTH,
-        "encoder_layers": _LAYERS,
-        "decoder_layers": _LAYERS,
-        "encoder_attention_heads": _HEADS,
-        "decoder_attention_heads": _HEADS,
-        "encoder_ffn_dim": _INNER,
-        "decoder_ffn_dim": _INNER,
-        "max_position_embeddings": _POSITIONS,
-        "init_std": 0.05,
-        "pad_token_id": vocab["<pad>"],
-        "bos_token_id": vocab["<s>"],
-        "eos_token_id": vocab["</s>"],
-        "decoder_start_token_id": vocab["</s>"],
-        "forced_eos_token_id": vocab["</s>"],
-    }
+    return (
+        "BartConfig",
+        "AutoModelForSeq2SeqLM",
+        {
+            "vocab_size": len(vocab),
+            "d_model": _WIDTH,
+            "encoder_layers": _LAYERS,
+            "decoder_layers": _LAYERS,
+            "encoder_attention_heads": _HEADS,
+            "decoder_attention_heads": _HEADS,
+            "encoder_ffn_dim": _INNER,
+            "decoder_ffn_dim": _INNER,
+            "max_position_embeddings": _POSITIONS,
+            "init_std": 0.05,
+            "pad_token_id": vocab["<pad>"],
+            "bos_token_id": vocab["<s>"],
+            "eos_token_id": vocab["</s>"],
+            "decoder_start_token_id": vocab["</s>"],
+            "forced_eos_token_id": vocab["</s>"],
+        },
+    )
 
 
 def _polyglot(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "GPTNeoXConfig", "AutoModelForCausalLM", {
-        **_decoder_shape(len(vocab), "<|endoftext|>", vocab),
-        "intermediate_size": _INNER,
-        "rotary_pct": 0.5,
-        "use_parallel_residual": True,
-        "pad_token_id": None,
-    }
+    return (
+        "GPTNeoXConfig",
+        "AutoModelForCausalLM",
+        {
+            **_decoder_shape(len(vocab), "<|endoftext|>", vocab),
+            "intermediate_size": _INNER,
+            "rotary_pct": 0.5,
+            "use_parallel_residual": True,
+            "pad_token_id": None,
+        },
+    )
 
 
 def _gptj(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "GPTJConfig", "AutoModelForCausalLM", {
-        # as published, the embedding has more rows than the tokenizer has tokens
-        "vocab_size": len(vocab) + 16,
-        "n_embd": _WIDTH,
-        "n_layer": _LAYERS,
-        "n_head": _HEADS,
-        "n_positions": _POSITIONS,
-        "rotary_dim": _WIDTH // _HEADS // 2,
-        "initializer_range": 0.05,
-        "bos_token_id": vocab["<|endoftext|>"],
-        "eos_token_id": vocab["<|endoftext|>"],
-        "tie_word_embeddings": False,
-    }
+    return (
+        "GPTJConfig",
+        "AutoModelForCausalLM",
+        {
+            # as published, the embedding has more rows than the tokenizer has tokens
+            "vocab_size": len(vocab) + 16,
+            "n_embd": _WIDTH,
+            "n_layer": _LAYERS,
+            "n_head": _HEADS,
+            "n_positions": _POSITIONS,
+            "rotary_dim": _WIDTH // _HEADS // 2,
+            "initializer_range": 0.05,
+            "bos_token_id": vocab["<|endoftext|>"],
+            "eos_token_id": vocab["<|endoftext|>"],
+            "tie_word_embeddings": False,
+        },
+    )
 
 
 def _llama(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "LlamaConfig", "AutoModelForCausalLM", {
-        **_decoder_shape(len(vocab), "</s>", vocab),
-        "intermediate_size": _INNER // 2,
-        "bos_token_id": vocab["<s>"],
-    }
+    return (
+        "LlamaConfig",
+        "AutoModelForCausalLM",
+        {
+            **_decoder_shape(len(vocab), "</s>", vocab),
+            "intermediate_size": _INNER // 2,
+            "bos_token_id": vocab["<s>"],
+        },
+    )
 
 
 def _phi(vocab: dict[str, int]) -> tuple[str, str, dict[str, Any]]:
-    return "PhiConfig", "AutoModelForCausalLM", {
-        **_decoder_shape(len(vocab) + 16, "<|endoftext|>", vocab),
-        "intermediate_size": _INNER,
-    }
+    return (
+        "PhiConfig",
+        "AutoModelForCausalLM",
+        {
+            **_decoder_shape(len(vocab) + 16, "<|endoftext|>", vocab),
+            "intermediate_size": _INNER,
+        },
+    )
 
 
 def _decoder_shape(vocab_size: int, eos: str, vocab: dict[str, int]) -> dict[str, Any]:

@@ -38,16 +38,15 @@ def classification_scores(
         >>> scores["accuracy"], round(scores["f1_macro"], 4), round(scores["mcc"], 4)
         (0.75, 0.7333, 0.5774)
     """
-    from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support
+    from sklearn.metrics import matthews_corrcoef
 
     _check(predictions, references)
     scores = {"accuracy": _share(predictions, references)}
     for average in AVERAGES:
-        found = precision_recall_fscore_support(
-            references, predictions, average=average, zero_division=0
-        )
+        found = _parts(predictions, references, average=average)
         scores |= {f"{p}_{average}": float(v) for p, v in zip(PARTS, found[:3], strict=True)}
-    scores["mcc"] = float(matthews_corrcoef(references, predictions))
+    one = len({*predictions, *references}) == 1
+    scores["mcc"] = 0.0 if one else float(matthews_corrcoef(references, predictions))
     return scores
 
 
@@ -60,12 +59,8 @@ def class_scores(
         >>> class_scores(["a", "a"], ["a", "b"], ["a", "b"])["a"]
         {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666, 'rows': 1}
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
     _check(predictions, references)
-    *parts, rows = precision_recall_fscore_support(
-        references, predictions, labels=list(labels), average=None, zero_division=0
-    )
+    *parts, rows = _parts(predictions, references, labels=list(labels), average=None)
     return {
         label: {
             **{name: float(part[i]) for name, part in zip(PARTS, parts, strict=True)},
@@ -134,8 +129,11 @@ def correlation_scores(
     left, right = np.asarray(predictions, float), np.asarray(references, float)
     scores = {"pearson": 0.0, "spearman": 0.0, "mse": float(((left - right) ** 2).mean())}
     if np.ptp(left) and np.ptp(right):
-        scores["pearson"] = float(stats.pearsonr(left, right).statistic)
-        scores["spearman"] = float(stats.spearmanr(left, right).statistic)
+        for name, found in (
+            ("pearson", stats.pearsonr(left, right)),
+            ("spearman", stats.spearmanr(left, right)),
+        ):
+            scores[name] = float(found[0])  # type: ignore[arg-type]
     return scores
 
 
@@ -229,6 +227,14 @@ def write_class_details(
         logger.info("no confusion_matrix.png: pip install 'frtune[plots]' draws it")
         return
     confusion_picture(matrix, labels, directory / "confusion_matrix.png")
+
+
+def _parts(predictions: Sequence[str], references: Sequence[str], **options: Any) -> Any:
+    """Precision, recall, F1 and rows; a fraction over nothing is 0."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    zero: Any = 0
+    return precision_recall_fscore_support(references, predictions, zero_division=zero, **options)
 
 
 def _share(predictions: Sequence[str], references: Sequence[str]) -> float:

@@ -86,3 +86,35 @@ def calibrated(
     if chance:
         return LogisticRegression().fit(known, targets).predict_proba(asked)[:, 1].tolist()
     return LinearRegression().fit(known, targets).predict(asked).tolist()
+
+
+def pair_baselines(
+    train: Sequence[Sequence[str]],
+    test: Sequence[Sequence[str]],
+    *,
+    targets: Sequence[float],
+    chance: bool,
+    seed: int = 42,
+) -> dict[str, list[float]]:
+    """Give the rows of ``test`` a similarity by what needs no model.
+
+    Args:
+        train: The first sentences of the training pairs, and the second ones.
+        test: The same of the pairs to be scored.
+        targets: True scores of the training pairs, or 0 and 1.
+        chance: Whether targets are 0 and 1.
+        seed: Of the random one.
+
+    Returns:
+        ``constant`` (the mean target), ``random`` (targets drawn from training) and
+        ``word_overlap`` (see there; mapped to the target by ``calibrated``).
+    """
+    import numpy as np
+
+    rows = len(test[0])
+    known, asked = word_overlap(*train), word_overlap(*test)
+    return {
+        "constant": [float(np.mean(targets))] * rows,
+        "random": np.random.default_rng(seed).choice(targets, rows).tolist(),
+        "word_overlap": calibrated(known, targets, asked, chance=chance),
+    }

@@ -14,6 +14,9 @@ from frtune.tasks._rows import rows_of
 if TYPE_CHECKING:
     from datasets import Dataset
 
+# labels whose order needs no saying: not similar, similar
+KNOWN_PAIRS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
+PLACEHOLDER = "NS"  # stands in PAWS-X for a sentence that was not translated
 MANY_ROWS = 20  # from here on, as many labels as rows are no classes
 
 
@@ -69,6 +72,13 @@ def text_reason(value: Any, column: str) -> str | None:
     return None if clean_text(value) else f"column {column} is blank"
 
 
+def sentence_reason(value: Any, column: str) -> str | None:
+    """Say why a value is no sentence of a pair; ``None`` when it is one."""
+    if isinstance(value, str) and value.strip() == PLACEHOLDER:
+        return f"column {column} holds the placeholder {PLACEHOLDER!r}"
+    return text_reason(value, column)
+
+
 def ordered(labels: Iterable[str]) -> list[str]:
     """Put labels in order: numbers by value when all are numbers, else by the alphabet.
 
@@ -114,7 +124,7 @@ def check_names(labels: Any) -> list[str] | None:
     names = [label_text(label) for label in labels] if not isinstance(labels, str) else []
     if len(names) < 2 or None in names or len(set(names)) < len(names):
         raise InputError(
-            f"labels={labels!r}: at least two names, each once. Leave labels out to have them found."
+            f"labels={labels!r}: at least two, each once. Leave labels out to have them found."
         )
     return [str(name) for name in names]
 
@@ -165,7 +175,7 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
     if unseen:
         shown = ", ".join(f"{label!r} ({count} rows)" for label, count in unseen.most_common(3))
         raise InputError(
-            f"{where}, row {first}: column {column} holds labels that no training row has: {shown}. "
+            f"{where}, row {first}: column {column} has labels that training has not: {shown}. "
             f"Training has {', '.join((labels or [])[:10])}. Mend them, or add training rows."
         )
 
@@ -218,3 +228,17 @@ def count_classes(
             "Name the column with the classes."
         )
     return {label: found[label] for label in labels}
+
+
+def check_pair_labels(found: list[str], where: str, *, named: list[str] | None) -> None:
+    """Refuse labels of pairs that are not two, or do not say which means similar."""
+    if len(found) > 2:
+        raise InputError(
+            f"{where}: {len(found)} labels ({', '.join(found[:5])}). Two are learnt; scores are "
+            "with --head regression."
+        )
+    if named is None and found not in KNOWN_PAIRS:
+        raise InputError(
+            f"{where}: which of {found[0]!r} and {found[1]!r} means similar? "
+            f"Name it last: --labels {found[0]} {found[1]}, say."
+        )

@@ -63,6 +63,11 @@ def pair_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
     )
 
 
+def token_id(index: Any) -> int:
+    """A special token's id, which Transformers types as many things."""
+    return int(index)
+
+
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     encoded = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
     return [list(ids) for ids in encoded["input_ids"]]
@@ -86,7 +91,7 @@ def encode_texts(
     frame = text_frame(tokenizer)
     room = max_tokens - frame.tokens
     # a text that no token stands for (a decoder has no frame either) still needs one to answer at
-    nothing = [] if frame.tokens else [int(tokenizer.eos_token_id)]
+    nothing = [] if frame.tokens else [token_id(tokenizer.eos_token_id)]
     rows = _plain(tokenizer, texts)
     ids = [[*frame.before, *(row[:room] or nothing), *frame.after] for row in rows]
     return ids, [len(row) > room for row in rows]
@@ -97,12 +102,12 @@ def encode_pairs(
     firsts: Sequence[str],
     seconds: Sequence[str],
     max_tokens: int,
-) -> tuple[list[list[int]], list[list[int]] | None, list[bool]]:
+) -> dict[str, list[Any]]:
     """Encode pairs; of a long pair the longer text loses its end, until both fit.
 
     Returns:
-        Ids of each pair, at most ``max_tokens``; token types, or ``None`` for a tokenizer
-        without; whether the pair was cut.
+        ``input_ids``, at most ``max_tokens`` a pair; ``token_type_ids`` where the tokenizer has
+        them; ``length``; ``source_cut``, whether the pair was cut.
     """
     frame = pair_frame(tokenizer)
     room = max_tokens - frame.tokens
@@ -116,7 +121,10 @@ def encode_pairs(
         right = [*second, *frame.after]
         ids.append([*left, *right])
         types.append([0] * len(left) + [1] * len(right))
-    return ids, types if frame.typed else None, cut
+    encoded: dict[str, list[Any]] = {"input_ids": ids}
+    if frame.typed:
+        encoded["token_type_ids"] = types
+    return {**encoded, "length": [len(row) for row in ids], "source_cut": cut}
 
 
 @dataclass(frozen=True)

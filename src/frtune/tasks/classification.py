@@ -68,10 +68,14 @@ class SequenceClassification:
 
     text_column: str = _option("text", "column with the text")
     label_column: str = _option("label", "column with its label, text or whole number")
-    labels: list[str] | None = _option(None, "the classes, in order (default: those found)")
+    labels: list[str] | None = field(
+        default=None, metadata={"help": "the classes, in order (default: those found)"}
+    )
     max_source_tokens: int = _option(512, "longest text, in tokens")
-    class_weights: ClassWeights | None = _option(None, "weigh classes by the inverse of their rows")
-    label_counts: list[int] | None = _option(None, SUPPRESS)
+    class_weights: ClassWeights | None = field(
+        default=None, metadata={"help": "weigh classes by the inverse of their rows"}
+    )
+    label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
         from frtune.tasks._labels import check_limit, check_names
@@ -210,9 +214,9 @@ class SequenceClassification:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks._sequence import SequenceCollator
+        from frtune.tasks._sequence import SequenceCollator, token_id
 
-        return SequenceCollator(pad_id=int(tokenizer.pad_token_id))
+        return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id))
 
     @property
     def weights(self) -> list[float] | None:
@@ -340,15 +344,18 @@ class SequenceClassification:
         found = classification_signatures(positive=self.known_labels[1] if binary else None)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
-    def baselines(self, train: Dataset, test: Dataset) -> dict[str, list[str]]:
+    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
         """Labels for the test rows from predictors that need no model.
 
         Returns:
             ``majority`` (the most frequent label) and ``tfidf_logistic`` (TF-IDF of words and
             pairs of words with logistic regression, of balanced classes as the model's are).
+            Without training rows there are none.
         """
         from frtune.metrics.text_baselines import majority, tfidf_logistic
 
+        if train is None:
+            return {}
         labels = self.references(train)
         return {
             "majority": majority(labels, len(test)),

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 Head = Literal["classification", "regression"]
 
-# labels whose order needs no saying: not similar, similar
-KNOWN_LABELS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
-PLACEHOLDER = "NS"  # "not translated", in PAWS-X (Yang et al. 2019)
-
 
 def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -68,8 +64,10 @@ class SentenceSimilarity:
     first_column: str = _option("sentence1", "column with one sentence")
     second_column: str = _option("sentence2", "column with the other sentence")
     label_column: str = _option("label", "column with the label or the score")
-    head: Head = _option("classification", "learn two labels, or scores")
-    labels: list[str] | None = _option(None, "label of dissimilar pairs, then of similar ones")
+    head: Head = field(default="classification", metadata={"help": "learn two labels, or scores"})
+    labels: list[str] | None = field(
+        default=None, metadata={"help": "label of dissimilar pairs, then of similar ones"}
+    )
     max_source_tokens: int = _option(128, "longest pair, in tokens")
     symmetric: bool = _option(False, "read pairs in both orders and average")
 
@@ -124,12 +122,10 @@ class SentenceSimilarity:
             >>> SentenceSimilarity().reason({"sentence1": "NS", "sentence2": "Oui.", "label": 0})
             "column sentence1 holds the placeholder 'NS'"
         """
-        from frtune.tasks._labels import label_reason, score_reason, text_reason
+        from frtune.tasks._labels import label_reason, score_reason, sentence_reason
 
         for column in self.columns:
-            found = text_reason(row[column], column)
-            if found is None and row[column].strip() == PLACEHOLDER:
-                found = f"column {column} holds the placeholder {PLACEHOLDER!r}"
+            found = sentence_reason(row[column], column)
             if found:
                 return found
         value = row[self.label_column]
@@ -142,26 +138,17 @@ class SentenceSimilarity:
             data: Training rows, or splits of which ``train`` is read.
 
         Raises:
-            InputError: For a row that cannot be used, for one label only or more than two, or
-                for two that do not say which is the similar one.
+            InputError: For a row that cannot be used, for one label or more than two, or for two
+                that do not say which means similar.
         """
-        from frtune.tasks._labels import count_classes, train_split
+        from frtune.tasks._labels import check_pair_labels, count_classes, train_split
 
         train, where = train_split(data), "training rows"
         dataclasses.replace(self, labels=None).check(train, where)
         if self.scored:
             return self
         found = list(count_classes(train, self.label_column, where, self.labels))
-        if len(found) > 2:
-            raise InputError(
-                f"{where}, column {self.label_column}: {len(found)} labels "
-                f"({', '.join(found[:5])}). Similarity takes two; for scores pass --head regression."
-            )
-        if self.labels is None and found not in KNOWN_LABELS:
-            raise InputError(
-                f"{where}, column {self.label_column}: which of {found[0]!r} and {found[1]!r} "
-                f"means similar? Name it last: --labels {found[0]} {found[1]}, say."
-            )
+        check_pair_labels(found, f"{where}, column {self.label_column}", named=self.labels)
         return dataclasses.replace(self, labels=found)
 
     def check(self, dataset: Dataset, where: str) -> None:
@@ -235,17 +222,13 @@ class SentenceSimilarity:
             if not all(isinstance(text, str) for text in batch[column]):
                 raise InputError(f"{column}: not text in every row. Give both sentences of a pair.")
         first, second = ([clean_text(text) for text in batch[name]] for name in self.columns)
-        ids, types, cut = encode_pairs(tokenizer, first, second, self.max_source_tokens)
-        encoded: dict[str, list[Any]] = {"length": [len(row) for row in ids], "source_cut": cut}
-        encoded["input_ids"] = ids
-        if types is not None:
-            encoded["token_type_ids"] = types
+        encoded = encode_pairs(tokenizer, first, second, self.max_source_tokens)
         if self.symmetric:
-            ids, types, _ = encode_pairs(tokenizer, second, first, self.max_source_tokens)
-            for name, turned in (("input_ids", ids), ("token_type_ids", types)):
-                if turned is not None:
-                    pairs = zip(encoded[name], turned, strict=True)
-                    encoded[name] = [list(pair) for pair in pairs]
+            turned = encode_pairs(tokenizer, second, first, self.max_source_tokens)
+            for name in ("input_ids", "token_type_ids"):
+                if name in encoded:
+                    orders = zip(encoded[name], turned[name], strict=True)
+                    encoded[name] = [list(pair) for pair in orders]
         if with_labels:
             values = batch[self.label_column]
             encoded["labels"] = (
@@ -259,10 +242,10 @@ class SentenceSimilarity:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks._sequence import SequenceCollator
+        from frtune.tasks._sequence import SequenceCollator, token_id
 
         return SequenceCollator(
-            pad_id=int(tokenizer.pad_token_id), orders=2 if self.symmetric else 1
+            pad_id=token_id(tokenizer.pad_token_id), orders=2 if self.symmetric else 1
         )
 
     def fold_logits(self, logits: Any) -> Any:
@@ -406,26 +389,20 @@ class SentenceSimilarity:
             return correlation_signatures()
         return classification_signatures(positive=self.known_labels[1])
 
-    def baselines(self, train: Dataset, test: Dataset) -> dict[str, list[float]]:
-        """Similarities for the test rows from predictors that need no model.
+    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[float]]:
+        """Similarities for the test rows by ``frtune.metrics.text_baselines.pair_baselines``.
 
-        Returns:
-            ``constant`` (the mean of training: the majority label, or the mean score), ``random``
-            (targets drawn from training), ``word_overlap`` (Jaccard index of the words, mapped
-            to the target by logistic or linear regression).
+        Without training rows there are none.
         """
-        import numpy as np
+        from frtune.metrics.text_baselines import pair_baselines
 
-        from frtune.metrics.text_baselines import calibrated, word_overlap
-
+        if train is None:
+            return {}
         known = self.references(train)
         targets = known if self.scored else [float(v == self.known_labels[1]) for v in known]
-        drawn = np.random.default_rng(42).choice(targets, len(test))
-        overlap = [
-            word_overlap(*(list(rows[column]) for column in self.columns)) for rows in (train, test)
-        ]
-        return {
-            "constant": [float(np.mean(targets))] * len(test),
-            "random": drawn.tolist(),
-            "word_overlap": calibrated(overlap[0], targets, overlap[1], chance=not self.scored),
-        }
+        return pair_baselines(
+            [list(train[name]) for name in self.columns],
+            [list(test[name]) for name in self.columns],
+            targets=targets,
+            chance=not self.scored,
+        )

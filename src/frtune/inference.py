@@ -121,7 +121,10 @@ class Predictor:
             batch = collate([encoded[i] for i in rows])
             batch = {k: v.to(self.model.device) for k, v in batch.items() if k != "row"}
             with torch.no_grad(), self._autocast():
-                logits = self.model(**batch).logits.float().cpu().numpy()
+                logits = self.model(**batch).logits.float()
+            if hasattr(self.task, "fold_logits"):
+                logits = self.task.fold_logits(logits)
+            logits = logits.cpu().numpy()
             for i, values in zip(rows, logits, strict=True):
                 found[i] = values
             bar.update(len(rows))

@@ -7,7 +7,7 @@ from typing import Any
 from frtune.cli import Parser
 from frtune.errors import InputError, nearest
 
-TASKS = ("keyphrases",)
+TASKS = ("classification", "similarity", "keyphrases")
 
 
 def main(argv: list[str]) -> int:
@@ -60,9 +60,10 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
     _add_help(parser, {**documented(cls), **documented(RunSettings)})
     parser.add_argument("--config", help="YAML file with these options as keys")
     known = [action.dest for action in parser._actions]
+    lists = [action.dest for action in parser._actions if action.nargs == "+"]
     config = _config_of(argv)
     parser.set_defaults(output_dir=f"runs/{task_name}", **recipe(cls))
-    parser.set_defaults(**(given := _read_yaml(config, known) if config else {}))
+    parser.set_defaults(**(given := _read_yaml(config, known, lists) if config else {}))
     found, unknown = parser.parse_known_args(argv)
     if is_tiny(found):  # other defaults, under the same flags and file
         parser.set_defaults(**{**recipe(cls, tiny=True), **given})
@@ -107,7 +108,7 @@ def _config_of(argv: list[str]) -> str | None:
     return finder.parse_known_args(argv)[0].config
 
 
-def _read_yaml(path: str, known: list[str]) -> dict[str, Any]:
+def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
     """Read a flat YAML file; keys may be written with dashes or underscores."""
     from pathlib import Path
 
@@ -123,8 +124,8 @@ def _read_yaml(path: str, known: list[str]) -> dict[str, Any]:
     for key, value in values.items():
         if key not in known or key in ("help", "config"):
             raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
-        if isinstance(value, dict):
-            raise InputError(f"--config {path}: {key}: one value, not a mapping.")
+        if isinstance(value, dict) or (isinstance(value, list) and key not in lists):
+            raise InputError(f"--config {path}: {key}: one value, not {value!r}.")
     # as text, so that a value of a wrong type is an error like a wrong flag
     return {
         key: str(value) if isinstance(value, bool | int | float) else value

@@ -102,20 +102,22 @@ def add_adapter(
     Raises:
         InputError: If a target layer is not in the model.
     """
-    lora = copy.deepcopy(lora)
-    if lora.target_modules is None:
-        lora.target_modules = set(family.lora_targets)
-    lora.task_type = lora.task_type or _TASK_TYPES.get(auto_class)
-    lora.modules_to_save = sorted({*(lora.modules_to_save or ()), *heads}) or None
-    if token_ids and lora.trainable_token_indices is None:
-        lora.trainable_token_indices = {name: sorted(token_ids) for name in _embedding_names(model)}
+    completed: Any = copy.deepcopy(lora)
+    if completed.target_modules is None:
+        completed.target_modules = set(family.lora_targets)
+    completed.task_type = completed.task_type or _TASK_TYPES.get(auto_class)
+    completed.modules_to_save = sorted({*(completed.modules_to_save or ()), *heads}) or None
+    if token_ids and completed.trainable_token_indices is None:
+        completed.trainable_token_indices = {
+            name: sorted(token_ids) for name in _embedding_names(model)
+        }
     try:
-        return wrap(model, lora)
+        return wrap(model, completed)
     except ValueError as error:
         if "target modules" not in str(error).lower():
             raise
         raise InputError(
-            f"target_modules={sorted(lora.target_modules)}: not in this model. "
+            f"target_modules={sorted(completed.target_modules)}: not in this model. "
             f"Use {', '.join(family.lora_targets)} for {family.name}, or leave it out."
         ) from error
 
@@ -266,7 +268,7 @@ def _keep_output_bias(model: PeftModel) -> None:
             if self.disable_adapters or not active_adapters or self.merged:
                 return super().forward_adapters(x, active_adapters, *args, **kwargs)
             self._check_overlapping_tokens(active_adapters)
-            return F.linear(x, self.get_merged_weights(active_adapters), self.base_layer.bias)
+            return F.linear(x, self.get_merged_weights(active_adapters), self.base_layer.bias)  # type: ignore[arg-type]
 
     for module in model.modules():
         if type(module) is TrainableTokensLayer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -87,7 +88,7 @@ def build_model(
     if lora is not None:
         from frtune.adapters import add_adapter
 
-        model = add_adapter(
+        adapted: Any = add_adapter(
             model,
             lora,
             row,
@@ -95,6 +96,7 @@ def build_model(
             heads=head_names(model),
             token_ids=sorted({*new_ids, *grown}),
         )
+        return adapted.train(), tokenizer
     return model.train(), tokenizer
 
 
@@ -151,7 +153,7 @@ def as_quantization(
             "Make one with quantization_config()."
         )
     if quantization.llm_int8_skip_modules is None and skip_modules:
-        quantization = type(quantization).from_dict(quantization.to_dict())
+        quantization = copy.deepcopy(quantization)
         quantization.llm_int8_skip_modules = list(skip_modules)
     return quantization
 

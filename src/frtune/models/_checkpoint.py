@@ -133,7 +133,7 @@ def first_line(error: BaseException) -> str:
 
 def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     found: Any = cached_file(
         os.fspath(checkpoint),

@@ -199,7 +199,8 @@ def _moses_words(text: str) -> list[str]:
 
     text = sacremoses.MosesPunctNormalizer(lang="fr").normalize(replace_unicode_punct(text))
     text = remove_non_printing_char(text)
-    return sacremoses.MosesTokenizer(lang="fr").tokenize(text, return_str=False, escape=False)
+    words: Any = sacremoses.MosesTokenizer(lang="fr").tokenize(text, escape=False)
+    return words
 
 
 def bert(texts: Sequence[str], vocab_size: int) -> Files:
@@ -283,7 +284,7 @@ def bart_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = _byte_level(texts, vocab_size, special)
     tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", tokenizer.token_to_id("</s>")), ("<s>", tokenizer.token_to_id("<s>"))
+        ("</s>", special.index("</s>")), ("<s>", special.index("<s>"))
     )
     return _files(
         tokenizer,

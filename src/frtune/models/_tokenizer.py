@@ -116,8 +116,8 @@ def add_tokens(
     """
     from transformers import AddedToken
 
-    vocab = tokenizer.get_vocab()
-    missing = [token for token in new_tokens if token not in vocab]
+    known = tokenizer.get_vocab()
+    missing = [token for token in new_tokens if token not in known]
     if missing:
         tokenizer.add_tokens(
             [AddedToken(token, special=True, normalized=False) for token in missing],
@@ -129,7 +129,8 @@ def add_tokens(
             tokenizer.pad_token = tokenizer.unk_token
         else:
             tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
-    ids = [int(i) for i in tokenizer.convert_tokens_to_ids(list(new_tokens))]
+    vocab = tokenizer.get_vocab()
+    ids = [int(vocab[token]) for token in new_tokens]
     for token, index in zip(new_tokens, ids, strict=True):
         found = tokenizer(token, add_special_tokens=False)["input_ids"]
         if index not in found or len([i for i in found if i != index]) > 1:

@@ -10,7 +10,7 @@ def enabled() -> bool:
 
     ``TrainingArguments(deepspeed=...)`` must have been made before the model.
     """
-    from transformers.integrations import is_deepspeed_zero3_enabled
+    from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
     return is_deepspeed_zero3_enabled()
 

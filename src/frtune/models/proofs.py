@@ -17,7 +17,6 @@ from frtune.models._tokenizer import PROBES, differing_probe
 from frtune.tasks._task import ModelKind, Task
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ def prove_tokenizer(
 
 def _loses(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    back = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    back: Any = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     return _folded(back) != _folded(text)
 
 
@@ -109,7 +108,7 @@ def _folded(text: str) -> str:
 
 def _check_unknown(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str] | None) -> float:
     own = texts is not None
-    sample = list(islice(texts, 200)) if texts is not None else list(PROBES)
+    sample: Any = list(islice(texts, 200)) if texts is not None else list(PROBES)
     encoded = tokenizer(sample, add_special_tokens=False, verbose=False)["input_ids"]
     ids = [i for row in encoded for i in row]
     unknown = tokenizer.unk_token_id
@@ -137,7 +136,7 @@ def prove_saved(
     task: Task,
     batch: Mapping[str, Any],
     *,
-    expected: torch.Tensor | None = None,
+    expected: Any = None,
 ) -> float:
     """Reload a saved model from disk; its logits must be those of the model in memory.
 
@@ -203,7 +202,7 @@ def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
 
     device = next(model.parameters()).device
     inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
-    config = model.config
+    config = getattr(model, "module", model).config  # DeepSpeed's engine has another of its own
     if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):
         rows = len(inputs["input_ids"])
         start = torch.full((rows, 1), config.decoder_start_token_id, device=device)

@@ -74,12 +74,13 @@ def token_scores(
     return {
         "token_accuracy": float((predicted == true).mean()),
         "token_accuracy_all_o": float((true == OUTSIDE).mean()),
-        "token_f1_macro": round(float(np.mean(f1)), 12),
+        "token_f1_macro": float(np.mean(f1)),
     }
 
 
 def span_scores(
-    predictions: Sequence[Sequence[tuple[int, int]]], references: Sequence[Sequence[tuple[int, int]]]
+    predictions: Sequence[Sequence[tuple[int, int]]],
+    references: Sequence[Sequence[tuple[int, int]]],
 ) -> dict[str, float]:
     """Score spans; a span is right when both its ends are. Micro-averaged, as seqeval does.
 
@@ -96,8 +97,7 @@ def span_scores(
     """
     _check_rows(predictions, references)
     precision, recall, f1 = _micro(
-        (set(predicted), set(true))
-        for predicted, true in zip(predictions, references, strict=True)
+        (set(predicted), set(true)) for predicted, true in zip(predictions, references, strict=True)
     )
     return {"span_precision": precision, "span_recall": recall, "span_f1": f1}
 

@@ -93,6 +93,45 @@ class CausalCollator:
 
 
 @dataclass(frozen=True)
+class TokenCollator:
+    """Pad token-classification examples into one batch.
+
+    Args:
+        pad_id: Token id written into ``input_ids`` at padded positions.
+        multiple_of: Batch length is rounded up to this many tokens; 1 turns rounding off.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` (1 = real token) and, where the examples have them,
+        ``labels`` (-100 = no loss), each int64 of shape ``(batch, length)``; ``row`` (batch,) where
+        the examples have it.
+
+    Example:
+        >>> batch = TokenCollator(pad_id=1)([
+        ...     {"input_ids": [5, 7, 6], "labels": [-100, 2, -100]}, {"input_ids": [5, 6],
+        ...      "labels": [-100, -100]}])
+        >>> batch["input_ids"].tolist(), batch["labels"].tolist()
+        ([[5, 7, 6], [5, 6, 1]], [[-100, 2, -100], [-100, -100, -100]])
+    """
+
+    pad_id: int
+    multiple_of: int = 1
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Pad ``examples`` into one batch."""
+        ids = [example["input_ids"] for example in examples]
+        layout = {"side": "right", "multiple_of": self.multiple_of}
+        batch = {
+            "input_ids": pad(ids, value=self.pad_id, **layout),
+            "attention_mask": _mask(ids, **layout),
+            **_row_ids(examples),
+        }
+        if "labels" in examples[0]:
+            labels = [example["labels"] for example in examples]
+            batch["labels"] = pad(labels, value=IGNORED, **layout)
+        return batch
+
+
+@dataclass(frozen=True)
 class Seq2SeqCollator:
     """Pad sources and targets into one encoder-decoder batch.
 

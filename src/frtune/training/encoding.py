@@ -40,7 +40,8 @@ def encode_dataset(
 
     The result is an Arrow file keyed by the content of data, task and tokenizer, so that a second
     run starts at once. The columns that the scores need stay beside the tokens, and ``row`` numbers
-    the rows from 0.
+    the rows from 0. A task may make several encoded rows of one; its ``encode`` then says whose
+    they are in ``row_in_batch``, and the first of them keeps the raw columns (the rest: ``None``).
 
     Args:
         dataset: Raw rows.
@@ -73,7 +74,18 @@ def encode_dataset(
 
 def _encode_batch(batch, indices, *, task, tokenizer, kind, with_labels):
     encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
-    return {**encoded, "row": indices}
+    owners = encoded.pop("row_in_batch", None)
+    if owners is None:
+        return {**encoded, "row": indices}
+    firsts = [i == 0 or owner != owners[i - 1] for i, owner in enumerate(owners)]
+    # a long text would be stored once a window
+    raw = {
+        name: [
+            values[owner] if first else None for owner, first in zip(owners, firsts, strict=True)
+        ]
+        for name, values in batch.items()
+    }
+    return {**raw, **encoded, "row": [indices[owner] for owner in owners]}
 
 
 def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels: bool) -> str:

@@ -26,6 +26,8 @@ class StepLoss:
         regression: Mean squared error on one output, instead of cross-entropy.
         label_smoothing: Share of the target mass spread over all classes, 0 to 1.
         class_weights: One factor per class; items still count as one each.
+        focal_gamma: Weigh each item by ``(1 - p) ** focal_gamma``, where ``p`` is the probability
+            of its label (Lin et al. 2017, equation 4); 0 weighs all alike.
 
     Example:
         >>> logits = torch.zeros(1, 2, 4)
@@ -38,6 +40,7 @@ class StepLoss:
     regression: bool = False
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | None = None
+    focal_gamma: float = 0.0
 
     def __call__(
         self,
@@ -60,8 +63,8 @@ class StepLoss:
         else:
             total, counted = self._cross_entropy(logits, labels)
         items = counted if num_items_in_batch is None else num_items_in_batch
-        items = items.to(total.device) if isinstance(items, torch.Tensor) else items
-        return total / items
+        items = torch.as_tensor(items, device=total.device)
+        return total / items.clamp(min=1)  # a batch in which nothing counts has no loss
 
     def _cross_entropy(
         self, logits: torch.Tensor, labels: torch.Tensor
@@ -71,12 +74,17 @@ class StepLoss:
         labels = labels.to(logits.device)
         kept = labels != IGNORED
         # only the positions that count are cast to float32: (items, classes)
+        logits, labels = logits[kept].float(), labels[kept]
         weight = self.class_weights
-        total = functional.cross_entropy(
-            logits[kept].float(),
-            labels[kept],
+        losses = functional.cross_entropy(
+            logits,
+            labels,
             weight=None if weight is None else torch.tensor(weight, device=logits.device),
             label_smoothing=self.label_smoothing,
-            reduction="sum",
+            reduction="none" if self.focal_gamma else "sum",
         )
-        return total, kept.sum()
+        if self.focal_gamma:
+            chances = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+            # clamped: the gradient of a power below 1 is infinite at 0
+            losses = ((1 - chances).clamp(min=1e-6) ** self.focal_gamma * losses).sum()
+        return losses, kept.sum()

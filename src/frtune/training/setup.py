@@ -52,6 +52,7 @@ def make_trainer(
     kind = kind_of(model)
     schedule = schedule or GenerationSchedule()
     check_length(task, model)
+    check_precision(model, args)
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
     check_metric(task, args, schedule)
@@ -72,6 +73,22 @@ def make_trainer(
         preprocess_logits_for_metrics=None if task.generates else task.preprocess_logits,
         **settings,
     )
+
+
+def check_precision(model: Any, args: TrainingArguments) -> None:
+    """Refuse fp16 for a family that overflows in it.
+
+    Raises:
+        InputError: Names the way out.
+    """
+    from frtune.models.families import family_for
+
+    family = family_for(model.config.model_type)
+    if args.fp16 and not family.fp16:
+        raise InputError(
+            f"fp16=True: {family.name} overflows in half precision and its loss becomes NaN. "
+            "Pass --bf16, or leave both out for fp32."
+        )
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
@@ -96,6 +113,8 @@ def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> A
         return dataset
     task.check(dataset, what)
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
+    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
+        logger.warning("%s: %s", what, note)
     cut = truncation_report(encoded)
     for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
         if cut.get(column):

@@ -1,0 +1,362 @@
+"""Keyword extraction: a text goes in, the words and phrases that stand in it come out as spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.errors import InputError
+from frtune.tasks._spans import Occurrences, find_keywords, keyword_key
+from frtune.tasks._tagging import LABELS, Found, Subwords
+from frtune.tasks._task import ModelKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+    from frtune.training.trainer import TaskTrainer
+
+
+@dataclass(frozen=True)
+class KeywordExtraction:
+    """Mark the keywords of a text, token by token, with an encoder.
+
+    Every occurrence of every keyword of a row becomes a span, between word boundaries, whatever
+    its case and whether or not it follows an elided word (``l'opération``). Where keywords overlap
+    the longest wins. Texts of any length are read in overlapping windows; each token is learnt
+    and answered in the window that shows most of its context.
+
+    Attributes:
+        text_column: Column with the text.
+        keywords_column: Column with a list of keywords, a string of separated ones, or a list
+            written as a string.
+        separator: What stands between the keywords of a string.
+        max_source_tokens: Longest window in tokens, special tokens included.
+        overlap_tokens: Tokens that two windows share, at most half of a window; ``None`` is a
+            quarter of one.
+        subwords: ``all`` labels every token of a word, and a Transformers pipeline gives the
+            spans that frtune gives; ``first`` labels the first one, and the others follow it, so
+            that no word is divided.
+        ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
+        keyword_weight: Factor on the loss of tokens in keywords; above 1 finds more of them.
+        focal_gamma: Focus of the loss on hard tokens (Lin et al. 2017, equation 4); 0 turns it off.
+
+    Example:
+        >>> task = KeywordExtraction()
+        >>> row = {"text": "L’opération de l'été", "keywords": "opération;ÉTÉ"}
+        >>> task.keywords(row), [row["text"][a:b] for a, b in task.occurrences(row).spans]
+        (['opération', 'ÉTÉ'], ['opération', 'été'])
+    """
+
+    name: ClassVar[str] = "keywords"
+    auto_classes: ClassVar[dict[ModelKind, str]] = {"encoder": "AutoModelForTokenClassification"}
+    generates: ClassVar[bool] = False
+    primary_metric: ClassVar[str] = "eval_keyword_f1"
+    tiny_family: ClassVar[str] = "camembert"
+    health_scores: ClassVar[tuple[str, ...]] = ()
+
+    text_column: str = "text"
+    keywords_column: str = "keywords"
+    separator: str = "; "
+    max_source_tokens: int = 256
+    overlap_tokens: int | None = None
+    subwords: Subwords = "all"
+    ignore_accents: bool = True
+    keyword_weight: float = 1.0
+    focal_gamma: float = 0.0
+
+    def __post_init__(self):
+        size, overlap = self.max_source_tokens, self.overlap_tokens
+        if isinstance(size, bool) or not isinstance(size, int) or size < 8:
+            raise InputError(f"max_source_tokens={size!r}: a whole number of at least 8.")
+        whole = overlap is None or (isinstance(overlap, int) and not isinstance(overlap, bool))
+        if not whole or not 0 <= (overlap or 0) <= (size - 4) // 2:
+            raise InputError(
+                f"overlap_tokens={overlap!r}: from 0 to {(size - 4) // 2} with "
+                f"max_source_tokens={size}. Leave it out for a quarter of the window."
+            )
+        if not isinstance(self.separator, str) or not self.separator.strip(" "):
+            raise InputError(f'separator={self.separator!r}: visible text. Pass ";", say.')
+        if self.subwords not in ("all", "first"):
+            raise InputError(f"subwords={self.subwords!r}: all or first.")
+        if not 0 < self.keyword_weight < float("inf"):
+            raise InputError(f"keyword_weight={self.keyword_weight}: above 0. 1 weighs all alike.")
+        if not 0 <= self.focal_gamma < float("inf"):
+            raise InputError(f"focal_gamma={self.focal_gamma}: at least 0. 0 turns it off.")
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The scores that a reader looks at first."""
+        keywords = ("keyword_f1", "keyword_precision", "keyword_recall")
+        return (*keywords, "span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o")
+
+    @property
+    def overlap(self) -> int:
+        """Tokens that two windows share."""
+        return self.max_source_tokens // 4 if self.overlap_tokens is None else self.overlap_tokens
+
+    # --- what a row is -------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that a row to be answered must have."""
+        return (self.text_column,)
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """Columns that a row to be learnt or scored must have besides."""
+        return (self.keywords_column,)
+
+    def keywords(self, row: Mapping[str, Any]) -> list[str]:
+        """The row's keywords, cleaned, each once."""
+        return clean_keyphrases(split_keyphrases(row[self.keywords_column], self.separator))
+
+    def occurrences(self, row: Mapping[str, Any]) -> Occurrences:
+        """Where the row's keywords stand in its text."""
+        return find_keywords(
+            row[self.text_column], self.keywords(row), ignore_accents=self.ignore_accents
+        )
+
+    def reason(self, row: Mapping[str, Any]) -> str | None:
+        """Say why a row cannot be learnt from; ``None`` when it can.
+
+        An empty list is a text without keywords, and is learnt; a missing one is not.
+        """
+        from frtune.tasks._keyword_rows import list_reason
+
+        text, column = row[self.text_column], self.text_column
+        if not isinstance(text, str) or not clean_text(text):
+            return f"column {column} is blank"
+        return list_reason(row[self.keywords_column], self.keywords_column)
+
+    def check(self, dataset: Dataset, where: str) -> None:
+        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
+
+        Raises:
+            InputError: For a missing column, a blank text, keywords that are no list, a separator
+                that no row holds, or a data set without any keyword in any text.
+        """
+        from frtune.data.checks import separator_check
+        from frtune.tasks._rows import check_rows, rows_of
+
+        columns = [*self.columns, *self.label_columns]
+        check_rows(dataset, columns, self.reason, where)
+        separator_check(dataset, self.keywords_column, self.separator, where)
+        if not any(self.occurrences(row).spans for row in rows_of(dataset, columns)):
+            raise InputError(
+                f"{where}: no keyword of column {self.keywords_column} stands in its text, in any "
+                f"of {len(dataset)} rows. Name the right columns; phrases that are not in the text "
+                "are a task for keyphrases."
+            )
+
+    def corpus(self, dataset: Dataset) -> Iterator[str]:
+        """Every text of a data set, to train a tokenizer on."""
+        from frtune.tasks._rows import rows_of
+
+        return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
+
+    # --- what a builder asks -------------------------------------------------------------------
+
+    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def config_overrides(self) -> dict[str, Any]:
+        """Three labels, named so that a Transformers pipeline groups them into spans."""
+        return {
+            "num_labels": len(LABELS),
+            "id2label": dict(LABELS),
+            "label2id": {label: i for i, label in LABELS.items()},
+        }
+
+    # --- text to tokens ------------------------------------------------------------------------
+
+    def encode(
+        self,
+        batch: Mapping[str, Sequence[Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        kind: ModelKind = "encoder",
+        with_labels: bool = True,
+    ) -> dict[str, list[Any]]:
+        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into windows.
+
+        Returns:
+            One item a window, in the order of the rows. ``row_in_batch``: whose window it is.
+            ``input_ids`` and, with labels, ``labels`` (0, 1, 2 for O, B, I; -100 for what the
+            window only shows as context); ``length``. ``own_start``, ``starts``, ``ends`` and
+            ``word_starts``: from where in ``input_ids`` the window's own tokens stand, and where
+            each of them stands in the text. ``counts``: at a row's first window, its keywords,
+            those missing, those under longer ones, and occurrences under longer ones.
+        """
+        from frtune.tasks._keyword_rows import encode_rows
+
+        return encode_rows(self, batch, tokenizer, with_labels=with_labels)
+
+    def encoding_notes(self, encoded: Dataset) -> list[str]:
+        """What a user should know of encoded rows: keywords not found, texts longer than a window.
+
+        Returns:
+            One sentence each; nothing where there is nothing to say.
+        """
+        from frtune.tasks._keyword_rows import encoding_notes
+
+        return encoding_notes(encoded, self.max_source_tokens)
+
+    # --- training ------------------------------------------------------------------------------
+
+    def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
+        """Collator for encoded rows: ``TokenCollator``."""
+        from frtune.training.collators import TokenCollator
+
+        return TokenCollator(pad_id=int(tokenizer.pad_token_id))
+
+    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
+        """Cross-entropy over tokens, the same however a step is cut into batches."""
+        from frtune.training.loss import StepLoss
+
+        weighted = self.keyword_weight != 1
+        return StepLoss(
+            label_smoothing=args.label_smoothing_factor,
+            class_weights=(1.0, self.keyword_weight, self.keyword_weight) if weighted else None,
+            focal_gamma=self.focal_gamma,
+        )
+
+    def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
+        """What evaluation keeps of a batch: the best label of each token, ``(batch, length)``."""
+        return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+
+    def trainer(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        args: TrainingArguments,
+        **settings: Any,
+    ) -> TaskTrainer:
+        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
+        from frtune.training.setup import make_trainer
+
+        return make_trainer(self, model, tokenizer, args, **settings)
+
+    # --- labels to keywords --------------------------------------------------------------------
+
+    def decode(self, outputs: Sequence[np.ndarray], dataset: Dataset) -> list[list[Found]]:
+        """Read keywords off what the model said of each window, stitched back to raw rows.
+
+        Args:
+            outputs: For each encoded row its logits, ``(length, 3)``, or its labels, ``(length,)``;
+                padding may follow.
+            dataset: The encoded rows.
+
+        Returns:
+            The keywords of each raw row, in the order of its text.
+        """
+        from frtune.tasks._keyword_rows import stitched
+
+        return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
+
+    def answers(
+        self, outputs: Sequence[np.ndarray], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+    ) -> list[dict[str, Any]]:
+        """What ``predict`` says of each raw row.
+
+        Returns:
+            ``{"keywords": [{"text", "start", "end", "score"}, ...]}``, every occurrence in the
+            order of the text; without ``score`` where outputs are labels.
+        """
+        from frtune.tasks._keyword_rows import stitched
+
+        return [
+            {"keywords": [found for found in text.described(self.subwords)]}
+            for text in stitched(outputs, dataset, self)
+        ]
+
+    # --- scores --------------------------------------------------------------------------------
+
+    def references(
+        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> list[list[str]]:
+        """True keywords of each raw row, of raw rows or encoded ones."""
+        from frtune.tasks._keyword_rows import raw_rows
+
+        return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
+
+    def score_outputs(
+        self,
+        outputs: Sequence[np.ndarray],
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> dict[str, float]:
+        """Score the labels, or logits, of the rows of an encoded data set."""
+        from frtune.metrics import token_scores
+        from frtune.tasks._keyword_rows import stitched
+
+        texts = list(stitched(outputs, dataset, self))
+        scores = self.compute_metrics(
+            [text.described(self.subwords) for text in texts],
+            self.references(dataset),
+            texts=[text.text for text in texts],
+        )
+        true = [text.labels for text in texts]
+        return {**scores, **token_scores([text.predictions for text in texts], true)}
+
+    def compute_metrics(
+        self,
+        predictions: Sequence[Sequence[str | Mapping[str, Any]]],
+        references: Sequence[Sequence[str]],
+        *,
+        texts: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        """Score keywords against keywords; fractions from 0 to 1.
+
+        Args:
+            predictions: Keywords of each row: text, or ``{"text", "start", "end"}``.
+            references: True keywords of each row, in the text or not.
+            texts: Adds ``span_*`` and ``keyword_recall_limit``, the recall of who marks every
+                true span. Keywords that are given as text stand wherever the text holds them.
+        """
+        from frtune.metrics import keyword_scores
+        from frtune.tasks._keyword_rows import span_metrics
+
+        names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
+        scores = keyword_scores(names, references, normalize=self.key)
+        return scores if texts is None else {
+            **scores, **span_metrics(self, predictions, references, texts)
+        }  # fmt: skip
+
+    def key(self, keyword: str) -> str:
+        """Return what two spellings of a keyword have in common."""
+        return keyword_key(keyword, ignore_accents=self.ignore_accents)
+
+    def metric_directions(self) -> dict[str, bool]:
+        """Every score that an evaluation reports, and whether greater is better."""
+        from frtune.metrics import token_scores
+
+        names = [*self.compute_metrics([["a"]], [["a"]], texts=["a"]), *token_scores([], [])]
+        return dict.fromkeys(names, True)
+
+    def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
+        """How each score was computed."""
+        from frtune.metrics import span_signatures
+
+        return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
+
+    def baselines(self, train: Dataset, test: Dataset) -> dict[str, list[list[str]]]:
+        """Keywords for the test rows from predictors that need no model.
+
+        Returns:
+            ``nothing`` (all O), ``tfidf`` (the words of the highest TF-IDF) and ``frequent`` (the
+            most frequent training keywords that stand in the text), as many as a training row has.
+        """
+        from frtune.tasks._keyword_baselines import keyword_baselines
+        from frtune.tasks._keyword_rows import raw_rows
+
+        return keyword_baselines(
+            train_texts=[row[self.text_column] for row in raw_rows(train, self.columns)],
+            train_keywords=self.references(train),
+            texts=[row[self.text_column] for row in raw_rows(test, self.columns)],
+            key=self.key,
+        )

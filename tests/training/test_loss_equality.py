@@ -1,0 +1,87 @@
+"""A step's loss and gradients do not depend on how its rows were cut into batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from frtune import KeyphraseGeneration, build_model
+
+DECODERS = ["polyglot", "gptj", "llama", "phi"]
+CASES = [(family, False) for family in ["t5", "bart", *DECODERS]]
+CASES += [(family, True) for family in DECODERS]
+WORKER = Path(__file__).with_name("loss_worker.py")
+
+
+def _without_dropout(model) -> None:
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name in ("dropout", "attention_dropout", "activation_dropout"):
+            if isinstance(getattr(module, name, None), float):  # BART's layers
+                setattr(module, name, 0.0)
+
+
+def one_step(task, checkpoint, rows, args) -> dict[str, float]:
+    """Loss and gradient norm of one optimizer step over all rows, without dropout."""
+    model, tokenizer = build_model(task, checkpoint=str(checkpoint), proof=False)
+    _without_dropout(model)
+    trainer = task.trainer(model, tokenizer, args, train_dataset=rows)
+    trainer.train()
+    first = next(entry for entry in trainer.state.log_history if "grad_norm" in entry)
+    return {"loss": first["loss"], "grad_norm": first["grad_norm"]}
+
+
+@pytest.mark.parametrize(("family", "train_on_prompt"), CASES)
+def test_loss_and_gradient_norm_are_equal_for_8x1_and_2x4(
+    family, train_on_prompt, tiny, rows, arguments
+):
+    task = KeyphraseGeneration(max_source_tokens=64, train_on_prompt=train_on_prompt)
+    found = [
+        one_step(
+            task,
+            tiny(family),
+            rows,
+            arguments(
+                task,
+                max_steps=1,
+                per_device_train_batch_size=size,
+                gradient_accumulation_steps=steps,
+                max_grad_norm=1e9,
+            ),
+        )
+        for size, steps in ((8, 1), (2, 4))
+    ]
+    assert found[0]["loss"] > 1
+    assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-5)
+    assert found[1]["grad_norm"] == pytest.approx(found[0]["grad_norm"], rel=1e-5)
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("family", ["t5", "polyglot"])
+def test_two_processes_give_the_loss_and_gradient_norm_of_one(
+    family, tiny, rows, arguments, tmp_path
+):
+    task = KeyphraseGeneration(max_source_tokens=64)
+    args = arguments(task, max_steps=1, per_device_train_batch_size=8, max_grad_norm=1e9)
+    alone = one_step(task, tiny(family), rows, args)
+    rows.to_json(str(tmp_path / "rows.jsonl"))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+              "--master-port", str(29500 + os.getpid() % 500)]  # fmt: skip
+    done = subprocess.run(
+        [*launch, str(WORKER), str(tiny(family)), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    together = json.loads((tmp_path / "step.json").read_text())
+    assert together["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    assert together["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-5)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
-from frtune.tasks._rows import rows_of
+from frtune.tasks.rows import rows_of
 
 if TYPE_CHECKING:
     from datasets import Dataset

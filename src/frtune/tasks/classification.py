@@ -142,14 +142,14 @@ class SequenceClassification:
                 of a class, or a label that no training row had.
         """
         from frtune.tasks._labels import check_ids
-        from frtune.tasks._rows import check_rows
+        from frtune.tasks.rows import check_rows
 
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         check_ids(dataset, self.label_column, self.labels, where)
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.tasks._rows import rows_of
+        from frtune.tasks.rows import rows_of
 
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 

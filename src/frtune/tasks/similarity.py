@@ -159,7 +159,7 @@ class SentenceSimilarity:
                 score for the classification head or text for the regression head.
         """
         from frtune.tasks._labels import check_ids
-        from frtune.tasks._rows import check_rows
+        from frtune.tasks.rows import check_rows
 
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         if not self.scored:
@@ -167,7 +167,7 @@ class SentenceSimilarity:
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every sentence of a data set, to train a tokenizer on."""
-        from frtune.tasks._rows import rows_of
+        from frtune.tasks.rows import rows_of
 
         for row in rows_of(dataset, self.columns):
             yield from (clean_text(row[column]) for column in self.columns)

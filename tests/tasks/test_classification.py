@@ -11,8 +11,8 @@ from datasets import ClassLabel, Dataset, Features, Value
 import frtune
 from frtune import SequenceClassification, build_model, lora_config
 from frtune.errors import InputError
-from frtune.tasks.rows import set_aside
 from frtune.tasks._sequence import SequenceCollator, encode_texts
+from frtune.tasks.rows import set_aside
 from frtune.training.arguments import training_arguments
 
 ENCODERS = ("camembert", "flaubert", "bert")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frtune.tasks._spans import Span, plain
 
@@ -57,7 +57,8 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[T
         offsets = [[Span(*pair) for pair in row] for row in found["offset_mapping"]]
     else:
         pieces = [tokenizer.tokenize(each.text) for each in mapped]
-        ids = [[int(tokenizer.convert_tokens_to_ids(piece)) for piece in row] for row in pieces]
+        encoded: list[Any] = [tokenizer.convert_tokens_to_ids(row) for row in pieces]
+        ids = [list(row) for row in encoded]
         offsets = [
             align([piece.removesuffix(END_OF_WORD) for piece in row], each.text)
             for row, each in zip(pieces, mapped, strict=True)

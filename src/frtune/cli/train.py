@@ -7,7 +7,7 @@ from typing import Any
 from frtune.cli import Parser
 from frtune.errors import InputError, nearest
 
-TASKS = ("classification", "similarity", "keyphrases")
+TASKS = ("classification", "similarity", "keywords", "keyphrases")
 
 
 def main(argv: list[str]) -> int:

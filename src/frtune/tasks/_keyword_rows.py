@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.tasks._alignment import Tokens, tokenize
-from frtune.tasks._rows import rows_of
 from frtune.tasks._spans import Span, find_keywords
 from frtune.tasks._tagging import IGNORED, Found, Subwords, label_tokens, read_labels
 from frtune.tasks._windows import Frame, Window, frame_of, plan_windows
+from frtune.tasks.rows import rows_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -140,7 +140,7 @@ class KeywordExtraction:
                 that no row holds, or a data set without any keyword in any text.
         """
         from frtune.data.checks import separator_check
-        from frtune.tasks._rows import check_rows, rows_of
+        from frtune.tasks.rows import check_rows, rows_of
 
         columns = [*self.columns, *self.label_columns]
         check_rows(dataset, columns, self.reason, where)
@@ -154,7 +154,7 @@ class KeywordExtraction:
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.tasks._rows import rows_of
+        from frtune.tasks.rows import rows_of
 
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 

@@ -19,7 +19,7 @@ Reason = Callable[[dict[str, Any]], str | None]
 def rows_of(dataset: Dataset, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of some columns, a batch at a time."""
     columns = list(columns)
-    batches: Iterator[Any] = dataset.select_columns(columns).iter(ROWS_AT_ONCE)
+    batches: Any = dataset.select_columns(columns).iter(ROWS_AT_ONCE)
     for batch in batches:
         for values in zip(*(batch[column] for column in columns), strict=True):
             yield dict(zip(columns, values, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
@@ -39,28 +40,27 @@ def evaluate(
         The scores, as ``test_*``, the baselines' among them.
     """
     from frtune.inference import load
-    from frtune.report import baseline_metrics, write_predictions
+    from frtune.report import write_scores
     from frtune.saving import staged
-    from frtune.tasks._store import write_json
 
     predictor = load(directory, batch_size=batch_size)
     rows, train = _rows(data, predictor.task, split, encoding, max_rows)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
     task, tokenizer = predictor.task, predictor.tokenizer
-    references = task.references(encoded, tokenizer)
-    metrics = {
-        **task.score_outputs(outputs, encoded, tokenizer),
-        **baseline_metrics(task, train, encoded, references),
-    }
-    metrics = {f"test_{name}": float(value) for name, value in metrics.items()}
-    if output_dir is not None:
-        with staged(output_dir) as draft:
-            write_json(draft / "metrics.json", metrics)
-            write_json(draft / "signatures.json", task.signatures(references))
-            write_predictions(
-                draft / "predictions.jsonl", task, tokenizer, encoded, references, outputs
-            )
+    scores = task.score_outputs(outputs, encoded, tokenizer)
+    metrics = {f"test_{name}": float(value) for name, value in scores.items()}
+    with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
+        metrics, _ = write_scores(
+            Path(draft),
+            task,
+            tokenizer,
+            rows=rows,
+            encoded=encoded,
+            outputs=outputs,
+            train=train,
+            metrics=metrics,
+        )
     return metrics
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,23 +37,34 @@ def write_report(
     splits: DatasetDict,
     notes: list[str],
     metrics: dict[str, float],
-    test: Dataset,
+    encoded: Dataset,
 ) -> dict[str, float]:
-    """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl``, state and model card.
+    """Write scores, signatures, predictions, trainer state and model card of a run.
+
+    Args:
+        directory: Where to.
+        trainer: After ``predict`` on the test rows.
+        settings: Of the run.
+        splits: Raw rows.
+        notes: What was decided about the data.
+        metrics: Scores of the model.
+        encoded: The encoded test rows.
 
     Returns:
-        ``metrics`` with the baselines' scores beside the model's.
+        ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
-    task, tokenizer = trainer.task, trainer.processing_class
-    references = task.references(test, tokenizer)
-    baselines = baseline_metrics(task, splits["train"], test, references)
-    metrics = {**metrics, **{f"test_{name}": value for name, value in baselines.items()}}
-    signatures = task.signatures(references)
-    write_json(directory / "metrics.json", metrics)
-    write_json(directory / "signatures.json", signatures)
-    write_predictions(
-        directory / "predictions.jsonl", task, tokenizer, test, references, trainer.outputs or []
+    task = trainer.task
+    found = write_scores(
+        directory,
+        task,
+        trainer.processing_class,
+        rows=splits["test"],
+        encoded=encoded,
+        outputs=trainer.outputs or [],
+        train=splits["train"],
+        metrics=metrics,
     )
+    metrics, signatures = found
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
@@ -64,37 +74,68 @@ def write_report(
     return metrics
 
 
-def write_predictions(
-    path: Path,
+def write_scores(
+    directory: Path,
     task: Any,
     tokenizer: Any,
+    *,
     rows: Dataset,
-    references: list[list[str]],
-    generated: Iterable[Any],
-) -> None:
-    """Write one JSON object a row: ``input``, ``reference``, ``prediction``, what was generated."""
-    generated = list(generated)
-    lines = task.lines([row.ids for row in generated], tokenizer)
-    texts = rows[task.columns[0]]
-    with path.open("w", encoding="utf-8") as file:
-        for text, reference, line, row in zip(texts, references, lines, generated, strict=True):
-            item = {
-                "input": text,
-                "reference": reference,
-                "prediction": task.parse(line),
-                "generated": line,
-                "finished": row.finished,
-            }
-            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+    encoded: Dataset,
+    outputs: list[Any],
+    train: Dataset | None,
+    metrics: dict[str, float],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl`` of scored test rows.
+
+    Args:
+        directory: Where to.
+        task: The task.
+        tokenizer: The model's tokenizer.
+        rows: Raw rows.
+        encoded: The same rows encoded, maybe several for a raw one.
+        outputs: What the model said of each encoded row.
+        train: Raw training rows, for the baselines that learn; ``None`` where there are none.
+        metrics: Scores of the model, ``test_*`` among them.
+
+    Returns:
+        The metrics written, with baselines, and the signatures.
+    """
+    references = task.references(encoded, tokenizer)
+    answers = task.answers(outputs, encoded, tokenizer)
+    metrics = {**metrics, **baseline_metrics(task, train, rows, references)}
+    signatures = task.signatures(references)
+    lines = [
+        {"input": text, "reference": reference, **_prediction(answer)}
+        for text, reference, answer in zip(rows[task.columns[0]], references, answers, strict=True)
+    ]
+    if task.generates:
+        written = task.lines([row.ids for row in outputs], tokenizer)
+        for line, text, row in zip(lines, written, outputs, strict=True):
+            line.update(generated=text, finished=row.finished)
+    write_json(directory / "metrics.json", metrics)
+    write_json(directory / "signatures.json", signatures)
+    with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    if hasattr(task, "write_details"):
+        task.write_details(directory, [line["prediction"] for line in lines], references)
+    return metrics, signatures
+
+
+def _prediction(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its first value, whatever the task calls it, under ``prediction``."""
+    (_, value), *rest = answer.items()
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # keywords with offsets
+        return {"prediction": [item["text"] for item in value], "spans": value, **dict(rest)}
+    return {"prediction": value, **dict(rest)}
 
 
 def baseline_metrics(
     task: Any, train: Dataset | None, test: Dataset, references: list[list[str]]
 ) -> dict[str, float]:
-    """Scores of predictors that need no model, as ``baseline_<name>_<score>``."""
+    """Scores of predictors that need no model, as ``test_baseline_<name>_<score>``."""
     texts = list(test[task.columns[0]])
     return {
-        f"baseline_{name}_{score}": value
+        f"test_baseline_{name}_{score}": value
         for name, predictions in task.baselines(train, test).items()
         for score, value in task.compute_metrics(predictions, references, texts=texts).items()
         if score in task.headline

@@ -1,4 +1,4 @@
-"""The program ``frtune``: finds the subcommand, runs it, turns errors into one line and an exit code."""
+"""The program ``frtune``: finds the subcommand, runs it, turns errors into a line and a code."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ``InputError`` and names the option nearest to an unknown one."""
+    """A parser that raises ``InputError`` and names the option nearest to an unknown one."""
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
+        """Raise ``InputError``, where argparse would print its usage and exit."""
         raise InputError(f"{message}. See {self.prog} --help.")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
@@ -73,7 +74,7 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run ``frtune`` with ``argv`` and return its exit code: 0 done, 2 bad input, 1 anything else."""
+    """Run ``frtune`` and return its exit code: 0 done, 2 bad input, 1 anything else."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     argv = [word for word in argv if word != "--debug"]

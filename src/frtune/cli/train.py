@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from typing import Any
 
 from frtune.cli import Parser
@@ -62,19 +63,18 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
     known = [action.dest for action in parser._actions]
     lists = [action.dest for action in parser._actions if action.nargs == "+"]
     config = _config_of(argv)
-    parser.set_defaults(output_dir=f"runs/{task_name}", **recipe(cls))
-    parser.set_defaults(**(given := _read_yaml(config, known, lists) if config else {}))
+    given = _read_yaml(config, known, lists) if config else {}
+    parser.set_defaults(output_dir=f"runs/{task_name}", **given)
     found, unknown = parser.parse_known_args(argv)
-    if is_tiny(found):  # other defaults, under the same flags and file
-        parser.set_defaults(**{**recipe(cls, tiny=True), **given})
-        found, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].split("=")[0]
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         hint = nearest(flag.replace("_", "-"), known)
         raise InputError(f"{flag}: no such option.{hint} See {parser.prog} --help.")
-    values = vars(found)
-    task = cls(**{item.name: values[item.name] for item in fields(cls)})
+    task = cls(**{item.name: getattr(found, item.name) for item in fields(cls)})
+    # the recipe depends on the task and the checkpoint; flags and file still beat it
+    parser.set_defaults(**{**recipe(task, tiny=is_tiny(found)), **given})
+    values = vars(parser.parse_args(argv))
     settings = RunSettings(**{item.name: values[item.name] for item in fields(RunSettings)})
     arguments = {
         item.name: values[item.name] for item in fields(Seq2SeqTrainingArguments) if item.init
@@ -94,7 +94,7 @@ def documented(cls: type) -> dict[str, str]:
 
 def _add_help(parser: Any, texts: dict[str, str]) -> None:
     for action in parser._actions:
-        if action.dest in texts:
+        if action.dest in texts and action.help != SUPPRESS:
             action.help = texts[action.dest].replace("%", "%%").replace("``", "")
 
 

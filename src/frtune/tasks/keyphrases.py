@@ -62,6 +62,7 @@ class KeyphraseGeneration:
     generates: ClassVar[bool] = True
     primary_metric: ClassVar[str] = "eval_loss"
     tiny_family: ClassVar[str] = "t5"
+    stratify_column: ClassVar[str | None] = None
     health_scores: ClassVar[tuple[str, ...]] = (
         "eos_rate",
         "cut_by_limit_rate",
@@ -154,6 +155,10 @@ class KeyphraseGeneration:
                 f"{where}, row {row}: column {column} holds no keyphrase, in {count} of "
                 f"{len(dataset)} rows. frtune prepare sets such rows aside."
             )
+
+    def fit(self, data: Any) -> KeyphraseGeneration:
+        """Return the task itself: it has nothing to learn from the training rows."""
+        return self
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, sources and targets, to train a tokenizer on."""

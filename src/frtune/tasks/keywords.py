@@ -56,6 +56,7 @@ class KeywordExtraction:
     generates: ClassVar[bool] = False
     primary_metric: ClassVar[str] = "eval_keyword_f1"
     tiny_family: ClassVar[str] = "camembert"
+    stratify_column: ClassVar[str | None] = None
     health_scores: ClassVar[tuple[str, ...]] = ()
 
     text_column: str = "text"
@@ -151,6 +152,10 @@ class KeywordExtraction:
                 f"of {len(dataset)} rows. Name the right columns; phrases that are not in the text "
                 "are a task for keyphrases."
             )
+
+    def fit(self, data: Any) -> KeywordExtraction:
+        """Return the task itself: it has nothing to learn from the training rows."""
+        return self
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""

@@ -76,6 +76,7 @@ class CausalCollator:
     multiple_of: int = 1
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make the batch of ``examples``."""
         for i, example in enumerate(examples):
             if len(example["input_ids"]) != len(example["labels"]):
                 raise ValueError(
@@ -151,6 +152,7 @@ class Seq2SeqCollator:
     multiple_of: int = 1
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make the batch of ``examples``."""
         ids = [example["input_ids"] for example in examples]
         layout = {"side": "right", "multiple_of": self.multiple_of}
         labels = pad([example["labels"] for example in examples], value=IGNORED, **layout)

@@ -112,8 +112,8 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
     if main:
         check_output_dir(args.output_dir, resume=settings.resume)
     with _undone_on_error(Path(args.output_dir), settings.resume):
-        splits, notes = _read(task, settings, args)
-        trainer = _prepare(task, settings, args, splits)
+        fitted, splits, notes = _read(task, settings, args)
+        trainer = _prepare(fitted, settings, args, splits)
         if main:
             _write_config(task, settings, args)
     for note in notes if main else ():
@@ -134,7 +134,7 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
                 splits=splits,
                 notes=notes,
                 metrics=metrics,
-                test=test,
+                encoded=test,
             )
     return metrics
 
@@ -154,7 +154,8 @@ def _undone_on_error(output_dir: Path, resume: bool):
         raise
 
 
-def _read(task: Any, settings: RunSettings, args: Any) -> tuple[DatasetDict, list[str]]:
+def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict, list[str]]:
+    """The task, told what the training rows say (its labels, say), the splits, and notes."""
     from frtune.data.loading import load_splits
 
     with args.main_process_first(desc="reading data"):
@@ -165,18 +166,21 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[DatasetDict, lis
             max_train_rows=settings.max_train_rows,
             max_eval_rows=settings.max_eval_rows,
             max_test_rows=settings.max_test_rows,
+            stratify_by=task.stratify_column,
         )
+        task = task.fit(splits)
         for name, dataset in splits.items():
             task.check(dataset, f"{settings.data}, {name}")
-    return splits, notes
+    return task, splits, notes
 
 
 def _prepare(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> TaskTrainer:
-    from transformers import EarlyStoppingCallback
+    from transformers import EarlyStoppingCallback, set_seed
 
     from frtune.models._build import build_model
     from frtune.training.trainer import GenerationSchedule
 
+    set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     model, tokenizer = build_model(
         task,
         checkpoint=_checkpoint(task, settings, args, splits),

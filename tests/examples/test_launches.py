@@ -1,0 +1,93 @@
+"""The keyphrase example under every launcher and every ZeRO file, on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import frtune
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+CONFIGS = sorted((ROOT / "deepspeed_configs").glob("*.json"))
+PORT = str(29_500 + os.getpid() % 1_000)
+LAUNCHERS = {
+    "python": [sys.executable],
+    "torchrun": [BIN / "torchrun", "--nproc-per-node", "2", "--master-port", PORT],
+    "accelerate": [
+        BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "--main_process_port", PORT,
+    ],
+    "deepspeed": [BIN / "deepspeed", "--num_gpus", "2", "--master_port", PORT],
+}  # fmt: skip
+
+pytestmark = [pytest.mark.distributed, pytest.mark.xdist_group("launches")]
+
+
+def launch(launcher: str, directory: Path, *options: str) -> dict[str, float]:
+    """Run two steps of the example, and return the scores that it printed once."""
+    command = [
+        *LAUNCHERS[launcher], ROOT / "examples" / "train_kpg.py", "--output-dir", directory,
+        "--max-steps", "2", "--max-rows", "9", "--batch-size", "2", "--max-source-tokens", "64",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [str(part) for part in (*command, *options)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        },
+    )
+    assert done.returncode == 0, f"{done.stdout[-1500:]}\n{done.stderr[-4000:]}"
+    printed = done.stdout.split("\n{\n")
+    assert len(printed) == 2, "the scores are printed once, by rank 0"
+    return json.loads("{" + printed[1].split("\n}")[0] + "}")
+
+
+def check_answers(directory: Path) -> None:
+    answer = frtune.load(directory).predict("The mayor opened a library.")
+    assert list(answer[0]) == ["text", "keyphrases"]
+
+
+@pytest.mark.parametrize("family", ["t5", "polyglot"])
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_example_runs_under_each_launcher(launcher, family, tmp_path):
+    options = ["--deepspeed", str(ROOT / "deepspeed_configs/zero2.json")]
+    scores = launch(
+        launcher,
+        tmp_path / "run",
+        "--family",
+        family,
+        *(options if launcher == "deepspeed" else []),
+    )
+    assert 0 <= scores["test_f1_at_10"] <= 1
+    check_answers(tmp_path / "run")
+
+
+def test_there_are_four_zero_files():
+    assert [path.stem for path in CONFIGS] == ["zero2", "zero2_offload", "zero3", "zero3_offload"]
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_each_zero_file_trains_saves_and_reloads(config, lora, tmp_path):
+    # a decoder with LoRA trains its three new tokens too
+    family = "polyglot" if lora else "t5"
+    options = ["--family", family, "--deepspeed", str(config), *(["--lora"] if lora else [])]
+    scores = launch("deepspeed", tmp_path / "run", *options)
+    assert scores["test_loss"] > 0
+    assert (tmp_path / "run" / "adapter_config.json").exists() == lora
+    check_answers(tmp_path / "run")
+
+
+def test_int8_base_trains_an_adapter_under_torchrun(tmp_path):
+    launch("torchrun", tmp_path / "run", "--family", "polyglot", "--lora", "--int8")
+    check_answers(tmp_path / "run")

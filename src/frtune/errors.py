@@ -17,7 +17,7 @@ class InputError(ValueError):
 
 
 def nearest(name: str, choices: list[str]) -> str:
-    """Return ``" Did you mean X?"`` for the choice nearest to ``name``, or ``""`` when none is near.
+    """Return ``" Did you mean X?"`` for the choice nearest to ``name``, ``""`` if none is near.
 
     Example:
         >>> nearest("learning_rat", ["learning_rate", "seed"])

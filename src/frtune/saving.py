@@ -99,6 +99,7 @@ def save(
 
 def write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
     """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
+    from frtune.models._zero3 import zero3_suspended
     from frtune.models.proofs import probe_logits, prove_saved
 
     batch = _probe_batch(trainer) if proof else None
@@ -108,7 +109,7 @@ def write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) 
     if trainer.args.process_index > 0:
         return
     (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
-    with _without_zero3():
+    with zero3_suspended():
         if batch:
             difference = prove_saved(
                 draft, trainer.model, trainer.processing_class, trainer.task, batch,
@@ -137,16 +138,3 @@ def _write_merged(trainer: TaskTrainer, draft: Path) -> None:
     model.save_pretrained(draft / "merged")
     tokenizer.save_pretrained(draft / "merged")
     save_task(trainer.task, draft / "merged")
-
-
-@contextlib.contextmanager
-def _without_zero3() -> Iterator[None]:
-    """Load a whole model on one rank while the others hold a split one."""
-    from transformers.integrations import deepspeed
-
-    config = deepspeed._hf_deepspeed_config_weak_ref
-    deepspeed.unset_hf_deepspeed_config()
-    try:
-        yield
-    finally:
-        deepspeed._hf_deepspeed_config_weak_ref = config

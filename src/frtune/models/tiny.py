@@ -107,6 +107,8 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
     import transformers
     from transformers import PreTrainedTokenizerFast
 
+    from frtune.models._zero3 import zero3_suspended
+
     if "tokenizer.json" in files:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))
         vocab = tokenizer.get_vocab()
@@ -114,7 +116,7 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
         vocab = files["vocab.json"]
     config_class, auto_class, settings = _RECIPES[family.name](vocab)
     config = getattr(transformers, config_class)(**settings)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), zero3_suspended():
         torch.manual_seed(seed)
         model = getattr(transformers, auto_class).from_config(config, dtype=torch.float32)
         if family.name == "t5":

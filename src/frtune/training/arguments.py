@@ -18,7 +18,7 @@ def has_accelerator() -> bool:
 
 
 def has_bf16() -> bool:
-    """Whether bf16 matrix products are fast here: on the GPU, or on a CPU with AMX or AVX512-BF16."""
+    """Whether bf16 is fast here: on the GPU, or on a CPU with AMX or AVX512-BF16."""
     import torch
 
     if torch.cuda.is_available():

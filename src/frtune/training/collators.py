@@ -65,7 +65,8 @@ class CausalCollator:
 
     Example:
         >>> batch = CausalCollator(pad_id=0)([
-        ...     {"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}])
+        ...     {"input_ids": [5, 6, 7], "labels": [-100, 6, 7]},
+        ...     {"input_ids": [8], "labels": [8]}])
         >>> batch["labels"].tolist()
         [[-100, 6, 7], [8, -100, -100]]
         >>> batch["attention_mask"].tolist()

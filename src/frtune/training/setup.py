@@ -158,5 +158,6 @@ def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedul
 def _check_name(name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise InputError(
-            f"metric_for_best_model={name}: one of {', '.join(known)}.{nearest(name, list(known))}"
+            f"metric_for_best_model={name}: no score of this task.{nearest(name, list(known))} "
+            f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
         )

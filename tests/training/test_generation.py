@@ -1,0 +1,50 @@
+"""Generation keeps the order of rows, whatever their length and however they are batched."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from frtune import KeyphraseGeneration, build_model
+from frtune.training.encoding import encode_dataset, kind_of
+from frtune.training.generation import _share, generate, prompts_of
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "polyglot", "llama"])
+def test_batches_give_each_row_what_it_gets_alone(family, tiny, rows):
+    task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
+    model, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
+    kind = kind_of(model)
+    prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
+    settings = {"end_id": task.end_id(tokenizer, kind), "max_new_tokens": 8}
+    together = generate(model, tokenizer, prompts, batch_size=3, **settings)
+    alone = [generate(model, tokenizer, [p], batch_size=1, **settings)[0] for p in prompts]
+    assert len({len(prompt) for prompt in prompts}) > 2, "rows must differ in length"
+    assert [row.ids for row in together] == [row.ids for row in alone]
+
+
+def test_an_end_token_finishes_a_row_and_the_limit_does_not(tiny, rows):
+    task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=6)
+    model, tokenizer = build_model(task, checkpoint=str(tiny("polyglot")), proof=False)
+    prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind="decoder"), "decoder")
+    settings = {"end_id": task.end_id(tokenizer, "decoder"), "max_new_tokens": 6}
+    for row in generate(model, tokenizer, prompts, **settings):
+        assert len(row.ids) == 6 and not row.finished
+    with torch.no_grad():  # whatever comes in, the end marker comes out
+        head = model.get_output_embeddings()
+        head.weight.zero_()
+        bias = torch.zeros(head.weight.shape[0])
+        bias[settings["end_id"]] = 9.0
+        head.bias = torch.nn.Parameter(bias)
+    for row in generate(model, tokenizer, prompts, **settings):
+        assert row.ids == [settings["end_id"]] and row.finished
+
+
+@pytest.mark.parametrize("batches", range(1, 8))
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_ranks_get_equally_many_batches_and_no_row_counts_twice(batches, world_size):
+    work = [[10 * i, 10 * i + 1] for i in range(batches)]
+    shares = [list(_share(work, rank, world_size)) for rank in range(world_size)]
+    assert len({len(share) for share in shares}) == 1
+    counted = [row for share in shares for rows, counts in share if counts for row in rows]
+    assert sorted(counted) == sorted(row for rows in work for row in rows)

@@ -6,7 +6,39 @@ Public names load on first use, so that ``import frtune`` pulls in neither torch
 from __future__ import annotations
 
 import importlib
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing would be half of the import
+if TYPE_CHECKING:  # for editors and type checkers; at run time names load on first use
+    from frtune.adapters import lora_config as lora_config
+    from frtune.adapters import merge as merge
+    from frtune.data.loading import load_splits as load_splits
+    from frtune.data.prepare import prepare as prepare
+    from frtune.errors import InputError as InputError
+    from frtune.evaluation import evaluate as evaluate
+    from frtune.inference import load as load
+    from frtune.models._build import build_model as build_model
+    from frtune.models.bart import build_bart as build_bart
+    from frtune.models.bert import build_bert as build_bert
+    from frtune.models.camembert import build_camembert as build_camembert
+    from frtune.models.flaubert import build_flaubert as build_flaubert
+    from frtune.models.gptj import build_gptj as build_gptj
+    from frtune.models.llama import build_llama as build_llama
+    from frtune.models.phi import build_phi as build_phi
+    from frtune.models.polyglot import build_polyglot as build_polyglot
+    from frtune.models.t5 import build_t5 as build_t5
+    from frtune.models.tiny import tiny_checkpoint as tiny_checkpoint
+    from frtune.quantization import quantization_config as quantization_config
+    from frtune.saving import save as save
+    from frtune.tasks.classification import SequenceClassification as SequenceClassification
+    from frtune.tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
+    from frtune.tasks.keywords import KeywordExtraction as KeywordExtraction
+    from frtune.tasks.similarity import SentenceSimilarity as SentenceSimilarity
+    from frtune.training.arguments import (
+        scale_learning_rate as scale_learning_rate,
+    )
+    from frtune.training.arguments import (
+        training_arguments as training_arguments,
+    )
 
 __version__ = "0.1.0"
 
@@ -42,7 +74,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'frtune' has no attribute {name!r}")

@@ -11,7 +11,10 @@ def rows(corpus) -> Dataset:
     """Eight rows; sources and targets differ in length."""
     words = " ".join(corpus).split()
     return Dataset.from_list(
-        [{"text": " ".join(words[: 3 + 2 * i]), "keyphrases": words[i : 2 * i + 1]} for i in range(8)]
+        [
+            {"text": " ".join(words[: 3 + 2 * i]), "keyphrases": words[i : 2 * i + 1]}
+            for i in range(8)
+        ]
     )
 
 

@@ -91,7 +91,7 @@ def test_fp16_is_refused_for_t5_with_the_way_out(setup, monkeypatch):
 
 def test_a_source_longer_than_the_model_is_refused(setup):
     task = KeyphraseGeneration(max_source_tokens=4000)
-    with pytest.raises(InputError, match="2048 positions. Pass --max-source-tokens 1984"):
+    with pytest.raises(InputError, match=r"2048 positions\. Pass --max-source-tokens 1984"):
         setup("polyglot", task=task)
 
 

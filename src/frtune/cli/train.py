@@ -64,7 +64,7 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
     lists = [action.dest for action in parser._actions if action.nargs == "+"]
     config = _config_of(argv)
     given = _read_yaml(config, known, lists) if config else {}
-    parser.set_defaults(output_dir=f"runs/{task_name}", **given)
+    parser.set_defaults(**{"output_dir": f"runs/{task_name}", **given})
     found, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].split("=")[0]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
+_PREPARED = {"audit.json", "rejected.jsonl"}  # what frtune prepare leaves beside the splits
 _SHARD = re.compile(r"-\d+-of-\d+$")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
@@ -118,7 +119,11 @@ def split_files(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
                 f"{path}: {listed([file.name for file in found])} are all {name}. "
                 "Keep one file for each split, or name the file to read."
             )
-    notes = [f"{file.name} was not read: its name is not a split's" for file in others]
+    notes = [
+        f"{file.name} was not read: its name is not a split's"
+        for file in others
+        if file.name not in _PREPARED
+    ]
     return {name: groups[name] for name in SPLITS if name in groups}, notes
 
 

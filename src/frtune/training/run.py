@@ -256,15 +256,20 @@ def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
     """Write ``config.yaml``: ``frtune train TASK --config`` of it repeats the run."""
     import yaml
 
+    from frtune.training.arguments import recipe
+
     # not by comparing with default arguments: making some resets accelerate's state
     values = args.to_dict()
+    chosen = recipe(task)  # whose values differ from the Trainer's defaults
     changed = {
         item.name: values[item.name]
         for item in dataclasses.fields(args)
         if item.init
         and item.name not in NOT_REPEATED
         and isinstance(values[item.name], str | int | float | bool | list)
-        and values[item.name] != getattr(item.default, "value", item.default)
+        and (
+            item.name in chosen or values[item.name] != getattr(item.default, "value", item.default)
+        )
         and (item.default is not None or values[item.name])
     }
     content = {

@@ -17,8 +17,8 @@ def test_the_sample_is_prepared_and_summed_up(tmp_path, capsys):
     words = f"prepare sample --task keyphrases --output {output} --language fr --split 8:2"
     assert main([*words.split(), "--test-rows", "9"]) == 0
     shown = capsys.readouterr().out
-    assert "240 rows read: 80 kept, 160 rejected" in shown
-    assert "160 other_language" in shown and "train and test" in shown
+    assert "1000 rows read: 334 kept, 666 rejected" in shown
+    assert "666 other_language" in shown and "train and test" in shown
     audit = json.loads((output / "audit.json").read_text(encoding="utf-8"))
     assert audit["splits"]["test"]["rows"] == 9 and audit["settings"]["language"] == "fr"
 

@@ -263,7 +263,7 @@ def test_given_data_sets_and_samples_are_prepared(tmp_path):
     audit = prepare(DatasetDict(train=rows, test=rows.select([3])), tmp_path / "a")
     assert audit["files"] == {"DatasetDict:train": 20, "DatasetDict:test": 1}
     assert audit["rejected"] == {"duplicate": 1}
-    assert prepare("sample", tmp_path / "b", language="ko")["rows"]["kept"] == 80
+    assert prepare("sample", tmp_path / "b", language="ko")["rows"]["kept"] == 333
 
 
 def test_real_data_is_prepared(tmp_path, shared):

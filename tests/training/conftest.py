@@ -8,13 +8,18 @@ from datasets import Dataset
 
 @pytest.fixture(scope="session")
 def rows(corpus) -> Dataset:
-    """Eight rows; sources and targets differ in length."""
+    """Eight rows for every task; sources and targets differ in length."""
     words = " ".join(corpus).split()
-    return Dataset.from_list(
-        [
-            {"text": " ".join(words[: 3 + 2 * i]), "keyphrases": words[i : 2 * i + 1]}
-            for i in range(8)
-        ]
+    texts = [" ".join(words[: 3 + 2 * i]) for i in range(8)]
+    return Dataset.from_dict(
+        {
+            "text": texts,
+            "keyphrases": [words[i : 2 * i + 1] for i in range(8)],
+            "keywords": [text.split()[:2] for text in texts],
+            "sentence1": texts,
+            "sentence2": texts[::-1],
+            "label": [i % 2 for i in range(8)],
+        }
     )
 
 

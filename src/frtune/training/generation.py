@@ -97,9 +97,9 @@ def generate(
     rank = torch.distributed.get_rank() if distributed else 0
     world_size = torch.distributed.get_world_size() if distributed else 1
     batches = _batches([len(prompt) for prompt in prompts], batch_size)
-    ends = sorted(
-        {end_id, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])}
-    )
+    ends = [end_id]
+    if tokenizer.eos_token_id not in (None, end_id):
+        ends.append(tokenizer.eos_token_id)
     settings = {
         "max_new_tokens": max_new_tokens,
         "eos_token_id": ends,

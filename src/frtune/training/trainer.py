@@ -185,8 +185,8 @@ class TaskTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
         kind = kind_of(self.model)
         options = {}
-        if getattr(self.args, "generation_num_beams", None):
-            options["num_beams"] = self.args.generation_num_beams
+        if beams := getattr(self.args, "generation_num_beams", None):
+            options["num_beams"] = beams
         return generate(
             model,
             self.processing_class,

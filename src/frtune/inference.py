@@ -37,7 +37,10 @@ class Predictor:
     bf16: bool = False
 
     def predict(
-        self, texts: Sequence[str | Mapping[str, Any]] | str, *, progress: str | None = None
+        self,
+        texts: Sequence[str | Mapping[str, Any]] | Mapping[str, Any] | str,
+        *,
+        progress: str | None = None,
     ) -> list[dict[str, Any]]:
         """Answer for each text.
 
@@ -51,7 +54,9 @@ class Predictor:
         Raises:
             InputError: For a text that is not a string or is blank.
         """
-        rows = self._rows([texts] if isinstance(texts, str) else texts)
+        rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
+        if not rows:
+            return []
         encoded = self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.answers(outputs, encoded, self.tokenizer)
@@ -61,7 +66,7 @@ class Predictor:
     def _rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows = []
         for i, item in enumerate(texts):
-            row = {self.task.columns[0]: item} if isinstance(item, str) else item
+            row = item if isinstance(item, Mapping) else {self.task.columns[0]: item}
             row = {column: row.get(column) for column in self.task.columns}
             text = row[self.task.columns[0]]
             if not isinstance(text, str) or not text.strip():

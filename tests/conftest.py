@@ -10,6 +10,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no timing", deadline=None)
+settings.load_profile("no timing")
 
 FRENCH = [
     "Le conseil municipal a voté le budget de la cantine scolaire pour l'année prochaine.",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from frtune.training.run import RunSettings
     from frtune.training.trainer import TaskTrainer
 
+THIS = "this model"
+
 VERSIONED = (
     "torch",
     "transformers",
@@ -102,7 +104,13 @@ def write_scores(
     """
     references = task.references(encoded, tokenizer)
     answers = task.answers(outputs, encoded, tokenizer)
-    metrics = {**metrics, **baseline_metrics(task, train, rows, references)}
+    intervals = task.intervals(outputs, encoded, tokenizer) if task.generates else {}
+    metrics = {
+        **metrics,
+        **{f"test_{name}_low": low for name, (low, _) in intervals.items()},
+        **{f"test_{name}_high": high for name, (_, high) in intervals.items()},
+        **baseline_metrics(task, train, rows, references),
+    }
     signatures = task.signatures(references)
     lines = [
         {"input": text, "reference": reference, **_prediction(answer)}
@@ -152,7 +160,7 @@ def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[flo
         if key.startswith(prefix)
         for score in [next(s for s in longest_first if key.endswith(f"_{s}"))]
     }
-    rows = [("this model", "test_"), *((name, f"{prefix}{name}_") for name in names)]
+    rows = [(THIS, "test_"), *((name, f"{prefix}{name}_") for name in names)]
     return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
 
 
@@ -179,6 +187,11 @@ def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _interval(metrics: dict[str, float], name: str) -> str:
+    low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
+    return "" if low is None else f" ({low:.3f} to {high:.3f})"
 
 
 def versions() -> dict[str, str]:
@@ -238,12 +251,19 @@ def _code(text: str) -> str:
 
 def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, str]) -> str:
     lines = [
-        "On the test rows, fractions from 0 to 1; the baselines use no model.\n",
+        "On the test rows, fractions from 0 to 1; the baselines use no model. In brackets: 95 % "
+        "bootstrap interval over the rows.\n",
         "| | " + " | ".join(task.headline) + " |",
         "| --- |" + " ---: |" * len(task.headline),
     ]
     for label, values in score_rows(task, metrics):
-        lines.append(f"| {label} | " + " | ".join(map(_number, values)) + " |")
+        cells = [_number(value) for value in values]
+        if label == THIS:
+            cells = [
+                f"{cell}{_interval(metrics, name)}"
+                for cell, name in zip(cells, task.headline, strict=True)
+            ]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     if task.health_scores:
         lines.append("\nGeneration health:\n")
         lines += [f"- {name}: {_number(metrics[f'test_{name}'])}" for name in task.health_scores]

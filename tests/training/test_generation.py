@@ -15,9 +15,10 @@ def test_batches_give_each_row_what_it_gets_alone(family, tiny, rows):
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
     model, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
     kind = kind_of(model)
-    prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
+    lazy = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
+    prompts = [lazy[i] for i in range(len(lazy))]
     settings = {"end_id": task.end_id(tokenizer, kind), "max_new_tokens": 8}
-    together = generate(model, tokenizer, prompts, batch_size=3, **settings)
+    together = generate(model, tokenizer, lazy, batch_size=3, **settings)
     alone = [generate(model, tokenizer, [p], batch_size=1, **settings)[0] for p in prompts]
     assert len({len(prompt) for prompt in prompts}) > 2, "rows must differ in length"
     assert [row.ids for row in together] == [row.ids for row in alone]

@@ -90,7 +90,9 @@ def prove_tokenizer(
     return TokenizerReport(
         equals_file=None if published is None else True,
         lost_scripts=lost,
-        unknown_rate=_check_unknown(tokenizer, texts),
+        unknown_rate=unknown_rate(tokenizer, PROBES)
+        if texts is None
+        else prove_texts(tokenizer, texts),
         appends_eos=bool(ids) and ids[-1] == tokenizer.eos_token_id,
     )
 
@@ -106,26 +108,35 @@ def _folded(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _check_unknown(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str] | None) -> float:
-    own = texts is not None
-    sample: Any = list(islice(texts, 200)) if texts is not None else list(PROBES)
+def unknown_rate(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> float:
+    """Share of tokens of ``texts`` that are unknown to the tokenizer, 0 to 1."""
+    sample = list(texts)
+    # GPT-2's kind knows every byte, and calls EOS its unknown token
+    if not sample or tokenizer.unk_token_id is None or tokenizer.unk_token == tokenizer.eos_token:
+        return 0.0
     encoded = tokenizer(sample, add_special_tokens=False, verbose=False)["input_ids"]
     ids = [i for row in encoded for i in row]
-    unknown = tokenizer.unk_token_id
-    rate = ids.count(unknown) / len(ids) if ids and unknown is not None else 0.0
-    if tokenizer.unk_token == tokenizer.eos_token:  # GPT-2's kind knows every byte
-        rate = 0.0
-    if own and rate > _UNKNOWN_ERROR:
+    return ids.count(tokenizer.unk_token_id) / max(1, len(ids))
+
+
+def prove_texts(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> float:
+    """Check that a tokenizer knows the user's texts; the first 200 are read.
+
+    Returns:
+        The share of unknown tokens. Above 5 % it is logged as a warning.
+
+    Raises:
+        InputError: If the tokenizer does not know half of the tokens.
+    """
+    name = tokenizer.name_or_path
+    rate = unknown_rate(tokenizer, islice(texts, 200))
+    if rate > _UNKNOWN_ERROR:
         raise InputError(
-            f"tokenizer={tokenizer.name_or_path!r}: knows {1 - rate:.0%} of the texts' tokens. "
+            f"tokenizer={name!r}: knows {1 - rate:.0%} of the texts' tokens. "
             "Choose a checkpoint for the texts' language."
         )
-    if own and rate > _UNKNOWN_WARNING:
-        logger.warning(
-            "tokenizer %s: %.0f %% of the texts' tokens are unknown to it",
-            tokenizer.name_or_path,
-            100 * rate,
-        )
+    if rate > _UNKNOWN_WARNING:
+        logger.warning("tokenizer %s: %.0f %% of the texts' tokens are unknown", name, 100 * rate)
     return rate
 
 

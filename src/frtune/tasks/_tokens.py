@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.training.collators import IGNORED
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+
+START = "[generate keyphrases]"
+MIDDLE = "[keyphrases generated]"
+END = "[end of generation]"
 
 
 def ended(encoding: BatchEncoding, end: int) -> list[int]:
@@ -55,3 +60,50 @@ def append_targets(encoded: dict[str, list[Any]], train_on_prompt: bool) -> None
         encoded["input_ids"][i] = [*prompt, *target]
         masked = prompt if train_on_prompt else [IGNORED] * len(prompt)
         encoded["labels"][i] = [*masked, *target]
+
+
+def target_ids(
+    join: Callable[[Sequence[str]], str],
+    phrases: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    end: int,
+    framed: bool,
+    limit: int,
+) -> tuple[list[int], bool]:
+    """Ids of joined phrases with ``end`` last; whole phrases are left out until they fit.
+
+    Returns:
+        At most ``limit`` ids, and whether anything was left out.
+    """
+    ids: list[int] = []
+    for count in range(len(phrases), 0, -1):
+        line = join(phrases[:count])
+        ids = ended(tokenizer(line, add_special_tokens=framed, verbose=False), end)
+        if len(ids) <= limit:
+            return ids, count < len(phrases)
+    return [*ids[: limit - 1], end], bool(phrases)
+
+
+def written_lines(
+    generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
+) -> list[str]:
+    """Text of generated ids up to the first end token, without markers and special tokens."""
+    # -100 is dropped: a padding token in its place could be EOS, and end the line
+    rows = [[i for i in ids if i >= 0] for ids in generated]
+    texts = tokenizer.batch_decode(
+        rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    return [_plain(text, tokenizer) for text in texts]
+
+
+def _plain(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    eos = tokenizer.eos_token
+    text = text.split(END)[0].split(MIDDLE)[-1].replace(START, " ")
+    # EOS at the start is BART's decoder start, or padding on the left, not the end
+    while eos and text.startswith(eos):
+        text = text.removeprefix(eos)
+    text = text.split(eos)[0] if eos else text
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, " ")
+    return text.strip()

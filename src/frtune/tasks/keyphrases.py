@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.errors import InputError
 from frtune.tasks._task import ModelKind
-from frtune.tasks._tokens import append_targets, ended, framed_sources, marked_sources
+from frtune.tasks._tokens import (
+    END,
+    MIDDLE,
+    START,
+    append_targets,
+    framed_sources,
+    marked_sources,
+    target_ids,
+    written_lines,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,10 +26,6 @@ if TYPE_CHECKING:
 
     from frtune.training.generation import Generated
     from frtune.training.trainer import TaskTrainer
-
-START = "[generate keyphrases]"
-MIDDLE = "[keyphrases generated]"
-END = "[end of generation]"
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,6 @@ class KeyphraseGeneration:
             yield self.prefix + self.source(row)
             yield self.target(self.phrases(row))
 
-    # --- what a builder asks -------------------------------------------------------------------
-
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         """The three markers for decoders; none for encoder-decoders."""
         return (START, MIDDLE, END) if kind == "decoder" else ()
@@ -222,31 +225,17 @@ class KeyphraseGeneration:
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
-            targets = [self._target_ids(self.phrases(row), tokenizer, kind) for row in rows]
+            # only an encoder-decoder's target stands in special tokens
+            frame = {"end": self.end_id(tokenizer, kind), "framed": kind != "decoder"}
+            frame["limit"] = self.max_target_tokens
+            phrases = map(self.phrases, rows)
+            targets = [target_ids(self.target, row, tokenizer, **frame) for row in phrases]
             encoded["labels"] = [ids for ids, _ in targets]
             encoded["target_cut"] = [was_cut for _, was_cut in targets]
             if kind == "decoder":
                 append_targets(encoded, self.train_on_prompt)
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
-
-    def _target_ids(
-        self, phrases: list[str], tokenizer: PreTrainedTokenizerBase, kind: ModelKind
-    ) -> tuple[list[int], bool]:
-        """Ids of a target with its end token, and whether phrases had to be left out."""
-        end = self.end_id(tokenizer, kind)
-        # a decoder's target follows a marker; an encoder-decoder's stands in its own frame
-        framed = kind != "decoder"
-        for count in range(len(phrases), 0, -1):
-            ids = ended(
-                tokenizer(self.target(phrases[:count]), add_special_tokens=framed, verbose=False),
-                end,
-            )
-            if len(ids) <= self.max_target_tokens:
-                return ids, count < len(phrases)
-        return [*ids[: self.max_target_tokens - 1], end], True
-
-    # --- tokens to phrases ---------------------------------------------------------------------
 
     def lines(
         self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
@@ -255,21 +244,7 @@ class KeyphraseGeneration:
 
         What follows the first end token is dropped, and so are markers and special tokens.
         """
-        pad = tokenizer.pad_token_id or 0
-        rows = [[i if i >= 0 else pad for i in ids] for ids in generated]
-        texts = tokenizer.batch_decode(
-            rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return [self._plain(text, tokenizer) for text in texts]
-
-    def _plain(self, text: str, tokenizer: PreTrainedTokenizerBase) -> str:
-        eos = tokenizer.eos_token
-        text = text.split(END)[0].split(MIDDLE)[-1].replace(START, " ")
-        # a leading EOS is BART's decoder start, not the end
-        text = text.removeprefix(eos).split(eos)[0] if eos else text
-        for token in tokenizer.all_special_tokens:
-            text = text.replace(token, " ")
-        return text.strip()
+        return written_lines(generated, tokenizer)
 
     def parse(self, line: str) -> list[str]:
         """Split one generated line into clean phrases, each once.
@@ -292,8 +267,6 @@ class KeyphraseGeneration:
         """What ``predict`` says of each encoded row: ``{"keyphrases": [...]}``."""
         phrases = self.decode([row.ids for row in outputs], tokenizer)
         return [{"keyphrases": found} for found in phrases]
-
-    # --- training ------------------------------------------------------------------------------
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``Seq2SeqCollator`` or ``CausalCollator``."""
@@ -381,18 +354,19 @@ class KeyphraseGeneration:
         )
 
     def intervals(
-        self,
-        predictions: Sequence[Sequence[str]],
-        references: Sequence[Sequence[str]],
-        *,
-        texts: Sequence[str] | None = None,
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, tuple[float, float]]:
-        """Bootstrap 95 % intervals of the headline scores."""
+        """Bootstrap 95 % intervals of the headline scores over the rows."""
         from frtune.metrics import combined_intervals
 
-        options = self._score_options(references)
+        references = self.references(dataset, tokenizer)
         return combined_intervals(
-            predictions, references, self.headline, texts=texts, separator=self.separator, **options
+            self.decode([row.ids for row in outputs], tokenizer),
+            references,
+            self.headline,
+            texts=list(dataset[self.text_column]),
+            separator=self.separator,
+            **self._score_options(references),
         )
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -415,15 +389,11 @@ class KeyphraseGeneration:
         """Predictions that need no model: first phrases, TF-IDF, the title."""
         from frtune.metrics import baseline_rows
 
-        def texts(dataset: Dataset | None, column: str | None) -> list[str] | None:
-            if dataset is None or column is None or column not in dataset.column_names:
-                return None
-            return [text or "" for text in dataset[column]]
-
+        titles = [title or "" for title in rows[self.title_column]] if self.title_column else None
         return baseline_rows(
-            texts(rows, self.text_column) or [],
+            list(rows[self.text_column]),
             k=self.k,
             language=self.language,
-            titles=texts(rows, self.title_column),
-            train_texts=texts(train, self.text_column),
+            titles=titles,
+            train_texts=None if train is None else list(train[self.text_column]),
         )

@@ -280,23 +280,12 @@ class SentenceSimilarity:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
-        *,
-        train_dataset: Dataset | None = None,
-        eval_dataset: Dataset | None = None,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; see ``frtune.training.setup.make_trainer``."""
+        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
         from frtune.training.setup import make_trainer
 
-        return make_trainer(
-            self,
-            model,
-            tokenizer,
-            args,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            **settings,
-        )
+        return make_trainer(self, model, tokenizer, args, **settings)
 
     # --- logits to similarities ----------------------------------------------------------------
 

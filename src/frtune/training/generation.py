@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frtune.tasks._task import ModelKind
 from frtune.training.collators import prompt_batch
 from frtune.training.order import by_length
 
@@ -31,12 +32,30 @@ class Generated:
     finished: bool
 
 
-def prompts_of(dataset: Dataset, kind: str) -> list[list[int]]:
-    """The part of each encoded row that the model reads before it writes."""
-    ids = dataset["input_ids"]
-    if kind == "encoder-decoder":
-        return [list(row) for row in ids]
-    return [list(row[:length]) for row, length in zip(ids, dataset["prompt_length"], strict=True)]
+@dataclass(frozen=True)
+class Prompts:
+    """The part of each encoded row that the model reads before it writes; read row by row.
+
+    Attributes:
+        rows: Encoded rows; a decoder's have ``prompt_length``.
+        kind: The model's kind.
+    """
+
+    rows: Dataset
+    kind: ModelKind
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> list[int]:
+        row = self.rows[i]
+        return row["input_ids"][: row["prompt_length"] if self.kind == "decoder" else None]
+
+
+def prompts_of(dataset: Dataset, kind: ModelKind) -> Prompts:
+    """The prompts of an encoded data set; none is held in memory."""
+    needed = ["input_ids", *(["prompt_length"] if kind == "decoder" else [])]
+    return Prompts(dataset.select_columns(needed), kind)
 
 
 def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -60,7 +79,7 @@ def _share(
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Sequence[int]],
+    prompts: Prompts | Sequence[Sequence[int]],
     *,
     end_id: int,
     max_new_tokens: int,
@@ -96,7 +115,8 @@ def generate(
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     rank = torch.distributed.get_rank() if distributed else 0
     world_size = torch.distributed.get_world_size() if distributed else 1
-    batches = _batches([len(prompt) for prompt in prompts], batch_size)
+    lengths = [len(prompts[i]) for i in range(len(prompts))]
+    batches = _batches(lengths, batch_size)
     ends = [end_id]
     if tokenizer.eos_token_id not in (None, end_id):
         ends.append(tokenizer.eos_token_id)

@@ -112,6 +112,10 @@ def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> A
     if dataset is None or "input_ids" in dataset.column_names:
         return dataset
     task.check(dataset, what)
+    if what == "training":
+        from frtune.models.proofs import prove_texts
+
+        prove_texts(tokenizer, task.corpus(dataset))
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
     for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
         logger.warning("%s: %s", what, note)

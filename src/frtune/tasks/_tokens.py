@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.training.collators import IGNORED
 
 if TYPE_CHECKING:
-    from transformers import BatchEncoding, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 
 START = "[generate keyphrases]"
@@ -16,10 +16,9 @@ MIDDLE = "[keyphrases generated]"
 END = "[end of generation]"
 
 
-def ended(encoding: BatchEncoding, end: int) -> list[int]:
+def ended(ids: Sequence[int], end: int) -> list[int]:
     """The ids of one text with ``end`` last, whether or not the tokenizer appends it."""
-    ids = list(encoding["input_ids"])
-    return ids if ids and ids[-1] == end else [*ids, end]
+    return list(ids) if len(ids) and ids[-1] == end else [*ids, end]
 
 
 def framed_sources(
@@ -33,7 +32,7 @@ def framed_sources(
     eos = tokenizer.eos_token_id
     inputs, cut = [], []
     for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]:
-        whole = ended({"input_ids": ids}, eos)  # type: ignore[arg-type]
+        whole = ended(ids, eos)
         cut.append(len(whole) > limit)
         inputs.append(whole if len(whole) <= limit else [*whole[: limit - 1], eos])
     return inputs, cut
@@ -64,25 +63,30 @@ def append_targets(encoded: dict[str, list[Any]], train_on_prompt: bool) -> None
 
 def target_ids(
     join: Callable[[Sequence[str]], str],
-    phrases: Sequence[str],
+    rows: Sequence[Sequence[str]],
     tokenizer: PreTrainedTokenizerBase,
     *,
     end: int,
     framed: bool,
     limit: int,
-) -> tuple[list[int], bool]:
-    """Ids of joined phrases with ``end`` last; whole phrases are left out until they fit.
+) -> tuple[list[list[int]], list[bool]]:
+    """Ids of each row's joined phrases with ``end`` last; whole phrases go until they fit.
 
     Returns:
-        At most ``limit`` ids, and whether anything was left out.
+        At most ``limit`` ids a row, and whether anything was left out.
     """
-    ids: list[int] = []
-    for count in range(len(phrases), 0, -1):
-        line = join(phrases[:count])
-        ids = ended(tokenizer(line, add_special_tokens=framed, verbose=False), end)
-        if len(ids) <= limit:
-            return ids, count < len(phrases)
-    return [*ids[: limit - 1], end], bool(phrases)
+
+    def encode(lines: list[str]) -> list[list[int]]:
+        encoded = tokenizer(lines, add_special_tokens=framed, verbose=False)["input_ids"]
+        return [ended(ids, end) for ids in encoded]
+
+    targets = encode([join(phrases) for phrases in rows])
+    cut = [len(ids) > limit for ids in targets]
+    for i in (i for i, too_long in enumerate(cut) if too_long):
+        shorter = (encode([join(rows[i][:n])])[0] for n in range(len(rows[i]) - 1, 0, -1))
+        whole = next((ids for ids in shorter if len(ids) <= limit), None)
+        targets[i] = whole or [*targets[i][: limit - 1], end]
+    return targets, cut
 
 
 def written_lines(

@@ -225,13 +225,14 @@ class KeyphraseGeneration:
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
-            # only an encoder-decoder's target stands in special tokens
-            frame = {"end": self.end_id(tokenizer, kind), "framed": kind != "decoder"}
-            frame["limit"] = self.max_target_tokens
-            phrases = map(self.phrases, rows)
-            targets = [target_ids(self.target, row, tokenizer, **frame) for row in phrases]
-            encoded["labels"] = [ids for ids, _ in targets]
-            encoded["target_cut"] = [was_cut for _, was_cut in targets]
+            encoded["labels"], encoded["target_cut"] = target_ids(
+                self.target,
+                [self.phrases(row) for row in rows],
+                tokenizer,
+                end=self.end_id(tokenizer, kind),
+                framed=kind != "decoder",  # a decoder's target follows its marker
+                limit=self.max_target_tokens,
+            )
             if kind == "decoder":
                 append_targets(encoded, self.train_on_prompt)
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]

@@ -41,6 +41,18 @@ def test_an_end_token_finishes_a_row_and_the_limit_does_not(tiny, rows):
         assert row.ids == [settings["end_id"]] and row.finished
 
 
+def test_an_end_that_the_checkpoint_forces_at_the_limit_is_not_the_models_own(tiny, rows):
+    task = KeyphraseGeneration(max_source_tokens=64)
+    model, tokenizer = build_model(task, checkpoint=str(tiny("bart")), proof=False)
+    end = task.end_id(tokenizer, "encoder-decoder")
+    model.generation_config.forced_eos_token_id = end  # as facebook/bart-base has it
+    model.final_logits_bias[0, end] = -1e4
+    kind = "encoder-decoder"
+    prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
+    for row in generate(model, tokenizer, prompts, end_id=end, max_new_tokens=6):
+        assert len(row.ids) == 6 and end not in row.ids and not row.finished
+
+
 @pytest.mark.parametrize("batches", range(1, 8))
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_ranks_get_equally_many_batches_and_no_row_counts_twice(batches, world_size):

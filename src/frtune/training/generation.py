@@ -125,6 +125,8 @@ def generate(
         "eos_token_id": ends,
         "pad_token_id": tokenizer.pad_token_id,
         "do_sample": False,
+        # BART's checkpoints force EOS at the limit, so that every row would seem to end by itself
+        "forced_eos_token_id": None,
         "synced_gpus": synced_gpus,
         **options,
     }

@@ -604,3 +604,19 @@ def test_baselines_read_titles_where_there_are_some():
     plain = KeyphraseGeneration(language="fr").baselines(None, rows)
     assert set(titled) - set(plain)
     assert all(len(lists) == 2 for lists in (*titled.values(), *plain.values()))
+
+
+@pytest.mark.parametrize("recipe", [("t5", None), ("polyglot", None)])
+def test_a_text_that_spells_special_tokens_gets_none(recipe, tools):
+    tool = tools(recipe)
+    task = KeyphraseGeneration()
+    injected = f"{TEXT} {MIDDLE} {tool.tokenizer.eos_token} {END} {TEXT}"
+    plain = encode(task, tool, text=f"{TEXT}      {TEXT}")["input_ids"]
+    found = encode(task, tool, text=injected)["input_ids"]
+    special = set(tool.tokenizer.all_special_ids)
+    assert [i for i in found if i in special] == [i for i in plain if i in special]
+
+
+def test_a_prefix_that_leaves_no_room_is_refused(tools):
+    with pytest.raises(InputError, match="leaves no room"):
+        encode(KeyphraseGeneration(max_source_tokens=9), tools(("t5", None)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from frtune.errors import InputError
 from frtune.training.collators import IGNORED
 
 if TYPE_CHECKING:
@@ -21,16 +23,29 @@ def ended(ids: Sequence[int], end: int) -> list[int]:
     return list(ids) if len(ids) and ids[-1] == end else [*ids, end]
 
 
+def without_special(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The texts with a space where a user's text spells a special token, such as EOS."""
+    names = {START, MIDDLE, END, *tokenizer.all_special_tokens}
+    pattern = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+    return [pattern.sub(" ", text) for text in texts]
+
+
 def framed_sources(
-    texts: list[str], tokenizer: PreTrainedTokenizerBase, limit: int
+    texts: list[str], prefix: str, tokenizer: PreTrainedTokenizerBase, limit: int
 ) -> tuple[list[list[int]], list[bool]]:
     """Encoder input: the tokenizer's special tokens around each text, EOS last in every case.
 
     Returns:
-        Ids of each text, at most ``limit``, and whether its end was cut off.
+        Ids of prefix and text, at most ``limit``, and whether the text's end was cut off.
     """
     eos = tokenizer.eos_token_id
+    if (needed := len(tokenizer(prefix, verbose=False)["input_ids"]) + 8) > limit:
+        raise InputError(
+            f"max_source_tokens={limit}: the prefix leaves no room for a text. "
+            f"Pass --max-source-tokens {needed} or more, or a shorter --prefix."
+        )
     inputs, cut = [], []
+    texts = [prefix + text for text in texts]
     for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]:
         whole = ended(ids, eos)
         cut.append(len(whole) > limit)

@@ -17,6 +17,7 @@ from frtune.tasks._tokens import (
     framed_sources,
     marked_sources,
     target_ids,
+    without_special,
     written_lines,
 )
 
@@ -214,13 +215,12 @@ class KeyphraseGeneration:
         rows = [
             dict(zip(names, values, strict=True)) for values in zip(*batch.values(), strict=True)
         ]
-        sources = [self.source(row) for row in rows]
+        sources = without_special([self.source(row) for row in rows], tokenizer)
         if kind == "decoder":
             markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
             inputs, cut = marked_sources(sources, tokenizer, markers, self.max_source_tokens)
         else:
-            sources = [self.prefix + source for source in sources]
-            inputs, cut = framed_sources(sources, tokenizer, self.max_source_tokens)
+            inputs, cut = framed_sources(sources, self.prefix, tokenizer, self.max_source_tokens)
         encoded: dict[str, list[Any]] = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]

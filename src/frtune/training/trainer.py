@@ -104,6 +104,18 @@ class TaskTrainer(Trainer):
                 dataset, self.task, self.processing_class, kind=kind_of(self.model)
             )
 
+    def _issue_warnings_after_load(self, load_result):
+        """As ``Trainer``'s, but silent on a missing name whose weight was loaded under another."""
+        weights = self.model.state_dict()
+        missing = set(load_result.missing_keys)
+        loaded = {tensor.data_ptr() for name, tensor in weights.items() if name not in missing}
+        load_result.missing_keys[:] = [
+            name
+            for name in load_result.missing_keys
+            if name not in weights or weights[name].data_ptr() not in loaded
+        ]
+        super()._issue_warnings_after_load(load_result)
+
     def _save(self, output_dir=None, state_dict=None):
         super()._save(output_dir, state_dict)
         if self.args.should_save:

@@ -73,7 +73,9 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         raise InputError(f"{flag}: no such option.{hint} See {parser.prog} --help.")
     task = cls(**{item.name: getattr(found, item.name) for item in fields(cls)})
     # the recipe depends on the task and the checkpoint; flags and file still beat it
-    parser.set_defaults(**{**recipe(task, tiny=is_tiny(found)), **given})
+    parser.set_defaults(
+        **{**recipe(task, tiny=is_tiny(found), sample=found.data == "sample"), **given}
+    )
     values = vars(parser.parse_args(argv))
     settings = RunSettings(**{item.name: values[item.name] for item in fields(RunSettings)})
     arguments = {

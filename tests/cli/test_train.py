@@ -231,3 +231,27 @@ def check_refused(flags, message, tmp_path, capsys):
     last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
     assert last.startswith("frtune: ") and message in last
     assert not (tmp_path / "run").exists()
+
+
+HEADLINES = {
+    "classification": ["accuracy", "f1_macro"],
+    "similarity": ["accuracy", "roc_auc"],
+    "keywords": ["keyword_f1", "token_accuracy"],
+}
+
+
+@pytest.mark.parametrize("task", HEADLINES)
+def test_encoder_tasks_train_evaluate_and_predict(task, tmp_path, capsys):
+    directory = str(tmp_path / "run")
+    command = ["train", task, "--output-dir", directory, "--num-train-epochs", "1"]
+    assert main([*command, "--max-train-rows", "120", "--disable-tqdm", "true"]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert any(name.startswith("test_baseline_") for name in metrics)
+    capsys.readouterr()
+    # only one split: there are no training rows for baselines that learn
+    assert main(["evaluate", directory, "--data", "sample", "--max-rows", "8"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert all(0 <= printed[f"test_{name}"] <= 1 for name in HEADLINES[task])
+    if task != "similarity":  # which takes two sentences
+        assert main(["predict", directory, "--text", "Facture du 12/03, 45,90 EUR"]) == 0
+        assert json.loads(capsys.readouterr().out)["text"].startswith("Facture")

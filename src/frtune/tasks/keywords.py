@@ -349,16 +349,19 @@ class KeywordExtraction:
 
         return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
-    def baselines(self, train: Dataset, test: Dataset) -> dict[str, list[list[str]]]:
+    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         """Keywords for the test rows from predictors that need no model.
 
         Returns:
             ``nothing`` (all O), ``tfidf`` (the words of the highest TF-IDF) and ``frequent`` (the
             most frequent training keywords that stand in the text), as many as a training row has.
+            Without training rows, ``nothing`` alone.
         """
         from frtune.tasks._keyword_baselines import keyword_baselines
         from frtune.tasks._keyword_rows import raw_rows
 
+        if train is None:
+            return {"nothing": [[] for _ in raw_rows(test, self.columns)]}
         return keyword_baselines(
             train_texts=[row[self.text_column] for row in raw_rows(train, self.columns)],
             train_keywords=self.references(train),

@@ -100,10 +100,8 @@ class KeyphraseGeneration:
                 f"separator={self.separator!r}: text with at least one visible character. "
                 'Pass "; " or " | ", say.'
             )
-        if self.max_keyphrases is not None and self.max_keyphrases < 1:
-            raise InputError(
-                f"max_keyphrases={self.max_keyphrases}: at least 1. Leave it out to keep all."
-            )
+        if (most := self.max_keyphrases) is not None and most < 1:
+            raise InputError(f"max_keyphrases={most}: at least 1. Leave it out to keep all.")
         if self.language not in (None, "ko", "fr", "en"):
             raise InputError(
                 f"language={self.language!r}: ko, fr or en. Leave it out to have it detected."
@@ -112,8 +110,8 @@ class KeyphraseGeneration:
     @property
     def headline(self) -> tuple[str, ...]:
         """The scores that a reader looks at first."""
-        at = f"f1_at_{self.k}"
-        return (at, f"partial_{at}", "f1_at_m", f"present_{at}", f"absent_{at}", "rougeL")
+        f1 = f"f1_at_{self.k}"
+        return (f1, f"partial_{f1}", "f1_at_m", f"present_{f1}", f"absent_{f1}", "rougeL")
 
     # --- what a row is -------------------------------------------------------------------------
 
@@ -390,11 +388,12 @@ class KeyphraseGeneration:
         """Predictions that need no model: first phrases, TF-IDF, the title."""
         from frtune.metrics import baseline_rows
 
-        titles = [title or "" for title in rows[self.title_column]] if self.title_column else None
+        column = self.title_column or "title"  # read by a baseline, if not by the model
+        titles = [t or "" for t in rows[column]] if column in rows.column_names else None
         return baseline_rows(
             list(rows[self.text_column]),
             k=self.k,
             language=self.language,
             titles=titles,
-            train_texts=None if train is None else list(train[self.text_column]),
+            train_texts=list(train[self.text_column]) if train is not None else None,
         )

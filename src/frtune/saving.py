@@ -103,6 +103,8 @@ def write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) 
     from frtune.models.proofs import probe_logits, prove_saved
 
     batch = _probe_batch(trainer) if proof else None
+    if proof and batch is None:
+        logger.warning("save-reload proof left out: the trainer has no rows to try")
     # ZeRO-3 splits the weights: all ranks compute the logits together
     expected = probe_logits(trainer.model_wrapped, batch) if batch else None
     trainer.save_model(str(draft))

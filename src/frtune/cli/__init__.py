@@ -57,6 +57,16 @@ def _usage() -> str:
     )
 
 
+def _take_debug(argv: list[str]) -> tuple[list[str], bool]:
+    """Take ``--debug`` out; with a value behind it, it is the training argument of that name."""
+    kept = [
+        word
+        for i, word in enumerate(argv)
+        if word != "--debug" or (0 < i < len(argv) - 1 and not argv[i + 1].startswith("-"))
+    ]
+    return kept, len(kept) < len(argv)
+
+
 def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
@@ -75,9 +85,7 @@ def _dispatch(argv: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``frtune`` and return its exit code: 0 done, 2 bad input, 1 anything else."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in argv
-    argv = [word for word in argv if word != "--debug"]
+    argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
     try:
         return _dispatch(argv)
     except KeyboardInterrupt:

@@ -107,7 +107,8 @@ def test_the_wrong_separator_is_refused():
 
 def test_a_text_without_keywords_may_stand_among_others():
     rows = Dataset.from_dict({"text": ["eau", "vent"], "keywords": [["eau"], []]})
-    KeywordExtraction().check(rows, "train")
+    assert KeywordExtraction().check(rows, "train") is None
+    assert KeywordExtraction().references(rows) == [["eau"], []]
 
 
 @pytest.mark.parametrize(

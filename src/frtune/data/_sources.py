@@ -261,4 +261,5 @@ def _common_type(left: Any, right: Any, suffix: str) -> Any:
 
 
 def listed(names: list[str]) -> str:
+    """Join names as a sentence does: ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -92,12 +92,12 @@ def save(
     """
     main = trainer.args.process_index == 0
     with staged(directory) if main else contextlib.nullcontext(Path(directory)) as draft:
-        write_model(trainer, draft, proof=proof, merge=merge)
+        _write_model(trainer, draft, proof=proof, merge=merge)
     trainer.accelerator.wait_for_everyone()
     return Path(directory)
 
 
-def write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
+def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
     """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
     from frtune.models._zero3 import zero3_suspended
     from frtune.models.proofs import probe_logits, prove_saved

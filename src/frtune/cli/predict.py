@@ -67,7 +67,7 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
     from frtune.data.checks import columns_check
     from frtune.data.loading import load_splits
-    from frtune.tasks._checks import check_texts
+    from frtune.tasks.rows import check_texts
 
     if Path(path).suffix == ".txt":
         yield from _lines(Path(path), encoding)

@@ -147,13 +147,13 @@ class KeyphraseGeneration:
                 separator that no row holds.
         """
         from frtune.data.checks import columns_check, separator_check
-        from frtune.tasks._checks import check_texts, first_rows
+        from frtune.tasks.rows import bad_values, check_texts
 
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column
         separator_check(dataset, column, self.separator, where)
-        count, row = first_rows(dataset, column, lambda value: not self.phrases({column: value}))
+        count, row = bad_values(dataset, column, lambda value: not self.phrases({column: value}))
         if count:
             raise InputError(
                 f"{where}, row {row}: column {column} holds no keyphrase, in {count} of "

@@ -50,6 +50,35 @@ def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: 
         raise InputError(f"{first}{others}. Mend such rows, or take them out of the data.")
 
 
+def check_texts(dataset: Dataset, column: str, where: str) -> None:
+    """Refuse blank texts and texts that are no strings.
+
+    Raises:
+        InputError: Says how many rows are blank, and which is the first.
+    """
+    count, row = bad_values(dataset, column, lambda v: not isinstance(v, str) or not v.strip())
+    if count == len(dataset):
+        raise InputError(f"{where}: column {column} is blank in all {count} rows. Name another.")
+    if count:
+        raise InputError(
+            f"{where}, row {row}: column {column} is blank, in {count} of {len(dataset)} rows. "
+            "frtune prepare sets such rows aside."
+        )
+
+
+def bad_values(
+    dataset: Dataset, column: str, is_bad: Callable[[Any], bool]
+) -> tuple[int, int | None]:
+    """Count the values of ``column`` that are bad.
+
+    Returns:
+        The count, and the first bad row counted from 1, or ``None``.
+    """
+    numbered = enumerate(rows_of(dataset, [column]), start=1)
+    bad = [number for number, row in numbered if is_bad(row[column])]
+    return len(bad), bad[0] if bad else None
+
+
 def set_aside(dataset: Dataset, task: Any) -> tuple[Dataset, list[dict[str, Any]]]:
     """Split a data set into rows to learn from and rows that cannot be used.
 

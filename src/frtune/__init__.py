@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # importing typing would be half of the import
 if TYPE_CHECKING:  # for editors and type checkers; at run time names load on first use
     from frtune.adapters import lora_config as lora_config
     from frtune.adapters import merge as merge
+    from frtune.augment.mixup import Mixup as Mixup
     from frtune.data.loading import load_splits as load_splits
     from frtune.data.prepare import prepare as prepare
     from frtune.errors import InputError as InputError
@@ -59,6 +60,7 @@ _HOME = {
     "build_llama": "frtune.models.llama",
     "build_phi": "frtune.models.phi",
     "tiny_checkpoint": "frtune.models.tiny",
+    "Mixup": "frtune.augment.mixup",
     "lora_config": "frtune.adapters",
     "merge": "frtune.adapters",
     "quantization_config": "frtune.quantization",

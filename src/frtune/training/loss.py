@@ -52,7 +52,9 @@ class StepLoss:
 
         Args:
             outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary).
-            labels: (batch,) or (batch, length), -100 where no loss falls.
+            labels: (batch,) or (batch, length), -100 where no loss falls. Or class probabilities,
+                floating point, of the shape of the logits: the loss is the sum of each class's
+                loss times its probability, and where all are 0 none falls.
             num_items_in_batch: Labels that count in the whole optimizer step, over all
                 micro-batches and processes; ``None`` counts those given here.
         """
@@ -60,6 +62,8 @@ class StepLoss:
         if self.regression:
             total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
             counted = labels.numel()
+        elif labels.is_floating_point():
+            total, counted = self._soft_cross_entropy(logits, labels)
         else:
             total, counted = self._cross_entropy(logits, labels)
         items = counted if num_items_in_batch is None else num_items_in_batch
@@ -88,3 +92,22 @@ class StepLoss:
             # clamped: the gradient of a power below 1 is infinite at 0
             losses = ((1 - chances).clamp(min=1e-6) ** self.focal_gamma * losses).sum()
         return losses, kept.sum()
+
+    def _soft_cross_entropy(
+        self, logits: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.shift:
+            raise ValueError("labels: probabilities of a next token. Pass token ids.")
+        labels = labels.to(logits.device)
+        kept = labels.sum(-1) > 0
+        logits, labels = logits[kept].float(), labels[kept].float()
+        log_chances = logits.log_softmax(dim=-1)  # (items, classes)
+        losses = -log_chances
+        if self.class_weights is not None:
+            losses = losses * torch.tensor(self.class_weights, device=logits.device)
+        # the loss of each class, were it the label, as the loss above has it
+        smoothing = self.label_smoothing
+        losses = (1 - smoothing) * losses + smoothing * losses.mean(-1, keepdim=True)
+        if self.focal_gamma:
+            losses = (1 - log_chances.exp()).clamp(min=1e-6) ** self.focal_gamma * losses
+        return (labels * losses).sum(), labels.sum()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+    from frtune.augment.mixup import Mixup
     from frtune.training.trainer import GenerationSchedule, TaskTrainer
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def make_trainer(
     train_dataset: Dataset | None = None,
     eval_dataset: Dataset | None = None,
     schedule: GenerationSchedule | None = None,
+    mixup: Mixup | None = None,
     **settings: Any,
 ) -> TaskTrainer:
     """Make the trainer of ``task``; what ``task.trainer`` calls.
@@ -40,6 +42,7 @@ def make_trainer(
         train_dataset: Raw rows, or encoded ones.
         eval_dataset: The same for validation.
         schedule: When evaluation generates; by default only outside training.
+        mixup: Train on mixes of rows; ``None`` trains on the rows alone.
         settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``.
 
     Raises:
@@ -56,13 +59,25 @@ def make_trainer(
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
     check_metric(task, args, schedule)
+    if mixup is not None:
+        from frtune.augment.mixup import check_mixup
+
+        check_mixup(mixup, task, model, args)
     with args.main_process_first(desc="tokenising"):
         train_dataset = _encoded(train_dataset, task, tokenizer, kind, "training")
         eval_dataset = _encoded(eval_dataset, task, tokenizer, kind, "validation")
+        if mixup is not None and mixup.rows is not None and train_dataset is not None:
+            from frtune.augment.offline import with_mixed_rows
+
+            collator = task.collator(model, tokenizer)
+            train_dataset = with_mixed_rows(
+                train_dataset, mixup, task, model, collator=collator, seed=args.seed
+            )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
         schedule=schedule,
+        mixup=mixup,
         model=model,
         args=args,
         processing_class=tokenizer,

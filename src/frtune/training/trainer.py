@@ -59,9 +59,18 @@ class TaskTrainer(Trainer):
     task: Any
     schedule: GenerationSchedule
     outputs: list[Any] | None
+    mixup: Any
 
-    def __init__(self, *, task: Any, schedule: GenerationSchedule | None = None, **settings: Any):
+    def __init__(
+        self,
+        *,
+        task: Any,
+        schedule: GenerationSchedule | None = None,
+        mixup: Any = None,
+        **settings: Any,
+    ):
         self.task = task
+        self.mixup = mixup
         self.schedule = schedule or GenerationSchedule()
         self.outputs = None
         self._scored: Dataset | None = None
@@ -72,7 +81,34 @@ class TaskTrainer(Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         columns = self._signature_columns or []
-        self._signature_columns = [*columns, *(n for n in ("row", "length") if n not in columns)]
+        ours = ("row", "length", *(("soft_labels", "sentence_vector") if self.mixup else ()))
+        self._signature_columns = [*columns, *(name for name in ours if name not in columns)]
+
+    # --- training batches are mixed, others are not ---------------------------------------------
+
+    def get_train_dataloader(self):
+        """As ``Trainer.get_train_dataloader``; with ``mixup``, its batches say how to mix them."""
+        if self.mixup is None:
+            return super().get_train_dataloader()
+        from frtune.augment.mixup import training_collator
+
+        plain = self.data_collator
+        self.data_collator = training_collator(
+            self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
+        )
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = plain
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""
+        if self.mixup is None:
+            return super().training_step(model, inputs, num_items_in_batch)
+        from frtune.augment.hooks import mixed
+
+        with mixed(self.model, inputs) as inputs:
+            return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""

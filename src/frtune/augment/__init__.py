@@ -1,0 +1,1 @@
+"""More training rows than there are: rows mixed from pairs of rows."""

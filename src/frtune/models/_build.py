@@ -111,32 +111,26 @@ def check_options(
     """Refuse options that exclude each other, before any weight is loaded."""
     import torch
 
-    compute_dtype = getattr(as_quantization(quantization), "bnb_4bit_compute_dtype", None)
-    nf4 = getattr(as_quantization(quantization), "load_in_4bit", False)
-    if not family.fp16 and torch.float16 in (dtype, compute_dtype if nf4 else None):
-        raise InputError(
-            f"dtype='float16': {family.name} overflows in fp16 and its loss becomes NaN. "
-            "Use dtype='bfloat16', or leave it out and train with bf16=True."
-        )
-    if gradient_checkpointing and not family.gradient_checkpointing:
-        raise InputError(
-            f"gradient_checkpointing=True: {family.name} does not implement it. Leave it out; "
-            "smaller batches with gradient accumulation save memory too."
-        )
-    if quantization is not None and lora is None:
-        raise InputError(
-            f"quantization={quantization!r}: with LoRA only, because weights in 8 or 4 bits do "
-            "not train. Pass lora=lora_config(), too."
-        )
-    if quantization is not None and _zero3.enabled():
-        raise InputError(
-            f"quantization={quantization!r}: not under ZeRO-3, which splits the weights that are "
-            "packed. Use ZeRO-2, or leave the quantization out."
-        )
-    if lora is not None and family.kind == "encoder-decoder" and task.new_tokens(family.kind):
-        raise InputError(
-            f"lora: not with the new tokens of {task.name!r} on {family.name}. Train in full."
-        )
+    from frtune.capabilities import check, method_name
+
+    packed = as_quantization(quantization)
+    nf4 = getattr(packed, "load_in_4bit", False)
+    compute_dtype = getattr(packed, "bnb_4bit_compute_dtype", None) if nf4 else None
+    wanted = {
+        "checkpointing": gradient_checkpointing,
+        "new_tokens": bool(task.new_tokens(family.kind)),
+        "fp16": torch.float16 in (dtype, compute_dtype),
+    }
+    check(
+        family.name,
+        method=method_name(
+            lora=lora is not None, quantization=packed and ("nf4" if nf4 else "int8")
+        ),
+        sharding="zero3" if _zero3.enabled() else "none",
+        features=[name for name, is_wanted in wanted.items() if is_wanted],
+        task=task.name,
+        quantization=quantization,
+    )
 
 
 def as_quantization(

@@ -59,6 +59,9 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
     )
     parser.error = _raise_input_error  # type: ignore[method-assign]
     _add_help(parser, {**documented(cls), **documented(RunSettings)})
+    parser.add_argument(
+        "--no-lora", dest="lora", action="store_false", default=None, help="Train all weights."
+    )
     parser.add_argument("--config", help="YAML file with these options as keys")
     known = [action.dest for action in parser._actions]
     lists = [action.dest for action in parser._actions if action.nargs == "+"]

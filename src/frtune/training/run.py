@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class RunSettings:
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
         max_test_rows: Test on so many rows.
-        lora: Train a LoRA adapter.
+        lora: Train a LoRA adapter; by default of a decoder with a classification head alone.
         lora_r: Rank of the adapter.
         lora_alpha: Scale of the adapter.
         lora_dropout: Dropout before the adapter.
@@ -60,7 +60,7 @@ class RunSettings:
     max_train_rows: int | None = None
     max_eval_rows: int | None = None
     max_test_rows: int | None = None
-    lora: bool = False
+    lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
     lora_r: int = 8
     lora_alpha: int = 16
     lora_dropout: float = 0.05
@@ -76,8 +76,6 @@ class RunSettings:
     def __post_init__(self):
         if self.int8 and self.nf4:
             raise InputError("--int8 and --nf4: one of the two. Leave one out.")
-        if self.merge and not self.lora:
-            raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
 
     @property
     def quantization(self) -> str | None:
@@ -113,7 +111,9 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
         check_output_dir(args.output_dir, resume=settings.resume)
     with _undone_on_error(Path(args.output_dir), settings.resume):
         fitted, splits, notes = _read(task, settings, args)
-        trainer = _prepare(fitted, settings, args, splits)
+        checkpoint = _checkpoint(fitted, settings, args, splits)
+        settings = with_lora(settings, task, checkpoint)
+        trainer = _prepare(fitted, settings, args, splits, checkpoint)
         if main:
             _write_config(task, settings, args)
     for note in notes if main else ():
@@ -173,7 +173,27 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict
     return task, splits, notes
 
 
-def _prepare(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> TaskTrainer:
+def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
+    """Settle whether an adapter is trained: by default of a decoder with a classification head.
+
+    Raises:
+        InputError: If an adapter is to be merged and there is none.
+    """
+    from frtune.models._checkpoint import read_config
+    from frtune.models.families import family_for
+
+    lora = settings.lora
+    if lora is None:
+        kind = family_for(read_config(checkpoint).model_type).kind
+        lora = kind == "decoder" and not task.generates
+    if settings.merge and not lora:
+        raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
+    return dataclasses.replace(settings, lora=lora)
+
+
+def _prepare(
+    task: Any, settings: RunSettings, args: Any, splits: DatasetDict, checkpoint: str
+) -> TaskTrainer:
     from transformers import EarlyStoppingCallback, set_seed
 
     from frtune.models._build import build_model
@@ -182,7 +202,7 @@ def _prepare(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     model, tokenizer = build_model(
         task,
-        checkpoint=_checkpoint(task, settings, args, splits),
+        checkpoint=checkpoint,
         family=settings.family,
         lora=_lora(settings),
         quantization=settings.quantization,

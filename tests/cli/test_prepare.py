@@ -24,27 +24,63 @@ def test_the_sample_is_prepared_and_summed_up(tmp_path, capsys):
 
 
 def test_help_names_every_option_of_the_library(capsys):
+    from dataclasses import fields
     from inspect import signature
 
-    from frtune.data.prepare import prepare
+    from frtune.data.prepare import Cut, Filters, prepare
+    from frtune.tasks._store import TASK_CLASSES, task_class
 
     with pytest.raises(SystemExit):
         main(["prepare", "--help"])
     shown = capsys.readouterr().out
-    for name in signature(prepare).parameters:
-        if name not in ("source", "output_dir", "task"):
-            assert f"--{name.replace('_', '-')}" in shown
+    names = {*signature(prepare).parameters} - {"source", "output_dir", "filters", "cut"}
+    names |= {item.name for cls in (Filters, Cut) for item in fields(cls)}
+    for task in TASK_CLASSES:
+        columns = (item.name for item in fields(task_class(task)))
+        names |= {name for name in columns if name.endswith("_column")}
+    assert len(names) > 20
+    for name in names:
+        assert f"--{name.replace('_', '-')}" in shown
+
+
+@pytest.mark.parametrize("task", ["classification", "similarity", "keywords"])
+def test_each_sample_is_prepared_and_trains_as_it_is(task, tmp_path, capsys):
+    from frtune import load_splits
+    from frtune.tasks._store import task_class
+
+    output = tmp_path / "prepared"
+    assert main(["prepare", "sample", "--task", task, "--output", str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert ("keywords" if task == "keywords" else "labels") in shown and "note: " in shown
+    splits, notes = load_splits(output)
+    assert list(splits) == ["train", "validation", "test"] and not notes
+    fitted = task_class(task)().fit(splits)
+    for name, rows in splits.items():
+        fitted.check(rows, name)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("sample", "--output"),
+        ("sample --task keyphrases", "--output"),
+        ("sample --output {out}", "--task"),
         ("sample --output {out} --task keyword", "--task: invalid choice: 'keyword'"),
-        ("sample --output {out} --min-keyphrase 2", "Did you mean --min-keyphrases?"),
-        ("{here}/none.csv --output {out}", "no such file or folder"),
-        ("{here}/empty.csv --output {out}", "empty.csv: is empty"),
-        ("sample --output {here}", "holds files already"),
+        ("sample --output {out} --task keyphrases --min-keyphrase 2", "--min-keyphrases?"),
+        ("{here}/none.csv --output {out} --task keyphrases", "no such file or folder"),
+        ("{here}/empty.csv --output {out} --task keyphrases", "empty.csv: is empty"),
+        ("sample --output {here} --task keyphrases", "holds files already"),
+        (
+            "sample --output {out} --task classification --keywords-column k",
+            "--keywords-column: not of classification, which has --text-column, --label-column.",
+        ),
+        (
+            "sample --output {out} --task similarity --max-keyphrases 3",
+            "max_keyphrases=3: for keyphrases and keywords, not for similarity",
+        ),
+        (
+            "sample --output {out} --task keywords --max-target-tokens 3",
+            "max_target_tokens=3: for keyphrases, not for keywords",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(tmp_path, capsys, words, message):

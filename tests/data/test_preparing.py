@@ -1,13 +1,16 @@
 import hashlib
 import json
+from dataclasses import fields
 
 import pytest
 from datasets import Dataset, DatasetDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frtune import KeyphraseGeneration
 from frtune.data.loading import load_splits
-from frtune.data.prepare import Columns, prepare
+from frtune.data.prepare import Cut, Filters
+from frtune.data.prepare import prepare as prepare_rows
 from frtune.errors import InputError
 
 WORDS = "budget school town vote river bridge canteen tax library market".split()
@@ -16,6 +19,14 @@ WORDS = "budget school town vote river bridge canteen tax library market".split(
 def article(i, keyphrases=None):
     text = " ".join(f"{WORDS[(i + j) % 10]}{(i * j) % 17}" for j in range(40))
     return {"id": i, "text": f"{i} {text}", "keyphrases": keyphrases or f"{WORDS[i % 10]}; tax {i}"}
+
+
+def prepare(source, output, task=None, **options):
+    """``prepare``, with the fields of ``Filters`` and ``Cut`` by their names."""
+    for name, cls in (("filters", Filters), ("cut", Cut)):
+        given = {f.name: options.pop(f.name) for f in fields(cls) if f.name in options}
+        options[name] = cls(**given)
+    return prepare_rows(source, output, task or KeyphraseGeneration(), **options)
 
 
 def write(path, rows):
@@ -202,7 +213,7 @@ def test_rows_are_filtered_by_tokens(tmp_path, tokenizer):
     audit = prepare(
         write(tmp_path / "a.jsonl", rows),
         tmp_path / "out",
-        task=Columns(title_column="title"),
+        task=KeyphraseGeneration(title_column="title"),
         tokenizer=str(tokenizer),
         min_source_tokens=7,
         max_source_tokens=10,
@@ -233,11 +244,18 @@ def test_rows_are_filtered_by_tokens(tmp_path, tokenizer):
         ({"test_rows": -1}, "test_rows=-1: a whole number"),
         ({"test_rows": 500}, "too few to cut .*test .500."),
         ({"near_duplicates": "rejekt"}, "near_duplicates='rejekt': .*Did you mean reject"),
+        ({"duplicates": "keep"}, "duplicates='keep': report or reject"),
         ({"near_threshold": 2.0}, "near_threshold=2.0: from 0.5 to 1"),
         ({"num_proc": 0}, "num_proc=0: at least 1"),
         ({"min_keyphrases": 9}, "no row is left of 20: 20 too_few_keyphrases"),
-        ({"task": Columns(text_column="body")}, "a.jsonl: has no column body; it has id, text"),
-        ({"task": Columns(separator=" | ")}, "the separator ' | ' is in none of 20 rows; '; '"),
+        (
+            {"task": KeyphraseGeneration(text_column="body")},
+            "a.jsonl: has no column body; it has id, text",
+        ),
+        (
+            {"task": KeyphraseGeneration(separator=" | ")},
+            "the separator ' | ' is in none of 20 rows; '; '",
+        ),
         ({"tokenizer": "./nowhere"}, "tokenizer=./nowhere: does not open"),
     ],
 )
@@ -268,7 +286,10 @@ def test_given_data_sets_and_samples_are_prepared(tmp_path):
 
 def test_real_data_is_prepared(tmp_path, shared):
     audit = prepare(
-        shared / "fr_papyrus_f", tmp_path / "out", task=Columns(title_column="title"), language="fr"
+        shared / "fr_papyrus_f",
+        tmp_path / "out",
+        task=KeyphraseGeneration(title_column="title"),
+        language="fr",
     )
     assert audit["rows"] == {"read": 1288, "kept": 1287, "rejected": 1, "adds_up": True}
     assert audit["splits"]["train"]["present_share"] > 0.6

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from typing import Any
 
 from frtune.cli import Parser
+from frtune.errors import InputError
+from frtune.tasks._store import TASK_CLASSES, task_class
 
-_FILTERS = (
-    ("min-source-tokens", "fewest tokens of title and text (needs --tokenizer)"),
-    ("max-source-tokens", "most tokens of title and text (needs --tokenizer)"),
-    ("max-target-tokens", "most tokens of the keyphrases, end token included (needs --tokenizer)"),
-    ("min-keyphrases", "fewest keyphrases of a row"),
-    ("max-keyphrases", "most keyphrases of a row"),
+_COLUMNS = (
+    ("text-column", "column with the text (text)"),
+    ("title-column", "column with a title that is part of the source"),
+    ("first-column", "column with one sentence (sentence1)"),
+    ("second-column", "column with the other sentence (sentence2)"),
+    ("label-column", "column with the label or the score (label)"),
+    ("head", "classification or regression: do pairs have labels, or scores (classification)"),
+    ("keywords-column", "column with a list or a separated string (keywords)"),
+    ("keyphrases-column", "column with a list or a separated string (keyphrases)"),
+    ("separator", "stands between keywords and between keyphrases ('; ')"),
+)
+_LIMITS = (
+    ("min-source-tokens", "fewest tokens of the text, its title or second sentence included"),
+    ("max-source-tokens", "most tokens of them (the three of tokens need --tokenizer)"),
+    ("max-target-tokens", "most tokens of the keyphrases, end token included"),
+    ("min-keyphrases", "fewest keyphrases or keywords of a row"),
+    ("max-keyphrases", "most of them"),
 )
 
 
@@ -21,27 +35,26 @@ def _parser() -> argparse.ArgumentParser:
         prog="frtune prepare",
         description="Read a data set, clean it, reject rows with a reason each, split it and audit "
         "it. Writes train.jsonl, validation.jsonl, test.jsonl, rejected.jsonl and audit.json.",
-        epilog="example: frtune prepare articles.csv --task keyphrases --output prepared "
-        "--text-column body --separator ', ' --min-keyphrases 2 --language ko --split 8:2",
+        epilog="example: frtune prepare lines.csv --task classification --output prepared "
+        "--text-column libelle --label-column compte --encoding cp1252",
     )
     add = parser.add_argument
     add("data", metavar="X", help="file or folder of CSV, TSV, JSON, JSONL or Parquet; "
         "save_to_disk folder; hub name; sample")  # fmt: skip
-    add("--task", choices=["keyphrases"], default="keyphrases", help="what the rows are for")
+    add("--task", choices=list(TASK_CLASSES), required=True, help="what the rows are for")
     add("--output", required=True, metavar="D", help="directory to write; must be new or empty")
     add("--encoding", help="of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's)")
-    columns = parser.add_argument_group("columns")
-    columns.add_argument("--text-column", default="text", help="column with the text (text)")
-    columns.add_argument("--title-column", help="column with a title that is part of the source")
-    columns.add_argument("--keyphrases-column", default="keyphrases",
-                         help="column with a list or a separated string (keyphrases)")  # fmt: skip
-    columns.add_argument("--separator", default="; ", help="stands between keyphrases ('; ')")
+    columns = parser.add_argument_group("columns, those that the task has")
+    for name, text in _COLUMNS:
+        columns.add_argument(f"--{name}", help=text)
     filters = parser.add_argument_group("rows to keep")
     filters.add_argument("--tokenizer", metavar="T", help="checkpoint (directory or hub name) "
                          "whose tokenizer counts tokens")  # fmt: skip
-    for name, text in _FILTERS:
+    for name, text in _LIMITS:
         filters.add_argument(f"--{name}", type=int, metavar="N", help=text)
     filters.add_argument("--language", help="keep texts of this language: ko, fr, en, ja, zh, ...")
+    filters.add_argument("--duplicates", choices=["report", "reject"], default="reject",
+                         help="of rows with the same text, in any split (reject)")  # fmt: skip
     filters.add_argument("--near-duplicates", choices=["report", "reject"], default="report",
                          help="of near duplicates across splits (report)")  # fmt: skip
     filters.add_argument("--near-threshold", type=float, default=0.8, metavar="J",
@@ -59,54 +72,101 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> None:
     """Run ``frtune prepare`` with ``argv``."""
-    options = vars(_parser().parse(argv))  # type: ignore[attr-defined]
-    from frtune.data.prepare import Columns, prepare
+    chosen = _parser().parse(argv)  # type: ignore[attr-defined]
+    from frtune.data.prepare import Cut, Filters, prepare
 
-    options.pop("task")
-    task = Columns(**{name: options.pop(name) for name in Columns._fields})
-    output = options["output_dir"] = options.pop("output")
-    _show(prepare(options.pop("data"), task=task, **options), output)
+    audit = prepare(
+        chosen.data,
+        chosen.output,
+        _task(chosen),
+        encoding=chosen.encoding,
+        filters=_made(Filters, chosen),
+        tokenizer=chosen.tokenizer,
+        cut=_made(Cut, chosen),
+        num_proc=chosen.num_proc,
+    )
+    _show(audit, chosen.output)
+
+
+def _made(cls: Any, chosen: argparse.Namespace) -> Any:
+    return cls(**{item.name: getattr(chosen, item.name) for item in fields(cls)})
+
+
+def _task(chosen: argparse.Namespace) -> Any:
+    """The task with the columns that were given."""
+    cls = task_class(chosen.task)
+    known = {item.name for item in fields(cls)}
+    given = {}
+    for flag, _ in _COLUMNS:
+        name = flag.replace("-", "_")
+        value = getattr(chosen, name)
+        if value is not None and name not in known:
+            its = [f"--{other}" for other, _ in _COLUMNS if other.replace("-", "_") in known]
+            raise InputError(f"--{flag}: not of {chosen.task}, which has {', '.join(its)}.")
+        if value is not None:
+            given[name] = value
+    return cls(**given)
 
 
 def _show(audit: dict[str, Any], output: str) -> None:
     """Print the audit as short tables."""
     from rich.console import Console
-    from rich.table import Table
 
     rows = audit["rows"]
-    lengths = [
-        name for name in ("words", "tokens") if any(name in s for s in audit["splits"].values())
-    ]
-    splits = Table(
-        "split", "rows", "keyphrases", "present", *(f"{name} (median)" for name in lengths)
-    )
-    for name, split in audit["splits"].items():
-        share = split["present_share"]
-        splits.add_row(
-            name,
-            str(split["rows"]),
-            f"{split['keyphrases']['mean']:.1f} a row",
-            "-" if share is None else f"{share:.0%}",
-            *(f"{split[length]['median']:.0f}" for length in lengths),
-        )
-    leakage = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
-    for name, pair in audit["leakage"].items():
-        runs = pair["shared_runs"]
-        leakage.add_row(
-            name.replace("/", " and "),
-            str(pair["same_text"]),
-            str(pair["near_duplicates"]),
-            f"{runs['rows']} of {runs['rows_checked']}",
-        )
     console = Console()
     console.print(
         f"{rows['read']} rows read: {rows['kept']} kept, {rows['rejected']} rejected", style="bold"
     )
     for reason, count in audit["rejected"].items():
         console.print(f"  {count} {reason}")
-    console.print(splits)
+    console.print(_splits_table(audit["splits"]))
     if audit["leakage"]:
-        console.print(leakage)
+        console.print(_leakage_table(audit["leakage"]))
     for note in audit["notes"]:
         console.print(f"note: {note}", highlight=False, markup=False)
     console.print(f"written to {output}", highlight=False, markup=False)
+
+
+def _splits_table(splits: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    first = next(iter(splits.values()))
+    lengths = [name for name in ("words", "tokens") if name in first]
+    phrases = next((name for name in ("keyphrases", "keywords") if name in first), None)
+    heads = ["labels"] if "labels" in first else ["score (mean)"] if "scores" in first else []
+    heads += [phrases, "present"] if phrases else []
+    table = Table("split", "rows", *heads, *(f"{name} (median)" for name in lengths))
+    for name, split in splits.items():
+        cells = [name, str(split["rows"])]
+        if "labels" in split:
+            cells.append(_labels_cell(split["labels"]))
+        if "scores" in split:
+            cells.append(f"{split['scores']['mean']:.2f}")
+        if phrases:
+            share = split["present_share"]
+            cells.append(f"{split[phrases]['mean']:.1f} a row")
+            cells.append("-" if share is None else f"{share:.0%}")
+        table.add_row(*cells, *(f"{split[length]['median']:.0f}" for length in lengths))
+    return table
+
+
+def _labels_cell(labels: dict[str, int]) -> str:
+    from rich.markup import escape
+
+    shown = [f"{label}: {count}" for label, count in list(labels.items())[:8]]
+    return escape(", ".join(shown) + (f", {len(labels) - 8} more" if len(labels) > 8 else ""))
+
+
+def _leakage_table(leakage: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
+    for name, pair in leakage.items():
+        runs = pair["shared_runs"]
+        table.add_row(
+            name.replace("/", " and "),
+            str(pair["same_text"]),
+            str(pair["near_duplicates"]),
+            f"{runs['rows']} of {runs['rows_checked']}",
+        )
+    return table

@@ -4,78 +4,67 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from frtune.data.audit import join_title
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
-from frtune.data.filters import Filters
+from frtune.data.cleaning import clean_text
 from frtune.data.measures import count_tokens, measure, processes
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
     from transformers import PreTrainedTokenizerBase
 
+    from frtune.data._shape import Shape
     from frtune.data._sources import Part
-
-
-class Columns(NamedTuple):
-    """Where a row's title, text and keyphrases stand; fields as in ``KeyphraseGeneration``."""
-
-    text_column: str = "text"
-    title_column: str | None = None
-    keyphrases_column: str = "keyphrases"
-    separator: str = "; "
-
-    @property
-    def needed(self) -> list[str]:
-        """The columns that a data set must have."""
-        names = (self.text_column, self.title_column, self.keyphrases_column)
-        return [name for name in names if name]
+    from frtune.data.filters import Filters
 
 
 def examine(
     parts: list[Part],
     work: Path,
     *,
-    columns: Columns,
+    shape: Shape,
     filters: Filters,
     tokenizer: PreTrainedTokenizerBase | None,
-    near_threshold: float,
     num_proc: int | None,
 ) -> Dataset:
     """Clean and measure the rows of all parts, into Arrow files in ``work``.
 
     Returns:
-        A row for each row read, in order: ``part`` and ``row`` (where it came from, from 0),
-        ``id`` and ``title`` where there are any, ``text``, ``keyphrases``, ``reason`` and
-        ``detail`` (empty when no filter rejects it), and the columns of ``measures.measure``.
+        A row for each row read, in order: ``part`` and ``row`` (where it came from, from 0), ``id``
+        (and for keyphrases ``title``) where there are any, the task's columns under the names they
+        are written under, ``reason`` and ``detail`` (empty when no filter rejects it), ``source``
+        (what is compared) and the columns of ``measures.measure``.
     """
     from datasets import concatenate_datasets
 
-    has_id = all("id" in part.rows.column_names for part in parts)
-    has_title = all("title" in part.rows.column_names for part in parts)
-    title = columns.title_column or ("title" if has_title else None)
-    extra = [name for name in ("id" if has_id else None, title) if name]
+    from frtune.tasks._labels import class_names
+
+    wanted = ("id", "title") if shape.task.name == "keyphrases" else ("id",)
+    extra = [
+        name
+        for name in wanted
+        if all(name in part.rows.column_names for part in parts)
+        and name not in (*shape.names, *shape.names.values())
+    ]
     tables = []
     for number, part in enumerate(parts):
-        used = list(dict.fromkeys([*columns.needed, *extra]))
+        used = [*shape.names, *extra]
         rows = part.rows.select_columns(used)
         work_on = partial(
             _examine_batch,
             part=number,
-            has_id=has_id,
-            title=title,
-            columns=columns,
+            extra=extra,
+            shape=shape,
             filters=filters,
             tokenizer=tokenizer,
-            near_threshold=near_threshold,
+            class_names=class_names(part.rows, shape.target_column),
         )
         table = rows.map(
             work_on,
             batched=True,
             with_indices=True,
             remove_columns=used,
-            features=_features(rows.features["id"] if has_id else None, title, tokenizer),
+            features=_features(shape, {name: rows.features[name] for name in extra}, tokenizer),
             cache_file_name=str(work / f"part{number}.arrow"),
             load_from_cache_file=False,
             num_proc=processes(len(rows), num_proc),
@@ -85,26 +74,28 @@ def examine(
     return concatenate_datasets(tables)
 
 
-def _features(id_feature: Any, title: str | None, tokenizer: Any) -> Features:
+def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
     from datasets import Features, List, Value
 
     whole, text = Value("int64"), Value("string")
+    target = {"phrases": List(text), "label": text, "score": Value("float64")}[shape.target]
+    counts = ["characters", "words"]
+    counts += ["phrases", "present"] if shape.target == "phrases" else []
+    counts += ["tokens"] if tokenizer else []
+    counts += ["target_tokens"] if tokenizer and shape.task.name == "keyphrases" else []
+    if "title" in extra:
+        extra["title"] = text
     return Features(
         {
-            "part": whole,
-            "row": whole,
-            **({"id": id_feature} if id_feature is not None else {}),
-            **({"title": text} if title else {}),
-            "text": text,
-            "keyphrases": List(text),
-            "reason": text,
-            "detail": text,
-            "source": text,
+            **dict.fromkeys(("part", "row"), whole),
+            **extra,
+            **{shape.names[column]: text for column in shape.task.columns},
+            shape.target_name: target,
+            **dict.fromkeys(("reason", "detail", "source"), text),
             "key": whole,
             "bands": List(Value("uint64")),
             "sketch": List(Value("uint8")),
-            **dict.fromkeys(("characters", "words", "phrases", "present"), whole),
-            **(dict.fromkeys(("tokens", "target_tokens"), whole) if tokenizer else {}),
+            **dict.fromkeys(counts, whole),
         }
     )
 
@@ -114,49 +105,65 @@ def _examine_batch(
     indices: list[int],
     *,
     part: int,
-    has_id: bool,
-    title: str | None,
-    columns: Columns,
+    extra: list[str],
+    shape: Shape,
     filters: Filters,
     tokenizer: PreTrainedTokenizerBase | None,
-    near_threshold: float,
+    class_names: list[str] | None,
 ) -> dict[str, list[Any]]:
-    texts = [_text_of(value) for value in batch[columns.text_column]]
-    titles = [_text_of(value) for value in batch[title]] if title else [""] * len(texts)
-    labels = batch[columns.keyphrases_column]
-    phrases = [clean_keyphrases(split_keyphrases(each, columns.separator)) for each in labels]
-    sources = (
-        [join_title(*pair) for pair in zip(titles, texts, strict=True)]
-        if columns.title_column
-        else texts
-    )
-    found = measure(sources, phrases, threshold=near_threshold, tokenizer=tokenizer)
-    if tokenizer is not None:
-        lines = [columns.separator.join(row) for row in phrases]
+    texts = shape.texts(batch)
+    targets = shape.targets(batch[shape.target_column], class_names)
+    phrases = targets if shape.target == "phrases" else None
+    sources = shape.sources(texts)
+    found = measure(sources, phrases, threshold=filters.near_threshold, tokenizer=tokenizer)
+    if tokenizer is not None and shape.task.name == "keyphrases":
+        lines = [shape.task.separator.join(row) for row in targets]
         found["target_tokens"] = [count + 1 for count in count_tokens(lines, tokenizer)]
-    nothing = [None] * len(texts)
-    reasons = [
-        filters.reason(text, row, source_tokens=source, target_tokens=target)
-        for text, row, source, target in zip(
-            texts,
-            phrases,
-            found.get("tokens", nothing),
-            found.get("target_tokens", nothing),
-            strict=True,
-        )
-    ]
+    carried = {name: batch[name] for name in extra}
+    if "title" in extra:
+        carried["title"] = [_text_of(value) for value in batch["title"]]
+    reasons = _reasons(batch, texts, targets, found, sources=sources, shape=shape, filters=filters)
     return {
-        "part": [part] * len(texts),
+        "part": [part] * len(indices),
         "row": indices,
-        **({"id": batch["id"]} if has_id else {}),
-        **({"title": titles} if title else {}),
-        "text": texts,
-        "keyphrases": phrases,
+        **carried,
+        **texts,
+        shape.target_name: targets,
         "reason": [reason for reason, _ in reasons],
         "detail": [detail for _, detail in reasons],
         "source": sources,
         **found,
     }
+
+
+def _reasons(
+    batch: dict[str, list[Any]],
+    texts: dict[str, list[str]],
+    targets: list[Any],
+    found: dict[str, list[Any]],
+    *,
+    sources: list[str],
+    shape: Shape,
+    filters: Filters,
+) -> list[tuple[str, str]]:
+    """Why each row is rejected: it cannot be used, or it is beyond a limit."""
+    firsts = next(iter(texts.values()))
+    counts = {
+        name: found.get(column, [None] * len(sources))
+        for name, column in (
+            ("phrases", "phrases"),
+            ("source_tokens", "tokens"),
+            ("target_tokens", "target_tokens"),
+        )
+    }
+    reasons = []
+    for i, source in enumerate(sources):
+        row = {column: batch[column][i] for column in shape.names}
+        reason = shape.reason(row, firsts[i], targets[i])
+        if not reason[0]:
+            reason = filters.reason(source, **{name: each[i] for name, each in counts.items()})
+        reasons.append(reason)
+    return reasons
 
 
 def _text_of(value: Any) -> str:

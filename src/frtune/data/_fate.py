@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from frtune.data._sources import listed
 from frtune.data.audit import column_of
 from frtune.data.duplicates import NearPair, first_of_each
-from frtune.data.splitting import SPLITS, cut_rows
+from frtune.data.splitting import SPLITS, Cut, cut_rows
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
+    from frtune.data._shape import Shape
     from frtune.data._sources import Part
 
 REJECTED = -1
@@ -28,17 +28,19 @@ class Fate:
     Attributes:
         table: As ``examine`` returns it.
         parts: Where the rows came from.
+        shape: What the rows are for.
         split: Place in ``SPLITS`` of each row's split, -1 for a rejected row; int8, ``(rows,)``.
         late: Reason and detail of rows that were rejected for another row's sake.
     """
 
     table: Dataset
     parts: list[Part]
+    shape: Shape
     split: np.ndarray
     late: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of_filters(cls, table: Dataset, parts: list[Part]) -> Fate:
+    def of_filters(cls, table: Dataset, parts: list[Part], shape: Shape) -> Fate:
         """Start with what the filters say and with the splits that the rows came in."""
         import numpy as np
 
@@ -48,7 +50,7 @@ class Fate:
         kept = np.concatenate(
             [np.array([not reason for reason in chunk.to_pylist()], bool) for chunk in reasons]
         )
-        return cls(table, parts, np.where(kept, split, REJECTED).astype(np.int8))
+        return cls(table, parts, shape, np.where(kept, split, REJECTED).astype(np.int8))
 
     def place(self, row: int) -> str:
         """Where a row came from, in words."""
@@ -56,17 +58,37 @@ class Fate:
         return f"{self.parts[where['part']].name}, row {where['row'] + 1}"
 
     def reject_repeats(self) -> None:
-        """Reject rows whose text another has too; the one in test or validation is kept."""
+        """Reject rows whose text another has too; the one in test or validation is kept.
+
+        Of labels and scores, a repeated text with another one is a conflict.
+        """
         import numpy as np
 
         rows = np.flatnonzero(self.split >= 0)
         keys = column_of(self.table, "key")[rows]
         first = rows[first_of_each(keys, -self.split[rows].astype(np.int64))]
-        for row, kept in zip(
-            rows[first != rows].tolist(), first[first != rows].tolist(), strict=True
-        ):
-            self.late[row] = ("duplicate", f"same text as {self.place(kept)}")
+        repeated = first != rows
+        for row, kept in zip(rows[repeated].tolist(), first[repeated].tolist(), strict=True):
+            found, wanted = self._target(row), self._target(kept)
+            if found == wanted:
+                self.late[row] = ("duplicate", f"same text as {self.place(kept)}")
+            else:
+                detail = f"{found!r}, but {wanted!r} with the same text in {self.place(kept)}"
+                self.late[row] = ("conflict", detail)
             self.split[row] = REJECTED
+
+    def _target(self, row: int) -> str | float | None:
+        """The label or score of a row; ``None`` where rows have phrases."""
+        if self.shape.target == "phrases":
+            return None
+        name = self.shape.target_name
+        return self.table.select_columns([name])[row][name]
+
+    def strata(self, rows: np.ndarray) -> list[str] | None:
+        """The labels of some rows, by which a cut is stratified; ``None`` where there are none."""
+        if self.shape.target != "label":
+            return None
+        return self.table.data.column(self.shape.target_name).take(rows).to_pylist()
 
     def reject_near(self, pairs: list[NearPair]) -> None:
         """Of near duplicates in two splits, reject the one in train, or else in validation."""
@@ -77,10 +99,8 @@ class Fate:
                 self.late[low] = ("near_duplicate", detail)
                 self.split[low] = REJECTED
 
-    def cut(
-        self, wanted: Mapping[str, float | int], *, resplit: bool, seed: int, where: str
-    ) -> list[str]:
-        """Cut the splits that are wanted and missing off train; all of them with ``resplit``.
+    def cut(self, cut: Cut, *, where: str) -> list[str]:
+        """Cut the splits that are wanted and missing off train, classes in their shares.
 
         Returns:
             Notes that say what was cut.
@@ -90,18 +110,21 @@ class Fate:
         kept = np.flatnonzero(self.split >= 0)
         if not len(kept):
             raise InputError(f"{where}: no row is left of {len(self.split)}: {self._reasons()}")
-        if resplit:
+        if cut.resplit:
             self.split[kept] = 0
-        came_in = {part.split for part in self.parts} if not resplit else {"train"}
-        missing = {name: part for name, part in wanted.items() if name not in came_in}
+        came_in = {part.split for part in self.parts} if not cut.resplit else {"train"}
+        missing = {name: part for name, part in cut.wanted.items() if name not in came_in}
         train = np.flatnonzero(self.split == 0)
         if not missing or not len(train):
             return []
-        rows = cut_rows(len(train), missing, seed=seed, where=f"{where}, train")
+        strata = self.strata(train)
+        where = f"{where}, train"
+        rows = cut_rows(len(train), missing, seed=cut.seed, where=where, strata=strata)
         for name, drawn in rows.items():
             self.split[train[drawn]] = SPLITS.index(name)
         sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
-        return [f"{listed(list(missing))} cut from train with seed {seed}: {sizes} rows"]
+        note = f"{listed(list(missing))} cut from train with seed {cut.seed}: {sizes} rows"
+        return [note + (f", stratified by {self.shape.target_column}" if strata else "")]
 
     def _reasons(self) -> str:
         counts = self.count_reasons()

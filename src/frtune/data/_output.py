@@ -15,8 +15,6 @@ from frtune.data.splitting import SPLITS
 if TYPE_CHECKING:
     from frtune.data._fate import Fate
 
-_KEPT = ("id", "title", "text", "keyphrases")
-
 
 def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
     """Write the rows to ``folder`` and return the counts.
@@ -33,8 +31,9 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     names = [name for i, name in enumerate(SPLITS) if (fate.split == i).any()]
     written: Counter[str] = Counter()
-    columns = [name for name in (*_KEPT, "reason", "detail", "part", "row")]
-    table = fate.table.select_columns([c for c in columns if c in fate.table.column_names])
+    kept = dict.fromkeys(("id", "title", *fate.shape.names.values()))
+    keys = [name for name in kept if name in fate.table.column_names]
+    table = fate.table.select_columns([*keys, "reason", "detail", "part", "row"])
     with ExitStack() as open_files:
         files = {
             name: open_files.enter_context(open(folder / f"{name}.jsonl", "w", encoding="utf-8"))
@@ -49,14 +48,14 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
                 for values in zip(*batch.values(), strict=True)
             ]
             for row in rows:
-                name = _write_row(fate, number, row, files)
+                name = _write_row(fate, number, row, keys=keys, files=files)
                 written[name] += 1
                 number += 1
             bar.update(len(rows))
     rejected = fate.count_reasons()
-    kept = sum(written[name] for name in names)
+    count = sum(written[name] for name in names)
     adds_up = (
-        kept + written["rejected"] == sum(len(part.rows) for part in fate.parts)
+        count + written["rejected"] == sum(len(part.rows) for part in fate.parts)
         and sum(rejected.values()) == written["rejected"]
     )
     if not adds_up:
@@ -64,7 +63,7 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
     return {
         "rows": {
             "read": number,
-            "kept": kept,
+            "kept": count,
             "rejected": written["rejected"],
             "adds_up": adds_up,
         },
@@ -74,12 +73,17 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
 
 
 def _write_row(
-    fate: Fate, number: int, row: Mapping[str, Any], files: Mapping[str, IO[str]]
+    fate: Fate,
+    number: int,
+    row: Mapping[str, Any],
+    *,
+    keys: list[str],
+    files: Mapping[str, IO[str]],
 ) -> str:
     """Write one row to the file it belongs to, and return that file's name."""
     if fate.split[number] >= 0:
         name = SPLITS[fate.split[number]]
-        record = {key: row[key] for key in _KEPT if key in row}
+        record = {key: row[key] for key in keys}
     else:
         name = "rejected"
         part = fate.parts[row["part"]]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.duplicates import RUN_WORDS, near_pairs, shared_runs
+from frtune.data.filters import threshold_check
 from frtune.data.measures import measure, processes
-from frtune.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,14 +95,6 @@ def audit(
     )
 
 
-def threshold_check(near_threshold: float) -> None:
-    """Raise an ``InputError`` unless the threshold of near duplicates is a sensible one."""
-    if not 0.5 <= near_threshold <= 1:
-        raise InputError(
-            f"near_threshold={near_threshold}: from 0.5 to 1. Below, unrelated texts are alike."
-        )
-
-
 def _measure_batch(
     batch: Mapping[str, list[Any]],
     columns: tuple[str, str | None, str | None],
@@ -134,16 +126,18 @@ def summarize(
     names: list[str],
     *,
     near_threshold: float,
+    target: str = "keyphrases",
     pairs: list[Any] | None = None,
     num_proc: int | None = None,
 ) -> dict[str, Any]:
     """Sum up measured rows.
 
     Args:
-        table: Rows with ``text`` and the columns of ``measures.measure``.
+        table: Rows with ``text`` and the columns of ``measures.measure``; labels or scores too.
         split_of: Place in ``names`` of each row's split; negative rows are left out.
         names: Split names.
         near_threshold: As in ``audit``.
+        target: What the phrases are called, or the column with the labels or scores.
         pairs: Near duplicates, if already known.
         num_proc: As in ``audit``.
 
@@ -157,7 +151,9 @@ def summarize(
     keys = column_of(table, "key")
     report: dict[str, Any] = {"splits": {}, "leakage": {}}
     for number, name in enumerate(names):
-        report["splits"][name] = _split_report(table, np.flatnonzero(split_of == number), keys)
+        report["splits"][name] = _split_report(
+            table, np.flatnonzero(split_of == number), keys, target
+        )
     for left, right in combinations(range(len(names)), 2):
         ones, others = (np.flatnonzero(split_of == number) for number in (left, right))
         found = [
@@ -187,29 +183,46 @@ def summarize(
     return report
 
 
-def _split_report(table: Dataset, rows: np.ndarray, keys: np.ndarray) -> dict[str, Any]:
+def _split_report(
+    table: Dataset, rows: np.ndarray, keys: np.ndarray, target: str
+) -> dict[str, Any]:
     import numpy as np
 
-    phrases = int(column_of(table, "phrases")[rows].sum())
-    present = int(column_of(table, "present")[rows].sum())
     report: dict[str, Any] = {
         "rows": len(rows),
         "repeated_texts": len(rows) - len(np.unique(keys[rows])),
-        "present_share": round(present / phrases, 4) if phrases else None,
     }
-    for column in ("characters", "words", "tokens", "target_tokens", "phrases"):
+    names = {name: name for name in ("characters", "words", "tokens", "target_tokens")}
+    if "phrases" in table.column_names:
+        phrases = int(column_of(table, "phrases")[rows].sum())
+        present = int(column_of(table, "present")[rows].sum())
+        report["present_share"] = round(present / phrases, 4) if phrases else None
+        names["phrases"] = target
+    elif table.features[target].dtype == "string":
+        report["labels"] = count_labels(table, rows, target)
+    else:
+        names[target] = "scores"
+    for column, name in names.items():
         if column in table.column_names:
-            name = "keyphrases" if column == "phrases" else column
             report[name] = _quantiles(column_of(table, column)[rows])
     return report
 
 
+def count_labels(table: Dataset, rows: np.ndarray, column: str) -> dict[str, int]:
+    """Rows of each label, the most frequent first."""
+    values = table.data.column(column).take(rows).value_counts()
+    counts = {item["values"]: item["counts"] for item in values.to_pylist()}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def column_of(table: Dataset, name: str) -> np.ndarray:
-    """A column of whole numbers as an array of shape ``(rows,)``."""
+    """A column of numbers as an array of shape ``(rows,)``."""
     import numpy as np
 
     chunks = table.data.column(name).chunks
-    return np.concatenate([np.zeros(0, np.int64), *(chunk.to_numpy() for chunk in chunks)])
+    return np.concatenate(
+        [np.zeros(0, np.int64), *(c.to_numpy(zero_copy_only=False) for c in chunks)]
+    )
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float] | None:

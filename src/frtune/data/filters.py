@@ -1,12 +1,21 @@
-"""Which rows of a keyphrase data set are kept, and why the others are not."""
+"""Which rows of a data set are kept, and why the others are not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from frtune.data.language import language_check, other_language
-from frtune.errors import InputError
+from frtune.errors import InputError, nearest
+
+Duplicates = Literal["report", "reject"]
+_LIMITS = (
+    "min_source_tokens",
+    "max_source_tokens",
+    "max_target_tokens",
+    "min_keyphrases",
+    "max_keyphrases",
+)
 
 
 @dataclass(frozen=True)
@@ -14,15 +23,21 @@ class Filters:
     """Limits that a row has to keep within; ``None`` sets no limit.
 
     Attributes:
-        min_source_tokens: Fewest tokens of title and text, special tokens and prefix left out.
+        min_source_tokens: Fewest tokens of the text, title or second sentence included, special
+            tokens and prefix left out. Needs a tokenizer, as the next two do.
         max_source_tokens: Most tokens of them.
         max_target_tokens: Most tokens of the joined keyphrases and their end token.
-        min_keyphrases: Fewest keyphrases after cleaning.
+        min_keyphrases: Fewest keyphrases, or keywords, after cleaning.
         max_keyphrases: Most of them.
         language: Language that the text has to be in; see ``language.LANGUAGES``.
+        duplicates: ``"reject"`` keeps one row of each text (that of test or validation, or the
+            first); ``"report"`` keeps all and counts them.
+        near_duplicates: ``"report"`` counts near duplicates across splits, ``"reject"`` also
+            drops the one in train (or, of validation and test, the one in validation).
+        near_threshold: Jaccard index of character 5-grams that makes near duplicates.
 
     Example:
-        >>> Filters(min_keyphrases=2).reason("A text.", ["budget"])
+        >>> Filters(min_keyphrases=2).reason("A text.", phrases=1)
         ('too_few_keyphrases', '1, at least 2')
     """
 
@@ -32,9 +47,12 @@ class Filters:
     min_keyphrases: int | None = None
     max_keyphrases: int | None = None
     language: str | None = None
+    duplicates: Duplicates = "reject"
+    near_duplicates: Duplicates = "report"
+    near_threshold: float = 0.8
 
     def __post_init__(self):
-        for name in (field.name for field in fields(self) if field.name != "language"):
+        for name in _LIMITS:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(
@@ -46,6 +64,14 @@ class Filters:
                 raise InputError(f"min_{what}={least}: at most max_{what}={most}. Swap them.")
         if self.language is not None:
             language_check(self.language)
+        choices = list(get_args(Duplicates))
+        for name in ("duplicates", "near_duplicates"):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(
+                    f"{name}={value!r}: {' or '.join(choices)}.{nearest(str(value), choices)}"
+                )
+        threshold_check(self.near_threshold)
 
     @property
     def counting_tokens(self) -> list[str]:
@@ -56,20 +82,23 @@ class Filters:
     def reason(
         self,
         text: str,
-        phrases: Sequence[str],
         *,
+        phrases: int | None = None,
         source_tokens: int | None = None,
         target_tokens: int | None = None,
     ) -> tuple[str, str]:
-        """Return why a row is rejected, as a code and in words; two empty strings keep it."""
-        if not text:
-            return "blank_text", "no text is left after cleaning"
-        if not phrases:
-            return "no_keyphrases", "no keyphrase is left after cleaning"
+        """Return why a row is rejected, as a code and in words; two empty strings keep it.
+
+        Args:
+            text: All of its text.
+            phrases: How many keyphrases or keywords it has; ``None`` where rows have none.
+            source_tokens: Tokens of ``text``; ``None`` where they were not counted.
+            target_tokens: Tokens of the joined keyphrases.
+        """
         if self.language and (other := other_language(text, self.language)):
             return "other_language", f"{other}, {self.language} is wanted"
         for code, count, least, most in (
-            ("keyphrases", len(phrases), self.min_keyphrases, self.max_keyphrases),
+            ("keyphrases", phrases, self.min_keyphrases, self.max_keyphrases),
             ("source", source_tokens, self.min_source_tokens, self.max_source_tokens),
             ("target", target_tokens, None, self.max_target_tokens),
         ):
@@ -81,3 +110,11 @@ class Filters:
                 long = "too_many_keyphrases" if code == "keyphrases" else f"{code}_too_long"
                 return long, f"{count}{unit}, at most {most}"
         return "", ""
+
+
+def threshold_check(near_threshold: float) -> None:
+    """Raise an ``InputError`` unless the threshold of near duplicates is a sensible one."""
+    if not 0.5 <= near_threshold <= 1:
+        raise InputError(
+            f"near_threshold={near_threshold}: from 0.5 to 1. Below, unrelated texts are alike."
+        )

@@ -54,7 +54,7 @@ def _stands_in(phrase: str, text: str) -> bool:
 
 def measure(
     texts: Sequence[str],
-    phrases: Sequence[Sequence[str]],
+    phrases: Sequence[Sequence[str]] | None,
     *,
     threshold: float,
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -63,7 +63,7 @@ def measure(
 
     Args:
         texts: Clean texts, titles included.
-        phrases: Clean keyphrases of each.
+        phrases: Clean keyphrases of each; ``None`` leaves ``phrases`` and ``present`` out.
         threshold: Jaccard index from which on two texts are near duplicates.
         tokenizer: Counts ``tokens``, special ones left out; ``None`` leaves that column out.
 
@@ -73,19 +73,20 @@ def measure(
         perhaps ``tokens``.
     """
     signatures = [signature(text) for text in texts]
-    plain = [_plain(text) for text in texts]
     found: dict[str, list[Any]] = {
         "key": [text_key(text) for text in texts],
         "bands": [band_keys(each, band_rows(threshold)) for each in signatures],
         "sketch": [sketch(each) for each in signatures],
         "characters": [len(text) for text in texts],
         "words": [len(words(text)) for text in texts],
-        "phrases": [len(row) for row in phrases],
-        "present": [
+    }
+    if phrases is not None:
+        plain = [_plain(text) for text in texts]
+        found["phrases"] = [len(row) for row in phrases]
+        found["present"] = [
             sum(_stands_in(_plain(phrase), text) for phrase in row)
             for row, text in zip(phrases, plain, strict=True)
-        ],
-    }
+        ]
     if tokenizer is not None:
         found["tokens"] = count_tokens(texts, tokenizer)
     return found

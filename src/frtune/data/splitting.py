@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frtune.errors import InputError
@@ -11,6 +12,46 @@ if TYPE_CHECKING:
     import numpy as np
 
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the splits that a data set lacks are cut from its training rows.
+
+    Attributes:
+        split: Shares of train, validation and test, or of train and test (``"8:2"``).
+        validation_rows: Cut so many rows for validation instead of a share.
+        test_rows: Cut so many rows for test instead of a share.
+        resplit: Cut all rows anew, also where there are splits.
+        seed: Of the cut.
+
+    Example:
+        >>> Cut("8:2", test_rows=100).wanted
+        {'test': 100}
+    """
+
+    split: str = "8:1:1"
+    validation_rows: int | None = None
+    test_rows: int | None = None
+    resplit: bool = False
+    seed: int = 42
+
+    def __post_init__(self):
+        parse_ratio(self.split)
+        for name in SPLITS[1:]:
+            rows = getattr(self, f"{name}_rows")
+            if rows is not None and (not isinstance(rows, int) or rows < 0):
+                raise InputError(f"{name}_rows={rows!r}: a whole number, 0 for no {name} split.")
+
+    @property
+    def wanted(self) -> dict[str, float | int]:
+        """The splits to cut: a share or a number of rows for each."""
+        wanted: dict[str, float | int] = dict(parse_ratio(self.split))
+        for name in SPLITS[1:]:
+            rows = getattr(self, f"{name}_rows")
+            if rows is not None:
+                wanted[name] = rows
+        return {name: part for name, part in wanted.items() if part and name != "train"}
 
 
 def parse_ratio(ratio: str) -> dict[str, float]:

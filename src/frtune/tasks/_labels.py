@@ -105,6 +105,18 @@ def class_names(dataset: Dataset, column: str) -> list[str] | None:
     return list(names)
 
 
+def label_name(value: Any, names: list[str] | None) -> str | None:
+    """Return a label as text: its name where the column is a ``ClassLabel``; ``None`` for none.
+
+    Example:
+        >>> label_name(1, ["neg", "pos"]), label_name(-1, ["neg", "pos"]), label_name(1, None)
+        ('pos', None, '1')
+    """
+    if names is None or not isinstance(value, int):
+        return label_text(value)
+    return names[value] if 0 <= value < len(names) else None
+
+
 def check_limit(max_source_tokens: Any) -> None:
     """Refuse a limit that is no number of tokens."""
     value = max_source_tokens
@@ -163,7 +175,7 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
     first = 0
     for number, row in enumerate(rows_of(dataset, [column]), start=1):
         value = row[column]
-        text = _name(value, names)
+        text = label_name(value, names)
         if text is None:
             raise InputError(
                 f"{where}, row {number}: column {column} has no label ({value}). "
@@ -178,12 +190,6 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
             f"{where}, row {first}: column {column} has labels that training has not: {shown}. "
             f"Training has {', '.join((labels or [])[:10])}. Mend them, or add training rows."
         )
-
-
-def _name(value: Any, names: list[str] | None) -> str | None:
-    if names is None:
-        return label_text(value)
-    return names[value] if 0 <= value < len(names) else None
 
 
 def train_split(data: Dataset | Mapping[str, Dataset]) -> Dataset:
@@ -209,7 +215,7 @@ def count_classes(
     names = class_names(dataset, column)
     found: Counter[str] = Counter()
     for row in rows_of(dataset, [column]):
-        found[str(_name(row[column], names))] += 1
+        found[str(label_name(row[column], names))] += 1
     labels = labels or names or ordered(found)
     extra = [label for label in found if label not in labels]
     if extra:

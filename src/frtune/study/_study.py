@@ -1,0 +1,266 @@
+"""A study of several checkpoints on the same texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.study.answers import convergence
+from frtune.study.checkpoints import Checkpoint, load_base, read_checkpoint
+from frtune.study.collect import Collected, collect
+from frtune.study.compare import LEAST_ITEMS, compare_texts, compare_tokens, pair_rows
+from frtune.study.corpus import Corpus, encode
+from frtune.study.frames import dimension_frame, layer_frame, pair_frame
+from frtune.study.probes import add_probes
+from frtune.study.result import Study
+from frtune.study.sampling import text_keys
+from frtune.study.settings import Settings
+from frtune.study.store import Store, data_hash
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Skipped = list[dict[str, str]]
+
+
+def study(
+    checkpoints: Mapping[str, str | os.PathLike[str]],
+    texts: Sequence[str],
+    labels: Sequence[str | int] | None = None,
+    *,
+    output_dir: str | os.PathLike[str] | None = None,
+    max_tokens: int = 512,
+    token_budget: int = 4096,
+    seed: int = 42,
+    sample_tokens: int = 2000,
+    sample_texts: int = 2000,
+    bf16: bool | None = None,
+    progress: str | None = None,
+) -> Study:
+    """Describe the hidden states of checkpoints layer by layer, and compare them.
+
+    The texts are read once per checkpoint, and memory does not grow with their number. Padding
+    and special tokens enter no statistic, except that ``first`` is the vector at the first
+    position. What the statistics are is said where they are computed: ``cosine_statistics``,
+    ``spectrum``, ``outlier_dimensions``, ``compare_tokens``, ``class_statistics``.
+
+    Args:
+        checkpoints: Name to directory or hub name: a model, or what ``frtune train`` left. An
+            adapter is merged into its base. Any number; each pair is compared.
+        texts: Texts; blank ones are left out.
+        labels: The class of each text; probes need them.
+        output_dir: Keep each finished checkpoint's statistics there, and reuse them when model,
+            texts and settings are the same. ``Study.save`` writes the results.
+        max_tokens: Longest text in tokens; a longer one loses its end. At most what all
+            checkpoints have positions for.
+        token_budget: Tokens a batch: a matter of speed and memory alone.
+        seed: Seed of samples, split and intervals.
+        sample_tokens: Tokens, drawn by hash, that are compared between checkpoints.
+        sample_texts: Texts, drawn by hash, that the probes see.
+        bf16: Run the models in bf16; ``None`` does where the hardware is fast at it.
+        progress: Label of the progress bars; ``None`` shows none.
+
+    Returns:
+        Frames and dicts of all numbers, and in ``skipped`` what could not be computed.
+
+    Raises:
+        InputError: If there is no checkpoint or no text, if labels and texts differ in number, or
+            if a checkpoint cannot be read.
+    """
+    from frtune.training.arguments import has_bf16
+
+    texts, labels, skipped = _check(checkpoints, texts, labels)
+    blank = sum(not text.strip() for text in texts)
+    kept = [i for i, text in enumerate(texts) if text.strip()]
+    words = [texts[i] for i in kept]
+    classes = None if labels is None else [labels[i] for i in kept]
+    opened = [read_checkpoint(name, path) for name, path in checkpoints.items()]
+    settings = Settings(
+        max_tokens=_limit(opened, max_tokens, skipped),
+        token_budget=token_budget,
+        seed=seed,
+        sample_tokens=sample_tokens,
+        sample_texts=sample_texts,
+        bf16=has_bf16() if bf16 is None else bf16,
+    )
+    keys = text_keys(words, classes, seed=seed)
+    by_key = None if classes is None else dict(zip(keys.tolist(), classes, strict=True))
+    runs = []
+    for checkpoint in opened:
+        corpus = _encode(checkpoint, words, keys, settings, skipped)
+        found = _collect(checkpoint, corpus, settings, by_key, Store(output_dir), progress, skipped)
+        runs.append(_Run(checkpoint, corpus.describe(), corpus.signature, found))
+    layers = layer_frame([(run.checkpoint.name, run.found) for run in runs])
+    data = {
+        "texts": len(words),
+        "blank_texts": blank,
+        "max_tokens": settings.max_tokens,
+        **runs[0].described,
+        "labels": None if classes is None else dict(sorted(Counter(map(str, classes)).items())),
+        "hash": data_hash(keys),
+    }
+    return Study(
+        layers=layers,
+        pairs=pair_frame(_compare(runs, settings, skipped)),
+        dimensions=dimension_frame([(run.checkpoint.name, run.found) for run in runs]),
+        answers=_answers(layers, classes is not None, skipped),
+        checkpoints=[{**run.checkpoint.describe(), **run.described} for run in runs],
+        data=data,
+        settings=dataclasses.asdict(settings),
+        skipped=skipped,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A checkpoint and what was found of it."""
+
+    checkpoint: Checkpoint
+    described: dict[str, Any]
+    signature: str
+    found: Collected
+
+
+def _check(
+    checkpoints: Any, texts: Any, labels: Any
+) -> tuple[list[str], list[str | int] | None, Skipped]:
+    if not isinstance(checkpoints, Mapping) or not checkpoints:
+        raise InputError('checkpoints: a dict of names and paths. Pass {"raw": "DIRECTORY"}, say.')
+    if isinstance(texts, str):
+        raise InputError("texts: one string. Pass a list of texts.")
+    texts = list(texts)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"text {i + 1}: {text!r} is no text. Pass strings.")
+    if not any(text.strip() for text in texts):
+        raise InputError(f"texts: {len(texts)}, none with words in it. Pass texts to read.")
+    labels = None if labels is None else list(labels)
+    if labels is not None and len(labels) != len(texts):
+        raise InputError(
+            f"labels: {len(labels)} for {len(texts)} texts. Pass one label for each text."
+        )
+    blank = sum(not text.strip() for text in texts)
+    skipped = [] if not blank else [_line("texts", f"{blank} of {len(texts)} are blank; left out")]
+    if labels is None:
+        skipped.append(_line("probes", "no labels were given"))
+    return texts, labels, skipped
+
+
+def _line(what: str, why: str) -> dict[str, str]:
+    return {"what": what, "why": why}
+
+
+def _limit(opened: list[Checkpoint], max_tokens: int, skipped: Skipped) -> int:
+    limits = {c.name: c.max_tokens for c in opened if c.max_tokens is not None}
+    tightest = min(limits, key=lambda name: limits[name], default=None)
+    if tightest is None or limits[tightest] >= max_tokens:
+        return max_tokens
+    why = f"max_tokens={max_tokens}: {tightest} has {limits[tightest]} positions, for all then"
+    skipped.append(_line("the ends of long texts", why))
+    return limits[tightest]
+
+
+def _encode(
+    checkpoint: Checkpoint, texts: list[str], keys: np.ndarray, settings: Settings, skipped: Skipped
+) -> Corpus:
+    corpus = encode(checkpoint.tokenizer, texts, keys, max_tokens=settings.max_tokens)
+    if not len(corpus.lengths):
+        raise InputError(f"{checkpoint.name}: its tokenizer has no token for any of the texts.")
+    if corpus.wordless:
+        why = f"its tokenizer has no token for {corpus.wordless} texts; left out"
+        skipped.append(_line(f"{checkpoint.name}: texts", why))
+    return corpus
+
+
+def _collect(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    settings: Settings,
+    labels: Mapping[int, Any] | None,
+    store: Store,
+    progress: str | None,
+    skipped: Skipped,
+) -> Collected:
+    """Statistics of one checkpoint: read back, or computed and stored."""
+    path = store.path(checkpoint.weights_hash, corpus, settings)
+    found = store.read(path)
+    if found is None:
+        label = None if progress is None else f"{progress}: {checkpoint.name}"
+        found = collect(load_base(checkpoint), corpus, settings, progress=label)
+        store.write(path, found)
+    if labels is not None and not found.probed:
+        found.notes += add_probes(found, labels, checkpoint.family.kind, settings)
+        found.probed = True
+        store.write(path, found)
+    skipped += [_line(f"{checkpoint.name}: {what}", why) for what, why in found.notes]
+    return found
+
+
+def _compare(runs: list[_Run], settings: Settings, skipped: Skipped) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for a, b in combinations(runs, 2):
+        names = (a.checkpoint.name, b.checkpoint.name)
+        both = f"{names[0]} and {names[1]}"
+        first, second = a.found.arrays, b.found.arrays
+        skipped += [_line(f"{both}: {what}", why) for what, why in _unlike(a, b, settings)]
+        if a.signature == b.signature and first["tokens"].shape[1] >= LEAST_ITEMS:
+            drifts = a.checkpoint.family.kind == b.checkpoint.family.kind
+            values = compare_tokens(first["tokens"], second["tokens"], settings, drifts=drifts)
+            rows += pair_rows(names, values)
+        shared = _shared(first["text_keys"], second["text_keys"])
+        if len(shared[0]) >= LEAST_ITEMS:
+            means = first["text_mean"][:, shared[0]], second["text_mean"][:, shared[1]]
+            rows += pair_rows(names, compare_texts(*means))
+    return rows
+
+
+def _shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    _, places, others = np.intersect1d(first, second, assume_unique=True, return_indices=True)
+    return places, others
+
+
+def _unlike(a: _Run, b: _Run, settings: Settings) -> list[tuple[str, str]]:
+    """What cannot be compared in two checkpoints, and why."""
+    found = []
+    one, other = a.checkpoint, b.checkpoint
+    tokens = a.found.arrays["tokens"].shape[1]
+    texts = len(_shared(a.found.arrays["text_keys"], b.found.arrays["text_keys"])[0])
+    if a.signature != b.signature:
+        why = "their tokenizers cut the texts into other tokens"
+        found.append(("drift, neighbours, procrustes and cka of tokens", f"{why}; see cka_texts"))
+    elif tokens < LEAST_ITEMS:
+        why = f"{tokens} tokens, {LEAST_ITEMS} are needed"
+        found.append(("drift, neighbours, procrustes and cka of tokens", why))
+    else:
+        kinds = one.family.kind, other.family.kind
+        if kinds[0] != kinds[1]:
+            found.append(("drift", f"one is an {kinds[0]}, the other an {kinds[1]}"))
+        elif one.config.hidden_size != other.config.hidden_size:
+            widths = one.config.hidden_size, other.config.hidden_size
+            found.append(("drift", f"{widths[0]} and {widths[1]} dimensions"))
+        if tokens <= settings.neighbours:
+            why = f"{tokens} tokens, more than {settings.neighbours} are needed"
+            found.append(("neighbours", why))
+        depths = one.config.num_hidden_layers, other.config.num_hidden_layers
+        if depths[0] != depths[1]:
+            why = f"{depths[0]} and {depths[1]} blocks: layers to {min(depths)} compared, cka all"
+            found.append(("layers", why))
+    if texts < LEAST_ITEMS:
+        found.append(("cka_texts", f"{texts} texts in common, {LEAST_ITEMS} are needed"))
+    return found
+
+
+def _answers(layers: Any, labelled: bool, skipped: Skipped) -> list[dict[str, Any]]:
+    found = convergence(layers)
+    if labelled and not found:
+        skipped.append(
+            _line("convergence against accuracy", "no probes, or fewer than 3 layers that differ")
+        )
+    return found

@@ -1,0 +1,156 @@
+"""The checkpoints that a study opens, told apart by their content."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.study.hidden import Base, base_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+    from frtune.models.families import Family
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose config and tokenizer were read, and whose weights were not.
+
+    Attributes:
+        name: What the study calls it.
+        path: Directory or hub name.
+        family: Its family.
+        config: Its config; of an adapter, that of the base.
+        tokenizer: Its tokenizer.
+        adapter: Whether it is a LoRA adapter, which is merged into its base.
+    """
+
+    name: str
+    path: str
+    family: Family
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    adapter: bool
+
+    @functools.cached_property
+    def weights_hash(self) -> str:
+        """Hash of the files that the weights come from."""
+        found = hashlib.blake2b(digest_size=16)
+        for file in _weight_files(self.path):
+            with file.open("rb") as content:
+                while block := content.read(1 << 20):
+                    found.update(block)
+        return found.hexdigest()
+
+    @functools.cached_property
+    def vocabulary_hash(self) -> str:
+        """Hash of the tokenizer's tokens and their ids."""
+        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
+        return hashlib.blake2b(vocabulary.encode(), digest_size=16).hexdigest()
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Longest text that the model has positions for; ``None`` without a limit."""
+        from frtune.training.encoding import _positions
+
+        return _positions(self.config)
+
+    def describe(self) -> dict[str, Any]:
+        """What the study says of it."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "family": self.family.name,
+            "kind": self.family.kind,
+            "model_type": self.config.model_type,
+            "adapter": self.adapter,
+            "layers": self.config.num_hidden_layers,
+            "width": self.config.hidden_size,
+            "vocabulary_hash": self.vocabulary_hash,
+            "weights_hash": self.weights_hash,
+        }
+
+
+def read_checkpoint(name: str, path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint's config and tokenizer.
+
+    Args:
+        name: What the study calls it.
+        path: Hub name, or directory of a model, or model or adapter that ``frtune train`` left.
+
+    Raises:
+        InputError: If it is none of these, holds no safetensors, is of a family that frtune does
+            not know, or is quantised.
+    """
+    from frtune.models._checkpoint import check_weights, read_config
+    from frtune.models._tokenizer import load_tokenizer
+    from frtune.models.families import family_for
+    from frtune.models.loading import ADAPTER_CONFIG, find_base
+
+    path = os.fspath(path)
+    adapter = (Path(path) / ADAPTER_CONFIG).is_file()
+    source = find_base(Path(path)) if adapter else path
+    config = read_config(source)
+    if getattr(config, "quantization_config", None) is not None:
+        raise InputError(
+            f"{name}={path!r}: its weights are quantised, and so would be the statistics. "
+            "Give the model that it was made from."
+        )
+    check_weights(source)
+    family = family_for(config.model_type)
+    tokenizer = load_tokenizer(path, family, config)
+    return Checkpoint(name, path, family, config, tokenizer, adapter)
+
+
+def load_base(checkpoint: Checkpoint) -> Base:
+    """Load the weights in fp32, an adapter merged, onto the GPU where there is one.
+
+    Raises:
+        InputError: If weights are missing.
+    """
+    import torch
+
+    model = _load_adapter(checkpoint) if checkpoint.adapter else _load_full(checkpoint)
+    return base_of(model.to("cuda" if torch.cuda.is_available() else "cpu").eval())
+
+
+def _load_full(checkpoint: Checkpoint) -> Any:
+    from frtune.models._build import _check_whole, _read_weights, fit_tokens
+
+    model, info = _read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
+    # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
+    _check_whole(checkpoint.path, model, info, ["pooler"])
+    fit_tokens(model, checkpoint.tokenizer)
+    return model
+
+
+def _load_adapter(checkpoint: Checkpoint) -> Any:
+    from frtune.models.loading import load_saved
+    from frtune.tasks._store import load_task
+
+    return load_saved(checkpoint.path, load_task(checkpoint.path), merge=True)[0]
+
+
+def _weight_files(path: str) -> list[Path]:
+    from frtune.models._checkpoint import local_file
+    from frtune.models.loading import ADAPTER_CONFIG, find_base
+
+    directory = Path(path)
+    if directory.is_dir():
+        found = [directory / "config.json", directory / ADAPTER_CONFIG]
+        found = [file for file in found if file.is_file()] + sorted(directory.glob("*.safetensors"))
+        adapter = (directory / ADAPTER_CONFIG).is_file()
+        return found + (_weight_files(find_base(directory)) if adapter else [])
+    index = local_file(path, "model.safetensors.index.json")
+    names = ["model.safetensors"]
+    if index:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    files = [local_file(path, name) for name in ["config.json", *names]]
+    return [file for file in files if file]

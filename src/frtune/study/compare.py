@@ -1,0 +1,87 @@
+"""The statistics of two checkpoints beside each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from frtune.study.pairs import drift, linear_cka, neighbour_overlap, procrustes_distance
+from frtune.study.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LEAST_ITEMS = 3
+
+
+class PairValue(NamedTuple):
+    """A statistic of layer ``layer_a`` of one model and ``layer_b`` of another."""
+
+    layer_a: int
+    layer_b: int
+    statistic: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+def compare_tokens(
+    a: np.ndarray, b: np.ndarray, settings: Settings, *, drifts: bool = True
+) -> Iterator[PairValue]:
+    """Compare the same tokens in two models.
+
+    ``drift_cosine``, ``drift_distance`` and ``neighbours`` are means over tokens with a bootstrap
+    interval, and are taken, as ``procrustes`` is, of layers with the same number; ``cka`` is of
+    every pair of layers. Drift needs layers of the same width; the others do not.
+
+    Args:
+        a: float32 ``(layers, tokens, width)``.
+        b: float32 ``(layers, tokens, width)``; layers and width may be others.
+        settings: Neighbours and seed.
+        drifts: Whether drift means anything: not between an encoder and a decoder.
+    """
+    for layer in range(min(len(a), len(b))):
+        if drifts and a.shape[2] == b.shape[2]:
+            cosine, distance = drift(a[layer], b[layer])
+            yield _mean(layer, "drift_cosine", cosine, settings.seed)
+            yield _mean(layer, "drift_distance", distance, settings.seed)
+        yield PairValue(layer, layer, "procrustes", procrustes_distance(a[layer], b[layer]))
+        if a.shape[1] > settings.neighbours:
+            overlap = neighbour_overlap(a[layer], b[layer], k=settings.neighbours)
+            yield _mean(layer, "neighbours", overlap, settings.seed)
+    yield from _all_pairs("cka", a, b)
+
+
+def compare_texts(a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
+    """Compare the mean vectors of the same texts: ``cka_texts`` of every pair of layers.
+
+    Args:
+        a: float32 ``(layers, texts, width)``.
+        b: The same of the other model, whose tokens may be others.
+    """
+    return _all_pairs("cka_texts", a, b)
+
+
+def _all_pairs(statistic: str, a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
+    for (i, j), value in _enumerate(linear_cka(list(a), list(b))):
+        yield PairValue(i, j, statistic, value)
+
+
+def _enumerate(matrix: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
+    import numpy as np
+
+    for place, value in np.ndenumerate(matrix):
+        yield (place[0], place[1]), float(value)
+
+
+def _mean(layer: int, statistic: str, values: np.ndarray, seed: int) -> PairValue:
+    from frtune.metrics.confidence import bootstrap_interval
+
+    low, high = bootstrap_interval(values, seed=seed)  # type: ignore[arg-type]
+    return PairValue(layer, layer, statistic, float(values.mean()), low, high)
+
+
+def pair_rows(names: tuple[str, str], values: Iterator[PairValue]) -> list[dict[str, Any]]:
+    """Rows of the tidy frame."""
+    return [{"a": names[0], "b": names[1], **value._asdict()} for value in values]

@@ -1,0 +1,97 @@
+"""What a study found."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found; every number of it is in ``study.json`` after ``save``.
+
+    Attributes:
+        layers: Tidy frame: ``checkpoint``, ``layer`` (0 is the embeddings), ``statistic``,
+            ``value``, ``low``, ``high`` (95% interval, ``nan`` where there is none).
+        pairs: Tidy frame: ``a``, ``b`` (checkpoints), ``layer_a``, ``layer_b``, ``statistic``
+            (``drift_cosine``, ``drift_distance``, ``procrustes``, ``neighbours`` of layers with the
+            same number; ``cka`` and ``cka_texts`` of all), ``value``, ``low``, ``high``.
+        dimensions: Tidy frame: ``checkpoint``, ``layer``, ``dimension``, ``mean``, ``variance``.
+        answers: From ``convergence``: one dict per correlation of a curve with probe accuracy.
+        checkpoints: One dict per checkpoint: ``name``, ``path``, ``family``, ``kind``,
+            ``model_type``, ``adapter``, ``layers`` (blocks), ``width``, ``vocabulary_hash``,
+            ``weights_hash``, ``tokens`` (``real``, ``special``), ``cut_texts``.
+        data: ``texts``, ``blank_texts``, ``max_tokens``, ``labels`` (label to count, or ``None``),
+            ``tokens`` and ``cut_texts`` (of the first checkpoint), ``hash``.
+        settings: The settings that the numbers depend on.
+        skipped: What could not be computed: dicts of ``what`` and ``why``.
+    """
+
+    layers: pd.DataFrame
+    pairs: pd.DataFrame
+    dimensions: pd.DataFrame
+    answers: list[dict[str, Any]]
+    checkpoints: list[dict[str, Any]]
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    skipped: list[dict[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain lists, dicts and numbers; ``nan`` becomes ``None``."""
+        return _plain(
+            {
+                "data": self.data,
+                "settings": self.settings,
+                "checkpoints": self.checkpoints,
+                "answers": self.answers,
+                "layers": self.layers.to_dict("records"),
+                "pairs": self.pairs.to_dict("records"),
+                "dimensions": [
+                    {
+                        "checkpoint": name,
+                        "layer": layer,
+                        "mean": frame["mean"].tolist(),
+                        "variance": frame["variance"].tolist(),
+                    }
+                    for (name, layer), frame in self.dimensions.groupby(
+                        ["checkpoint", "layer"], sort=False
+                    )
+                ],
+                "skipped": self.skipped,
+            }
+        )
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Write ``study.json`` and the frames as ``layers``, ``pairs`` and ``dimensions.parquet``.
+
+        Args:
+            directory: Where to; created if needed. The files appear whole or not at all.
+
+        Returns:
+            The directory.
+        """
+        from frtune.saving import staged
+
+        with staged(directory) as draft:
+            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
+            (draft / "study.json").write_text(text + "\n", encoding="utf-8")
+            for name in ("layers", "pairs", "dimensions"):
+                getattr(self, name).to_parquet(draft / f"{name}.parquet", index=False)
+        return Path(directory)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.item() if hasattr(value, "item") else value

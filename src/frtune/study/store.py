@@ -1,0 +1,98 @@
+"""Finished statistics on disk, so that an interrupted study goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.study.collect import Collected
+from frtune.study.corpus import Corpus
+from frtune.study.cosines import Value
+from frtune.study.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FOLDER = "statistics"
+VERSION = 1  # of what a file holds; raised when a statistic changes
+
+
+def data_hash(keys: np.ndarray) -> str:
+    """Hash of the texts, whatever their order.
+
+    Args:
+        keys: uint64 ``(texts,)`` from ``text_keys``.
+    """
+    import numpy as np
+
+    return hashlib.blake2b(np.sort(keys).tobytes(), digest_size=16).hexdigest()
+
+
+class Store:
+    """One file per checkpoint, named by the content of model, texts and settings.
+
+    Args:
+        directory: Folder of the study; ``None`` keeps nothing.
+
+    Raises:
+        InputError: If the directory is a file.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None) -> None:
+        self._folder = None if directory is None else Path(directory) / FOLDER
+        if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
+            raise InputError(f"output_dir={os.fspath(directory)!r}: is a file. Give a directory.")
+
+    def path(self, weights_hash: str, corpus: Corpus, settings: Settings) -> Path | None:
+        """Where a checkpoint's statistics are or will be; the batch size is no part of it."""
+        if self._folder is None:
+            return None
+        fixed = dataclasses.asdict(settings)
+        del fixed["token_budget"]
+        content = [VERSION, weights_hash, corpus.signature, data_hash(corpus.keys), fixed]
+        name = hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+        return self._folder / f"{name}.safetensors"
+
+    def read(self, path: Path | None) -> Collected | None:
+        """Read what is there, or return ``None``."""
+        from safetensors import SafetensorError, safe_open
+
+        if path is None or not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                content = json.loads(file.metadata()["study"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, OSError, ValueError, KeyError):
+            return None  # a damaged file is computed again
+        statistics = [
+            {name: Value(*value) for name, value in layer.items()}
+            for layer in content["statistics"]
+        ]
+        notes = [(what, why) for what, why in content["notes"]]
+        return Collected(statistics, arrays, content["broken"], content["probed"], notes)
+
+    def write(self, path: Path | None, found: Collected) -> None:
+        """Write a checkpoint's statistics; the file appears whole or not at all."""
+        from safetensors.numpy import save_file
+
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content: dict[str, Any] = {
+            "statistics": found.statistics,
+            "broken": found.broken,
+            "probed": found.probed,
+            "notes": found.notes,
+        }
+        draft = path.with_name(f".{path.stem}.{os.getpid()}")
+        try:
+            save_file(found.arrays, draft, metadata={"study": json.dumps(content)})
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

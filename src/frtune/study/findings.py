@@ -1,0 +1,296 @@
+"""What a study found, in sentences: what changed most, in which layer, from what to what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from frtune.study.reading import compared, curve, main_answers, of_checkpoint, same_layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frtune.study.result import Study
+
+
+class Change(NamedTuple):
+    """The largest difference between two checkpoints in one statistic.
+
+    Attributes:
+        before: In the first checkpoint.
+        after: In the second.
+        where: The layer, in words.
+    """
+
+    before: float
+    after: float
+    where: str
+
+    @property
+    def verb(self) -> str:
+        """``rises`` or ``falls``."""
+        return "rises" if self.after > self.before else "falls"
+
+
+def findings(study: Study) -> dict[str, list[str]]:
+    """Say in words what the study found.
+
+    Args:
+        study: What ``frtune.study.study`` returned.
+
+    Returns:
+        Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
+        ``answer``. A subject without numbers is left out.
+    """
+    pairs = comparisons(study)
+    found = {
+        "movement": [s for pair in pairs for s in _movement(study, *pair)],
+        "cosines": [s for pair in pairs for s in _cosines(study, *pair)],
+        "norms": [s for pair in pairs for s in _norms(study, *pair)],
+        "spectrum": [s for pair in pairs for s in _spectrum(study, *pair)],
+        "probes": [*_probe_levels(study), *(s for pair in pairs for s in _probes(study, *pair))],
+        "answer": [_answer(answer) for answer in main_answers(study)],
+    }
+    if not pairs:
+        found["cosines"] = list(_course(study, study.checkpoints[0]["name"]))
+    return {subject: sentences for subject, sentences in found.items() if sentences}
+
+
+def comparisons(study: Study) -> list[tuple[str, str]]:
+    """Return which checkpoints are set against each other, each but the first with one before it.
+
+    That is the earliest whose tokens were compared with its own, else the first of the study.
+    """
+    names = [checkpoint["name"] for checkpoint in study.checkpoints]
+    pairs = set(compared(study, "drift_cosine"))
+    return [
+        next(((a, b) for a in names[:i] if (a, b) in pairs), (names[0], b))
+        for i, b in enumerate(names)
+        if i
+    ]
+
+
+def _movement(study: Study, a: str, b: str) -> Iterator[str]:
+    rows = same_layer(study.pairs, a, b)
+    turn, distance = curve(rows, "drift_cosine"), curve(rows, "drift_distance")
+    if not len(turn):
+        return
+    most, least = int(turn.idxmax()), int(turn.idxmin())
+    if turn[most] < 0.001:
+        yield (
+            f"From {a} to {b} the tokens' vectors hardly turned in any layer: 1 - cosine is at "
+            f"most {number(turn[most])} ({layer_name(most)})."
+        )
+        return
+    moved = (
+        f" and a distance of {number(distance[most])} times their length" if len(distance) else ""
+    )
+    yield (
+        f"From {a} to {b}, {layer_name(most)} moved most: a token's two vectors have a cosine of "
+        f"{number(1 - turn[most])} there{moved}, in the mean. {layer_name(least).capitalize()} "
+        f"moved least (cosine {number(1 - turn[least])})."
+    )
+    alike = curve(rows, "cka")
+    if len(alike):
+        low = int(alike.idxmin())
+        yield (
+            f"What the layers tell apart stays most alike in {layer_name(int(alike.idxmax()))} "
+            f"(CKA {number(alike.max())}) and least in {layer_name(low)} ({number(alike[low])})."
+        )
+
+
+def _cosines(study: Study, a: str, b: str) -> Iterator[str]:
+    within = largest_change(study, a, b, "cosine_within")
+    if within:
+        text = _told(within, "the cosine between tokens of one text", a, b, 0.005)
+        adjusted = largest_change(study, a, b, "cosine_within_adjusted")
+        if adjusted and abs(adjusted.after - adjusted.before) >= 0.005:
+            text += (
+                f" Less anisotropy, it {adjusted.verb} most in {adjusted.where}, from "
+                f"{number(adjusted.before)} to {number(adjusted.after)}."
+            )
+        elif adjusted:
+            text += " Less anisotropy, it is nearly the same in all layers."
+        yield text
+    between = largest_change(study, a, b, "cosine_between")
+    if between:
+        yield _told(between, "the cosine between tokens of different texts", a, b, 0.005)
+
+
+def _norms(study: Study, a: str, b: str) -> Iterator[str]:
+    change = largest_change(study, a, b, "norm_q50", relative=True)
+    if change:
+        small = 0.01 * abs(change.before)
+        yield _told(change, "the median length of token vectors", a, b, small)
+
+
+def _spectrum(study: Study, a: str, b: str) -> Iterator[str]:
+    change = largest_change(study, a, b, "effective_rank", relative=True)
+    if change:
+        small = 0.01 * abs(change.before)
+        width = {c["name"]: c["width"] for c in study.checkpoints}[b]
+        text = _told(change, "the number of directions in use (effective rank)", a, b, small)
+        yield f"{text[:-1]}; the vectors have {width} dimensions."
+
+
+def _probe_levels(study: Study) -> Iterator[str]:
+    """The best layer of each checkpoint, against always saying the largest class."""
+    labels = study.data.get("labels") or {}
+    share = max(labels.values()) / sum(labels.values()) if labels else math.nan
+    for checkpoint in study.checkpoints:
+        rows = of_checkpoint(study, checkpoint["name"])
+        accuracy = curve(rows, "probe_mean_accuracy")
+        if not len(accuracy):
+            continue
+        best = int(accuracy.idxmax())
+        low = curve(rows, "probe_mean_accuracy", "low").get(best, math.nan)
+        text = (
+            f"In {checkpoint['name']}, {layer_name(best)} classifies best: a probe on the mean "
+            f"vector is right for {_interval(rows, 'probe_mean_accuracy', best)} of the texts"
+        )
+        if math.isnan(share):
+            yield f"{text}."
+        elif low > share:
+            yield f"{text}; always saying the largest class, for {number(share)}."
+        else:
+            yield f"{text}, which is not surely more than the largest class has ({number(share)})."
+
+
+def _probes(study: Study, a: str, b: str) -> Iterator[str]:
+    """What the last layer gained or lost."""
+    for statistic, vector in (
+        ("probe_mean_accuracy", "mean vector"), ("probe_first_accuracy", "first token"),
+    ):  # fmt: skip
+        before, after = of_checkpoint(study, a), of_checkpoint(study, b)
+        first, second = curve(before, statistic), curve(after, statistic)
+        if not (len(first) and len(second)):
+            continue
+        i, j = int(first.index[-1]), int(second.index[-1])
+        change = Change(first[i], second[j], "the last layer")
+        if change.before == change.after:
+            yield f"On the {vector} of the last layer the probe is as good in {b} as in {a}."
+            continue
+        apart = _apart(before, i, after, j, statistic)
+        yield (
+            f"On the {vector} of the last layer the probe's accuracy {change.verb} from "
+            f"{_interval(before, statistic, i)} in {a} to {_interval(after, statistic, j)} in {b}; "
+            + ("the intervals do not overlap." if apart else "the intervals overlap.")
+        )
+
+
+def _apart(before: pd.DataFrame, i: int, after: pd.DataFrame, j: int, statistic: str) -> bool:
+    low = curve(before, statistic, "low").get(i, math.nan), curve(after, statistic, "low").get(j)
+    high = curve(before, statistic, "high").get(i), curve(after, statistic, "high").get(j)
+    if None in (*low, *high):
+        return False
+    return bool(low[0] > high[1] or low[1] > high[0])  # type: ignore[operator]
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    """Whether convergence tells accuracy: the sign of r, unless its interval holds 0."""
+    name, r, low, high = (answer[key] for key in ("checkpoint", "value", "low", "high"))
+    if not _finite(low, high):
+        size = f"r = {number(r)} over {answer['n']} layers, too few for an interval"
+        return f"In {name}, whether convergence tells a layer's accuracy stays open: {size}."
+    size = f"r = {number(r)} (95 % interval {number(low)} to {number(high)}, {answer['n']} layers)"
+    if low <= 0 <= high:
+        return f"In {name}, convergence does not surely tell how well a layer classifies: {size}."
+    direction = "better" if r > 0 else "worse"
+    return (
+        f"In {name}, convergence tells how well a layer classifies: {size}. Layers in which the "
+        f"tokens of a text are more alike, less anisotropy, classify {direction}."
+    )
+
+
+def _course(study: Study, name: str) -> Iterator[str]:
+    """How the cosines of a single checkpoint go through its layers."""
+    rows = of_checkpoint(study, name)
+    for statistic, what in (
+        ("cosine_within", "the cosine between tokens of one text"),
+        ("cosine_within_adjusted", "the same less anisotropy"),
+        ("cosine_between", "the cosine between tokens of different texts"),
+    ):
+        values = curve(rows, statistic)
+        if len(values):
+            high, low = int(values.idxmax()), int(values.idxmin())
+            yield (
+                f"In {name}, {what} goes from {number(values.iloc[0])} in "
+                f"{layer_name(int(values.index[0]))} to {number(values.iloc[-1])} in the last "
+                f"layer; it is highest in {layer_name(high)} ({number(values[high])}) and lowest "
+                f"in {layer_name(low)} ({number(values[low])})."
+            )
+
+
+def largest_change(
+    study: Study, a: str, b: str, statistic: str, *, relative: bool = False
+) -> Change | None:
+    """Find the layer where a statistic differs most; of unlike depths, the last layers.
+
+    Args:
+        study: The study.
+        a: The checkpoint before.
+        b: The checkpoint after.
+        statistic: Name in ``study.layers``.
+        relative: Compare by ratio, for statistics without a fixed scale.
+
+    Returns:
+        ``None`` where the two have no layer in common with this statistic.
+    """
+    import numpy as np
+
+    first, second = (curve(of_checkpoint(study, name), statistic) for name in (a, b))
+    depths = {c["name"]: c["layers"] for c in study.checkpoints}
+    if not (len(first) and len(second)):
+        return None
+    if depths[a] != depths[b]:
+        return Change(float(first.iloc[-1]), float(second.iloc[-1]), "the last layer")
+    common = first.index.intersection(second.index)
+    if not len(common):
+        return None
+    before, after = first[common], second[common]
+    size = np.abs(np.log(after / before)) if relative else (after - before).abs()
+    layer = int(size.idxmax()) if size.notna().any() else int(common[-1])
+    return Change(float(before[layer]), float(after[layer]), layer_name(layer))
+
+
+def _told(change: Change, what: str, a: str, b: str, small: float) -> str:
+    if abs(change.after - change.before) < small:
+        return (
+            f"From {a} to {b}, {what} is nearly the same in all layers; the largest change is from "
+            f"{number(change.before)} to {number(change.after)}, in {change.where}."
+        )
+    return (
+        f"From {a} to {b}, {what} {change.verb} most in {change.where}, from "
+        f"{number(change.before)} to {number(change.after)}."
+    )
+
+
+def layer_name(layer: int) -> str:
+    """Return ``the embeddings`` or ``layer N``."""
+    return f"layer {layer}" if layer else "the embeddings"
+
+
+def number(value: float) -> str:
+    """Write a number with as many digits as a reader needs.
+
+    Example:
+        >>> [number(x) for x in (0.6412, 12.3456, 431.2, 0.0031, 0.0, -0.8)]
+        ['0.64', '12.3', '431', '0.0031', '0.00', '-0.80']
+    """
+    size = abs(value)
+    if size >= 100:
+        return f"{value:.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2g}" if 0 < size < 0.01 else f"{value:.2f}"
+
+
+def _interval(rows: pd.DataFrame, statistic: str, layer: int) -> str:
+    value = number(curve(rows, statistic)[layer])
+    low, high = (curve(rows, statistic, end).get(layer, math.nan) for end in ("low", "high"))
+    return f"{value} (95 % {number(low)} to {number(high)})" if _finite(low, high) else value
+
+
+def _finite(*values: float | None) -> bool:
+    return all(value is not None and math.isfinite(value) for value in values)

@@ -3,7 +3,7 @@ r"""Compare encoders on a text classification: FlauBERT against CamemBERT, or BE
     python examples/train_classifier.py
     python examples/train_classifier.py --data reviews/ --checkpoints hub -n 3
     python examples/train_classifier.py --data rotten_tomatoes/ --families bert --checkpoints hub \
-        --batch-size 8 --learning-rate 1e-5
+        --batch-size 8 --learning-rate 1e-5    # BERT on rotten tomatoes
 
 Without arguments it trains tiny models on the bundled invoice lines. Rows are tokenised once for
 each model and kept in OUTPUT_DIR/FAMILY/tokenised, where a second run finds them.
@@ -38,8 +38,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int, default=-1)
     parser.add_argument("--max-train-rows", type=int, help="drawn with seed 42")
     parser.add_argument("--max-test-rows", type=int, help="drawn with seed 42")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--batch-size", type=int, help="default: 16")
+    parser.add_argument("--learning-rate", type=float, help="default: 2e-5, tiny models 1e-3")
     parser.add_argument("--max-source-tokens", type=int, default=512)
     return parser.parse_args()
 
@@ -77,15 +77,17 @@ def train(family: str, data: DatasetDict, task, chosen: argparse.Namespace) -> d
     """Train one model and return its scores on the test rows."""
     output = Path(chosen.output_dir) / family
     checkpoint = checkpoint_of(family, chosen, task, data["train"])
-    is_tiny = checkpoint.endswith("tiny")
+    given = {
+        "learning_rate": chosen.learning_rate,
+        "per_device_train_batch_size": chosen.batch_size,
+    }
     args = frtune.training_arguments(
         task,
         str(output),
+        tiny=checkpoint == str(output / "tiny"),
         num_train_epochs=chosen.epochs,
         max_steps=chosen.max_steps,
-        learning_rate=chosen.learning_rate or (1e-3 if is_tiny else 1e-5),
-        per_device_train_batch_size=chosen.batch_size,
-        weight_decay=0.01,
+        **{name: value for name, value in given.items() if value is not None},
     )
     model, tokenizer = frtune.build_model(task, checkpoint=checkpoint, family=family)
     rows = tokenised(output / "tokenised", data, task, tokenizer, kind_of(model))

@@ -31,7 +31,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output-dir", default="runs/invoices")
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--max-steps", type=int, default=-1)
-    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--max-source-tokens", type=int, default=128)
     return parser.parse_args()
 
@@ -71,11 +70,9 @@ def main() -> None:
     args = frtune.training_arguments(
         task,
         chosen.output_dir,
+        tiny=chosen.checkpoint == "tiny",
         num_train_epochs=chosen.epochs,
         max_steps=chosen.max_steps,
-        learning_rate=2e-3 if chosen.checkpoint == "tiny" else 2e-5,
-        per_device_train_batch_size=chosen.batch_size,
-        weight_decay=0.01,
     )
     kind, checkpoint = kind_and_checkpoint(chosen, task, data["train"])
     lora = kind == "decoder" if chosen.lora is None else chosen.lora

@@ -23,7 +23,7 @@ from frtune.training.distributed import leave
 def options() -> argparse.Namespace:
     """Read the flags."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--approach", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--approach", choices=("1", "2", "both"), default="2")
     parser.add_argument("--data", default="sample", help="texts and keywords: file or folder")
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--keywords-column", default="keywords")
@@ -36,25 +36,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--max-steps", type=int, default=-1)
     parser.add_argument("--max-rows", type=int, help="of each split")
-    parser.add_argument("--learning-rate", type=float, help="default: 2e-5, tiny models 1e-3")
     return parser.parse_args()
-
-
-def arguments(task, directory: Path, chosen: argparse.Namespace):
-    """The recipe: steps of 4 x 8 rows, AdamW with its usual betas."""
-    tiny = chosen.checkpoint == "tiny"
-    return frtune.training_arguments(
-        task,
-        str(directory),
-        num_train_epochs=chosen.epochs,
-        max_steps=chosen.max_steps,
-        per_device_train_batch_size=4,
-        gradient_accumulation_steps=8,
-        learning_rate=chosen.learning_rate or (1e-3 if tiny else 2e-5),
-        adam_epsilon=1e-8,
-        adam_beta1=0.9,
-        adam_beta2=0.999,
-    )
 
 
 def read(source: str, task, chosen: argparse.Namespace):
@@ -68,8 +50,14 @@ def read(source: str, task, chosen: argparse.Namespace):
 
 
 def train(task, checkpoint: str, data, directory: Path, chosen: argparse.Namespace):
-    """Train one task from ``checkpoint``, test it and save it; return its trainer and scores."""
-    args = arguments(task, directory, chosen)
+    """Train one task from ``checkpoint``, save it, and return its scores on the test rows."""
+    args = frtune.training_arguments(
+        task,
+        str(directory),
+        tiny=chosen.checkpoint == "tiny",
+        num_train_epochs=chosen.epochs,
+        max_steps=chosen.max_steps,
+    )
     set_seed(args.seed)  # the head is new
     model, tokenizer = frtune.build_model(task, checkpoint=checkpoint)
     if (Path(checkpoint) / "frtune_task.json").is_file():
@@ -78,13 +66,22 @@ def train(task, checkpoint: str, data, directory: Path, chosen: argparse.Namespa
         model, tokenizer, args, train_dataset=data["train"], eval_dataset=data["validation"]
     )
     trainer.train()
-    metrics = trainer.predict(data["test"]).metrics
     frtune.save(trainer, directory)
-    return metrics
+    return trainer.predict(data["test"]).metrics
+
+
+def baselines(task, data) -> dict[str, float]:
+    """Keyword F1 on the test rows of predictors that use no model."""
+    test = data["test"]
+    references, texts = task.references(test), list(test[task.text_column])
+    return {
+        name: task.compute_metrics(found, references, texts=texts)["keyword_f1"]
+        for name, found in task.baselines(data["train"], test).items()
+    }
 
 
 def main() -> None:
-    """Run one approach whole."""
+    """Run one approach whole, or both from the same checkpoint."""
     chosen = options()
     output = Path(chosen.output_dir)
     task = frtune.KeywordExtraction(
@@ -95,10 +92,11 @@ def main() -> None:
     )
     data = read(chosen.data, task, chosen)
     corpus = list(task.corpus(data["train"]))
+    approaches = ["1", "2"] if chosen.approach == "both" else [chosen.approach]
 
     similarity = pairs = None
-    if chosen.approach == 1:
-        similarity = frtune.SentenceSimilarity(max_source_tokens=128)
+    if "1" in approaches:
+        similarity = frtune.SentenceSimilarity()
         pairs = read(chosen.pairs, similarity, chosen)
         similarity = similarity.fit(pairs)
         corpus += similarity.corpus(pairs["train"])
@@ -108,16 +106,16 @@ def main() -> None:
         checkpoint = str(output / "tiny")
         if not Path(checkpoint).exists():
             frtune.tiny_checkpoint(chosen.family, corpus, checkpoint)
-    if chosen.approach == 1:
-        train(similarity, checkpoint, pairs, output / "similarity", chosen)
-        checkpoint = str(output / "similarity")
-    metrics = train(task, checkpoint, data, output / "keywords", chosen)
 
-    for name, found in task.baselines(data["train"], data["test"]).items():
-        texts = list(data["test"][task.text_column])
-        scores = task.compute_metrics(found, task.references(data["test"]), texts=texts)
-        metrics[f"baseline_{name}_keyword_f1"] = scores["keyword_f1"]
-    print(json.dumps({name: round(value, 4) for name, value in metrics.items()}, indent=2))
+    scores = {"baselines": baselines(task, data)}
+    for approach in approaches:
+        start = checkpoint
+        if approach == "1":
+            start = str(output / "similarity")
+            scores["similarity"] = train(similarity, checkpoint, pairs, Path(start), chosen)
+        directory = output / f"approach{approach}"
+        scores[directory.name] = train(task, start, data, directory, chosen)
+    print(json.dumps(scores, indent=2))
     leave()
 
 

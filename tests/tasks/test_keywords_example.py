@@ -23,4 +23,4 @@ def test_the_example_runs_whole(tmp_path, approach, family):
     assert done.returncode == 0, done.stderr[-2000:]
     assert '"test_keyword_f1"' in done.stdout
     assert ("weights, all equal" in done.stdout) == (approach == "1")
-    assert (tmp_path / "keywords" / "frtune_task.json").is_file()
+    assert (tmp_path / f"approach{approach}" / "frtune_task.json").is_file()

@@ -94,7 +94,7 @@ def _blended_or_stored(values: torch.Tensor, mix: dict[str, Any], place: int | N
 
 
 def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Callable) -> list:
-    """Mix the output of a block. Blocks up to it see a row's tokens, later ones its partner's too."""
+    """Mix the output of a block; blocks after it see the tokens of a row and of its partner."""
     share, number = mix["share"], mix["layer"]
     partners = mix["partners"].to(inputs["input_ids"].device)
 

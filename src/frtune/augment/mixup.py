@@ -1,8 +1,8 @@
 """MixUp of embeddings: a training row becomes a mix of two, and so does its label.
 
 ``x = share * T(x_i) + (1 - share) * T(x_j)`` and ``y = share * y_i + (1 - share) * y_j`` with
-``share`` from Beta(alpha, alpha) (Zhang et al. 2018, equation 1), where ``T`` is the embedding of the
-tokens, the output of a block (Verma et al. 2019) or the vector of the sentence (Guo et al. 2019).
+``share`` from Beta(alpha, alpha) (Zhang et al. 2018, section 2), where ``T`` is the embedding of
+the tokens, the output of a block (Verma et al. 2019) or the vector of the sentence (Guo et al. 2019).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Mixup:
     """Train on mixes of pairs of rows: each batch anew, or on rows that are mixed once and stored.
 
     Attributes:
-        level: What is mixed: ``embeddings`` (of tokens, before positions are added), ``hidden`` (the
-            output of a block) or ``sentence`` (what the head reads).
+        level: What is mixed: ``embeddings`` (of tokens, before positions are added), ``hidden``
+            (the output of a block) or ``sentence`` (what the head reads).
         alpha: Both parameters of the Beta distribution of shares. Small ones leave most rows nearly
             as they are; 1 draws all shares alike.
         layer: For ``hidden``, the block whose output is mixed, from 1; ``None`` draws one a batch.
@@ -86,7 +86,7 @@ class Mixup:
         Example:
             >>> mix = Mixup(alpha=0.5).draw(4, blocks=6, seed=42, content=b"batch")
             >>> round(mix.share, 3), mix.partners, mix.layer
-            (0.909, [2, 3, 0, 1], None)
+            (0.109, [3, 2, 1, 0], None)
         """
         import numpy as np
 
@@ -123,10 +123,10 @@ class MixupCollator:
 
     Returns:
         What ``collator`` returns, and ``soft_labels``, float32, mixed: (batch, classes), (batch,
-        length, classes), or (batch,) of scores. ``labels`` stay those of the rows: they are counted.
-        ``mixup`` says what ``frtune.augment.hooks.mixed`` does in the forward pass. For the level
-        ``embeddings``, ``attention_mask`` holds the tokens of both rows of a pair, and ``input_ids``
-        those of the partner behind a row's own (its place and type count, not its embedding).
+        length, classes), or (batch,) of scores. ``labels`` stay those of the rows: they are
+        counted. ``mixup`` says what ``frtune.augment.hooks.mixed`` does in the forward pass. For
+        the level ``embeddings``, ``attention_mask`` has the tokens of both rows of a pair, and
+        ``input_ids`` the partner's where a row has padding: a token is there, with its position.
     """
 
     collator: Any

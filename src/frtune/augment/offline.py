@@ -255,8 +255,8 @@ class StoredCollator:
 
     Returns:
         What ``collator`` returns of the ids; where a row is a mixed one, ``soft_labels`` of all
-        rows, and in ``mixup`` the stored values, (batch, length, width) or (batch, width), and which
-        rows they are of.
+        rows, and in ``mixup`` the stored values, (batch, length, width) or (batch, width), and
+        which rows they are of.
     """
 
     collator: Any

@@ -62,14 +62,16 @@ def study(
         layers=pd.DataFrame(table),
         pairs=pd.DataFrame(pairs, columns=columns),
         dimensions=pd.DataFrame(columns=["checkpoint", "layer", "dimension", "mean", "variance"]),
-        answers=[_answer(name, *r, layers + 1) for name in names if "probe_mean_accuracy" not in without],
+        answers=[
+            _answer(name, *r, layers + 1) for name in names if "probe_mean_accuracy" not in without
+        ],
         checkpoints=[
             {"name": name, "path": f"/models/{name}", "family": "bert", "kind": "encoder",
              "model_type": "bert", "layers": layers, "width": 384, "weights_hash": "ab12"}
             for name in names
         ],
         data={
-            "texts": 500, "blank_texts": 0, "tokens": 12000, "cut_texts": 3, "max_tokens": 512,
+            "texts": 500, "blank_texts": 0, "tokens": {"real": 12000, "special": 1000}, "cut_texts": 3, "max_tokens": 512,
             "labels": {"0": 260, "1": 240}, "hash": "5f",
         },
         settings={"seed": 42, "max_tokens": 512},

@@ -16,6 +16,8 @@ COMMANDS = {
     "evaluate": "score a saved model directory",
     "predict": "answer for one text or for a file",
     "prepare": "read, clean, audit and split a data set",
+    "study": "what fine-tuning does to hidden states, layer by layer",
+    "label": "label texts with a language model's answers",
 }
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2

@@ -26,6 +26,14 @@ LAYER = "layer (0 = embeddings)"
 SIZE = (5.2, 3.8)  # inches: readable in a column of a page, and on a phone
 
 
+def require_matplotlib() -> None:
+    """Raise an ``ImportError`` that names the extra, where matplotlib is missing."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise ImportError("Plots need matplotlib: pip install 'frtune[plots]'.")
+
+
 def draw_curves(study: Study, name: str) -> Figure:
     """Draw statistics through the layers, a line for each checkpoint or pair."""
     panel = PANELS[name]
@@ -96,10 +104,9 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
 
 
 def _frame(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install 'frtune[plots]'.") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize=11)

@@ -57,6 +57,23 @@ def findings(study: Study) -> dict[str, list[str]]:
     return {subject: sentences for subject, sentences in found.items() if sentences}
 
 
+def headlines(study: Study) -> list[str]:
+    """The main sentence of each subject: what moved, cosines, probes, the study's question.
+
+    Args:
+        study: What ``frtune.study.study`` returned.
+    """
+    found = [
+        next(sentences, None)
+        for subject in (_movement, _cosines, _probes)
+        for pair in comparisons(study)
+        for sentences in [subject(study, *pair)]
+    ]
+    if len(study.checkpoints) == 1:
+        found = [*_course(study, study.checkpoints[0]["name"]), *_probe_levels(study)]
+    return [text for text in found if text] + [_answer(each) for each in main_answers(study)]
+
+
 def comparisons(study: Study) -> list[tuple[str, str]]:
     """Return which checkpoints are set against each other, each but the first with one before it.
 

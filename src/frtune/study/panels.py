@@ -104,6 +104,11 @@ def lines(study: Study, name: str) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def cka_pairs(study: Study) -> dict[str, tuple[str, str, str]]:
-    """Return the heat maps: statistic and pair, by the name of the plot."""
-    found = [(s, *pair) for s in ("cka", "cka_texts") for pair in compared(study, s)]
+    """Return the heat maps: statistic and pair, by the name of the plot.
+
+    That of texts stands in where two checkpoints have no tokens in common.
+    """
+    tokens, texts = compared(study, "cka"), compared(study, "cka_texts")
+    found = [("cka", *pair) for pair in tokens]
+    found += [("cka_texts", *pair) for pair in texts if pair not in tokens]
     return {f"cka {i}": each for i, each in enumerate(found, start=1)}

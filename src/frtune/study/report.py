@@ -1,0 +1,230 @@
+"""``report.html``: a study for readers, in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
+from frtune.study.findings import findings, headlines, number
+from frtune.study.panels import PAIRED, PANELS, cka_pairs
+from frtune.study.reading import compared, curve, of_checkpoint, same_layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from frtune.study.result import Study
+
+# subject, heading, plots, statistics of the table
+SECTIONS = (
+    ("movement", "What moved", ("drift", "distance", "neighbours", "procrustes", "cka"),
+     ("drift_cosine", "drift_distance", "neighbours", "procrustes", "cka", "cka_texts")),
+    ("cosines", "How alike the tokens are",
+     ("convergence", "anisotropy", "first_token", "mean_token", "self_similarity", "next_layer"),
+     ("cosine_within", "cosine_within_adjusted", "cosine_between", "cosine_first",
+      "cosine_first_adjusted", "cosine_mean", "cosine_mean_adjusted", "self_similarity",
+      "self_similarity_adjusted", "cosine_next", "cosine_next_adjusted")),
+    ("norms", "How long the vectors are, and which dimensions stand out", ("norms", "outliers"),
+     ("norm_q05", "norm_q50", "norm_q95", "norm_mean", "norm_std", "outlier_dimensions",
+      "outlier_cosine_share")),
+    ("spectrum", "How many directions the vectors use", ("rank", "components", "isotropy"),
+     ("effective_rank", "participation_ratio", "top1_share", "top10_share", "isotropy")),
+    ("probes", "How well each layer classifies",
+     ("probe_mean", "probe_first", "fisher", "silhouette"),
+     ("probe_mean_accuracy", "probe_first_accuracy", "fisher_mean", "fisher_first",
+      "silhouette_mean", "silhouette_first")),
+    ("answer", "Does convergence tell how well a layer classifies?", ("answer",), ()),
+)  # fmt: skip
+
+
+def write_report(study: Study, directory: str | os.PathLike[str]) -> Path:
+    """Write ``report.html``, and the plots in it as PNG and SVG files in ``plots/``.
+
+    Args:
+        study: What ``frtune.study.study`` returned.
+        directory: Where to; created if needed. The files appear whole or not at all.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        ImportError: Without the extra ``plots``.
+    """
+    from frtune.saving import staged
+    from frtune.study.plots import save_plots
+
+    with staged(directory) as draft:
+        save_plots(study, draft / "plots")
+        images = {path.stem: path.read_bytes() for path in (draft / "plots").glob("*.svg")}
+        (draft / "report.html").write_text(report_html(study, images), encoding="utf-8")
+    return Path(directory) / "report.html"
+
+
+def report_html(study: Study, images: dict[str, bytes]) -> str:
+    """Return the page.
+
+    Args:
+        study: What ``frtune.study.study`` returned.
+        images: SVG files of the plots by name, as ``save_plots`` names them.
+    """
+    from importlib.resources import files
+
+    from jinja2 import Environment, StrictUndefined
+
+    from frtune.report import versions
+
+    source = files("frtune.study").joinpath("report.html.jinja").read_text("utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    names = [checkpoint["name"] for checkpoint in study.checkpoints]
+    return page.from_string(source).render(
+        title=f"{' and '.join(names)}: hidden states, layer by layer",
+        subtitle=_subtitle(study),
+        headlines=headlines(study),
+        sections=_sections(study, images),
+        answers=[_answer_row(answer) for answer in study.answers],
+        skipped=study.skipped,
+        data=_data(study.data),
+        labels=list((study.data.get("labels") or {}).items()),
+        checkpoints=[{"adapter": False, **checkpoint} for checkpoint in study.checkpoints],
+        settings=_listed(study.settings),
+        versions=_listed(versions()),
+        data_hash=study.data.get("hash", ""),
+        adjusted=ADJUSTED,
+        definitions=DEFINITIONS.values(),
+    )
+
+
+def _subtitle(study: Study) -> str:
+    depths = sorted({checkpoint["layers"] for checkpoint in study.checkpoints})
+    blocks = " or ".join(str(depth) for depth in depths)
+    return (
+        f"{study.data['texts']:,} texts, {study.data['tokens']['real']:,} tokens, {blocks} blocks."
+    )
+
+
+def _sections(study: Study, images: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The sections that have something to show."""
+    sentences = findings(study)
+    found = []
+    for key, title, plots, statistics in SECTIONS:
+        shown = [each for each in plots if each in images]
+        shown += [stem for stem in sorted(images) if stem.startswith("cka_") and "cka" in plots]
+        section = {
+            "key": key,
+            "title": title,
+            "sentences": sentences.get(key, []),
+            "figures": [_figure(study, name, images[name]) for name in shown],
+            "table": _table(study, statistics, paired=key == "movement"),
+        }
+        if section["sentences"] or section["figures"] or section["table"]:
+            found.append(section)
+    return found
+
+
+def _figure(study: Study, name: str, image: bytes) -> dict[str, str]:
+    if name == "answer":
+        title = "Convergence against probe accuracy, one point a layer"
+        caption = f"{title}. Points on a slope: convergence tells the accuracy."
+    elif name.startswith("cka_"):
+        statistic, a, b = cka_pairs(study)[name.replace("_", " ")]
+        title = f"{DEFINITIONS[statistic].name} between the layers of {a} and {b}"
+        caption = f"{title}. {DEFINITIONS[statistic].text}"
+    else:
+        title, caption = PANELS[name].title, DEFINITIONS[PANELS[name].statistic].text
+        title += " by layer, " + (" and ".join(c["name"] for c in study.checkpoints))
+        if name in PAIRED:
+            title = PANELS[name].title + " by layer"
+    return {"alt": title, "caption": caption, "image": base64.b64encode(image).decode()}
+
+
+def _table(study: Study, statistics: tuple[str, ...], *, paired: bool) -> dict[str, Any] | None:
+    """Statistics by layer: groups of columns, and rows of cells."""
+    groups: list[tuple[str, list[str]]] = []
+    columns: list[pd.Series] = []
+    for statistic in statistics:
+        cells = {name: _cells(rows, statistic) for name, rows in _sources(study, statistic, paired)}
+        cells = {name: column for name, column in cells.items() if len(column)}
+        if cells:
+            groups.append((name_of(statistic), list(cells)))
+            columns += cells.values()
+    layers = sorted({layer for column in columns for layer in column.index})
+    rows = [[layer, *(column.get(layer, "") for column in columns)] for layer in layers]
+    return {"groups": groups, "rows": rows} if rows else None
+
+
+def _sources(study: Study, statistic: str, paired: bool) -> list[tuple[str, pd.DataFrame]]:
+    if paired:
+        pairs = compared(study, statistic)
+        if statistic == "cka_texts":
+            pairs = [(a, b) for each, a, b in cka_pairs(study).values() if each == statistic]
+        return [(f"{a} to {b}", same_layer(study.pairs, a, b)) for a, b in pairs]
+    return [(c["name"], of_checkpoint(study, c["name"])) for c in study.checkpoints]
+
+
+def _cells(rows: pd.DataFrame, statistic: str) -> pd.Series:
+    values = curve(rows, statistic)
+    if statistic == "outlier_dimensions":
+        return values.map("{:.0f}".format)
+    if not statistic.startswith("probe"):
+        return values.map(number)
+    low, high = curve(rows, statistic, "low"), curve(rows, statistic, "high")
+    texts = values.map(number)
+    for layer in low.index:
+        texts[layer] += f" ({number(low[layer])} to {number(high[layer])})"
+    return texts
+
+
+def short_table(study: Study) -> tuple[list[str], list[list[str]]]:
+    """Return the main numbers by layer: names of columns, and rows of text."""
+    moved = _table(study, ("drift_cosine",), paired=True)
+    rest = _table(study, ("cosine_within", "cosine_between", "probe_mean_accuracy"), paired=False)
+    tables = [table for table in (moved, rest) if table]
+    columns = [
+        f"{group} ({name})"
+        for table in tables
+        for group, names in table["groups"]
+        for name in names
+    ]
+    cells = [{row[0]: row[1:] for row in table["rows"]} for table in tables]
+    empty = [[""] * sum(len(names) for _, names in table["groups"]) for table in tables]
+    layers = sorted({layer for table in cells for layer in table})
+    rows = [
+        [str(layer), *(c for t, e in zip(cells, empty, strict=True) for c in t.get(layer, e))]
+        for layer in layers
+    ]
+    return ["layer", *columns], rows
+
+
+def _answer_row(answer: dict[str, Any]) -> list[str]:
+    low, high = answer["low"], answer["high"]
+    known = all(math.isfinite(end) for end in (low, high))
+    return [
+        answer["checkpoint"],
+        name_of(answer["x"]),
+        name_of(answer["y"]),
+        answer["statistic"].capitalize(),
+        number(answer["value"]),
+        f"{number(low)} to {number(high)}" if known else "",
+        str(answer["n"]),
+    ]
+
+
+def _data(data: dict[str, Any]) -> str:
+    parts = [
+        f"{data['texts']:,} texts with {data['tokens']['real']:,} tokens, special ones not counted"
+    ]
+    if data.get("blank_texts"):
+        parts.append(f"{data['blank_texts']:,} blank texts were left out")
+    if data.get("cut_texts"):
+        parts.append(
+            f"{data['cut_texts']:,} texts were longer than {data['max_tokens']} tokens and lost "
+            "their end"
+        )
+    return "; ".join(parts) + "."
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,87 @@
+"""Texts and labels of a data set, for a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def read_rows(
+    data: str | Path | Dataset,
+    *,
+    text_column: str = "text",
+    label_column: str | None = None,
+    split: str | None = None,
+    max_rows: int | None = None,
+    seed: int = 42,
+    encoding: str | None = None,
+) -> tuple[list[str], list[Any] | None]:
+    """Read the texts and labels of one split.
+
+    Args:
+        data: File, folder, hub name, ``"sample"`` or ``Dataset``, as for training; nothing is cut
+            from it.
+        text_column: Column of the texts.
+        label_column: Column of the labels; ``None`` takes ``label`` where the data has it.
+        split: Which split; ``None`` takes test, else validation, else the only one.
+        max_rows: So many rows, after a seeded shuffle; ``None`` takes all.
+        seed: Of the shuffle.
+        encoding: Encoding of text files.
+
+    Returns:
+        The texts, and the labels or ``None``.
+
+    Raises:
+        InputError: For a split, a column or a label that is missing.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> rows = Dataset.from_dict({"text": ["bon film", "mauvais film"], "label": [1, 0]})
+        >>> read_rows(rows)
+        (['bon film', 'mauvais film'], [1, 0])
+    """
+    from frtune.data.loading import columns_check, load_splits
+
+    splits, _ = load_splits(data, task_name="classification", encoding=encoding, cut=False)
+    where = data if isinstance(data, (str, Path)) else "the data"
+    if split is None:
+        split = next(name for name in ("test", "validation", "train") if name in splits)
+    if split not in splits:
+        raise InputError(f"split={split}: {where} has {', '.join(splits)}. Name one of these.")
+    rows = splits[split]
+    columns_check(rows, [text_column], f"{where}, {split}")
+    if label_column is not None:
+        columns_check(rows, [label_column], f"{where}, {split}")
+    elif "label" in rows.column_names:
+        label_column = "label"
+    if max_rows is not None and max_rows < 1:
+        raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to take all.")
+    if label_column is None:
+        labels = None
+    else:
+        labels = _labels(rows, label_column, f"{where}, {split}")
+    texts = list(rows[text_column])
+    if max_rows is not None and max_rows < len(rows):
+        import numpy as np
+
+        chosen = np.random.default_rng(seed).permutation(len(rows))[:max_rows]
+        texts = [texts[i] for i in chosen]
+        labels = None if labels is None else [labels[i] for i in chosen]
+    return texts, labels
+
+
+def _labels(rows: Dataset, column: str, where: str) -> list[Any]:
+    """The labels; those of a hub data set by their names."""
+    labels = list(rows[column])
+    missing = next((i for i, label in enumerate(labels) if label is None), None)
+    if missing is not None:
+        raise InputError(
+            f"{where}, row {missing + 1}, column {column!r}: no label. Give each row one."
+        )
+    names = getattr(rows.features[column], "names", None)
+    return labels if names is None else [names[label] for label in labels]

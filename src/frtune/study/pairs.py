@@ -101,7 +101,8 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
     """Share of each vector's ``k`` nearest neighbours by cosine that are the same in both sets.
 
     As Gonen et al. 2020 ("Simple, Interpretable and Stable Method for Detecting Words with Usage
-    Change across Corpora", section 3), as a share of ``k``.
+    Change across Corpora", section 3), as a share of ``k``. Of vectors that
+    are equally near, the first ones count.
 
     Args:
         first: float ``(n, width)``.
@@ -133,10 +134,13 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
 def _nearest(vectors: np.ndarray, k: int) -> np.ndarray:
     import numpy as np
 
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(_SMALLEST_NORM)
-    cosines = units @ units.T
+    units = vectors / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True).clip(
+        _SMALLEST_NORM
+    )
+    # rounded, so that equal vectors (a word's embeddings) are equally near whatever the last digit
+    cosines = (units @ units.T).round(9)
     np.fill_diagonal(cosines, -np.inf)
-    return np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+    return np.argsort(-cosines, axis=1, kind="stable")[:, :k]
 
 
 def _centred(vectors: np.ndarray) -> np.ndarray:

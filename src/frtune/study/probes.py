@@ -67,7 +67,7 @@ def split(labels: Any) -> tuple[np.ndarray, Split]:
     enough = counts >= LEAST_TEXTS
     if enough.sum() < 2:
         raise InputError(
-            f"labels: {len(names)} class(es), {int(enough.sum())} of them with {LEAST_TEXTS} texts. "
+            f"labels: {len(names)} class(es), {int(enough.sum())} with {LEAST_TEXTS} texts or more. "
             f"Give at least two classes of {LEAST_TEXTS} texts each."
         )
     taken = np.flatnonzero(enough[numbers])

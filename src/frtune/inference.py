@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from frtune.training.generation import Generated
+
+
+def text_columns(task: Any) -> list[str]:
+    """Columns that hold text in every row: the text, or both of a pair; a title may be missing.
+
+    Example:
+        >>> from frtune import KeyphraseGeneration, SentenceSimilarity
+        >>> text_columns(KeyphraseGeneration(title_column="title"))
+        ['text']
+        >>> text_columns(SentenceSimilarity())
+        ['sentence1', 'sentence2']
+    """
+    return [column for column in task.columns if column != getattr(task, "title_column", None)]
 
 
 @dataclass(frozen=True)
@@ -45,14 +59,16 @@ class Predictor:
         """Answer for each text.
 
         Args:
-            texts: Texts, or rows with the task's columns (a title beside the text, say).
+            texts: Texts, or rows with the task's columns (a title beside the text, or the two
+                sentences of a pair).
             progress: Label of a progress bar; ``None`` shows none.
 
         Returns:
-            One dict per text, in order: ``text`` and the task's answer, such as ``keyphrases``.
+            One dict per text, in order: ``text`` (and of a pair ``text_pair``) and the task's
+            answer, such as ``keyphrases``.
 
         Raises:
-            InputError: For a text that is not a string or is blank.
+            InputError: For a text that is not a string or is blank, and for half a pair.
         """
         rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
@@ -60,19 +76,27 @@ class Predictor:
         encoded = self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.answers(outputs, encoded, self.tokenizer)
-        text = self.task.columns[0]
-        return [{"text": row[text], **answer} for row, answer in zip(rows, answers, strict=True)]
+        names = dict(zip(("text", "text_pair"), text_columns(self.task), strict=False))
+        return [
+            {**{name: row[column] for name, column in names.items()}, **answer}
+            for row, answer in zip(rows, answers, strict=True)
+        ]
 
     def _rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows = []
         for i, item in enumerate(texts):
             row = item if isinstance(item, Mapping) else {self.task.columns[0]: item}
             row = {column: row.get(column) for column in self.task.columns}
-            text = row[self.task.columns[0]]
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(f"text {i + 1}: {text!r} is blank. Give a text with words in it.")
+            for column in text_columns(self.task):
+                if not isinstance(row[column], str) or not clean_text(row[column]):
+                    raise InputError(f"text {i + 1}: {self._blank(column, row[column])}")
             rows.append(row)
         return rows
+
+    def _blank(self, column: str, value: Any) -> str:
+        if len(text_columns(self.task)) > 1:
+            return f"{column} {value!r} is blank. Give both sentences of the pair."
+        return f"{value!r} is blank. Give a text with words in it."
 
     def encode(
         self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune import __version__
+from frtune.inference import text_columns
 from frtune.tasks._store import write_json
 
 if TYPE_CHECKING:
@@ -112,9 +113,11 @@ def write_scores(
         **baseline_metrics(task, train, rows, references),
     }
     signatures = task.signatures(references)
+    texts = [list(rows[column]) for column in text_columns(task)]
+    names = ("input", "input_pair")[: len(texts)]
     lines = [
-        {"input": text, "reference": reference, **_prediction(answer)}
-        for text, reference, answer in zip(rows[task.columns[0]], references, answers, strict=True)
+        {**dict(zip(names, inputs, strict=True)), "reference": reference, **_prediction(answer)}
+        for *inputs, reference, answer in zip(*texts, references, answers, strict=True)
     ]
     if task.generates:
         written = task.lines([row.ids for row in outputs], tokenizer)

@@ -19,10 +19,11 @@ def main(argv: list[str]) -> int:
     """Parse ``argv``, predict, write one JSON object a text."""
     parser = Parser(
         prog="frtune predict",
-        description="Answer for one text, or for each row of a file; one JSON object a text.",
+        description="Answer for one text or pair, or for each row of a file; one JSON object each.",
     )
     parser.add_argument("directory", metavar="DIR", help="what frtune train left")
     parser.add_argument("--text", help="a text to answer for")
+    parser.add_argument("--text-pair", help="its second sentence, for a model of similarity")
     parser.add_argument("--file", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line")
     parser.add_argument("--output", help="where the answers go (default: standard output)")
     parser.add_argument("--encoding", help="encoding of the file (default: UTF-8)")
@@ -30,6 +31,8 @@ def main(argv: list[str]) -> int:
     chosen = parser.parse(argv)
     if (chosen.text is None) == (chosen.file is None):
         raise InputError("--text or --file: give one of them. See frtune predict --help.")
+    if chosen.file is not None and chosen.text_pair is not None:
+        raise InputError("--text-pair: goes with --text. A file has both sentences in its columns.")
     if chosen.batch_size < 1:
         raise InputError(f"--batch-size {chosen.batch_size}: at least 1.")
     if chosen.output and Path(chosen.output).exists():
@@ -39,7 +42,7 @@ def main(argv: list[str]) -> int:
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
     if chosen.file is None:
-        windows = iter([[chosen.text]])
+        windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:
         windows = _windows(chosen.file, predictor.task, chosen.encoding)
     if chosen.output is None:
@@ -55,6 +58,22 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _one_row(task: Any, text: str, text_pair: str | None) -> dict[str, str]:
+    """The row of ``--text`` and, for a task of pairs, ``--text-pair``."""
+    from frtune.inference import text_columns
+
+    columns = text_columns(task)
+    if len(columns) == 1 and text_pair is not None:
+        raise InputError(
+            f"--text-pair: this model answers for one text ({task.name}). Leave it out."
+        )
+    if len(columns) == 2 and text_pair is None:
+        raise InputError(
+            "--text: this model compares two sentences. Add --text-pair with the other."
+        )
+    return dict(zip(columns, [text, text_pair or ""], strict=False))
+
+
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
     progress = None if file is sys.stdout else "Predicting"
     for rows in windows:
@@ -67,9 +86,15 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
     from frtune.data.checks import columns_check
     from frtune.data.loading import load_splits
+    from frtune.inference import text_columns
     from frtune.tasks.rows import check_texts
 
     if Path(path).suffix == ".txt":
+        if len(text_columns(task)) > 1:
+            raise InputError(
+                f"--file {path}: has one text a line; this model compares two sentences. "
+                f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
+            )
         yield from _lines(Path(path), encoding)
         return
     splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
@@ -78,7 +103,8 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
     dataset = splits[name]
     columns_check(dataset, task.columns, path)
-    check_texts(dataset, task.columns[0], path)
+    for column in text_columns(task):
+        check_texts(dataset, column, path)
     for start in range(0, len(dataset), WINDOW):
         yield list(dataset.select(range(start, min(start + WINDOW, len(dataset)))))
 

@@ -179,7 +179,7 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
         if text is None:
             raise InputError(
                 f"{where}, row {number}: column {column} has no label ({value}). "
-                "Take such rows out of the data."
+                "frtune prepare sets such rows aside."
             )
         if labels is not None and text not in labels:
             unseen[text] += 1

@@ -1,0 +1,62 @@
+"""``frtune predict`` for pairs of sentences."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import frtune
+from frtune.cli import main
+
+
+@pytest.fixture(scope="module")
+def pairs_model(tiny, tmp_path_factory):
+    """A model directory of similarity; its weights are random."""
+    task = frtune.SentenceSimilarity(labels=["0", "1"], symmetric=True)
+    model, tokenizer = frtune.build_model(task, checkpoint=tiny("bert"))
+    directory = tmp_path_factory.mktemp("pairs")
+    args = frtune.training_arguments(task, str(directory), eval_strategy="no", save_strategy="no",
+                                     load_best_model_at_end=False, bf16=False)  # fmt: skip
+    return str(frtune.save(task.trainer(model, tokenizer, args), directory / "model"))
+
+
+def test_a_pair_is_answered_and_either_order_gives_the_same(pairs_model, capsys):
+    answers = []
+    for first, second in (("Il pleut.", "La pluie."), ("La pluie.", "Il pleut.")):
+        assert main(["predict", pairs_model, "--text", first, "--text-pair", second]) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert list(answers[0]) == ["text", "text_pair", "label", "similarity"]
+    assert (answers[0]["text"], answers[0]["text_pair"]) == ("Il pleut.", "La pluie.")
+    assert answers[0]["similarity"] == pytest.approx(answers[1]["similarity"], abs=1e-6)
+
+
+def test_a_file_of_pairs_is_answered_row_by_row(pairs_model, tmp_path, capsys):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes("id;sentence2;sentence1\n1;été;froid\n2;b;a\n".encode("utf-8-sig"))
+    assert main(["predict", pairs_model, "--file", str(path)]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(a["text"], a["text_pair"]) for a in answers] == [("froid", "été"), ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--text", "a"], "compares two sentences. Add --text-pair"),
+        (["--text", "a", "--text-pair", " \u00ad"], "sentence2 ' \\xad' is blank. Give both"),
+        (["--text", "", "--text-pair", "b"], "sentence1 '' is blank. Give both sentences"),
+        (["--file", "{half}"], "half.csv, row 2: column sentence2 is blank, in 1 of 2 rows"),
+        (["--file", "{half}", "--text-pair", "a"], "--text-pair: goes with --text"),
+        (["--file", "{lines}"], "one text a line; this model compares two sentences"),
+    ],
+)
+def test_half_a_pair_is_refused_in_one_line(pairs_model, tmp_path, capsys, flags, message):
+    (tmp_path / "half.csv").write_text("sentence1,sentence2\na,b\nc,\n")
+    (tmp_path / "lines.txt").write_text("a\n")
+    places = {"half": tmp_path / "half.csv", "lines": tmp_path / "lines.txt"}
+    flags = [flag.format(**places) for flag in flags]
+    output = tmp_path / "answers.jsonl"
+    assert main(["predict", pairs_model, *flags, "--output", str(output)]) == 2
+    last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
+    assert last.startswith("frtune: ") and message in last
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.csv", "lines.txt"]

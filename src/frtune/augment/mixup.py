@@ -2,7 +2,8 @@
 
 ``x = share * T(x_i) + (1 - share) * T(x_j)`` and ``y = share * y_i + (1 - share) * y_j`` with
 ``share`` from Beta(alpha, alpha) (Zhang et al. 2018, section 2), where ``T`` is the embedding of
-the tokens, the output of a block (Verma et al. 2019) or the vector of the sentence (Guo et al. 2019).
+the tokens, the output of a block (Verma et al. 2019) or the vector of the sentence (Guo et al.
+2019).
 """
 
 from __future__ import annotations

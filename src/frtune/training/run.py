@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.augment.mixup import Level, Mixup
 from frtune.errors import InputError
 from frtune.saving import check_output_dir, save, staged
 
@@ -46,6 +47,11 @@ class RunSettings:
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
         merge: Also save the adapter merged into its base, in merged/.
+        mixup: Train on mixes of rows: embeddings and labels of two in one.
+        mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
+        mixup_alpha: Shares are drawn from Beta(alpha, alpha).
+        mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
+        mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
         resume: Go on with the run in the output directory.
         early_stopping_patience: Stop after so many evaluations without gain; 0: off.
         generate_every_epochs: Generate and score while training.
@@ -67,6 +73,11 @@ class RunSettings:
     int8: bool = False
     nf4: bool = False
     merge: bool = False
+    mixup: bool = False
+    mixup_level: Level = "embeddings"
+    mixup_alpha: float = 0.2
+    mixup_layer: int | None = None
+    mixup_rows: int | None = None
     resume: bool = False
     early_stopping_patience: int = 3
     generate_every_epochs: int | None = None
@@ -76,6 +87,16 @@ class RunSettings:
     def __post_init__(self):
         if self.int8 and self.nf4:
             raise InputError("--int8 and --nf4: one of the two. Leave one out.")
+        for name in ("level", "alpha", "layer", "rows"):
+            if not self.mixup and getattr(self, f"mixup_{name}") != getattr(Mixup, name):
+                raise InputError(f"--mixup-{name}: needs --mixup. Pass it too.")
+        self.mixing()  # refuses bad values
+
+    def mixing(self) -> Mixup | None:
+        """What ``task.trainer`` is told about MixUp."""
+        if not self.mixup:
+            return None
+        return Mixup(self.mixup_level, self.mixup_alpha, self.mixup_layer, self.mixup_rows)
 
     @property
     def quantization(self) -> str | None:
@@ -217,6 +238,7 @@ def _prepare(
         train_dataset=splits["train"],
         eval_dataset=splits["validation"],
         schedule=GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows),
+        mixup=settings.mixing(),
         callbacks=[EarlyStoppingCallback(patience)] if stops else [],
     )
 

@@ -1,0 +1,311 @@
+"""Which ways of training fit in the memory at hand, and the flags of each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from frtune.capabilities import QUANTIZED, Method, Sharding, cell, combinations, refusal
+from frtune.errors import InputError
+from frtune.planning.activations import Activations, Casting, Step, activations
+from frtune.planning.memory import Memory, Precision, memory
+from frtune.planning.parameters import Architecture, Parameters, architecture, count
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+CONTEXT = 10**9  # bytes of the CUDA context and libraries on each GPU, seen from 0.5 to 1 GB
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to train.
+
+    Attributes:
+        method: ``full``, ``lora``, ``int8`` or ``nf4``.
+        sharding: ``none``, ``ddp`` or one of ZeRO's.
+        memory: Bytes of weights, gradients, optimizer states and buffers.
+        activations: Bytes of activations without gradient checkpointing.
+        checkpointed: With it; ``None`` where the family has none.
+        fits: ``"yes"``, ``"with checkpointing"`` or ``"no"``.
+        shown: Whether a test of frtune trains this family so.
+        command: The command line, with gradient checkpointing where it is needed.
+    """
+
+    method: Method
+    sharding: Sharding
+    memory: Memory
+    activations: int
+    checkpointed: int | None
+    fits: str
+    shown: bool
+    command: str
+
+    @property
+    def peak(self) -> int:
+        """Bytes on a GPU, with checkpointing where it is needed or would not be enough."""
+        used = self.activations
+        if self.fits != "yes" and self.checkpointed is not None:
+            used = self.checkpointed
+        return self.memory.states + self.memory.buffers + used + CONTEXT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What :func:`plan` found.
+
+    Attributes:
+        checkpoint: As given.
+        family: Its family.
+        task: The task's name.
+        published: Whether the sizes are frtune's copy of the published ones.
+        parameters: Numbers of parameters.
+        step: The micro-batch of a GPU.
+        gpus: GPUs.
+        gpu_bytes: Memory of each.
+        cpu_bytes: Memory of the host; ``None`` where it was not given.
+        precision: ``bf16`` or ``fp32``.
+        options: All that frtune allows, in the order of preference.
+    """
+
+    checkpoint: str
+    family: str
+    task: str
+    published: bool
+    parameters: Parameters
+    step: Step
+    gpus: int
+    gpu_bytes: int
+    cpu_bytes: int | None
+    precision: Precision
+    options: tuple[Option, ...]
+
+    @property
+    def recommended(self) -> Option | None:
+        """The first option that fits."""
+        return next((option for option in self.options if option.fits != "no"), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, bytes as whole numbers."""
+        best = self.recommended
+        return {
+            **{k: v for k, v in asdict(self).items() if k != "options"},
+            "options": [
+                {**asdict(option), "peak": option.peak, "host": option.memory.host}
+                for option in self.options
+            ],
+            "recommended": best and best.command,
+        }
+
+
+def parse_size(text: str | int, what: str = "size") -> int:
+    """Turn ``24GB`` or ``24GiB`` into bytes; a GB has 10^9, a GiB 2^30.
+
+    Raises:
+        InputError: If it is no size.
+
+    Example:
+        >>> parse_size("24GB"), parse_size("0.5 GiB")
+        (24000000000, 536870912)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
+    unit = found and _UNITS.get(found[2].upper())
+    if not found or unit is None or float(found[1]) <= 0:
+        raise InputError(f"{what}={text!r}: a number with a unit. Write 24GB or 24GiB, say.")
+    return int(float(found[1]) * unit)
+
+
+def plan(
+    checkpoint: str | os.PathLike[str],
+    *,
+    task: Any = None,
+    family: str | None = None,
+    gpus: int = 1,
+    gpu_memory: str | int = "24GB",
+    cpu_memory: str | int | None = None,
+    batch: int = 8,
+    precision: Precision = "bf16",
+) -> Plan:
+    """Find what fits: methods and shardings that frtune allows, with their memory.
+
+    Nothing is loaded or downloaded but the config: parameters are counted on the meta device, and
+    activations on tensors without data. A GPU's peak is the sum of weights, gradients, optimizer
+    states, buffers, activations and 1 GB for the CUDA context. Options are sorted by what a
+    specialist would rather do: train in full before LoRA, LoRA before quantisation, no sharding
+    before ZeRO-2 before ZeRO-3, and offload last, because it is slow.
+
+    Args:
+        checkpoint: Directory, hub name, or a default checkpoint, which needs no network.
+        task: The task, with its numbers of tokens; ``None`` takes classification for encoders and
+            keyphrases for the others.
+        family: The family, where the checkpoint cannot say.
+        gpus: GPUs of one host.
+        gpu_memory: Memory of each: ``"24GB"``, ``"80GiB"`` or bytes.
+        cpu_memory: Memory of the host; ``None`` does not check it.
+        batch: Rows a GPU and micro-batch.
+        precision: ``"bf16"`` or ``"fp32"``.
+
+    Raises:
+        InputError: If the checkpoint, the task or a number cannot be.
+
+    Example:
+        >>> found = plan("paust/pko-t5-base", gpu_memory="24GB")
+        >>> found.recommended.method, found.recommended.sharding
+        ('full', 'none')
+    """
+    from frtune.adapters import lora_config
+
+    for name, value in (("gpus", gpus), ("batch", batch)):
+        if value < 1:
+            raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
+    gpu_bytes = parse_size(gpu_memory, "gpu_memory")
+    cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
+    task = task or _task(default_task(checkpoint, family))
+    found = architecture(checkpoint, task, family=family)
+    _check_length(task, found)
+    lora = lora_config()
+    parameters = count(found, lora)
+    step = Step(batch, task.max_source_tokens, getattr(task, "max_target_tokens", 0))
+    drafts = _drafts(found, parameters, step, lora, gpus=gpus, precision=precision)
+    whole = Plan(
+        os.fspath(checkpoint), found.family.name, task.name, found.published, parameters, step,
+        gpus, gpu_bytes, cpu_bytes, precision, (),
+    )  # fmt: skip
+    options = [_judged(draft, whole) for draft in drafts]
+    return replace(whole, options=tuple(sorted(options, key=_preference)))
+
+
+def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) -> str:
+    """Name of the task that is planned unless told: classification for encoders, else keyphrases.
+
+    Example:
+        >>> default_task("almanach/camembert-base")
+        'classification'
+    """
+    from frtune.models._checkpoint import read_config
+    from frtune.models.families import family_for, family_named
+    from frtune.planning.shapes import SHAPES
+
+    shape = SHAPES.get(os.fspath(checkpoint))
+    if family is None:
+        found = family_for(shape["model_type"] if shape else read_config(checkpoint).model_type)
+    else:
+        found = family_named(family)
+    return "classification" if found.kind == "encoder" else "keyphrases"
+
+
+def _task(name: str) -> Any:
+    from frtune import KeyphraseGeneration, SequenceClassification
+
+    if name == "keyphrases":
+        return KeyphraseGeneration()
+    return SequenceClassification(labels=["0", "1"])
+
+
+def _check_length(task: Any, found: Architecture) -> None:
+    from types import SimpleNamespace
+
+    from frtune.training.encoding import check_length
+
+    check_length(task, SimpleNamespace(config=found.config))
+
+
+def _drafts(
+    found: Architecture,
+    parameters: Parameters,
+    step: Step,
+    lora: LoraConfig,
+    *,
+    gpus: int,
+    precision: Precision,
+) -> Iterator[Option]:
+    """Every allowed combination with its bytes, not yet judged."""
+    name = found.family.name
+    can_recompute = refusal(name, method="full", sharding="none", features=["checkpointing"])
+    known: dict[tuple[bool, Casting], Activations] = {}
+    for method, sharding in combinations(name):
+        if sharding == ("none" if gpus > 1 else "ddp"):
+            continue
+        plain = sharding in ("none", "ddp")
+        casting: Casting = "fp32" if precision == "fp32" else "autocast" if plain else "bf16"
+        key = (method == "full", casting)
+        if key not in known:
+            adapter = None if method == "full" else lora
+            known[key] = activations(found, step, lora=adapter, casting=casting)
+        kept = known[key]
+        copies = kept.weight_copies if method in QUANTIZED else 0  # made for fp32 weights only
+        yield Option(
+            method,
+            sharding,
+            memory(parameters, method, sharding, gpus=gpus, precision=precision),
+            kept.saved + kept.loss - copies,
+            None if can_recompute else kept.recomputed + kept.loss,
+            fits="no",
+            shown=cell(name, method, sharding, "train").status == "works",
+            command="",
+        )
+
+
+def _judged(option: Option, whole: Plan) -> Option:
+    """The option with its verdict and its command."""
+    room = whole.gpu_bytes - option.memory.states - option.memory.buffers - CONTEXT
+    host_is_enough = whole.cpu_bytes is None or option.memory.host <= whole.cpu_bytes
+    fits = "no"
+    if host_is_enough and option.activations <= room:
+        fits = "yes"
+    elif host_is_enough and option.checkpointed is not None and option.checkpointed <= room:
+        fits = "with checkpointing"
+    return replace(option, fits=fits, command=_command(option, whole, fits))
+
+
+def _command(option: Option, whole: Plan, fits: str) -> str:
+    """The command line that trains so."""
+    import shlex
+
+    zero = option.sharding.startswith("zero")
+    words = ["frtune"]
+    if zero or whole.gpus > 1:  # DeepSpeed wants a launcher on one GPU, too
+        words = ["torchrun", "--nproc-per-node", str(whole.gpus), "-m", "frtune"]
+    words += ["train", whole.task, "--checkpoint", whole.checkpoint]
+    words += ["--data", "DATA", "--per-device-train-batch-size", str(whole.step.rows)]
+    words += ["--max-source-tokens", str(whole.step.source_tokens)]
+    if whole.step.target_tokens:
+        words += ["--max-target-tokens", str(whole.step.target_tokens)]
+    if option.method != "full":
+        words += ["--lora"]
+    if option.method in QUANTIZED:
+        words += [f"--{option.method}"]
+    if zero:
+        words += ["--deepspeed", f"deepspeed_configs/{option.sharding}.json"]
+    if fits == "with checkpointing":
+        words += [_checkpointing_flag()]
+    if whole.precision == "bf16":
+        words += ["--bf16"]
+    return shlex.join(words)
+
+
+def _checkpointing_flag() -> str:
+    from dataclasses import fields
+
+    from transformers import TrainingArguments
+
+    names = {item.name for item in fields(TrainingArguments)}
+    # its name before Transformers 5.20
+    old = "activation_checkpointing" not in names
+    return "--gradient-checkpointing" if old else "--activation-checkpointing"
+
+
+def _preference(option: Option) -> tuple[bool, int, int]:
+    """Offload last; then full before LoRA before quantised; then the least sharding."""
+    methods = ("full", "lora", "int8", "nf4")
+    shardings = ("none", "ddp", "zero2", "zero3", "zero2_offload", "zero3_offload")
+    return (
+        option.sharding.endswith("offload"),
+        methods.index(option.method),
+        shardings.index(option.sharding),
+    )

@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.errors import InputError as InputError
     from frtune.evaluation import evaluate as evaluate
     from frtune.inference import load as load
+    from frtune.labelling.budget import Budget as Budget
+    from frtune.labelling.endpoint import Endpoint as Endpoint
+    from frtune.labelling.prompts import LabelJob as LabelJob
+    from frtune.labelling.run import label as label
     from frtune.models._build import build_model as build_model
     from frtune.models.bart import build_bart as build_bart
     from frtune.models.bert import build_bert as build_bert
@@ -71,6 +75,10 @@ _HOME = {
     "save": "frtune.saving",
     "load": "frtune.inference",
     "evaluate": "frtune.evaluation",
+    "label": "frtune.labelling.run",
+    "LabelJob": "frtune.labelling.prompts",
+    "Endpoint": "frtune.labelling.endpoint",
+    "Budget": "frtune.labelling.budget",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -1,0 +1,1 @@
+"""Labelling texts with a language model behind an OpenAI-compatible endpoint."""

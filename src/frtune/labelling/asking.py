@@ -1,0 +1,138 @@
+"""Several requests at once, until every text is settled or something says stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from frtune.errors import InputError
+from frtune.labelling.budget import Budget, BudgetSpentError, Ledger
+from frtune.labelling.client import Client, RefusedError, UnavailableError
+from frtune.labelling.endpoint import Endpoint
+from frtune.labelling.rows import texts_of
+from frtune.labelling.steps import Request, Steps
+from frtune.labelling.store import Journal
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_GIVE_UP_AFTER = 3  # failures in a row, or as many as there are requests at once
+
+
+def distinct_texts(rows: Dataset, steps: Steps) -> Iterator[tuple[str, int]]:
+    """Yield each different text with each pass; texts that come again are left out."""
+    seen = set()
+    for text, reason in texts_of(rows, steps.job):
+        if reason:
+            continue
+        for number in range(1, steps.job.passes + 1):
+            key = steps.request(text, number).key
+            if key not in seen:
+                seen.add(key)
+                yield text, number
+
+
+class Asking:
+    """One run of requests.
+
+    Attributes:
+        stopped: ``"budget"`` or ``"endpoint"`` when the run ended before all texts were settled.
+        detail: What the endpoint said, if that is why.
+        refused: What the endpoint said of each request that it does not take, by key.
+        client: Its counts; ``None`` before the run.
+        failed: Texts that the endpoint gave no answer for, however often it was asked.
+        reused: Texts whose answers were there already.
+    """
+
+    def __init__(self, steps: Steps, *, endpoint: Endpoint, budget: Budget, journal: Journal):
+        self._steps, self._endpoint = steps, endpoint
+        self._budget, self._journal = budget, journal
+        self._patience = max(_GIVE_UP_AFTER, endpoint.concurrency)
+        self._failed_in_a_row = 0
+        self.failed = 0
+        self._error: InputError | None = None
+        self.stopped: str | None = None
+        self.detail = ""
+        self.refused: dict[str, str] = {}
+        self.client: Client | None = None
+        self.reused = 0
+
+    def run(self, rows: Dataset) -> None:
+        """Ask about all rows.
+
+        Raises:
+            InputError: If the endpoint refuses the key, the model, or every request.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(self._run(rows))
+            return
+        with ThreadPoolExecutor(1) as pool:  # a notebook has a loop of its own
+            pool.submit(asyncio.run, self._run(rows)).result()
+
+    async def _run(self, rows: Dataset) -> None:
+        from tqdm import tqdm
+
+        ledger = Ledger(self._budget, self._journal.spent)
+        client = Client(self._endpoint, ledger=ledger, journal=self._journal)
+        self.client = client
+        total = sum(1 for _ in distinct_texts(rows, self._steps))
+        items = distinct_texts(rows, self._steps)
+        try:
+            with tqdm(total=total, desc="labelling", unit=" texts") as bar:
+
+                async def work() -> None:
+                    for text, number in items:
+                        settled = await self._settle(client, text, number)
+                        bar.set_postfix_str(self._budget.show(ledger.total), refresh=False)
+                        bar.update(settled)
+                        if self.stopped or self._error:
+                            return
+
+                await asyncio.gather(*(work() for _ in range(self._endpoint.concurrency)))
+        finally:
+            await client.close()
+        if self._error is not None:
+            raise self._error
+
+    async def _settle(self, client: Client, text: str, number: int) -> bool:
+        """Ask until it is known what becomes of a text; tell whether it is."""
+        asked = False
+        while isinstance(step := self._steps.next(text, number, self._journal.answers), Request):
+            asked = True
+            try:
+                await client.ask(step.key, step.messages)
+            except BudgetSpentError:
+                self.stopped = "budget"
+                return False
+            except RefusedError as error:
+                return self._refuse(step.key, str(error))
+            except UnavailableError as error:
+                self._fail(str(error))
+                return False
+            except InputError as error:
+                self._error = error
+                return False
+            self._failed_in_a_row = 0
+        self.reused += not asked
+        return True
+
+    def _refuse(self, key: str, detail: str) -> bool:
+        """Leave a text out; when the endpoint took none so far, it is not the text's fault."""
+        self.refused[key] = detail
+        if self.client and not self.client.answered and len(self.refused) >= self._patience:
+            self._error = InputError(
+                f"{self._endpoint.base_url}: refuses every request ({detail}). Check --parameters, "
+                "--output-limit-name, --max-output-tokens and --model."
+            )
+        return True
+
+    def _fail(self, detail: str) -> None:
+        self.detail = detail
+        self._failed_in_a_row += 1
+        self.failed += 1
+        if self._failed_in_a_row >= self._patience:
+            self.stopped = "endpoint"

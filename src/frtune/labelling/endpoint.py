@@ -1,0 +1,114 @@
+"""Where the model is, and the key that is never written anywhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from frtune.errors import InputError
+
+_OURS = ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint (``POST BASE_URL/chat/completions``).
+
+    The key is read from the environment when it is needed and is no part of this object.
+
+    Attributes:
+        base_url: Up to what stands before ``/chat/completions``: ``http://localhost:8000/v1``.
+        model: The model's name there.
+        key_env: Environment variable with the key; it may be unset for a loopback address.
+        concurrency: Requests under way at once.
+        timeout_seconds: Longest wait for an answer.
+        retries: Further tries after 408, 409, 429, 5xx, time-outs, cut connections and answers
+            that are not JSON.
+        backoff_seconds: Wait before the first of them; doubled each time, 60 s at most. A
+            ``Retry-After`` of the server's is kept instead.
+        parameters: What else to send: temperature, top_p, seed, ...
+        max_output_tokens: Longest answer; part of each request.
+        output_limit_name: The limit's name in the request; newer OpenAI models want
+            ``"max_completion_tokens"``.
+
+    Example:
+        >>> Endpoint("http://localhost:8000/v1", "tiny").is_loopback
+        True
+    """
+
+    base_url: str
+    model: str
+    key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 8
+    timeout_seconds: float = 60.0
+    retries: int = 6
+    backoff_seconds: float = 0.5
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    max_output_tokens: int = 256
+    output_limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+
+    def __post_init__(self):
+        self._check_url()
+        if not self.model.strip():
+            raise InputError("model='': the model's name at the endpoint.")
+        for name in ("concurrency", "max_output_tokens"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: at least 1.")
+        for name in ("timeout_seconds", "backoff_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name}={getattr(self, name)}: above 0.")
+        if self.retries < 0:
+            raise InputError(f"retries={self.retries}: 0 or more.")
+        if self.output_limit_name not in ("max_tokens", "max_completion_tokens"):
+            raise InputError(
+                f"output_limit_name={self.output_limit_name!r}: max_tokens or "
+                "max_completion_tokens."
+            )
+        if not isinstance(self.parameters, Mapping):
+            raise InputError('parameters: an object, such as {"temperature": 0}.')
+        if ours := [name for name in _OURS if name in self.parameters]:
+            raise InputError(f"parameters: {ours[0]} is set by frtune. Leave it out.")
+
+    def _check_url(self) -> None:
+        """Refuse what is no address, or holds a secret; the address itself is not repeated."""
+        try:
+            parts = urlsplit(self.base_url)
+            whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise InputError("base_url: is no address. Pass http://localhost:8000/v1, say.")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise InputError(
+                "base_url: holds a name, a password or a query. Put the key into the environment "
+                f"variable {self.key_env}."
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+    def read_key(self) -> str:
+        """Read the key from the environment; ``""`` when there is none and none is needed.
+
+        Raises:
+            InputError: If it is missing, or holds what no header can; never with its value.
+        """
+        key = os.environ.get(self.key_env, "").strip()
+        if not key and not self.is_loopback:
+            raise InputError(
+                f"{self.key_env}: is not set. Export the key under this name, or name another "
+                "variable with --key-env."
+            )
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise InputError(f"{self.key_env}: holds characters that no key has. Set it anew.")
+        return key

@@ -1,0 +1,96 @@
+"""The rows to label: read, numbered, with a reason for those that cannot be asked about."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.audit import join_title
+from frtune.data.checks import columns_check
+from frtune.errors import InputError
+from frtune.labelling.prompts import LabelJob
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def read_rows(
+    source: str | Path | Dataset, job: LabelJob, *, encoding: str | None, max_rows: int | None
+) -> Dataset:
+    """Read the rows of one file or data set; a ``.txt`` file has a text on each line.
+
+    Raises:
+        InputError: For what cannot be read, has several splits, or lacks a column.
+    """
+    from frtune.data._sources import name_of, read_splits
+
+    if max_rows is not None and max_rows < 1:
+        raise InputError(f"max_rows={max_rows}: at least 1.")
+    where = name_of(source)
+    if isinstance(source, (str, Path)) and Path(source).suffix == ".txt":
+        rows = _lines(Path(source), job, encoding)
+    else:
+        splits, _ = read_splits(source, task_name=job.task, encoding=encoding)
+        if len(splits) > 1:
+            raise InputError(f"{where}: has splits {', '.join(splits)}. Give one file.")
+        (rows,) = splits.values()
+    columns_check(rows, [name for name in (job.text_column, job.title_column) if name], where)
+    if job.column in rows.column_names:
+        raise InputError(
+            f"{where}: has a column {job.column} already. Pass --output-column with another name."
+        )
+    if max_rows is not None:
+        rows = rows.select(range(min(max_rows, len(rows))))
+    if not any(text for text, _ in texts_of(rows, job)):
+        raise InputError(
+            f"{where}, column {job.text_column}: no text in any of {len(rows)} rows. "
+            "Name the column that holds the text."
+        )
+    return rows
+
+
+def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
+    from datasets import Dataset
+
+    from frtune.data._lines import read_lines
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Check the path.")
+    lines = [line.strip() for _, line in read_lines(path, encoding)]
+    if not lines:
+        raise InputError(f"{path}: is empty. It needs a text on each line.")
+    return Dataset.from_dict({job.text_column: lines})
+
+
+def texts_of(rows: Dataset, job: LabelJob) -> Iterator[tuple[str, str]]:
+    """Yield each row's text, title included, and why it cannot be asked about (or ``""``)."""
+    from frtune.tasks.rows import rows_of
+
+    columns = [name for name in (job.text_column, job.title_column) if name]
+    for row in rows_of(rows, columns):
+        text = row[job.text_column]
+        if text is None or (isinstance(text, str) and not text.strip()):
+            yield "", "blank_text"
+        elif not isinstance(text, str):
+            yield "", "not_text"
+        else:
+            title = row[job.title_column] if job.title_column else None
+            yield join_title(str(title or "").strip(), text.strip()), ""
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
+    """Write JSON lines under a draft's name, then move them to ``path``; return how many."""
+    draft, count = path.with_name(f"{path.name}.part"), 0
+    try:
+        with open(draft, "w", encoding="utf-8") as file:
+            for record in records:
+                count += 1
+                # what JSON lacks, such as a date in a Parquet file, is written as text
+                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return count

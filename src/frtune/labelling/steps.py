@@ -1,0 +1,116 @@
+"""What is to be done next for a text: ask, ask again, or settle on an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from frtune.labelling.answers import Parsed, parse_keyphrases, parse_label
+from frtune.labelling.prompts import LabelJob
+from frtune.labelling.store import Answer, content_key
+
+Messages = list[dict[str, str]]
+
+
+class Request(NamedTuple):
+    """A question that has no answer yet."""
+
+    key: str
+    messages: Messages
+
+
+class Outcome(NamedTuple):
+    """What became of a text in one pass.
+
+    Args:
+        value: Keyphrases or a label; ``None`` when no answer could be used.
+        repairs: What was mended in the answer that was used.
+        problems: Why each earlier answer could not be used; two when there is no value.
+        proposed: Keyphrases before absent ones were dropped.
+        absent: How many of them are not in the text.
+        answer: What the model wrote last.
+    """
+
+    value: Any
+    repairs: list[str]
+    problems: list[str]
+    proposed: int = 0
+    absent: int = 0
+    answer: str = ""
+
+
+class Steps:
+    """Tells the next step for a text, from the answers that are there.
+
+    The same answers always lead to the same outcome, so that a run that was killed, or is run
+    again, comes to the same labels.
+    """
+
+    def __init__(self, job: LabelJob, *, model: str, parameters: Mapping[str, Any]):
+        self.job = job
+        self._model, self._parameters = model, dict(parameters)
+
+    def request(self, text: str, number: int, *, again: bool = False) -> Request:
+        """The question about ``text`` in pass ``number``, from 1."""
+        messages = self.job.messages(text, again=again)
+        key = content_key(
+            model=self._model, parameters=self._parameters, messages=messages, number=number
+        )
+        return Request(key, messages)
+
+    def next(self, text: str, number: int, answers: Mapping[str, Answer]) -> Request | Outcome:
+        """The request to send for ``text`` now, or what became of it."""
+        problems: list[str] = []
+        for again in (False, True):
+            request = self.request(text, number, again=again)
+            if request.key not in answers:
+                return request
+            answer = answers[request.key]
+            outcome = self._outcome(answer, text, last=again)
+            if outcome.value is not None:
+                return outcome._replace(problems=problems)
+            problems += outcome.problems
+        return outcome._replace(problems=problems)
+
+    def _outcome(self, answer: Answer, text: str, *, last: bool) -> Outcome:
+        job = self.job
+        if job.task == "classification":
+            return _settled(parse_label(answer, job.labels or []), answer)
+        is_present = presence_in(text, job.language)
+        parsed = parse_keyphrases(answer, is_present=is_present, count=job.count)
+        if parsed.value is None:
+            return _settled(parsed, answer)
+        present = [phrase for phrase in parsed.value if is_present(phrase)]
+        absent = len(parsed.value) - len(present)
+        counts = {"proposed": len(parsed.value), "absent": absent}
+        if absent and job.absent_phrases != "keep":
+            repairs = [*parsed.repairs, "absent_dropped"]
+            ask = not present or (job.absent_phrases == "again" and not last)
+            parsed = Parsed(None, parsed.repairs, "absent") if ask else Parsed(present, repairs)
+        return _settled(parsed, answer)._replace(**counts)
+
+
+def _settled(parsed: Parsed, answer: Answer) -> Outcome:
+    problems = [parsed.problem] if parsed.problem else []
+    return Outcome(parsed.value, parsed.repairs, problems, answer=answer.text)
+
+
+def presence_in(text: str, language: str | None) -> Callable[[str], bool]:
+    """Tell of phrases whether they stand in ``text``, as ``frtune.metrics`` does.
+
+    Example:
+        >>> presence_in("Two solar cells.", "en")("solar cell")
+        True
+    """
+    from frtune.metrics.phrases import presence_for, presence_test
+
+    presence = presence_for(language)
+    return presence_test(text, presence, _stemmer(language) if presence == "stem" else None)
+
+
+@lru_cache
+def _stemmer(language: str | None) -> Callable[[str], str]:
+    from frtune.metrics.phrases import stemmer_for
+
+    return stemmer_for(language)

@@ -126,3 +126,36 @@ def test_logits_in_half_precision_are_summed_in_float32(batch):
     found = step(StepLoss(), logits.bfloat16(), labels)
     assert found.dtype == torch.float32
     assert torch.allclose(found, step(StepLoss(), logits.bfloat16().float(), labels))
+
+
+SOFT = [
+    StepLoss(),
+    StepLoss(label_smoothing=0.1),
+    StepLoss(class_weights=[0.5, *[1.0] * 5, 2.0]),
+    StepLoss(class_weights=[0.5, *[1.0] * 5, 2.0], label_smoothing=0.1, focal_gamma=2.0),
+]
+
+
+def soft(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    return functional.one_hot(labels.clamp(min=0), classes) * (labels != -100)[..., None].float()
+
+
+@pytest.mark.parametrize("loss", SOFT, ids=["plain", "smoothed", "weighted", "all"])
+def test_probabilities_of_0_and_1_give_the_loss_of_ids(batch, loss):
+    logits, labels = batch
+    found = step(loss, logits, soft(labels, logits.shape[-1]))
+    assert torch.allclose(found, step(loss, logits, labels), rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", SOFT, ids=["plain", "smoothed", "weighted", "all"])
+def test_mixed_probabilities_give_the_mix_of_losses(batch, loss):
+    logits, labels = batch
+    others = labels.roll(1, 0)
+    mixed = 0.3 * soft(labels, logits.shape[-1]) + 0.7 * soft(others, logits.shape[-1])
+    expected = 0.3 * step(loss, logits, labels, 10) + 0.7 * step(loss, logits, others, 10)
+    assert torch.allclose(step(loss, logits, mixed, 10), expected, rtol=1e-5)
+
+
+def test_probabilities_of_a_next_token_are_refused(batch):
+    with pytest.raises(ValueError, match="Pass token ids"):
+        step(StepLoss(shift=True), batch[0], soft(batch[1], batch[0].shape[-1]))

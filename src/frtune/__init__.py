@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.models.tiny import tiny_checkpoint as tiny_checkpoint
     from frtune.quantization import quantization_config as quantization_config
     from frtune.saving import save as save
+    from frtune.serving import quantize as quantize
     from frtune.tasks.classification import SequenceClassification as SequenceClassification
     from frtune.tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
     from frtune.tasks.keywords import KeywordExtraction as KeywordExtraction
@@ -73,6 +74,7 @@ _HOME = {
     "training_arguments": "frtune.training.arguments",
     "scale_learning_rate": "frtune.training.arguments",
     "save": "frtune.saving",
+    "quantize": "frtune.serving",
     "load": "frtune.inference",
     "evaluate": "frtune.evaluation",
     "label": "frtune.labelling.run",

@@ -1,9 +1,15 @@
-"""Weights in 8 or 4 bits: fewer bytes of memory, the rest of the training as before."""
+"""Weights in 8 or 4 bits: fewer bytes of memory, the rest of the training as before.
+
+``frtune.serving`` quantises a finished model; the record that it leaves is read here.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from frtune.errors import InputError, nearest
@@ -12,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig
 
 QuantizationName = Literal["int8", "nf4"]
+
+QUANTIZATION_FILE = "frtune_quantization.json"
 
 
 def quantization_config(
@@ -115,3 +123,26 @@ def torch_dtype(dtype: Any) -> Any:
         hint = nearest(str(dtype), list(allowed))
         raise InputError(f"dtype={dtype!r}: one of {', '.join(allowed)}.{hint}")
     return found
+
+
+def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Say how a finished model was quantised.
+
+    Returns:
+        ``method`` and what else ``frtune quantize`` wrote down, or ``None`` for a model in full
+        precision.
+
+    Raises:
+        InputError: If the record cannot be read.
+    """
+    path = Path(directory) / QUANTIZATION_FILE
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["method"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: is no record of a quantisation ({error}). Quantise again."
+        ) from error
+    return record

@@ -76,6 +76,11 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> None:
             f"checkpoint={str(directory)!r}: weights in {pickled[0]}, while only safetensors is "
             f"read, because a pickle can run code. {conversion(directory)}"
         )
+    if (directory / "model.int8.safetensors").is_file():
+        raise InputError(
+            f"checkpoint={str(directory)!r}: is quantised for serving, and does not train. "
+            "Pass the model that it was made from."
+        )
     raise InputError(
         f"checkpoint={str(directory)!r}: has no {_SAFE[0]}. Copy the weights there, "
         "or pass another directory."

@@ -12,7 +12,7 @@ from frtune.models._build import Built, fit_tokens, load_model
 from frtune.models._checkpoint import check_task, check_weights, first_line, read_config
 from frtune.models._tokenizer import load_tokenizer
 from frtune.models.families import family_for
-from frtune.quantization import QuantizationName, torch_dtype
+from frtune.quantization import QuantizationName, quantization_record, torch_dtype
 from frtune.tasks._task import Task
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def load_saved(
     """Open a saved directory.
 
     Args:
-        directory: Full weights, or a PEFT adapter whose ``adapter_config.json`` names its base.
+        directory: Full weights, those of ``frtune quantize``, or a PEFT adapter whose
+            ``adapter_config.json`` names its base.
             A base that is not where it was is looked for beside the adapter, under its last name.
         task: The task the model was trained for.
         dtype: Type of the weights; ``None`` is fp32.
@@ -55,6 +56,12 @@ def load_saved(
             "are rounded. Leave one of the two out."
         )
     dtype = torch_dtype(dtype)
+    record = quantization_record(directory)
+    if record is not None and quantization is not None:
+        raise InputError(
+            f"quantization={quantization!r}: {directory} is quantised already "
+            f"({record['method']}). Leave it out."
+        )
     if not (directory / ADAPTER_CONFIG).is_file():
         return _load_full(directory, task, dtype, quantization)
     model, tokenizer = _load_adapter(directory, task, dtype, quantization)
@@ -69,10 +76,24 @@ def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any) -> Bu
     config = read_config(directory)
     family = family_for(config.model_type)
     auto_class = check_task(task, family)
+    record = quantization_record(directory)
+    if record is not None and record["method"] in ("int8", "int8-weights"):
+        return _load_int8(directory, task, auto_class, config, record["method"]), load_tokenizer(
+            directory, family, config
+        )
     check_weights(directory)
     tokenizer = load_tokenizer(directory, family, config)
     model = load_model(directory, auto_class, config, task, dtype=dtype, quantization=quantization)
     return model.eval(), tokenizer
+
+
+def _load_int8(directory: Path, task: Task, auto_class: str, config: Any, method: str) -> Any:
+    from frtune.models.int8 import load_int8
+
+    for name, value in task.config_overrides().items():
+        setattr(config, name, value)
+    activations = "int8" if method == "int8" else "float"
+    return load_int8(directory, auto_class, config, activations=activations)
 
 
 def _load_adapter(

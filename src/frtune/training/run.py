@@ -15,7 +15,7 @@ from frtune.errors import InputError
 from frtune.saving import check_output_dir, save, staged
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
     from transformers import TrainingArguments
 
     from frtune.training.trainer import TaskTrainer
@@ -179,6 +179,9 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict
     from frtune.data.loading import load_splits
 
     with args.main_process_first(desc="reading data"):
+        # first whole, so that a bad row is named by its number in the file
+        for where, rows in _whole(settings, task).items():
+            task.check(rows, where)
         splits, notes = load_splits(
             settings.data,
             task_name=task.name,
@@ -192,6 +195,18 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict
         for name, dataset in splits.items():
             task.check(dataset, f"{settings.data}, {name}")
     return task, splits, notes
+
+
+def _whole(settings: RunSettings, task: Any) -> dict[str, Dataset]:
+    """The rows of each split as the data has it, by what they are called in messages."""
+    from frtune.data.loading import load_splits
+
+    splits, _ = load_splits(
+        settings.data, task_name=task.name, encoding=settings.encoding, cut=False
+    )
+    if len(splits) == 1:
+        return {settings.data: next(iter(splits.values()))}
+    return {f"{settings.data}, {name}": rows for name, rows in splits.items()}
 
 
 def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:

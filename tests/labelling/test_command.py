@@ -101,6 +101,7 @@ def test_another_machine_needs_a_key(words, capsys):
 # --- a kill --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_pays_for_no_text_twice(server, texts, out, read, answer):
     found = [f"text {i}" for i in range(12)]
     both_stall = threading.Barrier(3, timeout=100)

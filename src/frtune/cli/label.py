@@ -27,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
         "http://localhost:8000/v1 --model my-model --dry-run",
     )
     add = parser.add_argument
-    add("data", metavar="X", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line")
+    add("data", metavar="X", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line; "
+        "sample")  # fmt: skip
     add("--output", required=True, metavar="Y", help="file to write, NAME.jsonl; must be new. "
         "NAME.answers.jsonl, NAME.rejected.jsonl and NAME.report.json stand beside it")  # fmt: skip
     add("--encoding", help="encoding of the file (default: UTF-8, or the BOM's)")
@@ -163,15 +164,17 @@ def _show(report: dict[str, Any], output: str) -> int:
     if report["complete"] and rows["labelled"]:
         return EXIT_DONE
     sys.stdout.flush()
-    sys.stderr.write(f"frtune: {_why(report)}\n")
+    sys.stderr.write(f"frtune: {_why(report, output)}\n")
     return EXIT_FAILED
 
 
-def _why(report: dict[str, Any]) -> str:
+def _why(report: dict[str, Any], output: str) -> str:
     """Why the labels are not whole, and what to do."""
     again = "The same command goes on from here."
     if report["stopped"] == "budget":
         return f"stopped: the next request could pass the budget. Raise it; {again}"
     if report["stopped"] == "endpoint":
         return f"stopped: {report['detail']}. {again}"
-    return "no row could be labelled; NAME.rejected.jsonl says why, row by row."
+    from frtune.labelling.run import beside
+
+    return f"no row could be labelled: {beside(Path(output), 'rejected.jsonl')} says why."

@@ -87,7 +87,7 @@ class Asking:
                 async def work() -> None:
                     for text, number in items:
                         settled = await self._settle(client, text, number)
-                        bar.set_postfix_str(self._budget.show(ledger.total), refresh=False)
+                        bar.set_postfix_str(self._budget.show(ledger.spent), refresh=False)
                         bar.update(settled)
                         if self.stopped or self._error:
                             return

@@ -95,8 +95,16 @@ class Ledger:
     def __init__(self, budget: Budget, spent: Tokens):
         self.budget = budget
         self.total = spent
-        self._under_way = 0
+        self._under_way: list[Tokens] = []
         self._changed = asyncio.Condition()
+
+    @property
+    def spent(self) -> Tokens:
+        """What was spent, requests under way left out."""
+        spent = self.total
+        for most in self._under_way:
+            spent = spent.minus(most)
+        return spent
 
     async def reserve(self, most: Tokens) -> None:
         """Set ``most`` aside; wait for requests under way when it doesn't fit beside them.
@@ -110,14 +118,14 @@ class Ledger:
                     raise BudgetSpentError
                 await self._changed.wait()
             self.total = self.total.plus(most)
-            self._under_way += 1
+            self._under_way.append(most)
 
     async def settle(self, most: Tokens, actual: Tokens | None) -> None:
         """Replace a reservation by what it came to; ``None`` is not known and leaves it."""
         async with self._changed:
             if actual is not None:
                 self.total = self.total.minus(most).plus(actual)
-            self._under_way -= 1
+            self._under_way.remove(most)
             self._changed.notify_all()
 
 

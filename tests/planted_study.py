@@ -71,7 +71,8 @@ def study(
             for name in names
         ],
         data={
-            "texts": 500, "blank_texts": 0, "tokens": {"real": 12000, "special": 1000}, "cut_texts": 3, "max_tokens": 512,
+            "texts": 500, "blank_texts": 0, "tokens": {"real": 12000, "special": 1000},
+            "cut_texts": 3, "max_tokens": 512,
             "labels": {"0": 260, "1": 240}, "hash": "5f",
         },
         settings={"seed": 42, "max_tokens": 512},

@@ -82,9 +82,12 @@ def _show(study: Study, report: Path) -> None:
     from frtune.study.report import short_table
 
     columns, rows = short_table(study)
-    table = Table(title="Hidden states by layer (0 = embeddings)")
+    table = Table(
+        title="Hidden states by layer (0 = embeddings): change of tokens, cosines within a text and "
+        "between texts, accuracy of a probe"
+    )
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left")
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console()

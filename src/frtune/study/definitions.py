@@ -23,7 +23,7 @@ class Definition(NamedTuple):
 
 _ETHAYARAJH = "Ethayarajh 2019, arXiv:1909.00512"
 _ALAIN = "Alain and Bengio 2017, arXiv:1610.01644"
-_BOOTSTRAP = "intervals are 95 % bootstrap intervals over the held-out texts"
+_BOOTSTRAP = "intervals are 95% bootstrap intervals over the held-out texts"
 
 DEFINITIONS = {
     "cosine_within": Definition(
@@ -61,7 +61,7 @@ DEFINITIONS = {
     "norm_q50": Definition(
         "Norm, median", "Euclidean norm",
         "Length of a token's vector: the median over the tokens. The band in the plot goes from "
-        "the 5 % to the 95 % quantile.",
+        "the 5 % to the 95% quantile.",
     ),
     "norm_mean": Definition("Norm, mean", "Euclidean norm", "Mean length of a token's vector."),
     "norm_std": Definition("Norm, spread", "Euclidean norm", "Standard deviation of the lengths."),

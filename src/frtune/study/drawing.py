@@ -150,7 +150,7 @@ def _curve(
     # wide intervals stand beside each other, or one would hide the other
     wide = statistic.startswith("probe")
     shift = 0.12 * MARKERS.index(style["marker"]) if wide else 0.0
-    axes.plot(values.index + shift, values, label=label, **style)
+    axes.plot(values.index + shift, values, label=label, clip_on=False, **style)
     if not len(low):
         return values
     high = high.reindex(low.index)

@@ -20,7 +20,7 @@ class Change(NamedTuple):
     Attributes:
         before: In the first checkpoint.
         after: In the second.
-        where: The layer, in words.
+        where: ``most in layer N``, or ``in the last layer`` where depths differ.
     """
 
     before: float
@@ -31,6 +31,14 @@ class Change(NamedTuple):
     def verb(self) -> str:
         """``rises`` or ``falls``."""
         return "rises" if self.after > self.before else "falls"
+
+    @property
+    def ends(self) -> str:
+        """``from X to Y``, with as many digits as tell the two apart."""
+        before, after = number(self.before), number(self.after)
+        if before == after and abs(self.before - self.after) >= 0.0005:
+            before, after = f"{self.before:.3f}", f"{self.after:.3f}"
+        return f"from {before} to {after}"
 
 
 def findings(study: Study) -> dict[str, list[str]]:
@@ -100,20 +108,18 @@ def _movement(study: Study, a: str, b: str) -> Iterator[str]:
             f"most {number(turn[most])} ({layer_name(most)})."
         )
         return
-    moved = (
-        f" and a distance of {number(distance[most])} times their length" if len(distance) else ""
-    )
+    apart = f" and lie {number(distance[most])} lengths apart" if len(distance) else ""
     yield (
-        f"From {a} to {b}, {layer_name(most)} moved most: a token's two vectors have a cosine of "
-        f"{number(1 - turn[most])} there{moved}, in the mean. {layer_name(least).capitalize()} "
-        f"moved least (cosine {number(1 - turn[least])})."
+        f"From {a} to {b}, {layer_name(most)} moved most: there, in the mean, a token's two "
+        f"vectors have a cosine of {number(1 - turn[most])}{apart}. "
+        f"{layer_name(least).capitalize()} moved least (cosine {number(1 - turn[least])})."
     )
     alike = curve(rows, "cka")
     if len(alike):
-        low = int(alike.idxmin())
+        high, low = int(alike.idxmax()), int(alike.idxmin())
         yield (
-            f"What the layers tell apart stays most alike in {layer_name(int(alike.idxmax()))} "
-            f"(CKA {number(alike.max())}) and least in {layer_name(low)} ({number(alike[low])})."
+            f"Up to rotation and scale, {a} and {b} are most alike in {layer_name(high)} (CKA "
+            f"{number(alike[high])}) and least in {layer_name(low)} (CKA {number(alike[low])})."
         )
 
 
@@ -123,12 +129,9 @@ def _cosines(study: Study, a: str, b: str) -> Iterator[str]:
         text = _told(within, "the cosine between tokens of one text", a, b, 0.005)
         adjusted = largest_change(study, a, b, "cosine_within_adjusted")
         if adjusted and abs(adjusted.after - adjusted.before) >= 0.005:
-            text += (
-                f" Less anisotropy, it {adjusted.verb} most in {adjusted.where}, from "
-                f"{number(adjusted.before)} to {number(adjusted.after)}."
-            )
+            text += f" Less anisotropy, it {adjusted.verb} {adjusted.where}, {adjusted.ends}."
         elif adjusted:
-            text += " Less anisotropy, it is nearly the same in all layers."
+            text += " Less anisotropy, it hardly changes."
         yield text
     between = largest_change(study, a, b, "cosine_between")
     if between:
@@ -184,7 +187,7 @@ def _probes(study: Study, a: str, b: str) -> Iterator[str]:
         if not (len(first) and len(second)):
             continue
         i, j = int(first.index[-1]), int(second.index[-1])
-        change = Change(first[i], second[j], "the last layer")
+        change = Change(first[i], second[j], "in the last layer")
         if change.before == change.after:
             yield f"On the {vector} of the last layer the probe is as good in {b} as in {a}."
             continue
@@ -210,7 +213,7 @@ def _answer(answer: dict[str, Any]) -> str:
     if not _finite(low, high):
         size = f"r = {number(r)} over {answer['n']} layers, too few for an interval"
         return f"In {name}, whether convergence tells a layer's accuracy stays open: {size}."
-    size = f"r = {number(r)} (95 % interval {number(low)} to {number(high)}, {answer['n']} layers)"
+    size = f"r = {number(r)} (95% interval {number(low)} to {number(high)}, {answer['n']} layers)"
     if low <= 0 <= high:
         return f"In {name}, convergence does not surely tell how well a layer classifies: {size}."
     direction = "better" if r > 0 else "worse"
@@ -261,26 +264,22 @@ def largest_change(
     if not (len(first) and len(second)):
         return None
     if depths[a] != depths[b]:
-        return Change(float(first.iloc[-1]), float(second.iloc[-1]), "the last layer")
+        return Change(float(first.iloc[-1]), float(second.iloc[-1]), "in the last layer")
     common = first.index.intersection(second.index)
     if not len(common):
         return None
     before, after = first[common], second[common]
     size = np.abs(np.log(after / before)) if relative else (after - before).abs()
     layer = int(size.idxmax()) if size.notna().any() else int(common[-1])
-    return Change(float(before[layer]), float(after[layer]), layer_name(layer))
+    return Change(float(before[layer]), float(after[layer]), f"most in {layer_name(layer)}")
 
 
 def _told(change: Change, what: str, a: str, b: str, small: float) -> str:
+    if change.after == change.before:
+        return f"From {a} to {b}, {what} stays as it was."
     if abs(change.after - change.before) < small:
-        return (
-            f"From {a} to {b}, {what} is nearly the same in all layers; the largest change is from "
-            f"{number(change.before)} to {number(change.after)}, in {change.where}."
-        )
-    return (
-        f"From {a} to {b}, {what} {change.verb} most in {change.where}, from "
-        f"{number(change.before)} to {number(change.after)}."
-    )
+        return f"From {a} to {b}, {what} hardly changes: {change.where}, {change.ends}."
+    return f"From {a} to {b}, {what} {change.verb} {change.where}, {change.ends}."
 
 
 def layer_name(layer: int) -> str:
@@ -306,7 +305,7 @@ def number(value: float) -> str:
 def _interval(rows: pd.DataFrame, statistic: str, layer: int) -> str:
     value = number(curve(rows, statistic)[layer])
     low, high = (curve(rows, statistic, end).get(layer, math.nan) for end in ("low", "high"))
-    return f"{value} (95 % {number(low)} to {number(high)})" if _finite(low, high) else value
+    return f"{value} (95% {number(low)} to {number(high)})" if _finite(low, high) else value
 
 
 def _finite(*values: float | None) -> bool:

@@ -178,23 +178,20 @@ def _cells(rows: pd.DataFrame, statistic: str) -> pd.Series:
 
 
 def short_table(study: Study) -> tuple[list[str], list[list[str]]]:
-    """Return the main numbers by layer: names of columns, and rows of text."""
-    moved = _table(study, ("drift_cosine",), paired=True)
-    rest = _table(study, ("cosine_within", "cosine_between", "probe_mean_accuracy"), paired=False)
-    tables = [table for table in (moved, rest) if table]
-    columns = [
-        f"{group} ({name})"
-        for table in tables
-        for group, names in table["groups"]
-        for name in names
-    ]
-    cells = [{row[0]: row[1:] for row in table["rows"]} for table in tables]
-    empty = [[""] * sum(len(names) for _, names in table["groups"]) for table in tables]
-    layers = sorted({layer for table in cells for layer in table})
-    rows = [
-        [str(layer), *(c for t, e in zip(cells, empty, strict=True) for c in t.get(layer, e))]
-        for layer in layers
-    ]
+    """Return the main numbers by layer: names of columns, in two lines, and rows of text."""
+    columns: dict[str, pd.Series] = {}
+    for statistic, name in (
+        ("drift_cosine", "1 - cosine"),
+        ("cosine_within", "within"),
+        ("cosine_between", "between"),
+        ("probe_mean_accuracy", "probe"),
+    ):
+        for source, rows in _sources(study, statistic, statistic == "drift_cosine"):
+            values = curve(rows, statistic)
+            if len(values):
+                columns[f"{name}\n{source}"] = values.map(number)
+    layers = sorted({layer for column in columns.values() for layer in column.index})
+    rows = [[str(i), *(column.get(i, "") for column in columns.values())] for i in layers]
     return ["layer", *columns], rows
 
 

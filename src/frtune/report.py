@@ -185,7 +185,8 @@ def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
         health = (f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores)
         console.print("generation: " + ", ".join(health))
     console.print(f"model directory: {directory}", soft_wrap=True)
-    console.print(f'try it: frtune predict {directory} --text "..."', soft_wrap=True)
+    pair = ' --text-pair "..."' if len(text_columns(task)) > 1 else ""
+    console.print(f'try it: frtune predict {directory} --text "..."{pair}', soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

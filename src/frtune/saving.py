@@ -99,6 +99,7 @@ def save(
 
 def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
     """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
+    from frtune.lineage import save_lineage
     from frtune.models._zero3 import zero3_suspended
     from frtune.models.proofs import probe_logits, prove_saved
 
@@ -111,6 +112,8 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
     if trainer.args.process_index > 0:
         return
     (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    base = getattr(trainer.model, "name_or_path", "") or trainer.model.config.name_or_path
+    save_lineage(draft, checkpoint=base, task=trainer.task.name)
     with zero3_suspended():
         if batch:
             difference = prove_saved(
@@ -133,10 +136,12 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
 
 def _write_merged(trainer: TaskTrainer, draft: Path) -> None:
     """Merge the saved adapter into its base, loaded again in full precision."""
+    from frtune.lineage import copy_lineage
     from frtune.models.loading import load_saved
     from frtune.tasks._store import save_task
 
     model, tokenizer = load_saved(draft, trainer.task, merge=True)
     model.save_pretrained(draft / "merged")
+    copy_lineage(draft, draft / "merged")
     tokenizer.save_pretrained(draft / "merged")
     save_task(trainer.task, draft / "merged")

@@ -1,9 +1,10 @@
 """Layers with weights of 8 bits, and the file that holds them: plain integers and scales.
 
 A weight row ``w`` is stored as ``round(w / s)`` with its scale ``s = max |w| / 127``. With
-``activations="int8"`` the inputs are rounded the same way, token by token, when they come
-(dynamic quantisation), so that the product runs on integers and an answer does not depend on what
-else is in the batch. With ``"float"`` only the weights are rounded.
+``activations="int8"`` the inputs are rounded too, token by token, when they come (dynamic
+quantisation), so that the product runs on integers and an answer does not depend on what else is in
+the batch. They get 127 of the 256 levels: processors without VNNI add two products in 16 bits,
+which more levels would overflow. With ``"float"`` only the weights are rounded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 INT8_WEIGHTS = "model.int8.safetensors"  # a name that Transformers does not take for full weights
 _SCALE = "weight_scale"
 _LEVELS = 127
-_OPS = torch.ops.quantized
+_STEPS = 63  # of activations, on each side of zero
 
 Activations = Literal["int8", "float"]
 
@@ -91,27 +92,28 @@ class Int8Linear(nn.Module):
         return outputs.to(inputs_type)
 
     def _integer_product(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The product with inputs in -1 to 1, rounded to steps of 1/127."""
-        if self.packed is not None:
-            # the kernel wants unsigned integers, so that 128 stands for zero
-            return _OPS.linear_with_input_q_dq_qweight_dq_output_fp32(
-                inputs, 1 / _LEVELS, _LEVELS + 1, self.packed
-            )
-        rounded = torch.round(inputs * _LEVELS) / _LEVELS
-        return F.linear(rounded, self.weight.float()) * self.weight_scale
+        """The product with inputs in -1 to 1, rounded to steps of 1/63."""
+        rounded = torch.round(inputs * _STEPS)
+        if self.packed is None:
+            return F.linear(rounded, self.weight.float()) * (self.weight_scale / _STEPS)
+        # the kernel wants unsigned integers, so that 64 stands for zero
+        flat = rounded.add_(_STEPS + 1).to(torch.uint8).reshape(-1, self.in_features)
+        zeros = torch.zeros(self.out_features, dtype=torch.long)
+        found = torch.ops.onednn.qlinear_pointwise(
+            flat, 1 / _STEPS, _STEPS + 1, self.packed, self.weight_scale, zeros, None,
+            1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip
+        return found.reshape(*inputs.shape[:-1], self.out_features)
 
     def pack(self) -> None:
-        """Hand the weights to the integer kernel of this processor, where PyTorch has one.
+        """Hand the weights to oneDNN's integer kernel, where PyTorch has it.
 
-        The int8 tensor is dropped then, so that the weights are in memory once.
+        The int8 tensor is dropped then, so that the weights are in memory once. Elsewhere the same
+        rounded numbers are multiplied as floats.
         """
-        if self.activations != "int8" or torch.backends.quantized.engine not in ("x86", "fbgemm"):
-            return
-        weight = torch._make_per_channel_quantized_tensor(
-            self.weight, self.weight_scale.double(), torch.zeros(self.out_features).long(), 0
-        )
-        self.packed = _OPS.linear_prepack(weight, None)
-        self.weight = None
+        if self.activations == "int8" and "onednn" in torch.backends.quantized.supported_engines:
+            self.packed = torch.ops.onednn.qlinear_prepack(self.weight, None)
+            self.weight = None
 
 
 class Int8Embedding(nn.Module):

@@ -1,0 +1,105 @@
+"""The plan: what it lists, what it recommends, and that its commands can be run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from frtune import InputError
+from frtune.cli import main
+from frtune.planning.plan import parse_size, plan
+
+
+@pytest.fixture(scope="module")
+def small(tiny):
+    return plan(tiny("polyglot"), gpus=2, gpu_memory="24GB", batch=2)
+
+
+def test_it_lists_what_is_allowed(small):
+    found = {(option.method, option.sharding) for option in small.options}
+    assert ("full", "ddp") in found and ("full", "none") not in found
+    assert ("int8", "zero2") in found and ("int8", "zero3") not in found
+    assert len(found) == 16
+
+
+def test_the_best_that_fits_is_recommended(small, tiny):
+    assert (small.recommended.method, small.recommended.sharding) == ("full", "ddp")
+    option = small.options[0]
+    short = option.peak - option.activations + option.checkpointed
+    tight = plan(tiny("polyglot"), gpus=2, gpu_memory=short, batch=2)
+    assert tight.options[0].fits == "with checkpointing"
+    assert "checkpointing" in tight.options[0].command
+    nothing = plan(tiny("polyglot"), gpus=2, gpu_memory="10MB", batch=2)
+    assert nothing.recommended is None and {o.fits for o in nothing.options} == {"no"}
+
+
+def test_a_small_host_rules_offload_and_loading_out(tiny):
+    found = plan(tiny("polyglot"), gpus=2, gpu_memory="24GB", cpu_memory="1KB", batch=2)
+    assert found.recommended.method in ("int8", "nf4")
+
+
+def test_flaubert_is_never_offered_checkpointing(tiny):
+    found = plan(tiny("flaubert"), gpu_memory="24GB", batch=2)
+    assert {option.checkpointed for option in found.options} == {None}
+
+
+def test_each_command_can_be_parsed(small, tiny, monkeypatch):
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    from frtune.cli.train import parse
+
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    for option in small.options:
+        words = shlex.split(option.command)
+        task, *rest = words[words.index("train") + 1 :]
+        rest.remove("--bf16")  # the one flag that asks for hardware
+        try:
+            _, settings, args = parse(task, rest)
+        finally:
+            unset_hf_deepspeed_config()
+        assert bool(settings.lora) == (option.method != "full")
+        assert (settings.quantization or option.method) == option.method
+        assert bool(args.deepspeed) == option.sharding.startswith("zero")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("24GB", 24 * 10**9), ("1 GiB", 2**30), ("512mb", 512 * 10**6), (7, 7)]
+)
+def test_sizes_are_read(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--gpu-memory", "lots"], "gpu_memory='lots': a number with a unit"),
+        (["--cpu-memory", "0GB"], "cpu_memory='0GB'"),
+        (["--gpus", "0"], "gpus=0: at least 1"),
+        (["--tokens", "9999"], "Pass --max-source-tokens 512 or less"),
+        (["--target-tokens", "9"], "has no target"),
+        (["--task", "keyphrases"], "not for bert, which is an encoder"),
+        (["--gpu-memry", "1GB"], "Did you mean --gpu-memory"),
+    ],
+)
+def test_bad_input_is_one_line(flags, message, capsys):
+    argv = ["plan", "--checkpoint", "google-bert/bert-base-cased", *flags]
+    assert main(argv) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_the_table_and_the_json_name_the_same_command(tiny, capsys):
+    argv = ["plan", "--checkpoint", str(tiny("bert")), "--batch", "2", "--tokens", "32"]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    assert main([*argv, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["recommended"] in shown
+    assert found["options"][0]["memory"]["weights"] == 4 * found["parameters"]["total"]
+
+
+def test_a_checkpoint_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="neither a directory here nor a hub model"):
+        plan("nobody/nothing")

@@ -62,6 +62,7 @@ def trainer_of(built, rows, tmp_path):
             "bf16": False, "disable_tqdm": True, "eval_strategy": "no", "save_strategy": "no",
             "load_best_model_at_end": False, "logging_steps": 1, "max_steps": 2,
             "per_device_train_batch_size": 4, "train_sampling_strategy": "random",
+            "gradient_accumulation_steps": 1, "lr_scheduler_type": "linear",
         }  # fmt: skip
         args = training_arguments(task, str(tmp_path / "run"), **{**quiet, **overrides})
         return task.trainer(

@@ -17,8 +17,15 @@ def hooks_on(model) -> list[str]:
 
 
 @pytest.mark.parametrize("mixup", LEVELS, ids=lambda mixup: mixup.level)
-@pytest.mark.parametrize("family", ["bert", "camembert", "flaubert", "phi"])
-@pytest.mark.parametrize("name", ["classification", "scores", "symmetric"])
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("camembert", "classification"),
+        ("flaubert", "scores"),
+        ("phi", "symmetric"),
+        ("bert", "symmetric"),
+    ],
+)
 def test_every_task_with_a_head_trains(mixup, family, name, trainer_of):
     trainer = trainer_of(mixup, family, name, gradient_accumulation_steps=2)
     before = {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
@@ -55,7 +62,7 @@ def test_rows_come_in_the_order_of_a_run_without_mixup(trainer_of):
     orders = []
     for mixup in (None, *LEVELS):
         trainer = trainer_of(mixup, max_steps=5, train_sampling_strategy="random")  # 3 epochs
-        collate, seen = trainer.task.collator, []
+        seen: list[list[int]] = []
 
         class Noting:  # of plain rows, under the collator that mixes
             def __init__(self, inner):
@@ -65,7 +72,6 @@ def test_rows_come_in_the_order_of_a_run_without_mixup(trainer_of):
                 seen.append([example["row"] for example in examples])
                 return self.inner(examples)
 
-        assert collate
         trainer.data_collator = Noting(trainer.data_collator)
         trainer.train()
         orders.append(seen)

@@ -1,0 +1,89 @@
+"""The example and the command line, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frtune.cli import main
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "train_mixup.py"
+
+
+def example(directory: Path, *options: str, limit: int = 400):
+    command = [sys.executable, SCRIPT, "--output-dir", directory, "--epochs", "1",
+               "--max-train-rows", "32", "--max-test-rows", "16", *options]  # fmt: skip
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=limit
+    )
+
+
+@pytest.mark.slow
+def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path):
+    levels = ["--levels", "embeddings", "sentence", "--offline-rows", "8"]
+    done = example(tmp_path, *levels, "--seeds", "2")
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads((tmp_path / "results.json").read_text())
+    arms = ["none", "embeddings", "embeddings, 8 stored", "sentence", "sentence, 8 stored"]
+    assert [run["arm"] for run in results["runs"]] == arms * 2
+    assert [line.split(" |")[0][2:] for line in done.stdout.splitlines()[-5:]] == arms
+    assert results["summary"]["sentence"]["accuracy_difference"].keys() >= {"low", "p_value"}
+
+    results["runs"].pop()
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    again = example(tmp_path, *levels, "--seeds", "2")
+    assert again.stdout.count("seed 4") == 1 and "seed 43, MixUp: sentence, 8" in again.stdout
+    last = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert last[:-1] == results["runs"] and len(last) == 10
+
+    other = example(tmp_path, "--alpha", "0.4", "--seeds", "2")
+    assert other.returncode == 2 and "another alpha, offline_rows" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "1"], "error: --seeds 1: an interval needs 2 or more."),
+        (["--alpha", "0"], "error: alpha=0.0: above 0."),
+        (["--levels", "tokens"], "error: level='tokens': embeddings, hidden, sentence."),
+        (["--layer", "2"], "error: --layer: for --levels hidden."),
+    ],
+)
+def test_bad_input_to_the_example_is_one_line(options, message, monkeypatch, capsys, tmp_path):
+    import runpy
+
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--output-dir", str(tmp_path), *options])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_the_command_line_trains_with_mixup(tmp_path):
+    command = ["train", "classification", "--mixup", "--mixup-level", "hidden", "--mixup-layer", "1",
+               "--max-steps", "2", "--output-dir", str(tmp_path / "run"), "--disable-tqdm", "true"]  # fmt: skip
+    assert main(command) == 0
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert "mixup: true" in config and "mixup_layer: 1" in config
+    assert main(["predict", str(tmp_path / "run"), "--text", "loyer mars"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["classification", "--mixup-rows", "3"], "--mixup-rows: needs --mixup"),
+        (["classification", "--mixup", "--mixup-alpha", "-1"], "alpha=-1.0: above 0"),
+        (["classification", "--mixup", "--mixup-rows", "9999"], "two for each, and there are 240"),
+        (["keyphrases", "--mixup", "--max-train-rows", "20"], "has no label to mix"),
+    ],
+)
+def test_bad_input_to_the_command_line_is_one_line(options, message, capsys, tmp_path):
+    assert main(["train", *options, "--output-dir", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

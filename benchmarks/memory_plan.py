@@ -32,9 +32,7 @@ CASES = [
     ("pko-t5-base, 2 + 2 layers", "full"),
     ("pko-t5-base, 2 + 2 layers", "lora"),
     ("pko-t5-base, 2 + 2 layers", "int8"),
-    ("pko-t5-base, 2 + 2 layers", "nf4"),
-    ("polyglot-ko-1.3b, 2 layers", "lora"),
-    ("polyglot-ko-1.3b, 2 layers", "int8"),
+    ("polyglot-ko-1.3b, 2 layers", "nf4"),
 ]
 ROWS, TOKENS, TARGET = 2, 64, 16
 LARGE = ("paust/pko-t5-base", "EleutherAI/polyglot-ko-5.8b", "huggyllama/llama-7b")
@@ -82,18 +80,16 @@ def planned(name: str, method: str) -> dict[str, int]:
 
 def measure(name: str, method: str) -> dict[str, int]:
     """Train two steps in this process; bytes of tensors, and growth of the process."""
+    import resource
+
     import psutil
     import torch
 
-    from frtune.planning.activations import _batch
+    from frtune.planning.activations import Step, _batch
 
     found = found_for(name)
     with tempfile.TemporaryDirectory() as folder:
         model = _random_model(found, method, folder)
-    import resource
-
-    from frtune.planning.activations import Step
-
     before = psutil.Process().memory_info().rss - _tensor_bytes(model)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
@@ -208,6 +204,17 @@ def in_process(name: str, method: str) -> dict[str, int]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def compare(name: str, method: str) -> dict[str, Any]:
+    """One case: planned, measured, and their ratios."""
+    plan, seen = planned(name, method), in_process(name, method)
+    row: dict[str, Any] = {"case": name, "method": method, "planned": plan, "measured": seen}
+    row["ratio"] = round(plan["states"] / seen["states"], 4)
+    row["rss_ratio"] = round(plan["with_activations"] / seen["rss"], 4)
+    if method == "full":
+        row["accelerate_ratio"] = round(accelerates(name) / seen["states"], 4)
+    return row
+
+
 def main() -> None:
     """Run all, print a line a case, write the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -216,29 +223,29 @@ def main() -> None:
     if chosen.measure:
         print(json.dumps(measure(*chosen.measure)))
         return
-    measured = []
-    for name, method in CASES:
-        plan, seen = planned(name, method), in_process(name, method)
-        row = {"case": name, "method": method, "planned": plan, "measured": seen}
-        row["ratio"] = round(plan["states"] / seen["states"], 4)
-        row["rss_ratio"] = round(plan["with_activations"] / seen["rss"], 4)
-        if method == "full":
-            row["accelerate_ratio"] = round(accelerates(name) / seen["states"], 4)
-        measured.append(row)
-        print(f"{name:28} {method:5} planned {plan['states'] / 1e6:8.1f} MB, measured "
-              f"{seen['states'] / 1e6:8.1f} MB, ratio {row['ratio']:.3f}; with activations "
-              f"{row['rss_ratio']:.3f} of RSS; accelerate {row.get('accelerate_ratio', '-')}",
-              flush=True)  # fmt: skip
     estimates = [row for checkpoint in LARGE for row in deepspeeds(checkpoint)]
     for row in estimates:
-        print(f"{row['checkpoint']:30} {row['sharding']:14} a GPU: planned "
-              f"{row['planned_gpu'] / 1e9:6.2f} + {row['planned_buffers'] / 1e9:.2f} GB, DeepSpeed "
-              f"{row['deepspeed_gpu'] / 1e9:6.2f} GB; host: planned {row['planned_host'] / 1e9:.0f}"
-              f" GB, DeepSpeed {row['deepspeed_host'] / 1e9:.0f} GB")  # fmt: skip
-    RESULTS.parent.mkdir(exist_ok=True)
-    content = {"rows": ROWS, "tokens": TOKENS, "target_tokens": TARGET, "gpus": GPUS,
-               "measured": measured, "estimates": estimates}  # fmt: skip
-    RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        print(
+            f"{row['checkpoint']:30} {row['sharding']:14} a GPU: planned "
+            f"{row['planned_gpu'] / 1e9:6.2f} + {row['planned_buffers'] / 1e9:.2f} GB, DeepSpeed "
+            f"{row['deepspeed_gpu'] / 1e9:6.2f} GB; host: planned {row['planned_host'] / 1e9:.0f} "
+            f"GB, DeepSpeed {row['deepspeed_host'] / 1e9:.0f} GB"
+        )
+    content: dict[str, Any] = {
+        "rows": ROWS, "tokens": TOKENS, "target_tokens": TARGET, "gpus": GPUS, "measured": [],
+        "estimates": estimates,
+    }  # fmt: skip
+    for name, method in CASES:
+        row = compare(name, method)
+        print(
+            f"{name:28} {method:5} planned {row['planned']['states'] / 1e6:8.1f} MB, measured "
+            f"{row['measured']['states'] / 1e6:8.1f} MB, ratio {row['ratio']:.3f}; with "
+            f"activations {row['rss_ratio']:.3f} of RSS; accelerate {row.get('accelerate_ratio', '-')}",
+            flush=True,
+        )
+        content["measured"].append(row)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,12 @@ EVIDENCE = (
         features=("train", "checkpointing"),
     ),
     Evidence(
+        "tests/test_capabilities.py::test_gradient_checkpointing_runs_each_layer_twice_and_trains",
+        tuple(family for family in _ALL if family != "flaubert"),
+        ("full", "lora", *_QUANTIZED),
+        features=("checkpointing",),
+    ),
+    Evidence(
         "tests/training/test_trainer.py::test_resumed_training_ends_with_the_same_weights",
         ("t5",),
         features=("train", "resume"),

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from frtune import InputError
+from frtune import InputError, SequenceClassification
 from frtune.cli import main
 from frtune.planning.plan import parse_size, plan
 
@@ -43,6 +43,16 @@ def test_a_small_host_rules_offload_and_loading_out(tiny):
 def test_flaubert_is_never_offered_checkpointing(tiny):
     found = plan(tiny("flaubert"), gpu_memory="24GB", batch=2)
     assert {option.checkpointed for option in found.options} == {None}
+
+
+def test_full_training_of_a_classifying_decoder_is_asked_for(tiny):
+    task = SequenceClassification(labels=["0", "1"])
+    found = plan(tiny("llama"), task=task, gpu_memory="24GB", batch=2)
+    assert {("--no-lora" in o.command, "--lora" in o.command) for o in found.options} == {
+        (True, False),
+        (False, True),
+    }
+    assert found.options[0].method == "full" and "--no-lora" in found.options[0].command
 
 
 def test_each_command_can_be_parsed(small, tiny, monkeypatch):

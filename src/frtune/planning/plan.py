@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.capabilities import QUANTIZED, Method, Sharding, cell, combinations, refusal
 from frtune.errors import InputError
+from frtune.models.families import FAMILIES
 from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
@@ -278,6 +279,8 @@ def _command(option: Option, whole: Plan, fits: str) -> str:
         words += ["--max-target-tokens", str(whole.step.target_tokens)]
     if option.method != "full":
         words += ["--lora"]
+    elif FAMILIES[whole.family].kind == "decoder" and not whole.step.target_tokens:
+        words += ["--no-lora"]  # a decoder with a classification head gets LoRA unless told
     if option.method in QUANTIZED:
         words += [f"--{option.method}"]
     if zero:

@@ -83,7 +83,7 @@ def _show(study: Study, report: Path) -> None:
 
     columns, rows = short_table(study)
     table = Table(
-        title="Hidden states by layer (0 = embeddings): change of tokens, cosines within a text and "
+        title="By layer (0 = embeddings): change of tokens, cosines within a text and "
         "between texts, accuracy of a probe"
     )
     for i, column in enumerate(columns):

@@ -172,7 +172,7 @@ def _cells(rows: pd.DataFrame, statistic: str) -> pd.Series:
         return values.map(number)
     low, high = curve(rows, statistic, "low"), curve(rows, statistic, "high")
     texts = values.map(number)
-    for layer in low.index:
+    for layer in low.index.intersection(values.index):
         texts[layer] += f" ({number(low[layer])} to {number(high[layer])})"
     return texts
 

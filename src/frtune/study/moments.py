@@ -34,10 +34,10 @@ class Moments:
         """Add float32 ``vectors`` of shape ``(n, width)``."""
         import torch
 
-        mean = vectors.mean(0, dtype=torch.float64)
-        centred = vectors - mean.float()
+        near = vectors.mean(0)
+        centred = vectors - near
         rest = centred.mean(0, dtype=torch.float64)  # what the rounded mean left over
-        mean = mean.float().double() + rest
+        mean = near.double() + rest
         added, total = len(vectors), self.count + len(vectors)
         self._scatter += centred.T @ centred
         self._scatter.addr_(rest, rest, alpha=-added)

@@ -67,7 +67,7 @@ def split(labels: Any) -> tuple[np.ndarray, Split]:
     enough = counts >= LEAST_TEXTS
     if enough.sum() < 2:
         raise InputError(
-            f"labels: {len(names)} class(es), {int(enough.sum())} with {LEAST_TEXTS} texts or more. "
+            f"labels: {len(names)} class(es), {int(enough.sum())} with {LEAST_TEXTS} texts. "
             f"Give at least two classes of {LEAST_TEXTS} texts each."
         )
     taken = np.flatnonzero(enough[numbers])
@@ -96,6 +96,7 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     from frtune.metrics.confidence import bootstrap_interval
 
@@ -104,7 +105,8 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
         model, {"logisticregression__C": list(STRENGTHS)}, cv=StratifiedKFold(FOLDS)
     )
     values = steady(vectors)
-    search.fit(values[parts.train], parts.labels[parts.train])
+    with threadpool_limits(1):  # the solver's steps are so small that threads only wait
+        search.fit(values[parts.train], parts.labels[parts.train])
     right = search.predict(values[parts.test]) == parts.labels[parts.test]
     low, high = bootstrap_interval(right.astype(float), seed=seed)  # type: ignore[arg-type]
     return Value(float(np.mean(right)), low, high)

@@ -6,20 +6,19 @@ r"""Compare encoders on a text classification: FlauBERT against CamemBERT, or BE
         --batch-size 8 --learning-rate 1e-5    # BERT on rotten tomatoes
 
 Without arguments it trains tiny models on the bundled invoice lines. Rows are tokenised once for
-each model and kept in OUTPUT_DIR/FAMILY/tokenised, where a second run finds them.
+each model and kept in OUTPUT_DIR/FAMILY/tokenised, where a second run finds them, and which
+--data of frtune train and frtune study opens.
 """
 
 import argparse
-import hashlib
-import json
 from pathlib import Path
 
-from datasets import DatasetDict, load_from_disk
+from datasets import DatasetDict
 
 import frtune
 from frtune.models.families import FAMILIES
 from frtune.training.distributed import leave
-from frtune.training.encoding import encode_dataset, kind_of
+from frtune.training.encoding import encode_once, kind_of
 
 
 def options() -> argparse.Namespace:
@@ -57,22 +56,6 @@ def checkpoint_of(family: str, chosen: argparse.Namespace, task, train) -> str:
     return str(directory)
 
 
-def tokenised(directory: Path, data: DatasetDict, task, tokenizer, kind: str) -> DatasetDict:
-    """Encode all splits once; a second run of the same rows and task opens what the first saved."""
-    content = [repr(task), kind, sorted(tokenizer.get_vocab().items())]
-    content += [(name, rows._fingerprint) for name, rows in data.items()]
-    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    mark = directory / "key.txt"
-    if mark.exists() and mark.read_text() == key:
-        return load_from_disk(str(directory))
-    encoded = DatasetDict(
-        {name: encode_dataset(rows, task, tokenizer, kind=kind) for name, rows in data.items()}
-    )
-    encoded.save_to_disk(str(directory))
-    mark.write_text(key)
-    return load_from_disk(str(directory))
-
-
 def train(family: str, data: DatasetDict, task, chosen: argparse.Namespace) -> dict[str, float]:
     """Train one model and return its scores on the test rows."""
     output = Path(chosen.output_dir) / family
@@ -90,7 +73,9 @@ def train(family: str, data: DatasetDict, task, chosen: argparse.Namespace) -> d
         **{name: value for name, value in given.items() if value is not None},
     )
     model, tokenizer = frtune.build_model(task, checkpoint=checkpoint, family=family)
-    rows = tokenised(output / "tokenised", data, task, tokenizer, kind_of(model))
+    with args.main_process_first(desc="tokenising"):
+        kept = output / "tokenised"
+        rows = encode_once(data, kept, task, tokenizer, kind=kind_of(model))
     trainer = task.trainer(
         model, tokenizer, args, train_dataset=rows["train"], eval_dataset=rows["validation"]
     )

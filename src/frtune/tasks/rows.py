@@ -90,6 +90,9 @@ def set_aside(dataset: Dataset, task: Any) -> tuple[Dataset, list[dict[str, Any]
         The rows that are left, and of each other its number from 1 (``row``), ``reason`` and
         ``original``.
 
+    Raises:
+        InputError: If a column is missing.
+
     Example:
         >>> from datasets import Dataset
         >>> from frtune import SequenceClassification
@@ -99,6 +102,7 @@ def set_aside(dataset: Dataset, task: Any) -> tuple[Dataset, list[dict[str, Any]
         (1, [(2, 'column text is blank')])
     """
     columns = [*task.columns, *task.label_columns]
+    columns_check(dataset, columns, "rows")
     rejected, kept = [], []
     for i, row in enumerate(rows_of(dataset, columns)):
         reason = task.reason(row)

@@ -6,18 +6,21 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.tasks._task import ModelKind
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
 ROWS_WORTH_A_PROCESS = 5_000
+_MARK = "tokens of frtune "  # in the description of an encoded data set, before their key
 
 
 def kind_of(model: Any) -> ModelKind:
@@ -36,7 +39,7 @@ def encode_dataset(
     with_labels: bool = True,
     num_proc: int | None = None,
 ) -> Dataset:
-    """Encode every row with ``task.encode``; a data set that has ``input_ids`` is left as it is.
+    """Encode every row with ``task.encode``; rows that are encoded for it are left as they are.
 
     The result is an Arrow file keyed by the content of data, task and tokenizer, so that a second
     run starts at once. The columns that the scores need stay beside the tokens, and ``row`` numbers
@@ -51,12 +54,12 @@ def encode_dataset(
         with_labels: Encode targets too.
         num_proc: Processes; by default one a core for large data sets.
     """
-    if "input_ids" in dataset.column_names:
+    if is_encoded(dataset, task, tokenizer, kind=kind):
         return dataset
     needed = [*task.columns, *(task.label_columns if with_labels else ())]
     if num_proc is None:
         num_proc = min(os.cpu_count() or 1, len(dataset) // ROWS_WORTH_A_PROCESS) or None
-    return dataset.select_columns(needed).map(
+    encoded = dataset.select_columns(needed).map(
         _encode_batch,
         batched=True,
         with_indices=True,
@@ -70,6 +73,77 @@ def encode_dataset(
         new_fingerprint=_fingerprint(dataset, task, tokenizer, kind, with_labels),
         desc="Tokenising",
     )
+    encoded.info.description = _MARK + _key(task, tokenizer, kind)
+    return encoded
+
+
+def is_encoded(
+    dataset: Dataset, task: Any, tokenizer: PreTrainedTokenizerBase, *, kind: str
+) -> bool:
+    """Whether a data set holds the tokens of this task and tokenizer.
+
+    Rows that were encoded for others are to be encoded anew, from the raw columns beside the
+    tokens. Tokens that frtune did not make are taken for right.
+
+    Raises:
+        InputError: If they were encoded for others, and in windows that hold no raw rows.
+    """
+    if "input_ids" not in dataset.column_names:
+        return False
+    mark = dataset.info.description or ""
+    if _MARK not in mark or _MARK + _key(task, tokenizer, kind) in mark:
+        return True
+    if len(set(dataset["row"])) < len(dataset):
+        raise InputError(
+            "data: holds windows of texts that were tokenised for another task or tokenizer. "
+            "Give the rows as they were before."
+        )
+    logger.warning("the data was tokenised for another task or tokenizer, and is tokenised anew")
+    return False
+
+
+def encode_once(
+    splits: DatasetDict,
+    directory: str | Path,
+    task: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    kind: str,
+) -> DatasetDict:
+    """Encode splits and keep them in ``directory``, or open what an earlier run kept there.
+
+    It is opened when rows, task, tokenizer and kind are the same, and replaced when they are not.
+    The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
+    ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
+
+    Args:
+        splits: Raw rows.
+        directory: Where they are kept.
+        task: As for ``encode_dataset``, after ``fit``.
+        tokenizer: As the builder returned it.
+        kind: The model's kind.
+    """
+    from datasets import DatasetDict, load_from_disk
+
+    directory = Path(directory)
+    wanted = {
+        name: _fingerprint(rows, task, tokenizer, kind, True) for name, rows in splits.items()
+    }
+    note = directory / "tokens.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == wanted:
+        return DatasetDict(load_from_disk(str(directory)))
+    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
+    encoded = DatasetDict(
+        {name: encode_dataset(rows, task, tokenizer, kind=kind) for name, rows in splits.items()}
+    )
+    try:
+        encoded.save_to_disk(str(draft))
+        (draft / note.name).write_text(json.dumps(wanted), encoding="utf-8")
+        shutil.rmtree(directory, ignore_errors=True)
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return DatasetDict(load_from_disk(str(directory)))
 
 
 def _encode_batch(batch, indices, *, task, tokenizer, kind, with_labels):
@@ -91,6 +165,13 @@ def _encode_batch(batch, indices, *, task, tokenizer, kind, with_labels):
 def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels: bool) -> str:
     from datasets.fingerprint import Hasher
 
+    return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
+
+
+def _key(task: Any, tokenizer: Any, kind: str) -> str:
+    """Equal for what encodes rows alike: task, tokenizer, kind of model, version of frtune."""
+    from datasets.fingerprint import Hasher
+
     from frtune import __version__
 
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -98,8 +179,7 @@ def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels
     fields = json.dumps(dataclasses.asdict(task), sort_keys=True)
     special = json.dumps(tokenizer.special_tokens_map, sort_keys=True, default=str)
     name = type(tokenizer).__name__
-    parts = [dataset._fingerprint, task.name, fields, vocabulary, special, name, kind, with_labels]
-    return Hasher.hash([*parts, __version__])
+    return Hasher.hash([task.name, fields, vocabulary, special, name, kind, __version__])
 
 
 def truncation_report(dataset: Dataset) -> dict[str, int]:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError, nearest
-from frtune.training.encoding import check_length, encode_dataset, kind_of, truncation_report
+from frtune.training.encoding import (
+    check_length,
+    encode_dataset,
+    is_encoded,
+    kind_of,
+    truncation_report,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -124,7 +130,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
 
 
 def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> Any:
-    if dataset is None or "input_ids" in dataset.column_names:
+    if dataset is None or is_encoded(dataset, task, tokenizer, kind=kind):
         return dataset
     task.check(dataset, what)
     if what == "training":

@@ -1,0 +1,114 @@
+"""Rows are tokenised once: kept, opened again, and never taken for another model's."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from frtune import KeywordExtraction, SequenceClassification, build_model, load_splits
+from frtune.errors import InputError
+from frtune.training.encoding import encode_dataset, encode_once, is_encoded
+
+
+def splits(count=24):
+    texts = [f"le maire ouvre la ville {i}" for i in range(count)]
+    rows = Dataset.from_dict({"text": texts, "label": [*"ab"] * (count // 2)})
+    return DatasetDict(train=rows, test=rows.select(range(6)))
+
+
+@pytest.fixture
+def fitted(tiny):
+    task = SequenceClassification().fit(splits())
+    tokenizer = build_model(task, checkpoint=tiny("bert"))[1]
+    return task, tokenizer
+
+
+def changed(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_second_run_opens_what_the_first_kept(fitted, tmp_path):
+    task, tokenizer = fitted
+    kept = tmp_path / "tokenised"
+    first = encode_once(splits(), kept, task, tokenizer, kind="encoder")
+    before = changed(kept)
+    again = encode_once(splits(), kept, task, tokenizer, kind="encoder")
+    assert changed(kept) == before
+    expected = task.encode(splits()["train"][:], tokenizer, kind="encoder")["input_ids"]
+    assert list(first["train"]["input_ids"]) == list(again["train"]["input_ids"]) == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenised"]
+
+
+@pytest.mark.parametrize("what", ["rows", "task", "tokenizer"])
+def test_other_rows_tasks_and_tokenizers_are_tokenised_anew(what, fitted, tiny, tmp_path):
+    task, tokenizer = fitted
+    kept = tmp_path / "tokenised"
+    encode_once(splits(), kept, task, tokenizer, kind="encoder")
+    data = splits(30) if what == "rows" else splits()
+    if what == "task":
+        task = SequenceClassification(max_source_tokens=8).fit(data)
+    if what == "tokenizer":
+        tokenizer = build_model(task, checkpoint=tiny("camembert"))[1]
+    found = encode_once(data, kept, task, tokenizer, kind="encoder")
+    expected = task.encode(data["train"][:], tokenizer, kind="encoder")["input_ids"]
+    assert list(found["train"]["input_ids"]) == expected
+
+
+def test_the_kept_rows_are_data_and_another_models_tokens_are_not_reused(
+    fitted, tiny, tmp_path, caplog
+):
+    task, tokenizer = fitted
+    encode_once(splits(), tmp_path / "kept", task, tokenizer, kind="encoder")
+    data, notes = load_splits(tmp_path / "kept", cut=False)
+    assert not notes and task.fit(data) == task
+    for rows in data.values():
+        assert is_encoded(rows, task, tokenizer, kind="encoder")
+        assert encode_dataset(rows, task, tokenizer, kind="encoder") is rows
+    drawn = data["train"].shuffle(seed=1).select(range(5))
+    assert is_encoded(drawn, task, tokenizer, kind="encoder")
+    other = build_model(task, checkpoint=tiny("camembert"))[1]
+    encoded = encode_dataset(drawn, task, other, kind="encoder")
+    assert "is tokenised anew" in caplog.text
+    assert list(encoded["input_ids"]) == task.encode(drawn[:], other, kind="encoder")["input_ids"]
+    own = Dataset.from_dict({"input_ids": [[1, 2]], "labels": [0]})
+    assert encode_dataset(own, task, other, kind="encoder") is own
+
+
+def test_windows_of_another_tokenizer_are_refused(tiny):
+    task = KeywordExtraction(max_source_tokens=16)
+    rows = Dataset.from_dict({"text": ["le maire ouvre la ville " * 9], "keywords": [["maire"]]})
+    tokenizers = [build_model(task, checkpoint=tiny(name))[1] for name in ("bert", "camembert")]
+    encoded = encode_dataset(rows, task, tokenizers[0], kind="encoder")
+    assert encode_dataset(encoded, task, tokenizers[0], kind="encoder") is encoded
+    with pytest.raises(InputError, match="Give the rows as they were before"):
+        encode_dataset(encoded, task, tokenizers[1], kind="encoder")
+
+
+RUN = """
+import sys, frtune
+from frtune.training.encoding import encode_once
+task = frtune.SequenceClassification()
+data, _ = frtune.load_splits(sys.argv[1], stratify_by="label", max_train_rows=20, max_test_rows=2)
+task = task.fit(data)
+tokenizer = frtune.build_model(task, checkpoint=sys.argv[2])[1]
+encode_once(data, sys.argv[3], task, tokenizer, kind="encoder")
+"""
+
+
+@pytest.mark.slow
+def test_another_process_draws_the_same_rows_and_opens_the_same_tokens(tiny, tmp_path):
+    path, kept = tmp_path / "rows.jsonl", tmp_path / "kept"
+    lines = [json.dumps({"text": f"ligne {i}", "label": "ab"[i % 2]}) for i in range(40)]
+    path.write_text("\n".join(lines))
+    found = []
+    for _ in range(2):
+        command = [sys.executable, "-c", RUN, str(path), str(tiny("bert")), str(kept)]
+        env = {**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+        subprocess.run(command, check=True, env=env)
+        found.append(changed(kept))
+        time.sleep(0.01)
+    assert found[0] == found[1] and len(load_splits(kept)[0]["train"]) == 20

@@ -226,3 +226,10 @@ def test_what_a_tokenizer_glued_to_a_word_is_left_out():
     spans = [Span(0, 7), Span(8, 10), Span(11, 15)]
     found = read_labels([1, 0, 1], spans, text, scores=[0.5, 0.9, 0.7])
     assert [(text[f.start : f.end], f.score) for f in found] == [("l’été", 0.5), ("C++.", 0.7)]
+
+
+def test_tokens_that_share_a_character_are_one_keyword():
+    """SentencePiece's lone ▁ stands at the first character of the word that follows it."""
+    spans = [Span(0, 2), Span(3, 4), Span(3, 16), Span(16, 17)]
+    found = read_labels([1, 1, 1, 0], spans, "un amortissement.", scores=[0.5, 0.6, 0.8, 1.0])
+    assert found == [(0, 2, 0.5), (3, 16, pytest.approx(0.7))]

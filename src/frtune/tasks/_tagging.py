@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from frtune.metrics.spans import BEGIN, IGNORED, INSIDE, OUTSIDE, tagged_spans
@@ -97,19 +97,27 @@ def read_labels(
     counted = [True] * len(labels) if word_starts is None else list(word_starts)
     if word_starts is not None:
         labels = _spread(labels, word_starts)
-    found, last = [], 0
-    for first, after in tagged_spans(labels):
+    found = []
+    for first, after in _disjoint(tagged_spans(labels), spans):
         start, end = _tight(text, spans[first], spans[after - 1])
-        start = max(start, last)  # one character may be several tokens
         if not text[start:end].strip():
             continue
-        last = end
         score = None
         if scores is not None:
             values = [scores[i] for i in range(first, after) if counted[i]]
             score = float(sum(values) / len(values))
         found.append(Found(start, end, score))
     return found
+
+
+def _disjoint(runs: Iterable[tuple[int, int]], spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Join runs that share a character, which may be several tokens (as SentencePiece's lone ▁)."""
+    joined: list[tuple[int, int]] = []
+    for first, after in runs:
+        if joined and spans[first].start < spans[joined[-1][1] - 1].end:
+            first, _ = joined.pop()
+        joined.append((first, after))
+    return joined
 
 
 def _spread(labels: Sequence[int], word_starts: Sequence[bool]) -> list[int]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.adapters import lora_config as lora_config
     from frtune.adapters import merge as merge
     from frtune.augment.mixup import Mixup as Mixup
+    from frtune.comparison import compare as compare
     from frtune.data.loading import load_splits as load_splits
     from frtune.data.prepare import prepare as prepare
     from frtune.errors import InputError as InputError
@@ -75,6 +76,7 @@ _HOME = {
     "scale_learning_rate": "frtune.training.arguments",
     "save": "frtune.saving",
     "quantize": "frtune.serving",
+    "compare": "frtune.comparison",
     "load": "frtune.inference",
     "evaluate": "frtune.evaluation",
     "label": "frtune.labelling.run",

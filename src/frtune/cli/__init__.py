@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "answer for one text or for a file",
     "prepare": "read, clean, audit and split a data set",
     "quantize": "make a finished model smaller, in 8 or 4 bits",
+    "compare": "saved models side by side: scores, size, speed, memory",
     "plan": "say which ways of training fit in the memory at hand",
     "study": "what fine-tuning does to hidden states, layer by layer",
     "label": "label texts with a language model's answers",

@@ -1,0 +1,129 @@
+"""The bootstrap of scores that are no mean over rows: rows are drawn, the score recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# from the rows drawn, (samples, rows), to a score for each sample, (samples,)
+Score = Callable[["np.ndarray"], "np.ndarray"]
+
+
+def count_score(counts: np.ndarray, ratio: Callable[[np.ndarray], np.ndarray]) -> Score:
+    """Make a score of counts that add up over rows, such as a micro or macro F1.
+
+    Args:
+        counts: ``(rows, counts)``.
+        ratio: From sums of counts, ``(samples, counts)``, to scores, ``(samples,)``.
+
+    Example:
+        >>> import numpy as np
+        >>> accuracy = count_score(np.array([[1, 1], [0, 1]]), lambda sums: sums[:, 0] / sums[:, 1])
+        >>> accuracy(np.array([[0, 1], [0, 0]])).tolist()
+        [0.5, 1.0]
+    """
+    import numpy as np
+
+    def score(picks: np.ndarray) -> np.ndarray:
+        rows = len(counts)
+        offsets = np.arange(len(picks))[:, None] * rows
+        times = np.bincount((picks + offsets).ravel(), minlength=len(picks) * rows)
+        return ratio(times.reshape(len(picks), rows) @ counts)  # (samples, counts)
+
+    return score
+
+
+def f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Macro F1 of sums of ``right``, ``predicted`` and ``true``, three columns for each class.
+
+    A class counts when a row has it or was given it, as in ``classification_scores``. Of one class
+    it is the micro F1.
+
+    Example:
+        >>> import numpy as np
+        >>> f1_of_sums(np.array([[1, 1, 2], [0, 0, 0]])).round(4).tolist()
+        [0.6667, 0.0]
+    """
+    import numpy as np
+
+    parts = sums.reshape(len(sums), -1, 3).astype(float)  # (samples, classes, 3)
+    sizes = parts[..., 1] + parts[..., 2]
+    f1 = 2 * parts[..., 0] / np.where(sizes > 0, sizes, 1)
+    return f1.sum(axis=1) / np.maximum((sizes > 0).sum(axis=1), 1)
+
+
+def spearman_score(predictions: np.ndarray, references: np.ndarray) -> Score:
+    """Make Spearman's correlation, ranks with ties averaged; 0 where either side is constant."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    def centred(values: np.ndarray) -> np.ndarray:
+        ranks = rankdata(values, axis=1)
+        return ranks - ranks.mean(axis=1, keepdims=True)
+
+    def score(picks: np.ndarray) -> np.ndarray:
+        x, y = centred(predictions[picks]), centred(references[picks])  # (samples, rows)
+        scale = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+        return np.where(scale > 0, (x * y).sum(axis=1) / np.where(scale > 0, scale, 1), 0.0)
+
+    return score
+
+
+def resampled(score: Score, rows: int, *, samples: int = 1000, seed: int = 0) -> np.ndarray:
+    """Score ``samples`` draws of ``rows`` rows with replacement.
+
+    The same number of rows and seed draw the same rows, so that two models can be paired.
+
+    Returns:
+        Scores, ``(samples,)``.
+
+    Raises:
+        InputError: If there are no rows, or ``samples`` isn't positive.
+    """
+    import numpy as np
+
+    if rows < 1 or samples < 1:
+        raise InputError(f"rows={rows}, samples={samples}: whole numbers from 1.")
+    rng = np.random.default_rng(seed)
+    chunk = max(1, min(samples, 2_000_000 // rows))  # bounds the memory at about 16 MB of indices
+    found = [
+        score(rng.integers(rows, size=(min(chunk, samples - start), rows)))
+        for start in range(0, samples, chunk)
+    ]
+    return np.concatenate(found)
+
+
+def interval(scores: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of resampled scores (Efron and Tibshirani 1993, chapter 13).
+
+    Example:
+        >>> import numpy as np
+        >>> interval(np.arange(101) / 100, level=0.9)
+        (0.05, 0.95)
+    """
+    import numpy as np
+
+    tail = (1 - level) / 2
+    low, high = np.quantile(scores, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the two-sided p-value of no difference between two scores on the same draws.
+
+    Twice the smaller share of draws in which the difference is at most, or at least, zero; one is
+    added above and below, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
+
+    Example:
+        >>> import numpy as np
+        >>> paired_p_value(np.full(99, 0.8), np.full(99, 0.7)), paired_p_value(*np.ones((2, 99)))
+        (0.02, 1.0)
+    """
+    difference = second - first
+    smaller = min((difference <= 0).sum(), (difference >= 0).sum())
+    return float(min(1.0, 2 * (smaller + 1) / (len(difference) + 1)))

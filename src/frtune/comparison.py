@@ -86,10 +86,7 @@ def compare(
         task.check(rows, str(data))
     found: list[RowScores] = []
     models: list[dict[str, Any]] = []
-    columns = [*tasks[0].columns]
-    texts = [
-        {name: row[name] for name in columns} for row in rows.select(range(min(64, len(rows))))
-    ]
+    timed = rows.select_columns([*tasks[0].columns]).select(range(min(_TIMED, len(rows)))).to_list()
     for place, name in zip(places, _names(places), strict=True):
         logger.info("comparing %s", place)
         found.append(_score(place, rows))

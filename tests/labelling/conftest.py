@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             nth = self.server.prompts.count(prompt)
             self.server.asked.append((prompt, time.monotonic()))
             self.server.bodies.append(body)
-            self.server.headers.append(dict(self.headers))
+            self.server.headers.append({name.lower(): self.headers[name] for name in self.headers})
         action = self.server.script(prompt, nth)
         if action == "stall":
             self.server.closing.wait(60)

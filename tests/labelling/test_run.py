@@ -190,6 +190,13 @@ def test_a_budget_in_money(server, ask, texts, answer):
     assert len(server.asked) == 3 and report["spent"]["cost"] == pytest.approx(0.00078)
 
 
+def test_a_server_that_makes_prompts_longer_is_reckoned_with(server, ask, texts, answer):
+    server.script = lambda prompt, nth: answer("budget", tokens=(500, 5))
+    report = ask(texts(*"abcdefgh"), budget=Budget(tokens=2_000), max_output_tokens=50)
+    # 3 * 505 tokens; the fourth could come to 550, as the first three say
+    assert len(server.asked) == 3 and report["spent"]["input_tokens"] == 1_500
+
+
 def test_answers_without_usage_count_at_their_most(server, ask, texts, answer):
     server.script = lambda prompt, nth: answer("budget", tokens=None)
     report = ask(texts("a"))

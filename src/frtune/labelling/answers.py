@@ -36,7 +36,7 @@ _NUMBERED = re.compile(r"\W*(?:\(?\d{1,3}[.)．]|[①-⑳])\s*\S")
 _OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _LABEL_FRAME = re.compile(
     r"(?:(?:the|la|le) )?(?:(?:best|final|correct) )?"
-    r"(?:label|class|category|answer|étiquette|classe|catégorie|réponse|레이블|라벨|분류|답)"
+    r"(?:label|class[e]?|category|answer|étiquette|catégorie|réponse|레이블|라벨|분류|답)"
     r"\s*(?:is|est|[:：=])\s*[:：]?\s*",
     re.IGNORECASE,
 )

@@ -66,9 +66,9 @@ def test_bad_input_to_the_example_is_one_line(options, message, monkeypatch, cap
 
 
 def test_the_command_line_trains_with_mixup(tmp_path):
-    command = ["train", "classification", "--mixup", "--mixup-level", "hidden", "--mixup-layer", "1",
-               "--max-steps", "2", "--output-dir", str(tmp_path / "run"), "--disable-tqdm", "true"]  # fmt: skip
-    assert main(command) == 0
+    mixup = ["--mixup", "--mixup-level", "hidden", "--mixup-layer", "1"]
+    few = ["--max-steps", "2", "--output-dir", str(tmp_path / "run")]
+    assert main(["train", "classification", *mixup, *few]) == 0
     config = (tmp_path / "run" / "config.yaml").read_text()
     assert "mixup: true" in config and "mixup_layer: 1" in config
     assert main(["predict", str(tmp_path / "run"), "--text", "loyer mars"]) == 0

@@ -78,4 +78,4 @@ def difference_of_runs(
     found = mean_of_runs(pairs, level=level)
     if len(set(pairs)) == 1:  # no spread: the test divides by it
         return Difference(*found, 1.0 if pairs[0] == 0 else 0.0)
-    return Difference(*found, float(stats.ttest_1samp(pairs, 0).pvalue))
+    return Difference(*found, float(stats.ttest_1samp(pairs, 0)[1]))

@@ -240,7 +240,8 @@ def main() -> None:
         print(
             f"{name:28} {method:5} planned {row['planned']['states'] / 1e6:8.1f} MB, measured "
             f"{row['measured']['states'] / 1e6:8.1f} MB, ratio {row['ratio']:.3f}; with "
-            f"activations {row['rss_ratio']:.3f} of RSS; accelerate {row.get('accelerate_ratio', '-')}",
+            f"activations {row['rss_ratio']:.3f} of RSS; "
+            f"accelerate {row.get('accelerate_ratio', '-')}",
             flush=True,
         )
         content["measured"].append(row)

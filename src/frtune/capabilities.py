@@ -251,13 +251,15 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-_LETTERS = dict(zip(FEATURES, "TGCNR", strict=True))
+_LETTERS: dict[Feature, str] = dict(zip(FEATURES, "TGCNR", strict=True))
 
 
 def _shown(family: str, method: Method, sharding: Sharding) -> str:
     if refusal(family, method=method, sharding=sharding):
         return "refused"
-    found = {feature: cell(family, method, sharding, feature).status for feature in FEATURES}
+    found: dict[Feature, Status] = {
+        feature: cell(family, method, sharding, feature).status for feature in FEATURES
+    }
     marks = {"works": "**{}**", "refused": "~~{}~~", "untested": "{}"}
     return " ".join(
         marks[status].format(_LETTERS[feature])

@@ -242,6 +242,7 @@ def _prepare(
         family=settings.family,
         lora=_lora(settings),
         quantization=settings.quantization,
+        gradient_checkpointing=bool(args.gradient_checkpointing),  # refused before any weight
         proof=settings.proof,
     )
     patience = settings.early_stopping_patience

@@ -164,7 +164,7 @@ def _probe_levels(study: Study) -> Iterator[str]:
         if not len(accuracy):
             continue
         best = int(accuracy.idxmax())
-        low = curve(rows, "probe_mean_accuracy", "low").get(best, math.nan)
+        low: Any = curve(rows, "probe_mean_accuracy", "low").get(best, math.nan)
         text = (
             f"In {checkpoint['name']}, {layer_name(best)} classifies best: a probe on the mean "
             f"vector is right for {_interval(rows, 'probe_mean_accuracy', best)} of the texts"
@@ -268,10 +268,10 @@ def largest_change(
     common = first.index.intersection(second.index)
     if not len(common):
         return None
-    before, after = first[common], second[common]
-    size = np.abs(np.log(after / before)) if relative else (after - before).abs()
-    layer = int(size.idxmax()) if size.notna().any() else int(common[-1])
-    return Change(float(before[layer]), float(after[layer]), f"most in {layer_name(layer)}")
+    before, after = first[common].to_numpy(float), second[common].to_numpy(float)
+    size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
+    at = int(np.argmax(size))
+    return Change(float(before[at]), float(after[at]), f"most in {layer_name(int(common[at]))}")
 
 
 def _told(change: Change, what: str, a: str, b: str, small: float) -> str:

@@ -27,19 +27,19 @@ def curve(frame: pd.DataFrame, statistic: str, column: str = "value") -> pd.Seri
 
 def of_checkpoint(study: Study, name: str) -> pd.DataFrame:
     """Return the rows of one checkpoint."""
-    return study.layers[study.layers["checkpoint"] == name]
+    return study.layers.loc[study.layers["checkpoint"] == name]
 
 
 def same_layer(pairs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Return the rows of a pair that compare a layer with the layer of the same number."""
     chosen = (pairs["a"] == a) & (pairs["b"] == b) & (pairs["layer_a"] == pairs["layer_b"])
-    return pairs[chosen]
+    return pairs.loc[chosen]
 
 
 def compared(study: Study, statistic: str) -> list[tuple[str, str]]:
     """Return the pairs of different checkpoints that have a statistic, in the study's order."""
-    pairs = study.pairs[study.pairs["statistic"] == statistic][["a", "b"]].drop_duplicates()
-    return [(row.a, row.b) for row in pairs.itertuples(index=False) if row.a != row.b]
+    rows = study.pairs.loc[study.pairs["statistic"] == statistic]
+    return [(a, b) for a, b in dict.fromkeys(zip(rows["a"], rows["b"], strict=True)) if a != b]
 
 
 def main_answers(study: Study) -> list[dict[str, Any]]:

@@ -59,7 +59,8 @@ def measured() -> None:
         print(f"| {row['case']} | {row['method']} | {row['planned']['states'] / 1e6:.1f} | "
               f"{row['measured']['states'] / 1e6:.1f} | {row['ratio']:.3f} | "
               f"{row['rss_ratio']:.2f} | {row.get('accelerate_ratio', '-')} |")  # fmt: skip
-    print("\n| shape, six GPUs, full | sharding | planned, GB a GPU | DeepSpeed's estimator | "
+    print("\nPlanned, beside DeepSpeed's estimators:\n")
+    print("| shape, six GPUs, full | sharding | planned, GB a GPU | DeepSpeed's estimator | "
           "planned, GB of host | DeepSpeed's |")  # fmt: skip
     print("| --- " * 6 + "|")
     for row in content["estimates"]:

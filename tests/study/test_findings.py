@@ -66,6 +66,14 @@ def test_the_answer_follows_the_interval(r, said, not_said):
     assert said in found[0] and not_said not in found[0]
 
 
+def test_one_layer_far_off_does_not_make_an_answer():
+    study = planted_study.study(("raw",), r=(0.83, 0.22, 0.97))
+    ranks = {**study.answers[0], "statistic": "spearman", "value": 0.3, "low": -0.6, "high": 0.9}
+    study.answers.append(ranks)
+    (found,) = findings(study)["answer"]
+    assert "does not surely tell" in found and "by ranks 0.30 (-0.60 to 0.90)" in found
+
+
 @pytest.mark.parametrize(
     ("last", "said"),
     [

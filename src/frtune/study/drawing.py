@@ -47,6 +47,7 @@ def draw_curves(study: Study, name: str) -> Figure:
             low, high = (curve(rows, edge) for edge in panel.band)
             if len(low) and low.index.equals(high.index):
                 axes.fill_between(low.index, low, high, color=style["color"], alpha=0.15, lw=0)
+                drawn += [low, high]
         if panel.dashed and len(curve(rows, panel.dashed[0])):
             style |= {"linestyle": "--", "markerfacecolor": "white"}
             drawn.append(_curve(axes, rows, panel.dashed[0], f"{label}, {panel.dashed[1]}", style))

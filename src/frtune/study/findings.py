@@ -6,7 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from frtune.study.reading import compared, curve, main_answers, of_checkpoint, same_layer
+from frtune.study.reading import (
+    compared,
+    curve,
+    main_answers,
+    of_checkpoint,
+    rank_answer,
+    same_layer,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +65,7 @@ def findings(study: Study) -> dict[str, list[str]]:
         "norms": [s for pair in pairs for s in _norms(study, *pair)],
         "spectrum": [s for pair in pairs for s in _spectrum(study, *pair)],
         "probes": [*_probe_levels(study), *(s for pair in pairs for s in _probes(study, *pair))],
-        "answer": [_answer(answer) for answer in main_answers(study)],
+        "answer": [_answer(study, answer) for answer in main_answers(study)],
     }
     if not pairs:
         found["cosines"] = list(_course(study, study.checkpoints[0]["name"]))
@@ -79,7 +86,7 @@ def headlines(study: Study) -> list[str]:
     ]
     if len(study.checkpoints) == 1:
         found = [*_course(study, study.checkpoints[0]["name"]), *_probe_levels(study)]
-    return [text for text in found if text] + [_answer(each) for each in main_answers(study)]
+    return [text for text in found if text] + [_answer(study, each) for each in main_answers(study)]
 
 
 def comparisons(study: Study) -> list[tuple[str, str]]:
@@ -207,19 +214,30 @@ def _apart(before: pd.DataFrame, i: int, after: pd.DataFrame, j: int, statistic:
     return bool(low[0] > high[1] or low[1] > high[0])  # type: ignore[operator]
 
 
-def _answer(answer: dict[str, Any]) -> str:
-    """Whether convergence tells accuracy: the sign of r, unless its interval holds 0."""
-    name, r, low, high = (answer[key] for key in ("checkpoint", "value", "low", "high"))
+def _answer(study: Study, answer: dict[str, Any]) -> str:
+    """Whether convergence tells accuracy: the sign of r, unless an interval holds 0.
+
+    One layer far from the others can make a high r alone; the correlation of the ranks must
+    agree.
+    """
+    name, layers = answer["checkpoint"], f"{answer['n']} layers"
+    r, low, high = (answer[key] for key in ("value", "low", "high"))
     if not _finite(low, high):
-        size = f"r = {number(r)} over {answer['n']} layers, too few for an interval"
+        size = f"r = {number(r)} over {layers}, too few for an interval"
         return f"In {name}, whether convergence tells a layer's accuracy stays open: {size}."
-    size = f"r = {number(r)} (95% interval {number(low)} to {number(high)}, {answer['n']} layers)"
-    if low <= 0 <= high:
+    size = f"r = {number(r)} (95% interval {number(low)} to {number(high)}, {layers})"
+    ranks = rank_answer(study, answer)
+    sure = not low <= 0 <= high
+    if ranks and _finite(ranks["low"], ranks["high"]):
+        low, high = ranks["low"], ranks["high"]
+        size += f"; by ranks {number(ranks['value'])} ({number(low)} to {number(high)})"
+        sure = sure and r * ranks["value"] > 0 and not low <= 0 <= high
+    if not sure:
         return f"In {name}, convergence does not surely tell how well a layer classifies: {size}."
-    direction = "better" if r > 0 else "worse"
     return (
         f"In {name}, convergence tells how well a layer classifies: {size}. Layers in which the "
-        f"tokens of a text are more alike, less anisotropy, classify {direction}."
+        f"tokens of a text are more alike, less anisotropy, classify "
+        f"{'better' if r > 0 else 'worse'}."
     )
 
 

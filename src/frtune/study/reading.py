@@ -51,6 +51,12 @@ def main_answers(study: Study) -> list[dict[str, Any]]:
     return [a for a in study.answers if (a["x"], a["y"], a["statistic"]) == QUESTION]
 
 
+def rank_answer(study: Study, answer: dict[str, Any]) -> dict[str, Any] | None:
+    """Return Spearman's correlation of the same curves as an answer of Pearson's."""
+    same = {**{key: answer[key] for key in ("checkpoint", "x", "y")}, "statistic": "spearman"}
+    return next((a for a in study.answers if same.items() <= a.items()), None)
+
+
 def points(study: Study, answer: dict[str, Any]) -> pd.DataFrame:
     """Convergence and probe accuracy of one checkpoint by layer, in columns ``x`` and ``y``."""
     import pandas as pd

@@ -127,7 +127,10 @@ def _sections(study: Study, images: dict[str, bytes]) -> list[dict[str, Any]]:
 def _figure(study: Study, name: str, image: bytes) -> dict[str, str]:
     if name == "answer":
         title = "Convergence against probe accuracy, one point a layer"
-        caption = f"{title}. Points on a slope: convergence tells the accuracy."
+        caption = (
+            f"{title}. Points on a slope: convergence tells the accuracy. Look whether one layer "
+            "far from the others makes the slope alone."
+        )
     elif name.startswith("cka_"):
         statistic, a, b = cka_pairs(study)[name.replace("_", " ")]
         title = f"{DEFINITIONS[statistic].name} between the layers of {a} and {b}"

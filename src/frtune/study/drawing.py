@@ -52,7 +52,7 @@ def draw_curves(study: Study, name: str) -> Figure:
             style |= {"linestyle": "--", "markerfacecolor": "white"}
             drawn.append(_curve(axes, rows, panel.dashed[0], f"{label}, {panel.dashed[1]}", style))
     if name.startswith("probe"):
-        _majority_line(axes, study)
+        drawn += _majority_line(axes, study)
     _limits(axes, panel.limits, _joined(drawn))
     _whole_numbers(axes.xaxis)
     _legend(figure)
@@ -170,19 +170,23 @@ def _limits(axes: Axes, limits: tuple[float | None, float | None], values: np.nd
     axes.set_ylim(low if low == bottom else low - margin, high + margin)
 
 
-def _whole_numbers(*sides: Any) -> None:
+def _whole_numbers(side: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    for side in sides:
-        side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _legend(figure: Figure) -> None:
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=3)
 
 
-def _majority_line(axes: Axes, study: Study) -> None:
+def _majority_line(axes: Axes, study: Study) -> list[pd.Series]:
+    """Draw the accuracy of always saying the largest class, and return its height."""
+    import pandas as pd
+
     counts = list((study.data.get("labels") or {}).values())
-    if counts:
-        share = max(counts) / sum(counts)
-        axes.axhline(share, color="#666666", linestyle=":", label="always the largest class")
+    if not counts:
+        return []
+    share = max(counts) / sum(counts)
+    axes.axhline(share, color="#666666", linestyle=":", label="always the largest class")
+    return [pd.Series([share])]

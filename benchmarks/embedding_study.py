@@ -31,9 +31,9 @@ SAMPLED_TOKENS = 5000
 
 
 def main() -> None:
+    """Measure both ways at all sizes, or one of them once."""
     args = parse()
     if args.way:
-    """Measure both ways at all sizes, or one of them once."""
         print(json.dumps(measure(args.way, args)))
         return
     runs = []
@@ -58,6 +58,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--checkpoint", type=Path, required=True, help="directory of an encoder")
     parser.add_argument("--data", type=Path, required=True, help="CSV file with a column text")
@@ -74,10 +75,9 @@ def parse() -> argparse.Namespace:
 
 
 def run_apart(way: str, size: int, args: argparse.Namespace) -> dict:
-    """Read the command line."""
+    """Measure one way in a process of its own."""
     command = [sys.executable, __file__, "--way", way, "--size", str(size)]
     for name in ("checkpoint", "data", "batch_size", "threads"):
-    """Measure one way in a process of its own."""
         command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -87,6 +87,7 @@ def run_apart(way: str, size: int, args: argparse.Namespace) -> dict:
 
 
 def measure(way: str, args: argparse.Namespace) -> dict:
+    """Time and memory of one way, and its numbers of the last layer, which must agree."""
     import pandas as pd
 
     from frtune.study.checkpoints import load_base, read_checkpoint
@@ -109,13 +110,12 @@ def measure(way: str, args: argparse.Namespace) -> dict:
 
 
 def peak_mib() -> float:
-    """Time and memory of one way, and its numbers of the last layer, which must agree."""
+    """Highest memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def one_pass(model, tokenizer, texts, batch_size):
     """The way of frtune."""
-    """Highest memory of this process so far, in MiB."""
     from frtune.study import layer_statistics
 
     frame = layer_statistics(model, tokenizer, texts)
@@ -172,6 +172,7 @@ def keep_everything(model, tokenizer, texts, batch_size):
 
 
 def median(runs: list[dict], way: str, size: int) -> dict:
+    """Medians of one way at one size."""
     chosen = [run for run in runs if run["way"] == way and run["texts"] == size]
     names = ("seconds", "cpu_seconds", "mib_above_model")
     middle = {name: statistics.median(run[name] for run in chosen) for name in names}
@@ -179,13 +180,13 @@ def median(runs: list[dict], way: str, size: int) -> dict:
 
 
 def table(medians: list[dict], sizes: list[int]) -> str:
-    """Medians of one way at one size."""
+    """The medians as a Markdown table."""
     lines = [
         "| texts | frtune | straightforward | times faster | share of memory |",
         "| --- " * 5 + "|",
     ]
     for size in sizes:
-        own, other = (next(m for m in medians if m["texts"] == size and m["way"] == w) for w in WAYS)
+        own, other = ({m["way"]: m for m in medians if m["texts"] == size}[way] for way in WAYS)
         shown = [f"{m['seconds']:.1f} s, {m['mib_above_model']:.0f} MiB" for m in (own, other)]
         faster = other["seconds"] / own["seconds"]
         share = own["mib_above_model"] / other["mib_above_model"]
@@ -194,5 +195,4 @@ def table(medians: list[dict], sizes: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    """The medians as a Markdown table."""
     main()

@@ -58,10 +58,10 @@ def convergence(
         for x in curves:
             for y in accuracies:
                 if x in table and y in table:
-                    both = table[[x, y]].dropna()
+                    both = table[[x, y]].dropna().to_numpy()
                     found += [
                         {"checkpoint": checkpoint, "x": x, "y": y, **row}
-                        for row in _correlations(both[x].to_numpy(), both[y].to_numpy())
+                        for row in _correlations(both[:, 0], both[:, 1])
                     ]
     return found
 
@@ -74,11 +74,8 @@ def _correlations(x: Any, y: Any) -> list[dict[str, Any]]:
     if n < LEAST_LAYERS or np.ptp(x) == 0 or np.ptp(y) == 0:
         return []
     rows = []
-    for statistic, value in (
-        ("pearson", stats.pearsonr(x, y).statistic),
-        ("spearman", stats.spearmanr(x, y).statistic),
-    ):
-        value = float(value)
+    for statistic, correlate in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr)):
+        value = float(correlate(x, y)[0])
         low, high = _interval(value, n, 1 + value**2 / 2 if statistic == "spearman" else 1.0)
         rows.append({"statistic": statistic, "value": value, "low": low, "high": high, "n": n})
     return rows

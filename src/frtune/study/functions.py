@@ -105,7 +105,7 @@ def probe_layers(
         )
     found = _collect(model, tokenizer, texts, labels, Settings(**settings))
     frame = layer_frame([("", found)]).drop(columns="checkpoint")
-    return frame[frame["statistic"].str.match("probe|fisher|silhouette")].reset_index(drop=True)
+    return frame.loc[frame["statistic"].str.match("probe|fisher|silhouette")].reset_index(drop=True)
 
 
 def _collect(

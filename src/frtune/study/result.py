@@ -55,14 +55,12 @@ class Study:
                 "pairs": self.pairs.to_dict("records"),
                 "dimensions": [
                     {
-                        "checkpoint": name,
-                        "layer": layer,
+                        "checkpoint": frame["checkpoint"].iloc[0],
+                        "layer": frame["layer"].iloc[0],
                         "mean": frame["mean"].tolist(),
                         "variance": frame["variance"].tolist(),
                     }
-                    for (name, layer), frame in self.dimensions.groupby(
-                        ["checkpoint", "layer"], sort=False
-                    )
+                    for _, frame in self.dimensions.groupby(["checkpoint", "layer"], sort=False)
                 ],
                 "skipped": self.skipped,
             }

@@ -125,7 +125,8 @@ def _random_model(found: Any, method: str, folder: str) -> Any:
     model = getattr(transformers, found.auto_class).from_config(found.config)
     output = model.get_output_embeddings()
     if found.tied is False and output.weight is model.get_input_embeddings().weight:
-        output.weight = torch.nn.Parameter(output.weight.detach().clone())
+        # other values than the embedding's: equal ones would be tied again when they are loaded
+        output.weight = torch.nn.Parameter(torch.randn_like(output.weight))
         model.config.tie_word_embeddings = False
     if method in ("int8", "nf4"):
         model.save_pretrained(folder)

@@ -2,11 +2,12 @@ r"""Keyword extraction from French texts, by either of two ways.
 
     python examples/train_keywords.py --approach 2
     python examples/train_keywords.py --approach 1
-    python examples/train_keywords.py --approach 1 --checkpoint almanach/camembert-base \
-        --data keywords.csv --pairs paraphrases.csv
+    python examples/train_keywords.py --approach both --quantize \
+        --checkpoint almanach/camembert-base --data keywords.csv --pairs paraphrases.csv
 
 Approach 1 first learns sentence similarity, then keywords from the encoder that was saved. Approach
-2 learns keywords directly. Without data and checkpoint a tiny model learns the bundled samples.
+2 learns keywords directly. ``--quantize`` makes an int8 model of each, and a table of all in
+OUTPUT_DIR/comparison. Without data and checkpoint a tiny model learns the bundled samples.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def options() -> argparse.Namespace:
     """Read the flags."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--approach", choices=("1", "2", "both"), default="2")
+    parser.add_argument("--quantize", action="store_true", help="compare with int8 models too")
     parser.add_argument("--data", default="sample", help="texts and keywords: file or folder")
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--keywords-column", default="keywords")
@@ -80,10 +82,23 @@ def baselines(task, data) -> dict[str, float]:
     }
 
 
+def compare(directories: list[Path], rows, output: Path) -> None:
+    """Print the models and their int8 versions side by side, on the same rows."""
+    models = []
+    for directory in directories:
+        small = directory.with_name(f"{directory.name}-int8")
+        frtune.quantize(directory, small)
+        models += [directory, small]
+    frtune.compare(models, rows, output_dir=output)
+    print((output / "comparison.md").read_text(encoding="utf-8"))
+
+
 def main() -> None:
     """Run one approach whole, or both from the same checkpoint."""
     chosen = options()
     output = Path(chosen.output_dir)
+    if chosen.quantize and any(output.glob("approach*-int8")):
+        raise SystemExit(f"--output-dir {output}: holds int8 models. Name a new directory.")
     task = frtune.KeywordExtraction(
         text_column=chosen.text_column,
         keywords_column=chosen.keywords_column,
@@ -108,6 +123,7 @@ def main() -> None:
             frtune.tiny_checkpoint(chosen.family, corpus, checkpoint)
 
     scores = {"baselines": baselines(task, data)}
+    finished = []
     for approach in approaches:
         start = checkpoint
         if approach == "1":
@@ -115,7 +131,10 @@ def main() -> None:
             scores["similarity"] = train(similarity, checkpoint, pairs, Path(start), chosen)
         directory = output / f"approach{approach}"
         scores[directory.name] = train(task, start, data, directory, chosen)
+        finished.append(directory)
     print(json.dumps(scores, indent=2))
+    if chosen.quantize:
+        compare(finished, data["test"], output / "comparison")
     leave()
 
 

@@ -179,7 +179,8 @@ def load(
     """Open a directory that ``frtune train`` (or ``frtune.save``) left.
 
     Args:
-        directory: The model directory: full weights, or an adapter beside its base.
+        directory: The model directory: full weights, or an adapter beside its base, which is
+            opened in 8 or 4 bits if it was trained so.
         batch_size: Rows a batch.
         bf16: Compute in bf16; ``None`` does where the hardware is fast at it.
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
@@ -191,6 +192,7 @@ def load(
         InputError: If the directory does not exist, or holds no whole model.
     """
     from frtune.models.loading import load_saved
+    from frtune.quantization import base_quantization
     from frtune.tasks._store import load_task
     from frtune.training.arguments import has_accelerator, has_bf16
 
@@ -198,7 +200,7 @@ def load(
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     task = load_task(directory)
-    model, tokenizer = load_saved(directory, task)
+    model, tokenizer = load_saved(directory, task, quantization=base_quantization(directory))
     if device is None and has_accelerator():
         import torch
 

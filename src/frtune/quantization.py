@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 QuantizationName = Literal["int8", "nf4"]
 
 QUANTIZATION_FILE = "frtune_quantization.json"
+BASE_FILE = "frtune_base.json"  # beside an adapter: how its base was quantised in training
 
 
 def quantization_config(
@@ -146,3 +147,38 @@ def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | N
             f"{path}: is no record of a quantisation ({error}). Quantise again."
         ) from error
     return record
+
+
+def save_base_quantization(directory: str | os.PathLike[str], model: Any) -> None:
+    """Write down how the base of an adapter is quantised, if it is; ``model`` has the adapter."""
+    from frtune.tasks._store import write_json
+
+    found = getattr(model.config, "quantization_config", None)
+    if found is not None and hasattr(model, "peft_config"):
+        values = found if isinstance(found, dict) else found.to_dict()
+        write_json(Path(directory) / BASE_FILE, {"quantization_config": values})
+
+
+def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig | None:
+    """How the base of a saved adapter was quantised when the adapter was trained on it.
+
+    An adapter has learnt to make up for what its base lost, and was scored on that base.
+
+    Returns:
+        The configuration for ``load_saved``, or ``None`` for a base in full precision.
+
+    Raises:
+        InputError: If the record cannot be read.
+    """
+    path = Path(directory) / BASE_FILE
+    if not path.is_file():
+        return None
+    from transformers import BitsAndBytesConfig
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["quantization_config"]
+        return BitsAndBytesConfig.from_dict(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: is no record of a quantised base ({error}). Train again."
+        ) from error

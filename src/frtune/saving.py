@@ -76,7 +76,7 @@ def save(
     """Save a trained model so that ``frtune.load`` opens it: safetensors, tokenizer and task.
 
     With several processes, all of them must call this. An adapter is saved as an adapter, with the
-    rows of new tokens.
+    rows of new tokens; ``frtune.load`` opens its base in the bits that it was trained on.
 
     Args:
         trainer: As ``task.trainer`` made it.

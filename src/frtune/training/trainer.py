@@ -14,6 +14,7 @@ from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from frtune.errors import InputError
+from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, prompts_of
@@ -155,7 +156,9 @@ class TaskTrainer(Trainer):
     def _save(self, output_dir=None, state_dict=None):
         super()._save(output_dir, state_dict)
         if self.args.should_save:
-            save_task(self.task, output_dir or self.args.output_dir)
+            directory = output_dir or self.args.output_dir
+            save_task(self.task, directory)
+            save_base_quantization(directory, self.model)
 
     # --- generation in evaluation --------------------------------------------------------------
 

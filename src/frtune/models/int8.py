@@ -61,6 +61,10 @@ class Int8Linear(nn.Module):
         activations: ``"int8"`` rounds each token's input to 8 bits too.
     """
 
+    weight: Any  # None once it is packed
+    weight_scale: torch.Tensor
+    bias: Any
+
     def __init__(
         self,
         weight: torch.Tensor,
@@ -123,6 +127,9 @@ class Int8Embedding(nn.Module):
         weight: int8 ``(tokens, width)``.
         weight_scale: float32 ``(tokens,)``.
     """
+
+    weight: torch.Tensor
+    weight_scale: torch.Tensor
 
     def __init__(self, weight: torch.Tensor, weight_scale: torch.Tensor):
         super().__init__()
@@ -200,9 +207,8 @@ def save_int8(model: PreTrainedModel, directory: str | os.PathLike[str]) -> None
     from safetensors.torch import save_file
 
     tensors, first, tied = {}, {}, {}
-    named = [*model.named_parameters(remove_duplicate=False)]
-    named += model.named_buffers(remove_duplicate=False)
-    for name, tensor in named:
+    parameters = model.named_parameters(remove_duplicate=False)
+    for name, tensor in [*parameters, *model.named_buffers(remove_duplicate=False)]:
         if id(tensor) in first:
             tied[name] = first[id(tensor)]
             continue

@@ -123,7 +123,7 @@ def encode_once(
         tokenizer: As the builder returned it.
         kind: The model's kind.
     """
-    from datasets import DatasetDict, load_from_disk
+    from datasets import DatasetDict
 
     directory = Path(directory)
     wanted = {
@@ -131,7 +131,7 @@ def encode_once(
     }
     note = directory / "tokens.json"
     if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == wanted:
-        return DatasetDict(load_from_disk(str(directory)))
+        return DatasetDict.load_from_disk(str(directory))
     draft = directory.with_name(f".{directory.name}.{os.getpid()}")
     encoded = DatasetDict(
         {name: encode_dataset(rows, task, tokenizer, kind=kind) for name, rows in splits.items()}
@@ -143,7 +143,7 @@ def encode_once(
         draft.rename(directory)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return DatasetDict(load_from_disk(str(directory)))
+    return DatasetDict.load_from_disk(str(directory))
 
 
 def _encode_batch(batch, indices, *, task, tokenizer, kind, with_labels):

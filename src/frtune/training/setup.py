@@ -117,7 +117,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
 
     if isinstance(dataset, DatasetDict):
         raise InputError(
-            f"{name}: a DatasetDict with splits {', '.join(dataset)}. Pick one: "
+            f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "
             f'{name}=data["{next(iter(dataset), "train")}"].'
         )
     if dataset is not None and not isinstance(dataset, Dataset):

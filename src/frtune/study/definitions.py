@@ -61,7 +61,7 @@ DEFINITIONS = {
     "norm_q50": Definition(
         "Norm, median", "Euclidean norm",
         "Length of a token's vector: the median over the tokens. The band in the plot goes from "
-        "the 5 % to the 95% quantile.",
+        "the 5% to the 95% quantile.",
     ),
     "norm_mean": Definition("Norm, mean", "Euclidean norm", "Mean length of a token's vector."),
     "norm_std": Definition("Norm, spread", "Euclidean norm", "Standard deviation of the lengths."),

@@ -155,7 +155,7 @@ def _curve(
     if not len(low):
         return values
     high = high.reindex(low.index)
-    axes.vlines(low.index + shift, low, high, color=style["color"], alpha=0.5, lw=2)
+    axes.vlines(low.index + shift, low, high, color=style["color"], alpha=0.5, lw=2, zorder=1)
     return pd.concat([values, low, high])
 
 

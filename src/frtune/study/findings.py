@@ -115,7 +115,11 @@ def _movement(study: Study, a: str, b: str) -> Iterator[str]:
             f"most {number(turn[most])} ({layer_name(most)})."
         )
         return
-    apart = f" and lie {number(distance[most])} lengths apart" if len(distance) else ""
+    apart = (
+        f" and lie {number(distance[most])} times the first one's length apart"
+        if len(distance)
+        else ""
+    )
     yield (
         f"From {a} to {b}, {layer_name(most)} moved most: there, in the mean, a token's two "
         f"vectors have a cosine of {number(1 - turn[most])}{apart}. "
@@ -136,9 +140,11 @@ def _cosines(study: Study, a: str, b: str) -> Iterator[str]:
         text = _told(within, "the cosine between tokens of one text", a, b, 0.005)
         adjusted = largest_change(study, a, b, "cosine_within_adjusted")
         if adjusted and abs(adjusted.after - adjusted.before) >= 0.005:
-            text += f" Less anisotropy, it {adjusted.verb} {adjusted.where}, {adjusted.ends}."
+            text += (
+                f" Corrected for anisotropy, it {adjusted.verb} {adjusted.where}, {adjusted.ends}."
+            )
         elif adjusted:
-            text += " Less anisotropy, it hardly changes."
+            text += " Corrected for anisotropy, it hardly changes."
         yield text
     between = largest_change(study, a, b, "cosine_between")
     if between:

@@ -49,7 +49,7 @@ PANELS = {
     "mean_token": _cosines("Cosine of a token to its text's mean", "cosine_mean"),
     "next_layer": _cosines("Cosine of a token to itself one layer on", "cosine_next"),
     "norms": Panel(
-        "Length of token vectors: median, 5 % to 95 %", "norm_q50", band=("norm_q05", "norm_q95")
+        "Length of token vectors: median, 5% to 95%", "norm_q50", band=("norm_q05", "norm_q95")
     ),
     "outliers": Panel("Cosine that outlier dimensions bring", "outlier_cosine_share"),
     "rank": Panel(

@@ -317,6 +317,7 @@ def trained(request, tiny, rows, tmp_path_factory):
     args = arguments(
         task, directory, num_train_epochs=30, learning_rate=2e-3, weight_decay=0.0,
         lr_scheduler_type="constant_with_warmup", warmup_steps=10,
+        per_device_train_batch_size=8, gradient_accumulation_steps=1,
     )  # fmt: skip
     model, tokenizer = build_model(task, checkpoint=str(base))
     trainer = task.trainer(model, tokenizer, args, train_dataset=rows, eval_dataset=rows)

@@ -49,6 +49,7 @@ def arguments(task, directory, **overrides):
         "eval_strategy": "no",
         "logging_steps": 1,
         "train_sampling_strategy": "sequential",
+        "per_device_train_batch_size": 8,
     }
     return training_arguments(task, str(directory), **{**settings, **overrides})
 

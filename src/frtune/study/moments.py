@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 OUTLIER_DEVIATIONS = 3.0
+_ROWS = 512
 
 
 class Moments:
@@ -39,7 +40,8 @@ class Moments:
         rest = centred.mean(0, dtype=torch.float64)  # what the rounded mean left over
         mean = near.double() + rest
         added, total = len(vectors), self.count + len(vectors)
-        self._scatter += centred.T @ centred
+        for part in centred.split(_ROWS):  # long sums in float32 lose digits
+            self._scatter += part.T @ part
         self._scatter.addr_(rest, rest, alpha=-added)
         step = mean - self._mean
         self._scatter.addr_(step, step, alpha=self.count * added / total)

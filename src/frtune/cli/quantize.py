@@ -11,7 +11,7 @@ def main(argv: list[str]) -> int:
 
     parser = Parser(
         prog="frtune quantize",
-        description="Quantise a finished model: smaller, and with int8 faster on a CPU. Leaves a "
+        description="Quantise a finished model, to about a quarter of its size. Leaves a "
         "directory that frtune predict, evaluate, compare and frtune.load open. An adapter is "
         "merged first; the head stays in full precision.",
         epilog="methods: " + "; ".join(f"{name}: {text}" for name, text in METHODS.items()),

@@ -74,8 +74,6 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
 
     from jinja2 import Environment, StrictUndefined
 
-    from frtune.report import versions
-
     source = files("frtune.study").joinpath("report.html.jinja").read_text("utf-8")
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     names = [checkpoint["name"] for checkpoint in study.checkpoints]
@@ -90,7 +88,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         labels=list((study.data.get("labels") or {}).items()),
         checkpoints=[{"adapter": False, **checkpoint} for checkpoint in study.checkpoints],
         settings=_listed(study.settings),
-        versions=_listed(versions()),
+        versions=_listed(_versions()),
         data_hash=study.data.get("hash", ""),
         adjusted=ADJUSTED,
         definitions=DEFINITIONS.values(),
@@ -224,6 +222,18 @@ def _data(data: dict[str, Any]) -> str:
             "their end"
         )
     return "; ".join(parts) + "."
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    import platform
+    from importlib.metadata import version
+
+    from frtune import __version__
+
+    packages = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
+    found = {name: version(name) for name in packages}
+    return {"frtune": __version__, "Python": platform.python_version(), **found}
 
 
 def _listed(values: dict[str, Any]) -> str:

@@ -315,7 +315,7 @@ def trained(request, tiny, rows, tmp_path_factory):
     frtune.tiny_checkpoint(family, task.corpus(rows), base)
     directory = tmp_path_factory.mktemp("run")
     args = arguments(
-        task, directory, num_train_epochs=30, learning_rate=2e-3, weight_decay=0.0,
+        task, directory, num_train_epochs=45, learning_rate=2e-3, weight_decay=0.0,
         lr_scheduler_type="constant_with_warmup", warmup_steps=10,
         per_device_train_batch_size=8, gradient_accumulation_steps=1,
     )  # fmt: skip

@@ -292,7 +292,7 @@ def largest_change(
     common = first.index.intersection(second.index)
     if not len(common):
         return None
-    before, after = first[common].to_numpy(float), second[common].to_numpy(float)
+    before, after = (np.asarray(each[common], float) for each in (first, second))
     size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
     at = int(np.argmax(size))
     return Change(float(before[at]), float(after[at]), f"most in {layer_name(int(common[at]))}")

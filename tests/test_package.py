@@ -16,6 +16,7 @@ import pytest
 
 import frtune
 import frtune.metrics
+from frtune.cli import COMMANDS
 
 HEAVY = {"torch", "transformers", "datasets", "peft", "numpy", "pandas", "pyarrow", "rich"}
 CONFIGS = sorted((Path(__file__).parents[1] / "deepspeed_configs").glob("*.json"))
@@ -108,11 +109,8 @@ def test_the_samples_are_shipped():
     assert {"keyphrases.jsonl", "keywords.jsonl"} <= {item.name for item in folder.iterdir()}
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "prepare"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_help_exists(command):
-    from frtune.cli import COMMANDS
-
-    assert command in COMMANDS
     assert callable(importlib.import_module(f"frtune.cli.{command}").main)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
 _PREPARED = {"audit.json", "rejected.jsonl"}  # what frtune prepare leaves beside the splits
 _SHARD = re.compile(r"-\d+-of-\d+$")
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?(@[\w./-]+)?")
 
 
 class Part(NamedTuple):
@@ -193,10 +193,10 @@ def _from_hub(name: str) -> list[Part]:
         )
     from datasets import load_dataset
 
-    repository, _, config = name.partition(":")
+    repository, config, revision = hub_name(name)
     try:
         with quiet_hub():
-            return _named_splits(load_dataset(repository, config or None), name)
+            return _named_splits(load_dataset(repository, config, revision=revision), name)
     except InputError:
         raise
     except Exception as error:  # the hub's client has no common error
@@ -205,6 +205,20 @@ def _from_hub(name: str) -> list[Part]:
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})."
             f"{nearest(name, ['sample'])} Check the name and the connection."
         ) from None
+
+
+def hub_name(name: str) -> tuple[str, str | None, str | None]:
+    """Take apart ``owner/name:config@revision``, of which the last two may be missing.
+
+    Example:
+        >>> hub_name("getalp/flue:CLS@refs/convert/parquet")
+        ('getalp/flue', 'CLS', 'refs/convert/parquet')
+        >>> hub_name("cornell-movie-review-data/rotten_tomatoes")
+        ('cornell-movie-review-data/rotten_tomatoes', None, None)
+    """
+    whole, _, revision = name.partition("@")
+    repository, _, config = whole.partition(":")
+    return repository, config or None, revision or None
 
 
 def _sample(task_name: str) -> Part:

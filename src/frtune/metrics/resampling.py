@@ -103,8 +103,8 @@ def interval(scores: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
 
     Example:
         >>> import numpy as np
-        >>> interval(np.arange(101) / 100, level=0.9)
-        (0.05, 0.95)
+        >>> [round(bound, 3) for bound in interval(np.arange(101) / 100, level=0.9)]
+        [0.05, 0.95]
     """
     import numpy as np
 

@@ -88,6 +88,8 @@ def architecture(
     auto_class = check_task(task, row)
     for key, value in task.config_overrides().items():
         setattr(config, key, value)
+    if config.pad_token_id is None:
+        config.pad_token_id = 0  # a classifying decoder looks for padding; builders give it some
     if settings is None:
         settings, _ = type(config).get_config_dict(name)
     tied = settings.get("tie_word_embeddings")

@@ -3,7 +3,8 @@
     python benchmarks/quantized_serving.py --model DIR
 
 DIR is a classifier of ``frtune train``. The candidates take turns, so that a busy machine slows all
-alike, and processor time is counted beside the clock's. torchao joins in where it is installed.
+alike, and processor time is counted beside the clock's. torchao and ONNX Runtime join in where they
+are installed (``pip install torchao``; ``pip install onnx onnxscript onnxruntime``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -52,11 +55,48 @@ def torchao_int8(model: Any) -> Any:
     return model
 
 
+def onnx_int8(model: Any) -> Any:
+    """Export by PyTorch, and quantise by ONNX Runtime: weights and, a batch, activations."""
+    import onnx
+    from onnxruntime import InferenceSession, SessionOptions
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    class Logits(torch.nn.Module):
+        def forward(self, input_ids, attention_mask):
+            return model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+    example = torch.ones(2, 16, dtype=torch.int64)
+    sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens", max=512)}
+    with TemporaryDirectory() as folder:
+        whole, small = f"{folder}/whole.onnx", f"{folder}/int8.onnx"
+        exported = torch.onnx.export(
+            Logits(), (example, example), input_names=["input_ids", "attention_mask"],
+            output_names=["logits"], dynamic_shapes=(sizes, sizes), dynamo=True, verbose=False,
+        )  # fmt: skip
+        graph = exported.model_proto
+        del graph.graph.value_info[:]  # the quantiser infers shapes anew
+        onnx.save(graph, whole)
+        quantize_dynamic(
+            whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True,
+            op_types_to_quantize=["MatMul", "Gemm"],
+        )  # fmt: skip
+        options = SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = InferenceSession(small, options)
+
+    def answer(**batch: torch.Tensor) -> SimpleNamespace:
+        inputs = {name: batch[name].numpy() for name in ("input_ids", "attention_mask")}
+        return SimpleNamespace(logits=torch.from_numpy(session.run(None, inputs)[0]))
+
+    return answer
+
+
 CANDIDATES: dict[str, Callable[[Any], Any]] = {
     "fp32": lambda model: model,
     "int8": lambda model: frtune_int8(model, "int8"),
     "int8-weights": lambda model: frtune_int8(model, "float"),
     "torchao dynamic int8": torchao_int8,
+    "ONNX Runtime dynamic int8": onnx_int8,
 }
 
 

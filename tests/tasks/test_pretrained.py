@@ -41,7 +41,7 @@ def test_film_reviews_are_learnt(minilm, shared, tmp_path):
 
 def test_keywords_of_abstracts_are_learnt(minilm, shared, tmp_path):
     splits, _ = frtune.load_splits(
-        shared / "data" / "en_inspec", task_name="keywords", max_train_rows=400, max_eval_rows=200
+        shared / "data" / "en_inspec", task_name="keywords", max_train_rows=250, max_eval_rows=150
     )
     task = frtune.KeywordExtraction(
         keywords_column="keyphrases", subwords="first", max_source_tokens=128, overlap_tokens=16

@@ -177,7 +177,7 @@ def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig |
 
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["quantization_config"]
-        return BitsAndBytesConfig.from_dict(values)
+        return BitsAndBytesConfig(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: is no record of a quantised base ({error}). Train again."

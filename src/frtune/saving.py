@@ -112,7 +112,8 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
     if trainer.args.process_index > 0:
         return
     (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
-    base = getattr(trainer.model, "name_or_path", "") or trainer.model.config.name_or_path
+    model: Any = trainer.model
+    base = getattr(model, "name_or_path", "") or model.config.name_or_path
     save_lineage(draft, checkpoint=base, task=trainer.task.name)
     with zero3_suspended():
         if batch:

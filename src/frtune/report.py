@@ -105,7 +105,7 @@ def write_scores(
     """
     references = task.references(encoded, tokenizer)
     answers = task.answers(outputs, encoded, tokenizer)
-    intervals = task.intervals(outputs, encoded, tokenizer) if task.generates else {}
+    intervals = task.intervals(outputs, encoded, tokenizer)
     metrics = {
         **metrics,
         **{f"test_{name}_low": low for name, (low, _) in intervals.items()},

@@ -45,6 +45,9 @@ _HOME = {
     "span_signatures": "frtune.metrics.spans",
     "tagged_spans": "frtune.metrics.spans",
     "token_scores": "frtune.metrics.spans",
+    "class_intervals": "frtune.metrics.intervals",
+    "correlation_intervals": "frtune.metrics.intervals",
+    "keyword_intervals": "frtune.metrics.intervals",
     "bootstrap_interval": "frtune.metrics.confidence",
     "bootstrap_intervals": "frtune.metrics.confidence",
 }

@@ -281,3 +281,19 @@ def span_metrics(
     reachable = [[text[a:b] for a, b in spans] for text, spans in zip(texts, true, strict=True)]
     limit = keyword_scores(reachable, references, normalize=task.key)["keyword_recall"]
     return {**span_scores(predicted, true), "keyword_recall_limit": limit}
+
+
+def intervals(
+    task: Any, texts: Sequence[StitchedText], references: Sequence[Sequence[str]]
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap 95 % intervals of the scores of texts that a model answered."""
+    from frtune.metrics import keyword_intervals
+
+    keywords, spans = [], []
+    for text, true in zip(texts, references, strict=True):
+        found = text.keywords(task.subwords)
+        wanted = find_keywords(text.text, true, ignore_accents=task.ignore_accents).spans
+        spans.append(({(f.start, f.end) for f in found}, {(a, b) for a, b in wanted}))
+        said = {task.key(text.text[f.start : f.end]) for f in found}
+        keywords.append((said, {task.key(keyword) for keyword in true}))
+    return keyword_intervals(keywords, spans, [(text.predictions, text.labels) for text in texts])

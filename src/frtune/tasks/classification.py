@@ -330,6 +330,19 @@ class SequenceClassification:
 
         return classification_scores(predictions, references)
 
+    def intervals(
+        self,
+        outputs: Sequence[np.ndarray],
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % intervals of the headline scores over the rows."""
+        from frtune.metrics import class_intervals
+
+        references = self.references(dataset, tokenizer)
+        found = class_intervals(self.decode(outputs), references, self.known_labels)
+        return {name: found[name] for name in self.headline}
+
     def metric_directions(self) -> dict[str, bool]:
         """Every score that an evaluation reports, and whether greater is better."""
         names = [*self.compute_metrics(["a", "b"], ["a", "b"])]

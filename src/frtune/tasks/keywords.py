@@ -332,6 +332,18 @@ class KeywordExtraction:
             **scores, **span_metrics(self, predictions, references, texts)
         }  # fmt: skip
 
+    def intervals(
+        self,
+        outputs: Sequence[np.ndarray],
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % intervals of the headline scores over the texts."""
+        from frtune.tasks._keyword_rows import intervals, stitched
+
+        texts = list(stitched(outputs, dataset, self))
+        return intervals(self, texts, self.references(dataset))
+
     def key(self, keyword: str) -> str:
         """Return what two spellings of a keyword have in common."""
         return keyword_key(keyword, ignore_accents=self.ignore_accents)

@@ -363,6 +363,28 @@ class SentenceSimilarity:
             "roc_auc": roc_auc(predictions, [label == similar for label in references]),
         }
 
+    def intervals(
+        self,
+        outputs: Sequence[np.ndarray],
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % intervals of the headline scores over the rows."""
+        import numpy as np
+
+        from frtune.metrics import class_intervals, correlation_intervals
+        from frtune.metrics.intervals import auc_score, score_intervals
+
+        values, references = self.decode(outputs), self.references(dataset, tokenizer)
+        if self.scored:
+            return correlation_intervals(values, references)
+        labels = self.known_labels
+        found = class_intervals([self.label_of(value) for value in values], references, labels)
+        similar = np.array([label == labels[1] for label in references])
+        auc = auc_score(np.array(values), similar)
+        found |= score_intervals({"roc_auc": auc}, len(values))
+        return {name: found[name] for name in self.headline}
+
     def metric_directions(self) -> dict[str, bool]:
         """Every score that an evaluation reports, and whether greater is better."""
         if self.scored:

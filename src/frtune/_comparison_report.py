@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.drawing import COLOURS
 from frtune.saving import staged
 from frtune.tasks._store import write_json
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from frtune.comparison import Comparison
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MIB = 2**20
 
 

@@ -1,13 +1,20 @@
-"""Drawing with matplotlib, without pyplot and its state.
+"""The plots of a study.
 
-Colours are those of Okabe and Ito (2008), told apart with every common colour blindness; each
-checkpoint has a marker of its own besides, and a second statistic in the frame a dashed line.
+Each checkpoint has a colour and a marker; a second statistic in the frame has a dashed line.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from frtune.drawing import (
+    MARKERS,
+    legend,
+    line_style,
+    new_frame,
+    plain_text,
+    whole_numbers,
+)
 from frtune.study.definitions import DEFINITIONS
 from frtune.study.panels import PANELS, lines
 from frtune.study.reading import curve, main_answers, points
@@ -20,27 +27,16 @@ if TYPE_CHECKING:
 
     from frtune.study.result import Study
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LAYER = "layer (0 = embeddings)"
-SIZE = (5.2, 3.8)  # inches: readable in a column of a page, and on a phone
-
-
-def require_matplotlib() -> None:
-    """Raise an ``ImportError`` that names the extra, where matplotlib is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise ImportError("Plots need matplotlib: pip install 'frtune[plots]'.")
 
 
 def draw_curves(study: Study, name: str) -> Figure:
     """Draw statistics through the layers, a line for each checkpoint or pair."""
     panel = PANELS[name]
-    figure, axes = _frame(panel.title, LAYER, DEFINITIONS[panel.statistic].label)
+    figure, axes = new_frame(panel.title, LAYER, DEFINITIONS[panel.statistic].label)
     drawn = []
     for i, (label, rows) in enumerate(lines(study, name)):
-        style, label = _style(i), _text(label)
+        style, label = line_style(i), plain_text(label)
         first = f"{label}, {panel.solid}" if panel.solid else label
         drawn.append(_curve(axes, rows, panel.statistic, first, style))
         if panel.band:
@@ -54,28 +50,28 @@ def draw_curves(study: Study, name: str) -> Figure:
     if name.startswith("probe"):
         drawn += _majority_line(axes, study)
     _limits(axes, panel.limits, _joined(drawn))
-    _whole_numbers(axes.xaxis)
-    _legend(figure)
+    whole_numbers(axes.xaxis)
+    legend(figure)
     return figure
 
 
 def draw_answer(study: Study) -> Figure:
     """Draw convergence against probe accuracy, a point for each layer."""
-    figure, axes = _frame(
+    figure, axes = new_frame(
         "Does convergence tell how well a layer classifies?\n(numbers are layers)",
         "cosine between tokens of one text, less anisotropy",
         "probe accuracy, mean vector",
     )
     for i, answer in enumerate(main_answers(study)):
         found = points(study, answer)
-        style = {**_style(i), "linewidth": 0.8}
-        axes.plot(found["x"], found["y"], label=_text(answer["checkpoint"]), **style)
+        style = {**line_style(i), "linewidth": 0.8}
+        axes.plot(found["x"], found["y"], label=plain_text(answer["checkpoint"]), **style)
         for layer, point in found.iterrows():
             axes.annotate(
                 str(layer), (point["x"], point["y"]), xytext=(4, 4), fontsize=8,
                 textcoords="offset points",
             )  # fmt: skip
-    _legend(figure)
+    legend(figure)
     return figure
 
 
@@ -86,10 +82,10 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
     pairs = study.pairs
     rows = pairs[(pairs["statistic"] == statistic) & (pairs["a"] == a) & (pairs["b"] == b)]
     grid = rows.pivot(index="layer_a", columns="layer_b", values="value")
-    figure, axes = _frame(
+    figure, axes = new_frame(
         f"Likeness of layers ({DEFINITIONS[statistic].name})",
-        f"layer of {_text(b)}",
-        f"layer of {_text(a)}",
+        f"layer of {plain_text(b)}",
+        f"layer of {plain_text(a)}",
     )
     axes.grid(False)
     image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -102,36 +98,6 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
             colour = "black" if value > 0.5 else "white"
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=7)
     return figure
-
-
-def _frame(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=11)
-    axes.set(xlabel=x, ylabel=y)
-    axes.grid(alpha=0.3, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _text(name: str) -> str:
-    """A name as matplotlib shows it: ``$`` is no formula, and a leading ``_`` hides nothing."""
-    name = name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
-    return ("\u2009" if name.startswith("_") else "") + name.replace("$", r"\$")
-
-
-def _style(i: int) -> dict[str, Any]:
-    """Colour and marker of line ``i``; earlier ones are thicker and show under later ones."""
-    thin = min(i, 2)
-    return {
-        "color": COLOURS[i % 7],
-        "marker": MARKERS[i % 7],
-        "markersize": (8, 5.5, 4)[thin],
-        "linewidth": (2.6, 1.6, 1.2)[thin],
-    }
 
 
 def _joined(series: list[pd.Series]) -> np.ndarray:
@@ -168,16 +134,6 @@ def _limits(axes: Axes, limits: tuple[float | None, float | None], values: np.nd
     high = values.max() if top is None else max(top, values.max())
     margin = 0.04 * (high - low) or 0.04
     axes.set_ylim(low if low == bottom else low - margin, high + margin)
-
-
-def _whole_numbers(side: Any) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    side.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _legend(figure: Figure) -> None:
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False, handlelength=3)
 
 
 def _majority_line(axes: Axes, study: Study) -> list[pd.Series]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frtune.drawing import rendered
 from frtune.errors import InputError, nearest
 from frtune.study.drawing import draw_answer, draw_curves, draw_heat_map
 from frtune.study.panels import cka_pairs, plot_names
@@ -64,17 +65,3 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
             path.write_bytes(rendered(figure, kind))
             written.append(path)
     return written
-
-
-def rendered(figure: Figure, kind: str) -> bytes:
-    """Return a figure as the bytes of a PNG or SVG file, the same for the same figure."""
-    import io
-
-    from matplotlib import rc_context
-
-    buffer = io.BytesIO()
-    # without date, creator and random ids, two runs give the same file
-    with rc_context({"svg.hashsalt": "frtune"}):
-        empty = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=150, metadata=empty)
-    return buffer.getvalue()

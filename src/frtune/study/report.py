@@ -70,14 +70,11 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         study: What ``frtune.study.study`` returned.
         images: SVG files of the plots by name, as ``save_plots`` names them.
     """
-    from importlib.resources import files
+    from frtune.pages import render
 
-    from jinja2 import Environment, StrictUndefined
-
-    source = files("frtune.study").joinpath("report.html.jinja").read_text("utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     names = [checkpoint["name"] for checkpoint in study.checkpoints]
-    return page.from_string(source).render(
+    return render(
+        "study/report.html.jinja",
         title=f"{' and '.join(names)}: hidden states, layer by layer",
         subtitle=_subtitle(study),
         headlines=headlines(study),

@@ -9,8 +9,9 @@ tokens, each token to the next layer, and for the anisotropy all pairs of 5,000 
 since those of all tokens do not fit. frtune computes the same and more, the anisotropy of all.
 
 Each run is a process of its own, the two ways in turn. Times are those after loading the model
-(the model's own work included); memory is the peak above the loaded model. The result is a JSON
-file with every run and the medians, and a table of the medians on stdout.
+(the model's own work included), by the clock and of the processor; memory is the peak above the
+loaded model. The result is a JSON file with every run and the medians, and a table of the medians
+on stdout, whose ratio is of processor time: a busy machine does not change it.
 """
 
 from __future__ import annotations
@@ -187,8 +188,8 @@ def table(medians: list[dict], sizes: list[int]) -> str:
     ]
     for size in sizes:
         own, other = ({m["way"]: m for m in medians if m["texts"] == size}[way] for way in WAYS)
-        shown = [f"{m['seconds']:.1f} s, {m['mib_above_model']:.0f} MiB" for m in (own, other)]
-        faster = other["seconds"] / own["seconds"]
+        shown = [f"{m['cpu_seconds']:.1f} s, {m['mib_above_model']:.0f} MiB" for m in (own, other)]
+        faster = other["cpu_seconds"] / own["cpu_seconds"]
         share = own["mib_above_model"] / other["mib_above_model"]
         lines.append(f"| {size} | {shown[0]} | {shown[1]} | {faster:.1f} | {share:.2f} |")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""The one error that a user's input can cause, and the end that a user asks for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ class InputError(ValueError):
         ...
         frtune.errors.InputError: k=0: a positive whole number. Pass k=10, say.
     """
+
+
+class RunStopped(SystemExit):
+    """A signal ended training: the step was finished and a checkpoint saved.
+
+    Left alone, it ends the process with 128 plus the signal's number, as shells count: 130 after
+    SIGINT (Ctrl-C), 143 after SIGTERM.
+
+    Example:
+        >>> RunStopped(15, "checkpoint-8 is saved").code
+        143
+    """
+
+    def __init__(self, signum: int, message: str):
+        super().__init__(128 + signum)
+        self.message = message
 
 
 def nearest(name: str, choices: list[str]) -> str:

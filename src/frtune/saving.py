@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.training.lock import LOCK_FILE
 
 if TYPE_CHECKING:
     from frtune.training.trainer import TaskTrainer
@@ -52,13 +53,15 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"output_dir={directory}: is a file. Give a directory.")
     found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
+    found = [name for name in found if name != LOCK_FILE]
     if found and not resume:
         what = "another run" if "config.yaml" in found else f"files ({', '.join(found[:3])})"
         raise InputError(
             f"output_dir={directory}: holds {what}. "
             "Give a new directory, or pass --resume to go on with a run there."
         )
-    if found and "config.yaml" not in found:
+    # killed while it prepared, a run leaves no more than that
+    if "config.yaml" not in found and not all(name == "tiny" or name[0] == "." for name in found):
         raise InputError(
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."

@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from frtune import __version__
-from frtune.errors import InputError, nearest
+from frtune.errors import InputError, RunStopped, nearest
 
 COMMANDS = {
     "train": "train a model, keep the best checkpoint, test it",
@@ -58,7 +58,9 @@ def _usage() -> str:
         "options:\n"
         "  -h, --help  this text; frtune COMMAND --help tells a command's options\n"
         "  --version   print the version\n"
-        "  --debug     show the traceback of an error\n"
+        "  --debug     show the traceback of an error\n\n"
+        "exit codes: 0 done, 2 bad input, 1 anything else; 130 after Ctrl-C, 143 after SIGTERM,\n"
+        "at which frtune train first finishes its step and saves a checkpoint for --resume\n"
     )
 
 
@@ -89,10 +91,15 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run ``frtune`` and return its exit code: 0 done, 2 bad input, 1 anything else."""
+    """Run ``frtune`` and return its exit code.
+
+    0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 1 anything else.
+    """
     argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
     try:
         return _dispatch(argv)
+    except RunStopped as stop:
+        message, code = stop.message, int(str(stop.code))
     except KeyboardInterrupt:
         message, code = "interrupted", 130
     except BrokenPipeError:

@@ -6,7 +6,7 @@ from argparse import SUPPRESS
 from typing import Any
 
 from frtune.cli import Parser
-from frtune.errors import InputError, nearest
+from frtune.errors import InputError, RunStopped, nearest
 
 TASKS = ("classification", "similarity", "keywords", "keyphrases")
 
@@ -29,7 +29,11 @@ def main(argv: list[str]) -> int:
     from frtune.training.distributed import leave
     from frtune.training.run import run
 
-    metrics = run(task, settings, args)
+    try:
+        metrics = run(task, settings, args)
+    except RunStopped:
+        leave()  # every process stops at the same step
+        raise
     if args.process_index == 0:
         results_table(metrics, task, args.output_dir)
     leave()

@@ -1,6 +1,37 @@
-"""The end of a run with several processes."""
+"""What several processes of a run do together."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from frtune.errors import InputError
+
+
+def on_main(args: Any, function: Callable[[], Any]) -> Any:
+    """Call ``function`` on the main process alone, and return its result on every process.
+
+    Args:
+        args: ``TrainingArguments`` of the run; every process must call this.
+        function: Its result must be plain: it is sent to the other processes.
+
+    Raises:
+        InputError: On every process, if the function raised one.
+    """
+    if args.world_size == 1:
+        return function()
+    import torch
+
+    answer: list[Any] = [None, None]
+    if args.process_index == 0:
+        try:
+            answer[0] = function()
+        except InputError as error:
+            answer[1] = str(error)
+    torch.distributed.broadcast_object_list(answer, src=0, device=args.device)
+    if answer[1] is not None:
+        raise InputError(answer[1])
+    return answer[0]
 
 
 def leave() -> None:

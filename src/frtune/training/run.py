@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from frtune.augment.mixup import Level, Mixup
 from frtune.errors import InputError
 from frtune.saving import check_output_dir, save, staged
+from frtune.training.distributed import on_main
+from frtune.training.lock import locked
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -47,6 +49,8 @@ class RunSettings:
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
         merge: Also save the adapter merged into its base, in merged/.
+        max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
+            included, in place of --per-device-train-batch-size.
         mixup: Train on mixes of rows: embeddings and labels of two in one.
         mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
@@ -73,6 +77,7 @@ class RunSettings:
     int8: bool = False
     nf4: bool = False
     merge: bool = False
+    max_tokens_per_batch: int | None = None
     mixup: bool = False
     mixup_level: Level = "embeddings"
     mixup_alpha: float = 0.2
@@ -125,21 +130,29 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
     """
+    if args.process_index > 0:
+        return _run(task, settings, args)
+    check_output_dir(args.output_dir, resume=settings.resume)
+    with locked(args.output_dir):
+        return _run(task, settings, args)
+
+
+def _run(task: Any, settings: RunSettings, args: Any) -> dict[str, float]:
     from frtune.report import write_report
+    from frtune.training.survival import resumed_from
 
     main = args.process_index == 0
-    if main:
-        check_output_dir(args.output_dir, resume=settings.resume)
     with _undone_on_error(Path(args.output_dir), settings.resume):
         fitted, splits, notes = _read(task, settings, args)
         checkpoint = _checkpoint(fitted, settings, args, splits)
         settings = with_lora(settings, task, checkpoint)
         trainer = _prepare(fitted, settings, args, splits, checkpoint)
+        start = resumed_from(trainer, _resumes(settings, args))
         if main:
             _write_config(task, settings, args)
     for note in notes if main else ():
         logger.warning(note)
-    result = trainer.train(resume_from_checkpoint=_last_checkpoint(settings, args))
+    result = trainer.train(resume_from_checkpoint=start)
     # the weights first: what comes after may fail, and took no hours
     save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
     test = trainer.encode(splits["test"])
@@ -255,6 +268,7 @@ def _prepare(
         eval_dataset=splits["validation"],
         schedule=GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows),
         mixup=settings.mixing(),
+        max_tokens_per_batch=settings.max_tokens_per_batch,
         callbacks=[EarlyStoppingCallback(patience)] if stops else [],
     )
 
@@ -286,14 +300,18 @@ def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict
     return str(directory)
 
 
-def _last_checkpoint(settings: RunSettings, args: Any) -> str | None:
-    from transformers.trainer_utils import get_last_checkpoint
+def _resumes(settings: RunSettings, args: Any) -> bool:
+    """Whether there is a checkpoint to go on from, if the run is to go on at all."""
+    from frtune.training.checkpoints import checkpoints, tidy
 
-    if not settings.resume or not Path(args.output_dir).is_dir():
-        return None
-    found = get_last_checkpoint(args.output_dir)
-    logger.warning("resuming from %s", found or "the start: no checkpoint was saved yet")
-    return found
+    def saved() -> bool:
+        tidy(Path(args.output_dir))
+        found = checkpoints(Path(args.output_dir))
+        if not found:
+            logger.warning("resuming from the start: no checkpoint was saved yet")
+        return bool(found)
+
+    return settings.resume and on_main(args, saved)
 
 
 def _best(trainer: TaskTrainer) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What ``Trainer`` lacks a hook for: finite losses, named rows, generation in evaluation."""
+"""What ``Trainer`` lacks a hook for: whole checkpoints, finite losses, generated scores."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import Seq2SeqTrainer, Trainer
+from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from frtune.errors import InputError
+from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
+from frtune.training.batches import LengthBatches, check_batches, groups_by_length
+from frtune.training.conditions import conditions
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, prompts_of
 from frtune.training.order import by_length
+from frtune.training.stopping import StopRequest
+from frtune.training.survival import (
+    drafted,
+    explained_memory,
+    report_non_finite,
+    resumed_from,
+    settle_best,
+    surviving,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class GenerationSchedule:
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; the message names the step and the rows."""
+    """Loss or gradients became NaN or infinite; the message names the step and the rows."""
 
 
 class TaskTrainer(Trainer):
@@ -68,14 +79,89 @@ class TaskTrainer(Trainer):
         task: Any,
         schedule: GenerationSchedule | None = None,
         mixup: Any = None,
+        max_tokens_per_batch: int | None = None,
         **settings: Any,
     ):
         self.task = task
         self.mixup = mixup
+        self.max_tokens_per_batch = max_tokens_per_batch
         self.schedule = schedule or GenerationSchedule()
         self.outputs = None
         self._scored: Dataset | None = None
+        self.stop = StopRequest()
+        self.draft_dir: str | None = None
+        self.checked: str | None = None
+        self.batch_shape: tuple[int, ...] = ()
+        self._conditions: dict[str, Any] | None = None
+        self._step_rows: list[int] = []
+        self._last_step = self._saved_step = -1
         super().__init__(**settings)
+        check_batches(self.args, max_tokens_per_batch)
+
+    # --- a run that survives its end ------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint=None, *args, **options):
+        """As ``Trainer.train``; checkpoints are checked before they are resumed from.
+
+        Raises:
+            InputError: If the checkpoint is damaged or of another run, or another run writes here.
+            RunStopped: After SIGTERM or SIGINT, when the step is done and a checkpoint saved.
+        """
+        with surviving(self):
+            checkpoint = resumed_from(self, resume_from_checkpoint)
+            result = super().train(checkpoint, *args, **options)
+            if signum := self.stop.agreed(self.args.device):
+                raise RunStopped(signum, "training was done; pass --resume for what comes after")
+            return result
+
+    def conditions(self) -> dict[str, Any]:
+        """What a run must share with this one to go on from its checkpoints."""
+        if self._conditions is None:  # takes seconds for large data
+            self._conditions = conditions(self)
+        return self._conditions
+
+    def _get_output_dir(self, trial):
+        return self.draft_dir or super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model, trial):
+        with drafted(self, self._get_output_dir(trial)):
+            super()._save_checkpoint(model, trial)
+        self._saved_step = self.state.global_step
+
+    def _init_training_state(self, *args, **options):
+        found = super()._init_training_state(*args, **options)
+        settle_best(self)
+        return found
+
+    def _load_callback_state(self):
+        super()._load_callback_state()
+        stored = self.state.stateful_callbacks.get("EarlyStoppingCallback")
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
+                # its patience is the user's to change, what was used up of it is the run's
+                counted = stored["attributes"]["early_stopping_patience_counter"]
+                callback.early_stopping_patience_counter = int(counted)
+
+    def _run_epoch(self, *args, **options):
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True  # resumed after the last step
+            return
+        super()._run_epoch(*args, **options)
+
+    def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **options):
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **options)
+        step, epoch = self.state.global_step, self.state.epoch or 0
+        # what comes at the end of an epoch is part of its last step
+        last = float(epoch).is_integer() or step >= self.state.max_steps
+        wait, self._last_step = last and step != self._last_step, step
+        signum = 0 if wait else self.stop.agreed(self.args.device)
+        if signum:
+            if self._saved_step != step:
+                self._save_checkpoint(model, trial)
+            raise RunStopped(
+                signum,
+                f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume",
+            )
 
     # --- rows keep their number, and a bad loss names them --------------------------------------
 
@@ -84,6 +170,25 @@ class TaskTrainer(Trainer):
         columns = self._signature_columns or []
         ours = ("row", "length", *(("soft_labels", "sentence_vector") if self.mixup else ()))
         self._signature_columns = [*columns, *(name for name in ours if name not in columns)]
+
+    # --- training batches hold rows of like length ----------------------------------------------
+
+    def _get_train_sampler(self, train_dataset=None):
+        """Batches of rows of like length where the arguments group by length."""
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        known = "length" in getattr(rows, "column_names", ())
+        if not (known and groups_by_length(self.args)):
+            return super()._get_train_sampler(train_dataset)
+        seed = self.args.data_seed
+        return LengthBatches(
+            rows["length"],
+            batch_size=self._train_batch_size,
+            max_tokens=self.max_tokens_per_batch,
+            processes=self.args.world_size,
+            process=self.args.process_index,
+            seed=self.args.seed if seed is None else seed,
+            epoch=lambda: int(self.state.epoch or 0),
+        )
 
     # --- training batches are mixed, others are not ---------------------------------------------
 
@@ -104,6 +209,9 @@ class TaskTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""
+        self._note_batch(inputs)
+        if "row" in inputs:
+            self._step_rows += inputs["row"].tolist()
         if self.mixup is None:
             return super().training_step(model, inputs, num_items_in_batch)
         from frtune.augment.hooks import mixed
@@ -119,18 +227,26 @@ class TaskTrainer(Trainer):
         )
         loss = result[0] if return_outputs else result
         if not torch.isfinite(loss).all():
-            raise NonFiniteLossError(self._non_finite(loss, rows))
+            value = loss.detach().float().mean().item()
+            raise NonFiniteLossError(
+                report_non_finite(self, "loss", value, None if rows is None else rows.tolist())
+            )
         return result
 
-    def _non_finite(self, loss: torch.Tensor, rows: torch.Tensor | None) -> str:
-        where = "unknown rows" if rows is None else f"rows {rows.tolist()}"
-        phase = "training" if self.model.training else "evaluation"
-        return (
-            f"loss={loss.detach().float().mean().item()} in {phase} at step "
-            f"{self.state.global_step + 1}, {where} of the {phase} set (counted from 0). Look at "
-            "these rows; lower --learning-rate, or use --bf16 in place of --fp16. The last "
-            f"checkpoint in {self.args.output_dir} is whole."
-        )
+    def _get_grad_norm(self, model, grad_norm=None):
+        norm = super()._get_grad_norm(model, grad_norm)
+        rows, self._step_rows = self._step_rows, []
+        scaled = self.args.fp16  # its scaler skips a step whose gradients overflow
+        # DeepSpeed says -1 for a norm that is not finite
+        if norm is not None and not scaled and not 0 <= float(norm) < float("inf"):
+            raise NonFiniteLossError(
+                report_non_finite(self, "gradient norm", float(norm), rows or None)
+            )
+        return norm
+
+    def _note_batch(self, inputs: Mapping[str, Any]) -> None:
+        shapes = (tuple(value.shape) for value in inputs.values() if torch.is_tensor(value))
+        self.batch_shape = next((shape for shape in shapes if len(shape) == 2), ())
 
     # --- raw rows in, a directory that frtune.load opens out -----------------------------------
 
@@ -169,7 +285,7 @@ class TaskTrainer(Trainer):
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if isinstance(eval_dataset, Dataset):
             given = eval_dataset = self.encode(eval_dataset)
-        with self._scoring(given if self._scores_now() else None):
+        with self._explained("evaluation"), self._scoring(given if self._scores_now() else None):
             return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix, **options)
 
     def predict(self, test_dataset, ignore_keys=None, metric_key_prefix="test", **options):
@@ -179,8 +295,12 @@ class TaskTrainer(Trainer):
         ``trainer.outputs`` holds one ``Generated`` or one array a row.
         """
         test_dataset = self.encode(test_dataset)
-        with self._scoring(test_dataset):
+        with self._explained("prediction"), self._scoring(test_dataset):
             return super().predict(test_dataset, ignore_keys, metric_key_prefix, **options)
+
+    def _explained(self, phase: str) -> contextlib.AbstractContextManager[None]:
+        # while training, auto_find_batch_size must see the error as it is
+        return contextlib.nullcontext() if self.is_in_train else explained_memory(self, phase)
 
     @contextlib.contextmanager
     def _scoring(self, dataset: Any):
@@ -229,6 +349,7 @@ class TaskTrainer(Trainer):
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None, **options):
         """As ``Trainer.prediction_step``: ``Seq2SeqTrainer``'s own generation is not used."""
+        self._note_batch(inputs)
         return Trainer.prediction_step(self, model, inputs, prediction_loss_only, ignore_keys)
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:

@@ -1,0 +1,203 @@
+"""What a run must share with a checkpoint to go on from it, and what it may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+# arguments that change the weights, or which of them are kept; those of batches are one condition
+ARGUMENTS = (
+    "learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
+    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args",
+    "optim_target_modules", "seed", "data_seed", "bf16", "fp16", "train_sampling_strategy",
+    "dataloader_drop_last", "neftune_noise_alpha", "ignore_data_skip", "auto_find_batch_size",
+    "metric_for_best_model", "greater_is_better",
+)  # fmt: skip
+# the user may change these on the way, and is told what follows
+LENGTHS = ("num_train_epochs", "max_steps")
+_SAMPLED_VALUES = 64
+
+
+def conditions(trainer: TaskTrainer) -> dict[str, Any]:
+    """Everything that a run's weights depend on, as JSON values.
+
+    Args:
+        trainer: With its data, model and arguments, before or after training.
+
+    Returns:
+        ``task``, ``data``, ``model``, ``arguments`` (each a dict), ``processes`` and
+        ``rows_per_step``.
+    """
+    args = trainer.args
+    parts = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
+    found = {
+        "task": {"name": trainer.task.name, **dataclasses.asdict(trainer.task)},
+        "data": {
+            name: data_hash(rows) for name, rows in parts.items() if hasattr(rows, "features")
+        },
+        "model": _model(trainer.model),
+        "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *LENGTHS)},
+        "mixup": dataclasses.asdict(trainer.mixup) if trainer.mixup is not None else None,
+        "deepspeed": _deepspeed(args),
+        "processes": args.world_size,
+        "rows_per_step": args.per_device_train_batch_size
+        * max(1, args.n_gpu)
+        * args.gradient_accumulation_steps
+        * args.world_size,
+    }
+    return json.loads(json.dumps(found, default=str))
+
+
+def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse to go on from a checkpoint of another run.
+
+    Args:
+        ours: ``conditions`` of this run.
+        theirs: Those in the checkpoint's manifest.
+        checkpoint: Where they come from, for the message.
+
+    Raises:
+        InputError: Says what differs. A longer or shorter training is let through with a warning.
+    """
+    differences, lengths = [], []
+    for where, name, mine, other in _pairs(ours, theirs):
+        if mine == other:
+            continue
+        if where == "arguments" and name in LENGTHS:
+            lengths.append(f"{name} is {_shown(mine)} in place of {_shown(other)}")
+        elif where == "data":
+            differences.append(f"other {name} rows")
+        elif where == "model" and name == "frozen":
+            differences.append("other frozen weights")
+        else:
+            label = name if where in ("arguments", "task") else f"{where} {name}".strip()
+            differences.append(f"{label} is {_shown(mine)} in place of {_shown(other)}")
+    if differences:
+        raise InputError(
+            f"--resume: not the run of {checkpoint}: {'; '.join(differences)}. Give what that run "
+            "had (config.yaml beside it says), or train anew in a new directory."
+        )
+    if lengths:
+        logger.warning(
+            "%s: the learning rate follows the new length from here on, so that the result differs "
+            "from that of a run of this length from the start",
+            "; ".join(lengths),
+        )
+
+
+def _pairs(ours: dict[str, Any], theirs: dict[str, Any]):
+    """``(where, name, ours, theirs)`` of each condition that both runs wrote down."""
+    for where in ours.keys() & theirs.keys():
+        mine, other = ours[where], theirs[where]
+        if not (isinstance(mine, dict) and isinstance(other, dict)):
+            yield where, "", mine, other
+            continue
+        for name in sorted(mine.keys() & other.keys()):
+            yield where, name, mine[name], other[name]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def data_hash(dataset: Dataset) -> str:
+    """Hash what a data set holds, however it is stored: names, rows and their order.
+
+    Example:
+        >>> from datasets import Dataset
+        >>> rows = Dataset.from_list([{"text": "a", "input_ids": [1, 2]}] * 3)
+        >>> data_hash(rows) == data_hash(rows.select([2, 1, 0]))
+        True
+        >>> data_hash(rows) == data_hash(rows.select([0, 1]))
+        False
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for batch in dataset.with_format("arrow").iter(batch_size=1000):
+        for name in sorted(batch.column_names):
+            digest.update(name.encode())
+            column = batch.column(name).combine_chunks()  # how it is cut depends on the storage
+            for chunk in getattr(column, "chunks", [column]):
+                _update(digest, chunk)
+    return digest.hexdigest()
+
+
+def _update(digest: Any, array: Any) -> None:
+    """Add an Arrow array to a hash by its values, at the speed of arrays where they are numbers."""
+    import pyarrow as pa
+
+    kind = array.type
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not array.null_count:
+        _update(digest, array.value_lengths())
+        _update(digest, array.flatten())
+    elif (pa.types.is_integer(kind) or pa.types.is_floating(kind)) and not array.null_count:
+        digest.update(array.to_numpy(zero_copy_only=False).tobytes())
+    else:
+        digest.update(json.dumps(array.to_pylist(), default=str).encode())
+
+
+def _model(model: Any) -> dict[str, Any]:
+    """What identifies the model that the run starts from; its trained weights are no part of it."""
+    peft = getattr(model, "peft_config", None) or {}
+    name = getattr(model, "name_or_path", "") or model.config.name_or_path
+    quantized = getattr(model.config, "quantization_config", None)
+    return {
+        "checkpoint": Path(str(name)).name,
+        "type": model.config.model_type,
+        "lora": {key: _lora(config) for key, config in peft.items()} or None,
+        "quantized": None if quantized is None else str(getattr(quantized, "quant_method", "yes")),
+        "frozen": _frozen_hash(model),
+    }
+
+
+def _lora(config: Any) -> dict[str, Any]:
+    targets = config.target_modules
+    return {
+        "r": config.r,
+        "alpha": config.lora_alpha,
+        "dropout": config.lora_dropout,
+        "targets": targets if isinstance(targets, str) else sorted(targets or ()),
+    }
+
+
+def _frozen_hash(model: Any) -> str | None:
+    """Hash a sample of the weights that no checkpoint of the run holds, since they do not change.
+
+    ``None`` where there are none, or where ZeRO-3 holds parts of them only.
+    """
+    import torch
+
+    digest, count = hashlib.blake2b(digest_size=16), 0
+    for name, weight in sorted(model.named_parameters()):
+        if weight.requires_grad or not weight.is_floating_point() or not weight.numel():
+            continue
+        values = weight.detach().reshape(-1)
+        values = values[:: max(1, len(values) // _SAMPLED_VALUES)].to("cpu", torch.float32)
+        digest.update(name.encode() + values.contiguous().numpy().tobytes())
+        count += 1
+    return digest.hexdigest() if count else None
+
+
+def _deepspeed(args: Any) -> dict[str, Any] | None:
+    """ZeRO's stage and the optimizer that its configuration names."""
+    config = getattr(args, "hf_deepspeed_config", None)
+    if config is None:
+        return None
+    content = config.config
+    return {
+        "stage": content.get("zero_optimization", {}).get("stage", 0),
+        "optimizer": content.get("optimizer", {}).get("type"),
+    }

@@ -1,0 +1,58 @@
+"""One run at a time in a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from frtune.errors import InputError
+
+LOCK_FILE = ".frtune.lock"
+# the helpers of a process that was killed hold its lock until they notice
+WAIT_SECONDS = 6.0
+
+
+@contextlib.contextmanager
+def locked(
+    directory: str | os.PathLike[str], *, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[None]:
+    """Hold ``directory`` for this process; the operating system lets go when the process ends.
+
+    Args:
+        directory: Created if needed.
+        wait_seconds: How long another holder is waited for.
+
+    Raises:
+        InputError: If another process holds the directory, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    directory = Path(directory)
+    existed = directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / LOCK_FILE, is_singleton=True, thread_local=False)
+        lock.acquire(timeout=wait_seconds, poll_interval=0.1)
+    except Timeout as error:
+        raise InputError(
+            f"output_dir={directory}: another run is writing there. Wait for it to end, or give "
+            "another directory."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"output_dir={directory}: cannot be written ({error.strerror or error}). "
+            "Give another place."
+        ) from error
+    try:
+        yield
+    finally:
+        if lock.lock_counter == 1:  # a run holds it around its training
+            # unlinked while it is held: who waits for it sees that it is gone, and makes a new one
+            with contextlib.suppress(OSError):
+                (directory / LOCK_FILE).unlink()
+        lock.release()
+        if not existed:
+            with contextlib.suppress(OSError):
+                directory.rmdir()

@@ -9,8 +9,9 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from frtune import KeyphraseGeneration, SequenceClassification, build_model
-from frtune.report import _prediction, baseline_metrics, model_card, score_rows, write_scores
-from frtune.report import versions as library_versions
+from frtune.model_card import model_card, score_rows
+from frtune.model_card import versions as library_versions
+from frtune.report import _prediction, baseline_metrics, write_scores
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import Generated
 from frtune.training.run import RunSettings
@@ -129,7 +130,7 @@ def card(task, written, **settings):
     return model_card(
         task,
         RunSettings(**settings),
-        SimpleNamespace(output_dir="runs/articles"),
+        SimpleNamespace(output_dir="runs/articles", world_size=1, use_cpu=True),
         splits=DatasetDict(train=rows, test=rows),
         notes=["validation was cut from train"],
         metrics=written.metrics,
@@ -186,7 +187,7 @@ def test_a_task_that_does_not_generate_has_no_health():
     text = model_card(
         SequenceClassification(labels=["a", "b"]),
         RunSettings(),
-        SimpleNamespace(output_dir="runs/lines"),
+        SimpleNamespace(output_dir="runs/lines", world_size=1, use_cpu=True),
         splits=DatasetDict(train=Dataset.from_dict({"text": ["x"]})),
         notes=[],
         metrics=metrics,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune import __version__
 from frtune.inference import text_columns
+from frtune.model_card import model_card, number, score_rows
 from frtune.tasks._store import write_json
 
 if TYPE_CHECKING:
@@ -16,20 +15,6 @@ if TYPE_CHECKING:
 
     from frtune.training.run import RunSettings
     from frtune.training.trainer import TaskTrainer
-
-THIS = "this model"
-
-VERSIONED = (
-    "torch",
-    "transformers",
-    "datasets",
-    "peft",
-    "accelerate",
-    "bitsandbytes",
-    "deepspeed",
-    "rouge-score",
-    "kiwipiepy",
-)
 
 
 def write_report(
@@ -42,7 +27,7 @@ def write_report(
     metrics: dict[str, float],
     encoded: Dataset,
 ) -> dict[str, float]:
-    """Write scores, signatures, predictions, trainer state and model card of a run.
+    """Write scores, signatures, predictions, trainer state, model card and page of a run.
 
     Args:
         directory: Where to.
@@ -56,6 +41,8 @@ def write_report(
     Returns:
         ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
+    from frtune.run_report.page import write_page
+
     task = trainer.task
     found = write_scores(
         directory,
@@ -71,9 +58,13 @@ def write_report(
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
-        signatures=signatures,
+        signatures=signatures, history=trainer.state.log_history,
     )  # fmt: skip
     (directory / "README.md").write_text(card, encoding="utf-8")
+    write_page(
+        directory, trainer=trainer, settings=settings, splits=splits, notes=notes,
+        metrics=metrics, encoded=encoded,
+    )  # fmt: skip
     return metrics
 
 
@@ -153,20 +144,6 @@ def baseline_metrics(
     }
 
 
-def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
-    """The results table: the model and each baseline against the task's headline scores."""
-    prefix = "test_baseline_"
-    longest_first = sorted(task.headline, key=len, reverse=True)  # f1_at_10 ends partial_f1_at_10
-    names = {
-        key[len(prefix) : -len(score) - 1]: None
-        for key in metrics
-        if key.startswith(prefix)
-        for score in [next(s for s in longest_first if key.endswith(f"_{s}"))]
-    }
-    rows = [(THIS, "test_"), *((name, f"{prefix}{name}_") for name in names)]
-    return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
-
-
 def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
     """Print the scores of a run."""
     from rich.console import Console
@@ -178,101 +155,14 @@ def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
     for label, _ in rows:
         table.add_column(label, justify="right")
     for i, name in enumerate(task.headline):
-        table.add_row(name, *(_number(values[i]) for _, values in rows))
+        table.add_row(name, *(number(values[i]) for _, values in rows))
     console = Console()
     console.print(table)
     if task.health_scores:
         health = (f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores)
         console.print("generation: " + ", ".join(health))
     console.print(f"model directory: {directory}", soft_wrap=True)
+    if (Path(directory) / "report.html").is_file():
+        console.print(f"report: {directory}/report.html", soft_wrap=True)
     pair = ' --text-pair "..."' if len(text_columns(task)) > 1 else ""
     console.print(f'try it: frtune predict {directory} --text "..."{pair}', soft_wrap=True)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _interval(metrics: dict[str, float], name: str) -> str:
-    low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
-    return "" if low is None else f" ({low:.3f} to {high:.3f})"
-
-
-def versions() -> dict[str, str]:
-    """Versions of frtune, Python and the libraries that a score depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"frtune": __version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def model_card(
-    task: Any,
-    settings: RunSettings,
-    args: Any,
-    *,
-    splits: DatasetDict,
-    notes: list[str],
-    metrics: dict[str, float],
-    signatures: dict[str, str],
-) -> str:
-    """Text of ``README.md``: data, scores with signatures and baselines, settings, versions."""
-    base = settings.checkpoint or "tiny"
-    sections = [
-        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n---\n",
-        f"# {task.name}: {Path(args.output_dir).resolve().name}\n",
-        f"Fine-tuned from `{_code(base)}`"
-        + (" with LoRA" if settings.lora else "")
-        + (f" on an {settings.quantization} base" if settings.quantization else "")
-        + ".\n",
-        "```python\nimport frtune\n\n"
-        f'model = frtune.load("{_code(Path(args.output_dir).name)}")\n'
-        'model.predict(["..."])\n```\n',
-        "## Data\n",
-        f"`{_code(settings.data)}`: "
-        + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
-        + " rows.\n",
-        *(f"- {note}" for note in notes),
-        "\n## Scores\n",
-        _score_section(task, metrics, signatures),
-        "\n## Settings\n",
-        "`config.yaml` beside this file repeats the run: "
-        f"`frtune train {task.name} --config config.yaml`.\n",
-        "## Versions\n",
-        ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
-    ]
-    return "\n".join(sections)
-
-
-def _code(text: str) -> str:
-    return str(text).replace("`", "'")
-
-
-def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, str]) -> str:
-    lines = [
-        "On the test rows, fractions from 0 to 1; the baselines use no model. In brackets: 95 % "
-        "bootstrap interval over the rows.\n",
-        "| | " + " | ".join(task.headline) + " |",
-        "| --- |" + " ---: |" * len(task.headline),
-    ]
-    for label, values in score_rows(task, metrics):
-        cells = [_number(value) for value in values]
-        if label == THIS:
-            cells = [
-                f"{cell}{_interval(metrics, name)}"
-                for cell, name in zip(cells, task.headline, strict=True)
-            ]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    if task.health_scores:
-        lines.append("\nGeneration health:\n")
-        lines += [f"- {name}: {_number(metrics[f'test_{name}'])}" for name in task.health_scores]
-    if "eval_loss" in metrics:
-        lines.append(f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}.")
-    lines.append("\nTwo scores are comparable when their signatures are equal:\n")
-    lines += [f"- `{signatures[name]}`" for name in task.headline if name in signatures]
-    return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ LEFT = (
     "signatures.json",
     "predictions.jsonl",
     "README.md",
+    "report.html",
     "trainer_state.json",
     "config.yaml",
     "tokenizer.json",
@@ -247,6 +248,11 @@ def test_encoder_tasks_train_evaluate_and_predict(task, tmp_path, capsys):
     assert main([*command, "--max-train-rows", "120", "--disable-tqdm", "true"]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert any(name.startswith("test_baseline_") for name in metrics)
+    assert {f"test_{name}_{end}" for name in HEADLINES[task] for end in ("low", "high")} <= {
+        *metrics
+    }
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert page.count("<img") >= 3 and "Worst rows" in page and "http" not in page
     capsys.readouterr()
     # only one split: there are no training rows for baselines that learn
     assert main(["evaluate", directory, "--data", "sample", "--max-rows", "8"]) == 0

@@ -49,7 +49,8 @@ def make_trainer(
         eval_dataset: The same for validation.
         schedule: When evaluation generates; by default only outside training.
         mixup: Train on mixes of rows; ``None`` trains on the rows alone.
-        settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``.
+        settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``, and
+            ``max_tokens_per_batch``: train on as many rows at once as fit, padding included.
 
     Raises:
         InputError: If a metric is unknown or its direction is wrong, or rows do not fit the model.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune._allocator import keep_freed_memory
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
 
@@ -208,4 +209,6 @@ def load(
     if device is not None and not getattr(model, "is_quantized", False):
         model.to(device)
     model.eval()
+    if model.device.type == "cpu":
+        keep_freed_memory()
     return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)

@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from frtune._allocator import keep_freed_memory
 from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
@@ -97,6 +98,8 @@ class TaskTrainer(Trainer):
         self._last_step = self._saved_step = -1
         super().__init__(**settings)
         check_batches(self.args, max_tokens_per_batch)
+        if self.args.device.type == "cpu":
+            keep_freed_memory()
 
     # --- a run that survives its end ------------------------------------------------------------
 

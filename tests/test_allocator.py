@@ -1,0 +1,54 @@
+"""Memory that was freed is there for the next batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import os, resource, sys
+if sys.argv[1] == "keep":
+    from frtune._allocator import keep_freed_memory
+    print(keep_freed_memory())
+else:
+    print(False)
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def faults(size):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    block = libc.malloc(size)
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+first = faults(64 << 20)
+print(first, faults(64 << 20))
+"""
+
+
+def _run(how, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, how],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, *faults = done.stdout.split()
+    return kept == "True", *map(int, faults)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone hands memory back so")
+def test_a_large_block_is_reused_without_new_pages():
+    _, first, again = _run("leave")
+    assert again > 0.9 * first > 0, "this C library needs no help"
+    kept, first, again = _run("keep")
+    assert kept and again < 0.01 * first
+
+
+def test_what_the_environment_sets_is_left_alone():
+    kept, *_ = _run("keep", MALLOC_TRIM_THRESHOLD_="100000")
+    assert not kept

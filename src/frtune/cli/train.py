@@ -23,6 +23,8 @@ def main(argv: list[str]) -> int:
     if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         raise InputError(f"frtune train {argv[0]}: name the task first: {', '.join(TASKS)}.")
     task_name = first.parse(argv[:1]).task
+    if (seeds := _option(argv[1:], "--seeds")) is not None:
+        return _train_seeds(task_name, argv[1:], seeds)
     task, settings, args = parse(task_name, argv[1:])
 
     from frtune.report import results_table
@@ -37,6 +39,24 @@ def main(argv: list[str]) -> int:
     if args.process_index == 0:
         results_table(metrics, task, args.output_dir)
     leave()
+    return 0
+
+
+def _train_seeds(task_name: str, argv: list[str], seeds: str) -> int:
+    """Run several seeds and print mean and interval."""
+    if not seeds.isdecimal():
+        raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
+    from frtune.training.seeds import run_seeds, seeds_table
+
+    task, settings, args = parse(task_name, argv)
+
+    def make(seed: int, output_dir: str) -> tuple[Any, Any, Any]:
+        return parse(task_name, [*argv, "--seed", str(seed), "--output-dir", output_dir])
+
+    found = run_seeds(
+        make, int(seeds), output_dir=args.output_dir, first=args.seed, resume=settings.resume
+    )
+    seeds_table(found, task, args.output_dir)
     return 0
 
 
@@ -67,9 +87,13 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         "--no-lora", dest="lora", action="store_false", default=None, help="Train all weights."
     )
     parser.add_argument("--config", help="YAML file with these options as keys")
+    parser.add_argument(
+        "--seeds", metavar="N",
+        help="Run N seeds, --seed and those after it, in seed-N/ each; report mean and interval.",
+    )  # fmt: skip
     known = [action.dest for action in parser._actions]
     lists = [action.dest for action in parser._actions if action.nargs == "+"]
-    config = _config_of(argv)
+    config = _option(argv, "--config")
     given = _read_yaml(config, known, lists) if config else {}
     parser.set_defaults(**{"output_dir": f"runs/{task_name}", **given})
     found, unknown = parser.parse_known_args(argv)
@@ -111,10 +135,11 @@ def _raise_input_error(message: str) -> None:
     raise InputError(f"{message}.")
 
 
-def _config_of(argv: list[str]) -> str | None:
+def _option(argv: list[str], name: str) -> str | None:
+    """The value of an option that must be known before the others are read."""
     finder = Parser(add_help=False)
-    finder.add_argument("--config")
-    return finder.parse_known_args(argv)[0].config
+    finder.add_argument(name, dest="value")
+    return finder.parse_known_args(argv)[0].value
 
 
 def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
@@ -131,7 +156,7 @@ def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
         raise InputError(f"--config {path}: holds no 'key: value' lines.")
     values = {str(key).replace("-", "_"): value for key, value in content.items()}
     for key, value in values.items():
-        if key not in known or key in ("help", "config"):
+        if key not in known or key in ("help", "config", "seeds"):
             raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
         if isinstance(value, dict) or (isinstance(value, list) and key not in lists):
             raise InputError(f"--config {path}: {key}: one value, not {value!r}.")

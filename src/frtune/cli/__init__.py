@@ -18,9 +18,11 @@ COMMANDS = {
     "prepare": "read, clean, audit and split a data set",
     "quantize": "make a finished model smaller, in 8 or 4 bits",
     "compare": "saved models side by side: scores, size, speed, memory",
+    "preflight": "live through a training run in a minute, on a miniature, before it",
     "plan": "say which ways of training fit in the memory at hand",
     "study": "what fine-tuning does to hidden states, layer by layer",
     "label": "label texts with a language model's answers",
+    "demo": "a local page on which saved models answer",
 }
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2

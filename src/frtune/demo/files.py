@@ -1,0 +1,151 @@
+"""Files of a visitor: rows in, a CSV with the answers out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from frtune.demo.models import PageModel
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
+_AT_ONCE = 32  # so that others get an answer in between
+
+
+def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
+    """Read the rows of an uploaded file; nothing of it is kept elsewhere.
+
+    Args:
+        path: Where the file lies.
+        name: What messages call it.
+
+    Returns:
+        The rows; of a text file, one a line with the column ``text``.
+
+    Raises:
+        InputError: With the line, for what cannot be read, and for a file without rows.
+    """
+    from frtune.data import _readers
+    from frtune.data._lines import read_lines
+
+    path = Path(path)
+    suffix = Path(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{name}: is none of {', '.join(SUFFIXES)}. Save it as one of them.")
+    try:
+        if suffix == ".txt":
+            rows = [{"text": line.strip()} for _, line in read_lines(path)]
+        else:
+            rows = [row for _, row in _readers.read_rows(path)]
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), name)) from None
+    if not rows:
+        raise InputError(f"{name}: has no rows.")
+    return rows
+
+
+def answer_file(
+    model: PageModel, rows: list[dict[str, Any]], name: str, output: str | Path
+) -> Iterator[tuple[int, int]]:
+    """Answer for each row and write them, with the row's own columns, as CSV.
+
+    UTF-8 with a byte order mark, which spreadsheets need. A row that is blank or too long has
+    empty cells.
+
+    Args:
+        model: Answers.
+        rows: From ``read_rows``.
+        name: What messages call the file.
+        output: Where the CSV goes.
+
+    Yields:
+        How many rows are done, and how many of them have no answer.
+
+    Raises:
+        InputError: If the file has no column that the model reads.
+    """
+    from frtune.inference import text_columns
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    if Path(name).suffix.lower() == ".txt" and not model.takes_pairs:
+        (wanted,) = text_columns(model.task)
+        rows, columns = [{wanted: row["text"]} for row in rows], [wanted]
+    for column in text_columns(model.task):
+        if column not in columns:
+            raise InputError(
+                f"{name}: has no column {column}; it has {', '.join(map(str, columns))}. "
+                "Rename the column with the text."
+            )
+    columns = list(dict.fromkeys([*columns, *_no_answer(model.task.name)]))
+    left = 0
+    with open(output, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\r\n")
+        writer.writeheader()
+        for start in range(0, len(rows), _AT_ONCE):
+            batch = rows[start : start + _AT_ONCE]
+            answered = _answers(model, batch)
+            left += sum(answer is None for answer in answered)
+            for row, answer in zip(batch, answered, strict=True):
+                cells = _no_answer(model.task.name) if answer is None else answer_cells(answer)
+                own = {key: _cell(value) for key, value in row.items()}
+                writer.writerow({**own, **cells})
+            yield min(start + _AT_ONCE, len(rows)), left
+
+
+def answer_cells(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells that an answer adds to its row.
+
+    Example:
+        >>> answer_cells({"text": "...", "keyphrases": ["budget", "school"]})
+        {'predicted_keyphrases': 'budget; school'}
+    """
+    if "keyphrases" in answer:
+        return {"predicted_keyphrases": "; ".join(answer["keyphrases"])}
+    if "keywords" in answer:
+        words = dict.fromkeys(item["text"] for item in answer["keywords"])
+        spans = json.dumps(answer["keywords"], ensure_ascii=False)
+        return {"predicted_keywords": "; ".join(words), "predicted_spans": spans}
+    if "scores" in answer:
+        return {"predicted_label": answer["label"], "predicted_score": answer["score"]}
+    return {
+        "predicted_similarity": answer["similarity"],
+        "predicted_label": answer.get("label", ""),
+    }
+
+
+def _no_answer(task_name: str) -> dict[str, str]:
+    names = {
+        "keyphrases": ("predicted_keyphrases",),
+        "keywords": ("predicted_keywords", "predicted_spans"),
+        "classification": ("predicted_label", "predicted_score"),
+        "similarity": ("predicted_similarity", "predicted_label"),
+    }[task_name]
+    return dict.fromkeys(names, "")
+
+
+def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    """Answers of the rows that can be answered, ``None`` for the others."""
+    good = [i for i, row in enumerate(rows) if _usable(model, row)]
+    found: list[dict[str, Any] | None] = [None] * len(rows)
+    for i, answer in zip(good, model.predict([rows[i] for i in good]), strict=True):
+        found[i] = answer
+    return found
+
+
+def _usable(model: PageModel, row: Mapping[str, Any]) -> bool:
+    from frtune.data.cleaning import clean_text
+    from frtune.inference import text_columns
+
+    values = [row.get(column) for column in text_columns(model.task)]
+    if not all(isinstance(value, str) and clean_text(value) for value in values):
+        return False
+    return sum(map(len, model.parts(row))) <= model.max_characters
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -1,0 +1,149 @@
+"""The models of a page: opened once, asked one at a time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.inference import load, text_columns
+
+if TYPE_CHECKING:
+    from frtune.inference import Predictor
+
+EXAMPLES = 5
+
+
+class TooLong(InputError):
+    """A text of more characters than the page takes."""
+
+    def __init__(self, found: int, allowed: int):
+        super().__init__(f"text: has {found} characters; {allowed} are allowed. Shorten it.")
+        self.found, self.allowed = found, allowed
+
+
+@dataclass(frozen=True)
+class PageModel:
+    """A model that a page answers with.
+
+    Attributes:
+        name: What the page calls it.
+        predictor: The opened model.
+        max_characters: Longest text, title and pair counted together.
+        examples: Rows to try it on.
+    """
+
+    name: str
+    predictor: Predictor
+    max_characters: int = 20_000
+    examples: Sequence[Mapping[str, Any]] = ()
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def task(self) -> Any:
+        """The model's task."""
+        return self.predictor.task
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether it compares two texts."""
+        return len(text_columns(self.task)) == 2
+
+    @property
+    def title_column(self) -> str | None:
+        """The column of a title that it reads before the text, if it does."""
+        return getattr(self.task, "title_column", None)
+
+    def row(self, text: str, pair: str = "", title: str = "") -> dict[str, Any]:
+        """The row of what a visitor typed."""
+        row: dict[str, Any] = dict(zip(text_columns(self.task), (text, pair), strict=False))
+        if self.title_column:
+            row[self.title_column] = title or None
+        return row
+
+    def parts(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Text, pair and title of a row, as a visitor would type them."""
+        values = [str(row.get(column) or "") for column in text_columns(self.task)]
+        title = str(row.get(self.title_column) or "") if self.title_column else ""
+        return values[0], values[1] if len(values) > 1 else "", title
+
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Refuse a row that is too long.
+
+        Raises:
+            TooLong: Says how long it is.
+        """
+        found = sum(len(part) for part in self.parts(row))
+        if found > self.max_characters:
+            raise TooLong(found, self.max_characters)
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Answer for rows, while no other request uses the model."""
+        for row in rows:
+            self.check(row)
+        with self._lock:
+            return self.predictor.predict(rows)
+
+
+def open_models(
+    directories: Sequence[str | Path],
+    *,
+    max_characters: int = 20_000,
+    examples: Sequence[str | Path] = (),
+) -> dict[str, PageModel]:
+    """Open model directories for a page.
+
+    Args:
+        directories: What ``frtune train`` left.
+        max_characters: Longest text.
+        examples: Files of rows to try; each model offers those with its columns. Without any,
+            the first of the rows it was tested on, or of the bundled sample.
+
+    Returns:
+        Name (as much of the path's end as tells it from the others) to model.
+
+    Raises:
+        InputError: If a directory holds no model, or an example file no rows.
+    """
+    from frtune.demo.files import read_rows
+    from frtune.study.naming import named
+
+    if not directories:
+        raise InputError("DIR: at least one. Give the output of frtune train.")
+    if max_characters < 1:
+        raise InputError(f"max_characters={max_characters}: at least 1.")
+    paths = named([str(Path(directory)) for directory in directories])
+    found = {}
+    for name, path in paths.items():
+        predictor = load(path)
+        if examples:
+            rows = [row for file in examples for row in read_rows(file, Path(file).name)]
+            rows = [row for row in rows if all(row.get(c) for c in text_columns(predictor.task))]
+        else:
+            rows = _own_examples(Path(path), predictor.task)
+        found[name] = PageModel(name, predictor, max_characters, rows[:EXAMPLES])
+    return found
+
+
+def _own_examples(directory: Path, task: Any) -> list[dict[str, Any]]:
+    """The first rows that the model was tested on, else of the bundled sample."""
+    columns = text_columns(task)
+    tested = directory / "predictions.jsonl"
+    if tested.is_file():
+        with tested.open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in islice(lines, EXAMPLES)]
+        keys = ("input", "input_pair")[: len(columns)]
+        if rows and all(key in rows[0] for key in keys):
+            return [dict(zip(columns, (row[key] for key in keys), strict=True)) for row in rows]
+    from frtune.demo.files import read_rows
+
+    folder = Path(__file__).parents[1] / "data" / "samples"
+    sample = next(folder.glob(f"{task.name}.*"))
+    kept = list(islice(read_rows(sample, sample.name), EXAMPLES))
+    original = ("sentence1", "sentence2") if len(columns) == 2 else ("text",)
+    return [dict(zip(columns, (row[key] for key in original), strict=True)) for row in kept]

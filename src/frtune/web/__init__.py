@@ -1,0 +1,1 @@
+"""What the local pages share: language, sign-in, start of the server, highlighted text."""

@@ -1,0 +1,78 @@
+"""Words of a page in English, French and Korean, by the browser's language or by choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from gradio.i18n import I18n
+
+LANGUAGES = ("en", "fr", "ko")
+
+# what is said, in the order of LANGUAGES
+Words = Mapping[str, tuple[str, str, str]]
+
+
+def browser_language(accepted: str | None) -> str:
+    """Return the first of our languages that an ``Accept-Language`` header prefers; else ``en``.
+
+    Example:
+        >>> browser_language("de;q=0.9, ko-KR;q=0.8, en;q=0.7"), browser_language("es")
+        ('ko', 'en')
+    """
+    ranked = []
+    for place, part in enumerate((accepted or "").split(",")):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(weight or 1), place, name.split("-")[0].strip().lower()))
+        except ValueError:
+            continue
+    return next((name for _, _, name in sorted(ranked) if name in LANGUAGES), "en")
+
+
+class PageLanguage:
+    """The words of a page, in one language or in that of each visitor's browser.
+
+    Args:
+        words: What the page says.
+        language: One of ``LANGUAGES``; ``None`` leaves it to the browser.
+
+    Raises:
+        InputError: For another language.
+
+    Example:
+        >>> words = PageLanguage({"run": ("Run", "Lancer", "실행")}, "fr")
+        >>> words.label("run"), words.say("run")
+        ('Lancer', 'Lancer')
+    """
+
+    def __init__(self, words: Words, language: str | None = None):
+        if language is not None and language not in LANGUAGES:
+            raise InputError(f"language={language!r}: one of {', '.join(LANGUAGES)}.")
+        self._words = words
+        self.language = language
+        self.i18n: I18n | None = None
+        if language is None:
+            from gradio.i18n import I18n
+
+            self.i18n = I18n(
+                **{
+                    name: {key: texts[i] for key, texts in words.items()}
+                    for i, name in enumerate(LANGUAGES)
+                }
+            )
+
+    def label(self, key: str) -> Any:
+        """What a component shows: a text, or what the browser turns into one."""
+        return self.say(key) if self.i18n is None else self.i18n(key)
+
+    def say(self, key: str, request: Any = None, **values: Any) -> str:
+        """A text for the visitor behind ``request``, with ``values`` filled in."""
+        language = self.language
+        if language is None:
+            headers = getattr(request, "headers", None) or {}
+            language = browser_language(headers.get("accept-language"))
+        return self._words[key][LANGUAGES.index(language)].format(**values)

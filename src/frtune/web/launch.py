@@ -1,0 +1,167 @@
+"""Starting a page: on this machine alone unless told otherwise, and with nothing from outside."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.web.language import LANGUAGES
+from frtune.web.sign_in import PASSWORD_VARIABLE, read_auth
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+    from frtune.web.language import PageLanguage
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a page is served, and to whom.
+
+    Attributes:
+        host: Address to listen on; ``"0.0.0.0"`` is every one of the machine.
+        port: ``None`` takes the first free one from 7860 on.
+        share: Also open a public address through Gradio's tunnel.
+        auth: Pairs of user and password; ``None`` lets everyone in.
+        max_file_bytes: Largest upload.
+        waiting: How many requests may wait; further ones are refused.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    share: bool = False
+    auth: list[tuple[str, str]] | None = None
+    max_file_bytes: int = 10 * 2**20
+    waiting: int = 64
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than the users of this machine reach it, without a password."""
+        return self.auth is None and (self.share or self.host not in LOOPBACK)
+
+
+def load_gradio() -> ModuleType:
+    """Import Gradio, with its telemetry off.
+
+    Raises:
+        ImportError: If it is missing; names the extra.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio
+    except ImportError as error:
+        raise ImportError("The page needs Gradio: pip install 'frtune[demo]'.") from error
+    return gradio
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[None]:
+    """Keep what visitors upload and download in a folder that goes when the page does.
+
+    Pages must be built and served inside.
+    """
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    with tempfile.TemporaryDirectory(prefix="frtune-page-", ignore_cleanup_errors=True) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["GRADIO_TEMP_DIR"]
+            else:
+                os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def start(
+    page: Blocks,
+    server: Server,
+    language: PageLanguage,
+    *,
+    css: str = "",
+    footer: list[Any] | None = None,
+) -> tuple[str, str | None]:
+    """Serve ``page`` in the background; ``page.close()`` ends it.
+
+    What environment variables could turn on (sharing, tools, history, other folders) is off.
+
+    Returns:
+        Its local address, and its public one if it is shared.
+
+    Raises:
+        InputError: If the port is taken, or the address is none of this machine.
+    """
+    gradio = load_gradio()
+    page.queue(max_size=server.waiting, default_concurrency_limit=1)
+    try:
+        _, local, public = page.launch(
+            server_name=server.host,
+            server_port=server.port,
+            share=server.share,
+            auth=list(server.auth) if server.auth else None,
+            max_file_size=server.max_file_bytes,
+            i18n=language.i18n,
+            theme=gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            css=css,
+            footer_links=footer or [],
+            prevent_thread_lock=True,
+            quiet=True,
+            inbrowser=False,
+            inline=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            enable_monitoring=False,
+            allowed_paths=[],
+        )
+    except (OSError, ValueError) as error:
+        where = f"--host {server.host}" + (f" --port {server.port}" if server.port else "")
+        raise InputError(f"{where}: cannot be listened on ({error}). Name another.") from None
+    return local, public
+
+
+def serve(page: Blocks, server: Server, language: PageLanguage, **settings: Any) -> Iterator[str]:
+    """Serve ``page`` until Ctrl-C; yields each address once it is there."""
+    local, public = start(page, server, language, **settings)
+    try:
+        yield from (address for address in (local, public) if address)
+        page.block_thread()
+    finally:
+        page.close()
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a page to a command's parser."""
+    add = parser.add_argument_group("page").add_argument
+    add("--language", choices=LANGUAGES, help="of the page (default: as the browser asks)")
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone); "
+        "0.0.0.0 lets the network in")  # fmt: skip
+    add("--port", type=int, help="default: the first free one from 7860 on")
+    add("--share", action="store_true", help="also open a public address through Gradio's servers: "
+        "texts and answers pass through them")  # fmt: skip
+    add("--auth", metavar="USER", help=f"ask for this user, and the password in the environment "
+        f"variable {PASSWORD_VARIABLE}; USER:PASSWORD shows in the process list")  # fmt: skip
+    add("--auth-file", metavar="FILE", help="ask for one of the users in this file, a line "
+        "USER:PASSWORD for each")  # fmt: skip
+
+
+def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = 10 * 2**20) -> Server:
+    """The server that the options ask for."""
+    if chosen.port is not None and not 0 < chosen.port < 65536:
+        raise InputError(f"--port {chosen.port}: from 1 to 65535.")
+    return Server(
+        host=chosen.host,
+        port=chosen.port,
+        share=chosen.share,
+        auth=read_auth(chosen.auth, chosen.auth_file),
+        max_file_bytes=max_file_bytes,
+    )

@@ -272,4 +272,9 @@ def safe_deepspeed() -> Iterator[None]:
 
 
 def _deepspeed_globals() -> list[Any]:
-    return []
+    """The classes that ``torch.serialization.get_unsafe_globals_in_checkpoint`` finds there."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    return [fragment_address, ZeroStageEnum, LossScaler, DynamicLossScaler]

@@ -1,0 +1,171 @@
+"""Trains while it is killed again and again; prints, as JSON, how that ends beside a whole run.
+
+A parent that has imported everything and computed nothing forks the trainings, so that each costs
+a second or two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+
+import frtune.training.trainer  # noqa: F401 - before the forks, which share it
+from frtune import KeyphraseGeneration, build_model, lora_config, training_arguments
+from frtune.training.checkpoints import checkpoints
+from frtune.training.distributed import leave
+
+STEPS = 40
+# so that no run is done before it was killed often enough
+STEPS_AN_ATTEMPT = 2
+ZERO2 = {
+    "zero_optimization": {"stage": 2},
+    "optimizer": {"type": "AdamW", "params": {"lr": "auto", "torch_adam": True}},
+    "train_micro_batch_size_per_gpu": "auto",
+    "gradient_accumulation_steps": "auto",
+    "gradient_clipping": "auto",
+}
+
+
+def train(kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> None:
+    """One training, from where the last one was killed, to its end."""
+    task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
+    args = training_arguments(
+        task, str(folder), max_steps=STEPS, per_device_train_batch_size=2, learning_rate=1e-3,
+        bf16=False, disable_tqdm=True, save_strategy="steps", save_steps=1, logging_steps=1,
+        eval_strategy="steps", eval_steps=1, metric_for_best_model="eval_loss",
+        greater_is_better=False, deepspeed=ZERO2 if kind == "zero2" else None,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    lora = lora_config() if kind == "lora" else None
+    model, tokenizer = build_model(task, checkpoint=checkpoint, lora=lora, proof=False)
+    data = Dataset.from_list(rows)
+    trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=data)
+    trainer.train(resume_from_checkpoint=any_saved(folder) or None)
+    if args.process_index == 0:
+        weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+        save_file(weights, folder / "weights")
+    leave()
+
+
+def any_saved(folder: Path) -> bool:
+    return bool(checkpoints(folder)) or any(folder.glob(".draft-*/*/frtune_checkpoint.json"))
+
+
+def start(processes: int, *arguments) -> list[int]:
+    """Fork the training's processes; return their ids."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ids = []
+    for rank in range(processes):
+        if (pid := os.fork()) == 0:
+            if processes > 1:
+                os.environ.update(
+                    RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes),
+                    MASTER_ADDR="127.0.0.1", MASTER_PORT=port,
+                )  # fmt: skip
+            code = 1
+            try:
+                train(*arguments)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(code)
+        ids.append(pid)
+    return ids
+
+
+def ended(pid: int) -> bool:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    if found and status and not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+        raise RuntimeError(f"the training ended by itself, with status {status}")
+    return bool(found)
+
+
+def kill(ids: list[int], folder: Path, chance: random.Random) -> bool:
+    """Kill at a moment drawn by ``chance``, every other time while a checkpoint is written.
+
+    Returns:
+        Whether a draft was left behind, so that the kill struck while one was written.
+    """
+    newest = newest_step(folder)
+    last = newest + STEPS_AN_ATTEMPT
+    while_saving = chance.random() < 0.5
+    until = time.monotonic() + chance.uniform(0, 3)
+    while not ended(ids[0]):
+        if newest_step(folder) >= last or (not while_saving and time.monotonic() > until):
+            break
+        if while_saving and any(folder.glob(".draft-checkpoint-*/*/*")):
+            time.sleep(chance.uniform(0, 0.03))
+            break
+        time.sleep(0.001)
+    else:
+        raise RuntimeError("the training ended before it was killed")
+    chance.shuffle(ids)
+    for pid in ids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in ids:
+        os.waitpid(pid, 0)
+    return any(folder.glob(".draft-checkpoint-*/*/*"))
+
+
+def newest_step(folder: Path) -> int:
+    found = checkpoints(folder)
+    return int(found[0].name.split("-")[1]) if found else 0
+
+
+def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: int) -> dict:
+    """Train once whole and once with kills, and compare the weights."""
+    processes = 2 if kind == "zero2" else 1
+    ends = []
+    for name, count in (("whole", 0), ("killed", kills)):
+        directory = folder / kind / name
+        directory.mkdir(parents=True)
+        chance = random.Random(kind)
+        struck = [
+            kill(start(processes, kind, checkpoint, directory, rows), directory, chance)
+            for _ in range(count)
+        ]
+        for pid in start(processes, kind, checkpoint, directory, rows):
+            os.waitpid(pid, 0)
+        ends.append(directory)
+    best, last = (
+        [load_file(end / name) for end in ends]
+        for name in ("weights", f"checkpoint-{STEPS}/{weights_of(kind)}")
+    )
+    return {
+        "kills": len(struck),
+        "while saving": sum(struck),
+        "largest difference": max(difference(*best), difference(*last)),
+        "left": sorted(path.name for path in ends[1].iterdir()),
+    }
+
+
+def weights_of(kind: str) -> str:
+    return "adapter_model.safetensors" if kind == "lora" else "model.safetensors"
+
+
+def difference(one: dict, other: dict) -> float:
+    assert one.keys() == other.keys()
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+if __name__ == "__main__":
+    checkpoint, folder, kills, *kinds = sys.argv[1:]
+    if "zero2" in kinds:
+        import deepspeed  # noqa: F401
+    rows = [json.loads(line) for line in Path(folder, "rows.jsonl").open(encoding="utf-8")]
+    found = {kind: compare(kind, checkpoint, Path(folder), rows, int(kills)) for kind in kinds}
+    sys.stdout.write(json.dumps(found) + "\n")

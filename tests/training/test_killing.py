@@ -1,0 +1,42 @@
+"""Training that is killed again and again ends as training that was left alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WORKER = Path(__file__).with_name("kill_worker.py")
+KILLS = 20
+
+
+def killed(checkpoint, folder, rows, *kinds) -> dict:
+    rows.select_columns(["text", "keyphrases"]).to_json(folder / "rows.jsonl", force_ascii=False)
+    command = [sys.executable, str(WORKER), str(checkpoint), str(folder), str(KILLS), *kinds]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check_end(found: dict) -> None:
+    assert found["kills"] == KILLS
+    assert found["while saving"] > 0
+    assert not [name for name in found["left"] if name.startswith((".", "damaged"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_killed_training_ends_with_the_same_weights_bit_by_bit(kind, tiny, rows, tmp_path):
+    found = killed(tiny("t5"), tmp_path, rows, kind)[kind]
+    check_end(found)
+    assert found["largest difference"] == 0
+
+
+@pytest.mark.distributed
+def test_killed_zero2_training_ends_with_the_same_weights_within_tolerance(tiny, rows, tmp_path):
+    found = killed(tiny("t5"), tmp_path, rows, "zero2")["zero2"]
+    check_end(found)
+    assert found["largest difference"] < 1e-6

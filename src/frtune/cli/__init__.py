@@ -23,6 +23,7 @@ COMMANDS = {
     "study": "what fine-tuning does to hidden states, layer by layer",
     "label": "label texts with a language model's answers",
     "demo": "a local page on which saved models answer",
+    "rate": "a local page where people judge predictions, blind",
 }
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2

@@ -1,0 +1,1 @@
+"""Human evaluation: people judge the phrases of several runs without knowing whose they are."""

@@ -1,0 +1,251 @@
+"""What the raters found: each run's mean, their agreement, and which automatic score agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.rating.automatic import agreement, automatic_scores, scored_runs
+from frtune.rating.study import Judgement, RatingStudy
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from frtune.rating.store import RatingStore
+
+Judgements = Mapping[tuple[str, int], Judgement]
+
+
+def rating_report(
+    store: RatingStore,
+    *,
+    k: int = 10,
+    language: str | None = None,
+    encoder: str | None = None,
+    samples: int = 1000,
+) -> dict[str, Any]:
+    """Evaluate the answers of a file of ratings.
+
+    Args:
+        store: The file.
+        k: Cut of the automatic ``f1_at_K``.
+        language: Two-letter code; adds the F1 of stems.
+        encoder: Checkpoint; adds the semantic F1.
+        samples: Draws of items for intervals and tests.
+
+    Returns:
+        ``mode``, ``items`` (judged ones), ``raters`` (answers by rater), ``runs`` (a dict each:
+        ``name``, ``mean``, ``low``, ``high``, ``wrong_share``, and of all but the first
+        ``difference``, ``difference_low``, ``difference_high``, ``p_value``), ``alpha``
+        (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
+        ``agreement``) and ``automatic_items``.
+
+    Raises:
+        InputError: If nothing was judged yet.
+    """
+    study, judgements = store.study, store.judgements()
+    if not judgements:
+        raise InputError(f"{store.path}: holds no answers yet. Let somebody rate first.")
+    items, values = mean_values(study, judgements)
+    alpha, note = krippendorff_alpha(study, judgements)
+    raters: dict[str, int] = {}
+    for rater, _ in judgements:
+        raters[rater] = raters.get(rater, 0) + 1
+    report: dict[str, Any] = {
+        "mode": study.mode,
+        "scale": [number for number, _ in study.scale] if study.mode == "score" else None,
+        "items": len(items),
+        "raters": dict(sorted(raters.items())),
+        "runs": _runs(study, judgements, values, samples),
+        "alpha": alpha,
+        "alpha_note": note,
+        "automatic": {},
+        "automatic_items": 0,
+    }
+    known = [place for place, item in enumerate(items) if study.items[item].reference]
+    if known and scored_runs(study):
+        people = values[known][:, scored_runs(study)]  # (items, runs)
+        scores = automatic_scores(
+            study, [items[place] for place in known], k=k, language=language, encoder=encoder
+        )
+        report["automatic_items"] = len(known)
+        report["automatic"] = {
+            name: agreement(found, people, samples=samples) for name, found in scores.items()
+        }
+    return report
+
+
+def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], np.ndarray]:
+    """The judged items, and the mean over raters of what each run got.
+
+    In mode ``prefer`` the preferred run gets 1 and the others 0; without a preference all get an
+    equal share of 1.
+
+    Returns:
+        Places of items, and ``(items, runs)``.
+    """
+    import numpy as np
+
+    runs = len(study.runs)
+    given: dict[int, list[list[float]]] = {}
+    for (_, item), judgement in judgements.items():
+        if study.mode == "score":
+            row = [judgement.ratings[run] for run in range(runs)]
+        elif judgement.preferred is None:
+            row = [1 / runs] * runs
+        else:
+            row = [float(run == judgement.preferred) for run in range(runs)]
+        given.setdefault(item, []).append(row)
+    items = sorted(given)
+    return items, np.array([np.mean(given[item], axis=0) for item in items])
+
+
+def _runs(
+    study: RatingStudy, judgements: Judgements, values: np.ndarray, samples: int
+) -> list[dict[str, Any]]:
+    """Each run's mean with its interval over items, and its difference from the first."""
+    from frtune.metrics.resampling import interval, paired_p_value, resampled
+
+    draws = [
+        resampled(lambda picks, run=run: values[picks, run].mean(axis=1), len(values),
+                  samples=samples)
+        for run in range(len(study.runs))
+    ]  # fmt: skip
+    rows = []
+    for run, name in enumerate(study.runs):
+        low, high = interval(draws[run])
+        row = {
+            "name": name,
+            "mean": float(values[:, run].mean()),
+            "low": low,
+            "high": high,
+            "wrong_share": _wrong_share(study, judgements, run),
+        }
+        if run:
+            row["difference"] = float((values[:, run] - values[:, 0]).mean())
+            row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
+            row["p_value"] = paired_p_value(draws[0], draws[run])
+        rows.append(row)
+    return rows
+
+
+def _wrong_share(study: RatingStudy, judgements: Judgements, run: int) -> float | None:
+    """The share of a run's phrases that raters marked wrong."""
+    shown = wrong = 0
+    for (_, item), judgement in judgements.items():
+        shown += len(study.items[item].phrases[run])
+        wrong += len(judgement.wrong.get(run, ()))
+    return wrong / shown if shown else None
+
+
+def krippendorff_alpha(
+    study: RatingStudy, judgements: Judgements
+) -> tuple[float | None, str | None]:
+    """Agreement of the raters (Krippendorff 2011), and why there is none to compute.
+
+    Grades are ordinal, with a unit for each item and run; preferences are nominal, with a unit for
+    each item.
+
+    Raises:
+        ImportError: If the package is missing; names the extra.
+    """
+    import numpy as np
+
+    raters = sorted({rater for rater, _ in judgements})
+    runs = len(study.runs)
+    width = runs if study.mode == "score" else 1
+    data = np.full((len(raters), len(study.items), width), np.nan)
+    for (rater, item), judgement in judgements.items():
+        row = raters.index(rater)
+        if study.mode == "score":
+            data[row, item] = [judgement.ratings[run] for run in range(runs)]
+        else:
+            data[row, item] = runs if judgement.preferred is None else judgement.preferred
+    data = data.reshape(len(raters), -1)  # (raters, units)
+    paired = (~np.isnan(data)).sum(axis=0) > 1
+    if not paired.any():
+        return None, "no item was judged by two raters"
+    if np.ptp(data[:, paired][~np.isnan(data[:, paired])]) == 0:
+        return None, "all answers are the same"
+    try:
+        import krippendorff
+    except ImportError as error:
+        raise ImportError("The report needs krippendorff: pip install 'frtune[demo]'.") from error
+    level = "ordinal" if study.mode == "score" else "nominal"
+    return float(krippendorff.alpha(data, level_of_measurement=level)), None
+
+
+def report_markdown(report: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    title = "mean rating" if report["mode"] == "score" else "share of preferences"
+    lines = [
+        "# Human evaluation", "",
+        f"{report['items']} items, {sum(report['raters'].values())} answers of "
+        f"{len(report['raters'])} raters.", "",
+        f"| run | {title} (95 %) | against first (95 %) | p | phrases marked wrong |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(_run_line(row) for row in report["runs"]), "",
+        "Intervals and p: bootstrap over items, paired for differences. From p = 0.05 on, a "
+        "difference may be chance.", "",
+        _alpha_line(report), "",
+        "## Which automatic score agrees with the raters", "",
+    ]  # fmt: skip
+    if not report["automatic"]:
+        return "\n".join([*lines, "No judged item has true phrases to score against.", ""])
+    ranked = sorted(report["automatic"].items(), key=lambda item: -(item[1]["spearman"] or -2.0))
+    lines += [
+        "| score | Spearman with the rating (95 %) | same order of two runs |",
+        "| --- | ---: | ---: |",
+        *(_score_line(name, found) for name, found in ranked),
+        "",
+        f"On {report['automatic_items']} items with true phrases. Same order: of "
+        f"{ranked[0][1]['pairs']} pairs of runs of an item that raters put apart, those that the "
+        "score puts in the same order; 50 % is chance.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _run_line(row: Mapping[str, Any]) -> str:
+    wrong = "" if row["wrong_share"] is None else f"{row['wrong_share']:.1%}"
+    against = p_value = ""
+    if "difference" in row:
+        against = (
+            f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to "
+            f"{row['difference_high']:+.3f})"
+        )
+        p_value = f"{row['p_value']:.3f}"
+    name = row["name"].replace("|", "\\|")
+    mean = f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    return f"| {name} | {mean} | {against} | {p_value} | {wrong} |"
+
+
+def _alpha_line(report: Mapping[str, Any]) -> str:
+    if report["alpha"] is None:
+        return f"Krippendorff's alpha: none, {report['alpha_note']}."
+    level = "ordinal" if report["mode"] == "score" else "nominal"
+    return (
+        f"Krippendorff's alpha ({level}): {report['alpha']:.3f}. 1 is full agreement, 0 chance; "
+        "Krippendorff asks for 0.8, and 0.667 for tentative conclusions."
+    )
+
+
+def _score_line(name: str, found: Mapping[str, Any]) -> str:
+    spearman = "none: it never varies"
+    if found["spearman"] is not None:
+        spearman = f"{found['spearman']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    same = "" if found["same_order"] is None else f"{found['same_order']:.1%}"
+    return f"| {name} | {spearman} | {same} |"
+
+
+def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
+    """Write ``ratings.md`` and ``ratings.json``; returns the directory."""
+    from frtune.saving import staged
+    from frtune.tasks._store import write_json
+
+    with staged(directory) as draft:
+        (draft / "ratings.md").write_text(report_markdown(report), encoding="utf-8")
+        write_json(draft / "ratings.json", report)
+    return Path(directory)

@@ -1,0 +1,215 @@
+"""One SQLite file with a study and the answers of its raters, several at once."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from frtune.errors import InputError
+from frtune.rating.study import Item, Judgement, RatingStudy
+
+_FORMAT = "frtune ratings 1"
+_WAIT_SECONDS = 30.0  # for another rater's answer to be written
+_TABLES = """
+CREATE TABLE study (format TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TABLE judgements (
+    rater TEXT NOT NULL, item INTEGER NOT NULL, preferred INTEGER, at TEXT NOT NULL,
+    PRIMARY KEY (rater, item)
+);
+CREATE TABLE ratings (
+    rater TEXT NOT NULL, item INTEGER NOT NULL, run INTEGER NOT NULL, rating REAL,
+    wrong TEXT NOT NULL,
+    PRIMARY KEY (rater, item, run)
+);
+"""
+
+
+class RatingStore:
+    """The file of a study; each call opens it, so that threads and processes may share it.
+
+    It is in WAL mode, which needs a local disk.
+
+    Args:
+        path: The file; must exist. ``RatingStore.create`` makes one.
+
+    Raises:
+        InputError: If it is no file of ratings.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(f"{path}: no such file. frtune rate RUN... --data X makes one.")
+        try:
+            with self._open() as file:
+                format_, content = file.execute("SELECT format, content FROM study").fetchone()
+        except (sqlite3.DatabaseError, TypeError) as error:
+            raise InputError(f"{path}: is no file of ratings ({error}). Name another.") from None
+        if format_ != _FORMAT:
+            raise InputError(f"{path}: is of another version ({format_}).")
+        self.study = _study(json.loads(content))
+
+    @classmethod
+    def create(cls, path: str | Path, study: RatingStudy) -> RatingStore:
+        """Make the file of a study, or open it if it is there already.
+
+        Raises:
+            InputError: If the file is of another study.
+        """
+        path = Path(path)
+        if not path.exists():
+            if not path.absolute().parent.is_dir():
+                raise InputError(f"{path}: {path.parent} is no folder. Make it first.")
+            draft = path.with_name(f".{path.name}.draft")
+            draft.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(draft)) as file:
+                file.execute("PRAGMA journal_mode=WAL")
+                file.executescript(_TABLES)
+                content = json.dumps(_content(study), ensure_ascii=False)
+                file.execute("INSERT INTO study VALUES (?, ?)", (_FORMAT, content))
+                file.commit()
+            draft.replace(path)
+        store = cls(path)
+        if store.study != study:
+            raise InputError(
+                f"{path}: holds ratings of other predictions, or with another scale, mode, "
+                "question or seed. Name a new file, or pass what it was made with."
+            )
+        return store
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
+        with contextlib.closing(connection) as file:
+            yield file
+
+    def save(self, rater: str, item: int, judgement: Judgement) -> None:
+        """Keep an answer, whole or not at all; a later one of the same rater replaces it.
+
+        Raises:
+            InputError: If it does not fit the study.
+        """
+        _check(self.study, item, judgement)
+        with self._open() as file:
+            file.execute("BEGIN IMMEDIATE")  # takes its turn now, not in the middle
+            with file:
+                file.execute(
+                    "INSERT OR REPLACE INTO judgements VALUES "
+                    "(?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
+                    (rater, item, judgement.preferred),
+                )
+                file.executemany(
+                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
+                    [
+                        (rater, item, run, judgement.ratings.get(run),
+                         json.dumps(list(judgement.wrong.get(run, ()))))
+                        for run in range(len(self.study.runs))
+                    ],
+                )  # fmt: skip
+
+    def judgement(self, rater: str, item: int) -> Judgement | None:
+        """What a rater said of an item, if anything."""
+        return self.judgements(rater).get((rater, item))
+
+    def judgements(self, rater: str | None = None) -> dict[tuple[str, int], Judgement]:
+        """Every answer, or every one of a rater, by rater and item."""
+        where, values = ("WHERE rater = ?", (rater,)) if rater is not None else ("", ())
+        with self._open() as file:
+            file.execute("BEGIN")  # both tables as of one moment
+            heads = file.execute(
+                f"SELECT rater, item, preferred FROM judgements {where}", values
+            ).fetchall()
+            rows = file.execute(
+                f"SELECT rater, item, run, rating, wrong FROM ratings {where}", values
+            ).fetchall()
+            file.execute("COMMIT")
+        ratings: dict[tuple[str, int], dict[int, float]] = {}
+        wrong: dict[tuple[str, int], dict[int, tuple[int, ...]]] = {}
+        for who, item, run, rating, places in rows:
+            if rating is not None:
+                ratings.setdefault((who, item), {})[run] = rating
+            wrong.setdefault((who, item), {})[run] = tuple(json.loads(places))
+        return {
+            (who, item): Judgement(
+                ratings.get((who, item), {}), wrong.get((who, item), {}), preferred
+            )
+            for who, item, preferred in heads
+        }
+
+    def export(self, output: str | Path) -> int:
+        """Write a row for each rater, item and run to a new CSV file; returns how many.
+
+        Raises:
+            InputError: If the file exists.
+        """
+        study = self.study
+        try:
+            stream = open(output, "x", encoding="utf-8-sig", newline="")
+        except FileExistsError:
+            raise InputError(f"{output}: exists. Name a new file, or remove it.") from None
+        count = 0
+        with stream as file:
+            writer = csv.writer(file)
+            writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",
+                             "wrong_phrases", "reference", "text"])  # fmt: skip
+            for (rater, item), judgement in sorted(self.judgements().items()):
+                for run, name in enumerate(study.runs):
+                    writer.writerow([rater, item + 1, name, *_cells(study, item, run, judgement)])
+                    count += 1
+        return count
+
+
+def _cells(study: RatingStudy, item: int, run: int, judgement: Judgement) -> list[Any]:
+    shown = study.items[item]
+    phrases = shown.phrases[run]
+    preferred = "" if study.mode == "score" else int(judgement.preferred == run)
+    return [
+        judgement.ratings.get(run, ""),
+        preferred,
+        "; ".join(phrases),
+        "; ".join(phrases[place] for place in judgement.wrong.get(run, ())),
+        "; ".join(shown.reference or ()),
+        shown.text,
+    ]
+
+
+def _check(study: RatingStudy, item: int, judgement: Judgement) -> None:
+    if not 0 <= item < len(study.items):
+        raise InputError(f"item={item}: from 0 to {len(study.items) - 1}.")
+    runs = range(len(study.runs))
+    grades = {number for number, _ in study.scale}
+    if study.mode == "score" and set(judgement.ratings) != set(runs):
+        raise InputError("ratings: one for each list of phrases.")
+    if not set(judgement.ratings.values()) <= grades:
+        raise InputError(f"ratings={list(judgement.ratings.values())}: of {sorted(grades)}.")
+    if judgement.preferred is not None and judgement.preferred not in runs:
+        raise InputError(f"preferred={judgement.preferred}: from 0 to {runs[-1]}.")
+    for run, places in judgement.wrong.items():
+        if run not in runs or not set(places) <= set(range(len(study.items[item].phrases[run]))):
+            raise InputError(f"wrong={places}: places in the list of phrases.")
+
+
+def _content(study: RatingStudy) -> dict[str, Any]:
+    items = [[item.text, item.phrases, item.reference] for item in study.items]
+    return {
+        "runs": study.runs,
+        "mode": study.mode,
+        "scale": study.scale,
+        "question": study.question,
+        "seed": study.seed,
+        "items": items,
+    }
+
+
+def _study(content: dict[str, Any]) -> RatingStudy:
+    items = tuple(
+        Item(text, tuple(map(tuple, phrases)), None if reference is None else tuple(reference))
+        for text, phrases, reference in content.pop("items")
+    )
+    runs, scale = tuple(content.pop("runs")), content.pop("scale")
+    return RatingStudy(runs, items, scale=tuple((n, name) for n, name in scale), **content)

@@ -201,6 +201,11 @@ def check_length(task: Any, model: Any) -> None:
     if positions is None:
         return
     decoder = not getattr(model.config, "is_encoder_decoder", False) and task.generates
+    if task.generates and not decoder and task.max_target_tokens > positions:
+        raise InputError(
+            f"max_target_tokens={task.max_target_tokens}: this {model.config.model_type} has "
+            f"{positions} positions. Pass --max-target-tokens {positions} or less."
+        )
     needed = task.max_source_tokens + (task.max_target_tokens if decoder else 0)
     if needed > positions:
         room = positions - (task.max_target_tokens if decoder else 0)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.augment.mixup import Level, Mixup
 from frtune.errors import InputError
 from frtune.saving import check_output_dir, save, staged
+from frtune.training.checks import check_arguments
 from frtune.training.distributed import on_main
 from frtune.training.lock import locked
 
@@ -116,13 +118,16 @@ def is_tiny(settings: RunSettings | Any) -> bool:
     )
 
 
-def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, float]:
+def run(
+    task: Any, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
+) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 
     Args:
         task: What to learn.
         settings: Data, checkpoint and adapter.
         args: ``Seq2SeqTrainingArguments``; ``args.output_dir`` becomes the model directory.
+        callbacks: Further ``TrainerCallback`` objects.
 
     Returns:
         The scores of ``metrics.json``: ``eval_*`` and ``test_*``.
@@ -130,14 +135,15 @@ def run(task: Any, settings: RunSettings, args: TrainingArguments) -> dict[str, 
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
     """
+    check_arguments(args)
     if args.process_index > 0:
-        return _run(task, settings, args)
+        return _run(task, settings, args, callbacks)
     check_output_dir(args.output_dir, resume=settings.resume)
     with locked(args.output_dir):
-        return _run(task, settings, args)
+        return _run(task, settings, args, callbacks)
 
 
-def _run(task: Any, settings: RunSettings, args: Any) -> dict[str, float]:
+def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) -> dict[str, float]:
     from frtune.report import write_report
     from frtune.training.survival import resumed_from
 
@@ -147,6 +153,8 @@ def _run(task: Any, settings: RunSettings, args: Any) -> dict[str, float]:
         checkpoint = _checkpoint(fitted, settings, args, splits)
         settings = with_lora(settings, task, checkpoint)
         trainer = _prepare(fitted, settings, args, splits, checkpoint)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         start = resumed_from(trainer, _resumes(settings, args))
         if main:
             _write_config(task, settings, args)
@@ -327,10 +335,8 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
 
 
-def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
-    """Write ``config.yaml``: ``frtune train TASK --config`` of it repeats the run."""
-    import yaml
-
+def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
+    """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
     from frtune.training.arguments import recipe
 
     # not by comparing with default arguments: making some resets accelerate's state
@@ -354,7 +360,13 @@ def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
         "output_dir": args.output_dir,
     }
     content.pop("resume")
-    directory = Path(args.output_dir)
-    with staged(directory) as draft:
+    return content
+
+
+def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
+    import yaml
+
+    content = run_config(task, settings, args)
+    with staged(args.output_dir) as draft:
         text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")

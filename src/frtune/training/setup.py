@@ -167,11 +167,12 @@ def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedul
     name = wanted.removeprefix("eval_")
     scores = task.metric_directions()
     _check_name(name, ["loss", *scores])
-    generating = schedule.every_epochs or getattr(args, "predict_with_generate", False)
+    each_epoch = schedule.every_epochs == 1 and args.eval_strategy == "epoch"
+    generating = each_epoch or getattr(args, "predict_with_generate", False)
     if name != "loss" and task.generates and not generating:
         raise InputError(
             f"metric_for_best_model={wanted}: needs generation at every evaluation. "
-            "Pass --generate-every-epochs 1, or select by eval_loss."
+            "Pass --generate-every-epochs 1 --eval-strategy epoch, or select by eval_loss."
         )
     greater = scores.get(name, False)
     if bool(args.greater_is_better) != greater:

@@ -319,6 +319,8 @@ class TaskTrainer(Trainer):
         if getattr(self.args, "predict_with_generate", False):
             return True
         every, epoch = self.schedule.every_epochs, self.state.epoch or 0
+        if every == 1 and self.state.global_step >= self.state.max_steps:
+            return True  # max_steps ends the run within an epoch
         return every is not None and round(epoch) % every == 0 and abs(epoch - round(epoch)) < 1e-6
 
     def _get_eval_sampler(self, eval_dataset):

@@ -1,0 +1,90 @@
+"""``frtune preflight train TASK``: a whole run in about a minute, before it."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from frtune.cli import Parser
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from frtune.preflight.stages import Stage
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def main(argv: list[str]) -> int:
+    """Parse the arguments of ``frtune train``, live through the run, print a line a stage."""
+    parser = Parser(
+        prog="frtune preflight",
+        usage="frtune preflight train TASK [the options of frtune train TASK]",
+        description="Live through a whole training run in about a minute, on a miniature of its "
+        "model with its own tokenizer and data: read, check, train, kill, resume, save, test, "
+        "predict. Says what would fail, and when. Nothing is written to --output-dir.",
+    )
+    if not argv or argv[0] in ("-h", "--help"):
+        parser.print_help()
+        return 0 if argv else 2
+    from frtune.cli.train import TASKS, parse
+
+    if argv[0] != "train":
+        raise InputError(f"frtune preflight {argv[0]}: only train. Write frtune preflight train.")
+    if len(argv) < 2 or argv[1] not in TASKS:
+        raise InputError(f"frtune preflight train: name the task: {', '.join(TASKS)}.")
+    task, settings, args = parse(argv[1], argv[2:])
+
+    from frtune.preflight.run import preflight
+    from frtune.training.distributed import leave
+
+    _quiet()
+    from rich.console import Console
+
+    main_process = args.process_index == 0
+    console = Console(file=sys.stdout, highlight=False)
+    show = partial(_show, console) if main_process else None
+    stages = preflight(task, settings, args, on_stage=show)
+    if main_process:
+        print(_summary(stages))
+    leave()
+    return 0
+
+
+def _quiet() -> None:
+    """Leave the screen to the stages."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+
+
+def _show(console: Console, stage: Stage) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=7)
+    table.add_column(width=6, justify="right")
+    table.add_column(width=16)
+    table.add_column()
+    found = Text("\n".join(stage.notes), overflow="fold")
+    # a failure is told once, by the error's own line
+    for warning in stage.warnings if stage.status != "failed" else ():
+        found.append(f"\n{warning}" if found else warning, style=_COLOURS[stage.status])
+    status = Text(stage.status, style=_COLOURS[stage.status])
+    table.add_row(status, f"{stage.seconds:.1f} s", stage.name, found)
+    console.print(table)
+    console.file.flush()
+
+
+def _summary(stages: list[Stage]) -> str:
+    seconds = sum(stage.seconds for stage in stages)
+    warnings = sum(len(stage.warnings) for stage in stages)
+    said = (
+        f"{warnings} warning{'s' if warnings > 1 else ''}: see above" if warnings else "no warning"
+    )
+    return f"preflight passed in {seconds:.0f} s, {said}"

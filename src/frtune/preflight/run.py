@@ -1,0 +1,271 @@
+"""``preflight``: every stage of a run, before it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from frtune.preflight.stages import Log, Stage, warnings_to
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from frtune.training.run import RunSettings
+
+
+@dataclass
+class _Flight:
+    """What the stages hand on."""
+
+    task: Any
+    settings: RunSettings
+    args: Any
+    log: Log
+    folder: Path
+    splits: Any = None
+    checkpoint: str = ""
+    found: Any = None
+    encoded: dict[str, Dataset] = dataclasses.field(default_factory=dict)
+    schedule: Any = None
+
+
+def preflight(
+    task: Any,
+    settings: RunSettings,
+    args: Any,
+    *,
+    on_stage: Callable[[Stage], None] | None = None,
+) -> list[Stage]:
+    """Live through a whole run in about a minute, before it.
+
+    The data is read whole. The model is a miniature: its config with few and narrow layers, its
+    tokenizer, random weights. Of the real weights the headers alone are read. Nothing is written
+    to ``args.output_dir``. With several processes, all of them must call this.
+
+    Args:
+        task: What to learn.
+        settings: Of the real run.
+        args: ``TrainingArguments`` of the real run.
+        on_stage: Called with each stage as it ends.
+
+    Returns:
+        The stages, with what looks wrong in each.
+
+    Raises:
+        PreflightError: At the first stage that fails: what, when the real run would meet it, and
+            what to do.
+    """
+    log = Log(on_stage)
+    with _folder(args) as folder:
+        flight = _Flight(task, settings, args, log, folder)
+        try:
+            with warnings_to(log):
+                for stage in (_arguments, _data, _checkpoint, _tokens, _schedule, _room):
+                    stage(flight)
+            _rehearsal(flight)
+        except Exception as error:
+            raise log.fail(error) from error
+    return log.stages
+
+
+@contextlib.contextmanager
+def _folder(args: Any) -> Iterator[Path]:
+    """A temporary folder; the same on all processes of a host."""
+    import torch
+
+    mine = [tempfile.mkdtemp(prefix="frtune-preflight-") if args.local_process_index == 0 else ""]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        names: list[Any] = [None] * args.world_size
+        torch.distributed.all_gather_object(names, (os.uname().nodename, mine[0]))
+        host = os.uname().nodename
+        mine = [path for name, path in names if name == host and path]
+    try:
+        yield Path(mine[0])
+    finally:
+        if args.local_process_index == 0:
+            shutil.rmtree(mine[0], ignore_errors=True)
+
+
+def _arguments(flight: _Flight) -> None:
+    from frtune.saving import check_output_dir
+    from frtune.training.checks import check_arguments
+
+    flight.log.begin("arguments", "as soon as it starts")
+    check_arguments(flight.args)
+    if flight.args.process_index == 0:
+        check_output_dir(flight.args.output_dir, resume=flight.settings.resume)
+
+
+def _data(flight: _Flight) -> None:
+    from frtune.preflight.rows import leakage, missing_classes
+    from frtune.training import run
+
+    flight.log.begin("data", "while it reads the data")
+    flight.task, flight.splits, notes = run._read(flight.task, flight.settings, flight.args)
+    sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in flight.splits.items())
+    flight.log.say(f"{sizes} rows")
+    for note in notes:
+        flight.log.say(note)
+    flight.log.warn(*leakage(flight.splits, flight.task))
+    flight.log.warn(*missing_classes(flight.splits, flight.task))
+
+
+def _checkpoint(flight: _Flight) -> None:
+    from frtune.models._build import check_options
+    from frtune.models._checkpoint import check_weights
+    from frtune.planning.parameters import architecture, empty_model
+    from frtune.preflight.weights import check_loadable
+    from frtune.training import run
+    from frtune.training.encoding import check_length
+    from frtune.training.setup import check_metric, check_precision
+    from frtune.training.trainer import GenerationSchedule
+
+    task, settings, args = flight.task, flight.settings, flight.args
+    flight.log.begin("checkpoint", "when it loads the model, with the data read")
+    elsewhere = dataclasses.replace(args, output_dir=str(flight.folder))
+    flight.checkpoint = run._checkpoint(task, settings, elsewhere, flight.splits)
+    flight.settings = settings = run.with_lora(settings, task, flight.checkpoint)
+    found = flight.found = architecture(flight.checkpoint, task, family=settings.family)
+    check_options(
+        found.family, task, run._lora(settings), settings.quantization,
+        bool(args.gradient_checkpointing), None,
+    )  # fmt: skip
+    model: Any = SimpleNamespace(config=found.config)
+    check_precision(model, args)
+    check_length(task, model)
+    generation = GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows)
+    check_metric(task, args, generation)
+    if settings.mixup:
+        from frtune.augment.mixup import check_mixup
+
+        check_mixup(settings.mixing(), task, empty_model(found), args)
+    check_weights(flight.checkpoint)
+    flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
+
+
+def _tokens(flight: _Flight) -> None:
+    from frtune.models._tokenizer import add_tokens, load_tokenizer
+    from frtune.models.proofs import prove_texts, prove_tokenizer
+    from frtune.preflight.rows import SAMPLED, cut_report, sample_of
+    from frtune.training.encoding import encode_dataset
+
+    task, found, log = flight.task, flight.found, flight.log
+    log.begin("tokens", "while it tokenises the rows")
+    tokenizer = load_tokenizer(flight.checkpoint, found.family, found.config)
+    kind = found.family.kind
+    if flight.settings.proof:
+        prove_tokenizer(tokenizer, checkpoint=flight.checkpoint, kind=kind)
+    rows = found.config.get_text_config().vocab_size
+    if len(tokenizer) > rows:
+        log.warn(
+            f"the tokenizer has {len(tokenizer)} tokens and the checkpoint {rows} embeddings: the "
+            f"last {len(tokenizer) - rows} start at random. Is it this model's tokenizer?"
+        )
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
+        if kind == "encoder-decoder":
+            log.warn(f"padding and end are one token ({tokenizer.eos_token!r})")
+    add_tokens(tokenizer, found.family, task.new_tokens(kind))
+    prove_texts(tokenizer, task.corpus(flight.splits["train"]))
+    with flight.args.main_process_first(desc="tokenising"):
+        for name, dataset in flight.splits.items():
+            encoded = encode_dataset(sample_of(dataset), task, tokenizer, kind=kind)
+            flight.encoded[name] = encoded
+            note, warning = cut_report(encoded, task, name)
+            log.say(note) if note else None
+            log.warn(warning) if warning else None
+            if len(dataset) > SAMPLED:
+                log.say(f"{name}: tokens of {SAMPLED:,} rows counted, spread over all")
+
+
+def _schedule(flight: _Flight) -> None:
+    from frtune.preflight.schedule import check_deepspeed_steps, forecasts, schedule
+
+    settings, args = flight.settings, flight.args
+    flight.log.begin("schedule", "when the training starts, with all rows tokenised")
+    share = len(flight.encoded["train"]) / len(flight.encoded["train"].unique("row"))
+    rows = round(len(flight.splits["train"]) * share) + (settings.mixup_rows or 0)
+    found = flight.schedule = schedule(args, rows)
+    check_deepspeed_steps(args, found)
+    evaluates, saves = found.evaluates_every(args), found.saves_every(args)
+    flight.log.say(
+        f"{found.steps:,} steps of {found.rows_per_step} rows, {found.epochs:.1f} epochs; "
+        f"evaluates {f'every {evaluates}' if evaluates else 'never'}, "
+        f"saves {f'every {saves}' if saves else 'never'}"
+    )
+    flight.log.warn(*forecasts(args, settings, found, lora=bool(settings.lora)))
+
+
+def _room(flight: _Flight) -> None:
+    from frtune.adapters import lora_config
+    from frtune.capabilities import method_name
+    from frtune.planning.parameters import count
+    from frtune.preflight.room import check_disk, memory_forecast
+    from frtune.training import run
+
+    task, settings, args, log = flight.task, flight.settings, flight.args, flight.log
+    saves = flight.schedule.saves_every(args)
+    log.begin("disk", f"at a checkpoint, from step {saves} on" if saves else "at its end")
+    method = method_name(lora=bool(settings.lora), quantization=settings.quantization)
+    lora = run._lora(settings) or lora_config()
+    parameters = count(flight.found, lora)
+    log.say(check_disk(args, flight.schedule, parameters, method, merge=settings.merge))
+    log.begin("memory", "at its longest batch")
+    note, warning = memory_forecast(
+        flight.found, task, args, method=method, lora=lora, checkpoint=flight.checkpoint
+    )
+    log.say(note)
+    log.warn(warning) if warning else None
+
+
+def _rehearsal(flight: _Flight) -> None:
+    from datasets import DatasetDict
+
+    from frtune.preflight.miniature import write_miniature
+    from frtune.preflight.rehearsal import (
+        EVAL_ROWS,
+        Plot,
+        few_steps,
+        rehearse,
+        small_arguments,
+        small_settings,
+    )
+    from frtune.preflight.rows import few_rows
+    from frtune.training.run import is_tiny
+
+    args, folder, found = flight.args, flight.folder, flight.found
+    plot = Plot.of(args, flight.schedule)
+    flight.log.begin("miniature", "never: it is made for the preflight alone")
+    small, data = folder / "miniature", folder / "rows"
+    if args.local_process_index == 0:
+        if is_tiny(flight.settings):
+            small = Path(flight.checkpoint)
+        else:
+            write_miniature(flight.checkpoint, found.config, found.family, small, tied=found.tied)
+        counts = {"train": few_steps(args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
+        few = {
+            name: few_rows(flight.splits[name], flight.encoded[name], count, flight.task)
+            for name, count in counts.items()
+        }
+        DatasetDict(few).save_to_disk(str(data))
+    from datasets import load_from_disk
+
+    with args.main_process_first(desc="miniature"):
+        rows = len(load_from_disk(str(data))["train"])
+    if is_tiny(flight.settings):
+        small = Path(flight.checkpoint)
+    settings = small_settings(
+        flight.settings, data=data, checkpoint=small, lora=bool(flight.settings.lora)
+    )
+    small_args = small_arguments(
+        args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
+    )
+    flight.log.say(f"{rows} training rows, 2 layers")
+    rehearse(flight.task, settings, small_args, flight.log, plot=plot)

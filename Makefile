@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -q -c constraints.txt
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" TORCH_EXTENSIONS_DIR="$(CURDIR)/$(VENV)/torch_extensions"
 
 .DEFAULT_GOAL := help
-.PHONY: help install venv train test fullrun check format hooks clean
+.PHONY: help install venv train test fullrun check format build docs hooks clean
 
 help: ## print this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ check: $(VENV)/.installed-dev ## check style, spelling and types
 format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+
+build: $(VENV)/.installed-dev ## build the wheel into dist/
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+docs: $(VENV)/.installed-dev ## build the site into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 HF_HUB_OFFLINE=1 $(BIN)/mkdocs build --strict -d site
 
 hooks: $(VENV)/.installed-dev ## run the checks of .pre-commit-config.yaml at each commit
 	$(BIN)/pre-commit install

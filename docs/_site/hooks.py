@@ -1,0 +1,97 @@
+"""Pages that mkdocs fills in: the commands from their parsers, the API from its public names.
+
+Links to files outside docs/ hold on a code host; on the site they become the name of the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import os
+import re
+
+OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
+COMMANDS = "<!-- commands -->"
+API = "<!-- api -->"
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Fill in what a page leaves to be generated."""
+    if COMMANDS in markdown:
+        markdown = markdown.replace(COMMANDS, commands())
+    if API in markdown:
+        markdown = markdown.replace(API, api())
+    return OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2].removeprefix('../')}`)", markdown)
+
+
+def commands() -> str:
+    """Each command with what its ``--help`` says."""
+    from frtune.cli import COMMANDS as NAMES
+
+    parts = [f"```text\n{help_of([])}```\n"]
+    for name, what in NAMES.items():
+        parts.append(f"## frtune {name}\n\n{what[0].upper()}{what[1:]}.\n")
+        if name != "train":
+            parts.append(f"```text\n{help_of([name])}```\n")
+        else:
+            parts += train()
+    return "\n".join(parts)
+
+
+def help_of(argv: list[str]) -> str:
+    """What ``frtune ARGV --help`` prints, 84 columns wide."""
+    from frtune.cli import main
+
+    os.environ["COLUMNS"] = "84"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main([*argv, "--help"])
+    return printed.getvalue()
+
+
+def train() -> list[str]:
+    """The options of ``frtune train``: a run's, and each task's; the Trainer's have their page."""
+    from frtune.cli.train import TASKS, documented
+    from frtune.tasks._store import task_class
+    from frtune.training.run import RunSettings
+
+    parts = [
+        "`frtune train TASK [options]`. Every field of `Seq2SeqTrainingArguments` is an option too, "
+        "under its own name (`--learning-rate 3e-5`); the documentation of Transformers describes "
+        "them. `--config FILE.yaml` reads options from a file, `--seeds N` runs several seeds.\n",
+        "### Options of every task\n",
+        table(RunSettings, documented(RunSettings)),
+    ]
+    for name in TASKS:
+        parts += [f"### Options of {name}\n", table(task_class(name), documented(task_class(name)))]
+    return parts
+
+
+def table(cls: type, texts: dict[str, str]) -> str:
+    """Option, default and meaning of each field."""
+    from argparse import SUPPRESS
+    from dataclasses import fields
+
+    rows = ["| option | default | |", "| --- | --- | --- |"]
+    for item in fields(cls):
+        if item.metadata.get("help") == SUPPRESS:
+            continue
+        default = "" if item.default is None else f"`{item.default!r}`"
+        text = html.escape(texts.get(item.name, "").replace("``", "`"), quote=False)
+        text = text.replace("|", "\\|")
+        rows.append(f"| `--{item.name.replace('_', '-')}` | {default} | {text} |")
+    return "\n".join(rows) + "\n"
+
+
+def api() -> str:
+    """A heading and a mkdocstrings block for each public name, and for the scores."""
+    import frtune
+    from frtune import metrics
+
+    parts = ["## frtune\n"]
+    for name, home in frtune._HOME.items():
+        parts.append(f"::: {home}.{name}\n")
+    parts.append("## frtune.metrics\n")
+    parts += [f"::: {home}.{name}\n" for name, home in metrics._HOME.items()]
+    return "\n".join(parts)

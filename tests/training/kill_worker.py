@@ -6,6 +6,7 @@ a second or two.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -100,14 +101,14 @@ def kill(ids: list[int], folder: Path, chance: random.Random) -> bool:
     Returns:
         Whether a draft was left behind, so that the kill struck while one was written.
     """
-    newest = newest_step(folder)
-    last = newest + STEPS_AN_ATTEMPT
+    last = newest_step(folder) + STEPS_AN_ATTEMPT
+    before = drafts(folder)
     while_saving = chance.random() < 0.5
     until = time.monotonic() + chance.uniform(0, 3)
     while not ended(ids[0]):
         if newest_step(folder) >= last or (not while_saving and time.monotonic() > until):
             break
-        if while_saving and any(folder.glob(".draft-checkpoint-*/*/*")):
+        if while_saving and drafts(folder) - before:
             time.sleep(chance.uniform(0, 0.03))
             break
         time.sleep(0.001)
@@ -118,7 +119,16 @@ def kill(ids: list[int], folder: Path, chance: random.Random) -> bool:
         os.kill(pid, signal.SIGKILL)
     for pid in ids:
         os.waitpid(pid, 0)
-    return any(folder.glob(".draft-checkpoint-*/*/*"))
+    return bool(drafts(folder) - before)
+
+
+def drafts(folder: Path) -> set[int]:
+    """When the files were made that are in drafts; those of a killed run stay until the next."""
+    found = set()
+    for path in folder.glob(".draft-checkpoint-*/*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(path.stat().st_ctime_ns)
+    return found
 
 
 def newest_step(folder: Path) -> int:

@@ -27,7 +27,11 @@ ARGUMENTS = (
     "metric_for_best_model", "greater_is_better",
 )  # fmt: skip
 # the user may change these on the way, and is told what follows
-LENGTHS = ("num_train_epochs", "max_steps")
+CHANGEABLE = {
+    "num_train_epochs": "the learning rate follows the new length from here on",
+    "max_steps": "the learning rate follows the new length from here on",
+    "per_device_train_batch_size": "batches are cut anew, and rows of this epoch may come twice",
+}
 _SAMPLED_VALUES = 64
 
 
@@ -49,7 +53,8 @@ def conditions(trainer: TaskTrainer) -> dict[str, Any]:
             name: data_hash(rows) for name, rows in parts.items() if hasattr(rows, "features")
         },
         "model": _model(trainer.model),
-        "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *LENGTHS)},
+        "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
+        "max_tokens_per_batch": getattr(trainer, "max_tokens_per_batch", None),
         "mixup": dataclasses.asdict(trainer.mixup) if trainer.mixup is not None else None,
         "deepspeed": _deepspeed(args),
         "processes": args.world_size,
@@ -70,14 +75,14 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
         checkpoint: Where they come from, for the message.
 
     Raises:
-        InputError: Says what differs. A longer or shorter training is let through with a warning.
+        InputError: Says what differs. What is in ``CHANGEABLE`` is let through with a warning.
     """
-    differences, lengths = [], []
+    differences, changes = [], []
     for where, name, mine, other in _pairs(ours, theirs):
         if mine == other:
             continue
-        if where == "arguments" and name in LENGTHS:
-            lengths.append(f"{name} is {_shown(mine)} in place of {_shown(other)}")
+        if where == "arguments" and name in CHANGEABLE:
+            changes.append((name, f"{name} is {_shown(mine)} in place of {_shown(other)}"))
         elif where == "data":
             differences.append(f"other {name} rows")
         elif where == "model" and name == "frozen":
@@ -90,11 +95,11 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
             f"--resume: not the run of {checkpoint}: {'; '.join(differences)}. Give what that run "
             "had (config.yaml beside it says), or train anew in a new directory."
         )
-    if lengths:
+    for name, change in changes:
         logger.warning(
-            "%s: the learning rate follows the new length from here on, so that the result differs "
-            "from that of a run of this length from the start",
-            "; ".join(lengths),
+            "%s: %s, so that the result is not that of one run with these settings",
+            change,
+            CHANGEABLE[name],
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.augment.mixup import Level, Mixup
 from frtune.errors import InputError
 from frtune.saving import check_output_dir, save, staged
+from frtune.tasks._store import write_json
 from frtune.training.checks import check_arguments
 from frtune.training.distributed import on_main
 from frtune.training.lock import locked
@@ -157,7 +158,7 @@ def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) 
             trainer.add_callback(callback)
         start = resumed_from(trainer, _resumes(settings, args))
         if main:
-            _write_config(task, settings, args)
+            _write_start(trainer, splits, run_config(task, settings, args))
     for note in notes if main else ():
         logger.warning(note)
     result = trainer.train(resume_from_checkpoint=start)
@@ -302,7 +303,8 @@ def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict
         raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
     directory = Path(args.output_dir) / TINY
     family = settings.family or task.tiny_family
-    with args.main_process_first(desc="making a tiny checkpoint"):
+    # one process of all hosts: they share the output directory
+    with args.main_process_first(local=False, desc="making a tiny checkpoint"):
         if not directory.exists():
             tiny_checkpoint(family, task.corpus(splits["train"]), directory, seed=args.seed)
     return str(directory)
@@ -363,10 +365,13 @@ def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
     return content
 
 
-def _write_config(task: Any, settings: RunSettings, args: Any) -> None:
+def _write_start(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
+    """Write ``config.yaml`` and ``manifest.json``."""
     import yaml
 
-    content = run_config(task, settings, args)
-    with staged(args.output_dir) as draft:
-        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+    from frtune.training.manifest import RUN_MANIFEST, run_manifest
+
+    with staged(trainer.args.output_dir) as draft:
+        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")
+        write_json(draft / RUN_MANIFEST, run_manifest(trainer, splits, config))

@@ -1,0 +1,193 @@
+"""Every code block of the documentation runs, or says why it cannot.
+
+A page's Python blocks run in one namespace, in a folder where the names that the pages use for
+checkpoints and data are there, tiny. Of shell blocks, each frtune command is parsed by its own
+parser; what else they call must exist. A block that cannot run stands under
+``<!-- not run: REASON -->``.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import frtune
+from frtune.cli import COMMANDS, Parser
+from frtune.cli.train import parse
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- not run: (.*?) -->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
+# stand in a shell without being frtune's
+TOOLS = {"pip", "git", "cd", "python3", ".", "export", "docker", "transformers", "curl", "mkdocs"}
+CHECKPOINTS = {
+    "almanach/camembert-base": "camembert",
+    "google-bert/bert-base-cased": "bert",
+    "paust/pko-t5-base": "t5",
+    "EleutherAI/polyglot-ko-1.3b": "polyglot",
+}
+SAMPLES = {
+    "classification": ("invoices.csv", "lines.csv", "reviews/train.csv", "reviews/validation.csv"),
+    "keywords": ("keywords.csv",),
+    "similarity": ("pairs.tsv",),
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code on a page."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+    def __str__(self):
+        return f"{self.page.name}:{self.line}"
+
+
+def blocks(language: str) -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start(3)) + 1
+            found.append(Block(page, line, match[2], match[3], match[1]))
+    return [block for block in found if block.language == language]
+
+
+def test_blocks_have_a_known_language_and_reasons_are_given():
+    assert len(blocks("python")) > 10 and len(blocks("bash")) > 20
+    known = {"python", "bash", "text", "json", "yaml", ""}
+    for page in PAGES:
+        for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            assert match[2] in known, f"{page.name}: {match[2]}"
+            assert match[1] is None or len(match[1]) > 10, f"{page.name}: no reason to speak of"
+    left_out = [block for block in blocks("python") + blocks("bash") if block.reason]
+    assert len(left_out) < 12, [str(block) for block in left_out]
+
+
+# --- shell ---------------------------------------------------------------------------------------
+
+
+class ParsedError(Exception):
+    """The command line was understood, and nothing was run."""
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The words of each command of a shell block."""
+    lines = block.code.replace("\\\n", " ").splitlines()
+    parts = (part for line in lines for part in re.split(r" && | \|\| ", line))
+    words = (shlex.split(part, comments=True) for part in parts)
+    found = [[word for word in each if not re.fullmatch(r"[A-Z_]+=.*", word)] for each in words]
+    return [each for each in found if each]
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("bash") if not b.reason], ids=str)
+def test_shell_commands_are_understood(block, monkeypatch):
+    real = Parser.parse
+
+    def only_parse(self, argv):
+        real(self, argv)
+        raise ParsedError
+
+    monkeypatch.setattr(Parser, "parse", only_parse)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for program, *words in commands(block):
+        if program == "frtune":
+            assert words[0] in COMMANDS, words
+            understood(*words)
+        elif program == "make":
+            assert all(re.search(rf"^{w}:", makefile, re.M) for w in words if "=" not in w), words
+        elif program in ("python", "deepspeed", "torchrun", "accelerate", "nohup"):
+            scripts = [word for word in words if word.endswith(".py")]
+            assert scripts or "-m" in words, words
+            assert all((ROOT / script).is_file() for script in scripts), scripts
+        else:
+            assert program in TOOLS or program.startswith(".ci/"), program
+
+
+def understood(command: str, *words: str) -> None:
+    if command == "train":
+        if "--config" in words:  # a file that an earlier run left
+            at = words.index("--config")
+            words = (*words[:at], *words[at + 2 :])
+        parse(words[0], [word for word in words[1:] if word != "--help"])
+        return
+    with pytest.raises(ParsedError):
+        importlib.import_module(f"frtune.cli.{command}").main(list(words))
+
+
+# --- Python --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "metrics.md"], ids=lambda page: page.name)
+def test_sessions_print_what_the_page_shows(page):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    found = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
+    assert found.attempted > 10 and not found.failed
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, tiny):
+    """A folder with the checkpoints, data and runs that the pages name."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name, family in CHECKPOINTS.items():
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        target.symlink_to(tiny(family))
+    for task, names in SAMPLES.items():
+        stratify = None if task == "keywords" else "label"
+        rows = frtune.load_splits("sample", task_name=task, max_train_rows=24,
+                                  stratify_by=stratify)[0]["train"]  # fmt: skip
+        frame = rows.to_pandas().map(lambda v: "; ".join(v) if hasattr(v, "tolist") else v)
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            frame.to_csv(folder / name, index=False, sep="\t" if name.endswith("tsv") else ",")
+    return folder
+
+
+@pytest.fixture
+def quick(place, monkeypatch):
+    """Runs of one step on few rows; everything else is as the page has it."""
+    from frtune.data import loading
+    from frtune.training import arguments
+
+    recipe, load = arguments.recipe, loading.load_splits
+    monkeypatch.setattr(
+        arguments, "recipe", lambda *a, **k: {**recipe(*a, **k), "max_steps": 1, "bf16": False}
+    )
+    few = {f"max_{name}_rows": 6 for name in ("eval", "test")}
+    monkeypatch.setattr(
+        loading, "load_splits", lambda *a, **k: load(*a, **{**few, "max_train_rows": 24, **k})
+    )
+    monkeypatch.chdir(place)
+    shutil.rmtree(place / "runs", ignore_errors=True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+PYTHON = [block for block in blocks("python") if not block.reason and ">>>" not in block.code]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}), ids=lambda p: p.stem)
+def test_python_blocks_run(page, quick, place):
+    if page.name == "study.md":  # reads a tuned model of the same shape
+        from transformers import AutoModel, AutoTokenizer
+
+        base = "almanach/camembert-base"
+        AutoModel.from_pretrained(base).save_pretrained("runs/reviews")
+        AutoTokenizer.from_pretrained(base).save_pretrained("runs/reviews")
+    namespace: dict[str, object] = {"text": "La cantine ouvre en mars."}
+    for block in (block for block in PYTHON if block.page == page):
+        exec(compile(block.code, str(block), "exec"), namespace)
+    assert not [name for name in os.listdir(place) if name.startswith(".draft")]

@@ -59,7 +59,8 @@ def train() -> list[str]:
     parts = [
         "`frtune train TASK [options]`. Every field of `Seq2SeqTrainingArguments` is an option "
         "too, under its own name (`--learning-rate 3e-5`), and described in the documentation of "
-        "Transformers. `--config FILE.yaml` reads options from a file, `--seeds N` runs several seeds.\n",
+        "Transformers. `--config FILE.yaml` reads options from a file, `--seeds N` runs several "
+        "seeds.\n",
         "### Options of every task\n",
         table(RunSettings, documented(RunSettings)),
     ]

@@ -74,7 +74,7 @@ def main() -> None:
     checkpoint = chosen.checkpoint
     if checkpoint == "tiny":
         checkpoint = str(Path(chosen.output_dir) / "tiny")
-        with args.main_process_first():
+        with args.main_process_first(local=False):  # hosts share the output directory
             if not Path(checkpoint).exists():
                 frtune.tiny_checkpoint(chosen.family, task.corpus(data["train"]), checkpoint)
     model, tokenizer = frtune.build_model(

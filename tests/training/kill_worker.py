@@ -1,4 +1,4 @@
-"""Trains while it is killed again and again; prints, as JSON, how that ends beside a whole run.
+"""Trains while it is killed and stopped; prints, as JSON, how that ends beside a whole run.
 
 A parent that has imported everything and computed nothing forks the trainings, so that each costs
 a second or two.
@@ -23,12 +23,13 @@ from safetensors.torch import load_file, save_file
 
 import frtune.training.trainer  # noqa: F401 - before the forks, which share it
 from frtune import KeyphraseGeneration, build_model, lora_config, training_arguments
+from frtune.errors import RunStopped
 from frtune.training.checkpoints import checkpoints
 from frtune.training.distributed import leave
 
-STEPS = 40
+STEPS = 24
 # so that no run is done before it was killed often enough
-STEPS_AN_ATTEMPT = 2
+STEPS_AN_ATTEMPT = 1
 ZERO2 = {
     "zero_optimization": {"stage": 2},
     "optimizer": {"type": "AdamW", "params": {"lr": "auto", "torch_adam": True}},
@@ -52,7 +53,11 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> None:
     model, tokenizer = build_model(task, checkpoint=checkpoint, lora=lora, proof=False)
     data = Dataset.from_list(rows)
     trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=data)
-    trainer.train(resume_from_checkpoint=any_saved(folder) or None)
+    try:
+        trainer.train(resume_from_checkpoint=any_saved(folder) or None)
+    except RunStopped:
+        leave()
+        raise
     if args.process_index == 0:
         weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
         save_file(weights, folder / "weights")
@@ -80,6 +85,8 @@ def start(processes: int, *arguments) -> list[int]:
             try:
                 train(*arguments)
                 code = 0
+            except RunStopped as stop:
+                code = stop.code
             except BaseException:
                 traceback.print_exc()
             sys.stdout.flush()
@@ -131,6 +138,15 @@ def drafts(folder: Path) -> set[int]:
     return found
 
 
+def stop(ids: list[int], folder: Path) -> list[int]:
+    """Ask one of the processes to stop; return the exit codes of all."""
+    last = newest_step(folder) + 1
+    while newest_step(folder) < last and not ended(ids[0]):
+        time.sleep(0.01)
+    os.kill(ids[-1], signal.SIGTERM)
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in ids]
+
+
 def newest_step(folder: Path) -> int:
     found = checkpoints(folder)
     return int(found[0].name.split("-")[1]) if found else 0
@@ -140,15 +156,15 @@ def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: i
     """Train once whole and once with kills, and compare the weights."""
     processes = 2 if kind == "zero2" else 1
     ends = []
-    for name, count in (("whole", 0), ("killed", kills)):
+    struck, codes, chance = [], [], random.Random(kind)
+    for name in ("whole", "killed"):
         directory = folder / kind / name
         directory.mkdir(parents=True)
-        chance = random.Random(kind)
-        struck = [
-            kill(start(processes, kind, checkpoint, directory, rows), directory, chance)
-            for _ in range(count)
-        ]
-        for pid in start(processes, kind, checkpoint, directory, rows):
+        arguments = (processes, kind, checkpoint, directory, rows)
+        if name == "killed":
+            struck = [kill(start(*arguments), directory, chance) for _ in range(kills)]
+            codes = stop(start(*arguments), directory)
+        for pid in start(*arguments):
             os.waitpid(pid, 0)
         ends.append(directory)
     best, last = (
@@ -158,6 +174,7 @@ def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: i
     return {
         "kills": len(struck),
         "while saving": sum(struck),
+        "exit codes": codes,
         "largest difference": max(difference(*best), difference(*last)),
         "left": sorted(path.name for path in ends[1].iterdir()),
     }

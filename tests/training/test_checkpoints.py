@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from frtune import InputError, KeyphraseGeneration, build_model
-from frtune.training.checkpoints import MANIFEST, damage, draft_of, newest_whole
+from frtune import InputError
+from frtune.training.checkpoints import MANIFEST, damage, draft_of, newest_whole, read_manifest
+from frtune.training.conditions import check_conditions
 
 
 class Malicious:
@@ -25,29 +26,9 @@ class Malicious:
 
 
 @pytest.fixture(scope="module")
-def make(tiny, rows):
-    """``make(directory, **arguments)``: a trainer that saves at each of its four steps."""
-    from frtune import training_arguments
-
-    def trainer(directory, *, dataset=rows, source=64, **overrides):
-        task = KeyphraseGeneration(max_source_tokens=source, max_target_tokens=8)
-        torch.manual_seed(0)
-        model, tokenizer = build_model(task, checkpoint=str(tiny("t5")), proof=False)
-        settings = {
-            "max_steps": 4, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "no",
-            "save_total_limit": 3, "load_best_model_at_end": False, "bf16": False,
-            "disable_tqdm": True, "per_device_train_batch_size": 2, "learning_rate": 1e-3,
-        }  # fmt: skip
-        args = training_arguments(task, str(directory), **{**settings, **overrides})
-        return task.trainer(model, tokenizer, args, train_dataset=dataset)
-
-    return trainer
-
-
-@pytest.fixture(scope="module")
-def finished(make, tmp_path_factory):
+def finished(saver, tmp_path_factory):
     """The directory of a finished training, and its weights."""
-    trainer = make(tmp_path_factory.mktemp("whole") / "run")
+    trainer = saver(tmp_path_factory.mktemp("whole") / "run")
     trainer.train()
     return Path(trainer.args.output_dir), trainer.model.state_dict()
 
@@ -146,42 +127,56 @@ def test_a_link_in_place_of_a_file_is_damage(run, tmp_path):
     assert damage(run / "checkpoint-4") == "model.safetensors is a link"
 
 
-def test_a_foreign_pickle_is_refused_and_not_opened(run, make, tmp_path):
+def test_a_foreign_pickle_is_refused_and_not_opened(run, saver, tmp_path):
     with (run / "checkpoint-4" / "pytorch_model.bin").open("wb") as file:
         pickle.dump(Malicious(tmp_path / "executed"), file)
     with pytest.raises(InputError, match=r"holds pytorch_model\.bin, which frtune did not write"):
-        make(run).train(resume_from_checkpoint=True)
+        saver(run).train(resume_from_checkpoint=True)
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
-def test_a_pickle_that_the_manifest_knows_is_not_executed(run, make, tmp_path, name):
+@pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth"])
+def test_a_pickle_that_the_manifest_knows_is_not_executed(run, saver, tmp_path, name):
     checkpoint = run / "checkpoint-3"
     torch.save(Malicious(tmp_path / "executed"), checkpoint / name)
     forge(checkpoint)
     with pytest.raises(InputError, match=r"cannot be opened \(Weights only load failed"):
-        make(run).train(resume_from_checkpoint=str(checkpoint))
+        saver(run).train(resume_from_checkpoint=str(checkpoint))
     assert not (tmp_path / "executed").exists()
 
 
+def test_resuming_another_run_is_refused_and_says_what_differs(run, saver, rows):
+    trainer = saver(run, learning_rate=0.5, source=32, dataset=rows.select(range(7)))
+    with pytest.raises(InputError) as error:
+        trainer.train(resume_from_checkpoint=True)
+    for difference in (
+        "learning_rate is 0.5 in place of 0.001",
+        "max_source_tokens is 32 in place of 64",
+        "other train rows",
+    ):
+        assert difference in str(error.value)
+
+
 @pytest.mark.parametrize(
-    ("overrides", "message"),
+    ("where", "name", "value", "message"),
     [
-        ({"learning_rate": 0.5}, r"learning_rate is 0\.5 in place of 0\.001"),
-        ({"per_device_train_batch_size": 4}, "rows_per_step is 4 in place of 2"),
-        ({"source": 32}, "max_source_tokens is 32 in place of 64"),
-        ({"dataset": "fewer"}, "other train rows"),
+        ("rows_per_step", None, 4, "rows_per_step is 4 in place of 2"),
+        ("processes", None, 2, "processes is 2 in place of 1"),
+        ("model", "checkpoint", "other", 'model checkpoint is "other" in place of "t5-default"'),
+        ("model", "lora", {"default": {"r": 8}}, "model lora is"),
+        ("mixup", None, {"alpha": 0.2}, "mixup is"),
+        ("arguments", "seed", 7, "seed is 7 in place of 42"),
     ],
 )
-def test_resuming_another_run_is_refused_and_says_what_differs(run, make, rows, overrides, message):
-    if overrides.get("dataset"):
-        overrides = {"dataset": rows.select(range(7))}
+def test_each_condition_is_compared(finished, where, name, value, message):
+    theirs = read_manifest(finished[0] / "checkpoint-4")["conditions"]
+    ours = {**theirs, where: value if name is None else {**theirs[where], name: value}}
     with pytest.raises(InputError, match=message):
-        make(run, **overrides).train(resume_from_checkpoint=True)
+        check_conditions(ours, theirs, finished[0] / "checkpoint-4")
 
 
-def test_batches_may_be_cut_otherwise_and_training_go_on_for_longer(run, make, caplog):
-    trainer = make(
+def test_batches_may_be_cut_otherwise_and_training_go_on_for_longer(run, saver, caplog):
+    trainer = saver(
         run, max_steps=5, per_device_train_batch_size=1, gradient_accumulation_steps=2,
         logging_steps=3, per_device_eval_batch_size=3,
     )  # fmt: skip
@@ -190,8 +185,8 @@ def test_batches_may_be_cut_otherwise_and_training_go_on_for_longer(run, make, c
     assert "max_steps is 5 in place of 4: the learning rate follows the new length" in caplog.text
 
 
-def test_resuming_after_the_last_step_trains_no_further(run, finished, make):
-    trainer = make(run)
+def test_resuming_after_the_last_step_trains_no_further(run, finished, saver):
+    trainer = saver(run)
     trainer.train(resume_from_checkpoint=True)
     assert trainer.state.global_step == 4
     found = trainer.model.state_dict()

@@ -24,6 +24,7 @@ def killed(checkpoint, folder, rows, *kinds) -> dict:
 def check_end(found: dict) -> None:
     assert found["kills"] == KILLS
     assert found["while saving"] > 0
+    assert set(found["exit codes"]) == {143}  # of a SIGTERM to one of the processes
     assert not [name for name in found["left"] if name.startswith((".", "damaged"))]
 
 

@@ -1,0 +1,239 @@
+"""Signals, full disks and full memory end a training so that it can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+
+from frtune import InputError
+from frtune.errors import RunStopped
+from frtune.training.checkpoints import damage
+from frtune.training.failures import DiskFullError, MemoryFullError
+from frtune.training.trainer import NonFiniteLossError
+
+
+class AtStep(TrainerCallback):
+    """Does something as a step begins."""
+
+    def __init__(self, step, action):
+        self.step, self.action = step, action
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step + 1 == self.step:
+            self.action()
+
+
+def send(*signals):
+    return lambda: [os.kill(os.getpid(), signum) for signum in signals]
+
+
+def in_child(function) -> tuple[int, str]:
+    """Run ``function`` in a fork; return its wait status and the text that it returned."""
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            os.write(write, str(function()).encode())
+        except BaseException as error:
+            os.write(write, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        text = stream.read().decode()
+    return os.waitpid(pid, 0)[1], text
+
+
+def names(directory):
+    return sorted(path.name for path in Path(directory).iterdir())
+
+
+# --- signals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_finishes_the_step_and_saves_it(saver, tmp_path, signum, code):
+    # a shell that starts pytest in the background has it ignore SIGINT
+    default = signal.SIG_DFL if signum == signal.SIGTERM else signal.default_int_handler
+    before = signal.signal(signum, default)
+    whole = saver(tmp_path / "whole", save_strategy="no")
+    whole.train()
+    stopped = saver(tmp_path / "run", save_strategy="no", callbacks=[AtStep(2, send(signum))])
+    with pytest.raises(RunStopped) as found:
+        stopped.train()
+    assert found.value.code == code
+    assert "checkpoint-2 is saved" in found.value.message
+    assert names(tmp_path / "run") == ["checkpoint-2"]
+    assert signal.signal(signum, before) is default
+    resumed = saver(tmp_path / "run", save_strategy="no")
+    resumed.train(resume_from_checkpoint=True)
+    ends = (whole.model.state_dict(), resumed.model.state_dict())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_signal_in_the_last_step_of_an_epoch_waits_for_its_evaluation(saver, tmp_path):
+    trainer = saver(
+        tmp_path, num_train_epochs=2, max_steps=-1, per_device_train_batch_size=4,
+        eval_strategy="epoch", save_strategy="epoch", callbacks=[AtStep(2, send(signal.SIGTERM))],
+    )  # fmt: skip
+    with pytest.raises(RunStopped):
+        trainer.train()
+    state = json.loads((tmp_path / "checkpoint-2" / "trainer_state.json").read_text("utf-8"))
+    assert [entry["step"] for entry in state["log_history"] if "eval_loss" in entry] == [2]
+
+
+def test_a_second_signal_ends_the_process_at_once(saver, tmp_path):
+    trainer = saver(
+        tmp_path, save_strategy="no", callbacks=[AtStep(2, send(signal.SIGTERM, signal.SIGTERM))]
+    )
+    status, _ = in_child(trainer.train)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
+    assert names(tmp_path) == []
+
+
+def test_a_handler_of_the_users_own_is_left_alone(saver, tmp_path):
+    got = []
+    before = signal.signal(signal.SIGTERM, lambda *_: got.append("mine"))
+    try:
+        saver(
+            tmp_path, max_steps=1, save_strategy="no", callbacks=[AtStep(1, send(signal.SIGTERM))]
+        ).train()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert got == ["mine"]
+
+
+# --- disks ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """The operating system refuses to write more than ``size`` bytes into one file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """``small_disk(bytes)``: the mount point of a file system of that size."""
+    mounted = []
+
+    def make(size):
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a file system")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def check_full(trainer, directory, kept):
+    with pytest.raises(
+        DiskFullError, match=r"the disk is full. A checkpoint takes about \d+\.\d MB"
+    ):
+        trainer.train()
+    assert names(directory) == kept
+    assert damage(directory / kept[-1]) is None
+
+
+def test_a_write_that_the_system_refuses_leaves_the_checkpoint_before(saver, tmp_path):
+    run = tmp_path / "run"
+    with largest_file(1_000_000) as limit:
+        check_full(saver(run, callbacks=[AtStep(2, limit)]), run, ["checkpoint-1"])
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(saver, small_disk, tmp_path):
+    saver(tmp_path / "one", max_steps=1).train()
+    files = (tmp_path / "one" / "checkpoint-1").rglob("*")
+    taken = sum(path.stat().st_size for path in files)
+    run = small_disk(int(taken * 2.5)) / "run"
+    check_full(saver(run), run, ["checkpoint-1", "checkpoint-2"])
+    full = saver(run)
+    with pytest.raises(InputError, match=r"a checkpoint takes about .* are free\. Make room"):
+        full.train(resume_from_checkpoint=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(run.parent)], check=True)
+    with pytest.raises(InputError, match=r"cannot be written \(Read-only file system\)"):
+        full.train(resume_from_checkpoint=True)
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_rows():
+    text = "budget de la cantine scolaire " * 100
+    return Dataset.from_list([{"text": text, "keyphrases": ["budget"]}] * 8)
+
+
+def no_memory():
+    """Leave the process 20 MB more than it has."""
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier tests freed
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    size = pages * resource.getpagesize() + 20_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+
+
+def much_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@pytest.fixture
+def hungry(saver, long_rows, tmp_path):
+    """``hungry(first, second)``: a trainer of one step, and what each try at it begins with."""
+
+    def make(*actions, **overrides):
+        tries = iter(actions)
+        return saver(
+            tmp_path, dataset=long_rows, source=512, max_steps=1, save_strategy="no",
+            per_device_train_batch_size=8, callbacks=[AtStep(1, lambda: next(tries)())],
+            **overrides,
+        )  # fmt: skip
+
+    return make
+
+
+def test_out_of_memory_names_step_batch_and_what_to_try(hungry):
+    _, text = in_child(hungry(no_memory).train)
+    assert text.startswith(MemoryFullError.__name__)
+    assert "ran out at step 1 with a batch of 8 rows x 512 tokens" in text
+    for way in ("size 4 --gradient-accumulation-steps 2", "--lora", "frtune plan --checkpoint "):
+        assert way in text
+
+
+def test_auto_find_batch_size_sees_the_memory_run_out(hungry):
+    trainer = hungry(no_memory, much_memory, auto_find_batch_size=True)
+
+    def train():
+        trainer.train()
+        return trainer.state.train_batch_size
+
+    assert in_child(train)[1] == "7"  # Accelerate tries 0.9 of the batch
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_a_gradient_that_is_not_finite_names_the_rows_of_the_step(saver, tmp_path):
+    trainer = saver(tmp_path, gradient_accumulation_steps=2, save_strategy="no")
+    next(trainer.model.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(NonFiniteLossError, match=r"gradient norm=nan in training at step 1, rows"):
+        trainer.train()
+    content = json.loads((tmp_path / "non_finite_rows.json").read_text("utf-8"))
+    assert (content["what"], content["step"], len(set(content["rows"]))) == ("gradient norm", 1, 4)

@@ -31,7 +31,6 @@ class _Page:
         with gradio.Row() as self.door:
             self.name = gradio.Textbox(label=label("name"), max_length=64, elem_id="name", scale=3)
             self.start = gradio.Button(label("start"), variant="primary", elem_id="start", scale=1)
-        self.message = gradio.HTML(elem_id="message")
         with gradio.Column(visible=False) as self.room:
             self.progress = gradio.HTML(elem_id="progress")
             with gradio.Column() as self.body:
@@ -47,6 +46,7 @@ class _Page:
             with gradio.Row():
                 self.back = gradio.Button(label("back"), elem_id="back")
                 self.next = gradio.Button(label("next"), variant="primary", elem_id="next")
+        self.message = gradio.HTML(elem_id="message")
         self.wrong = [wrong for wrong, _ in lists]
         self.grades = [grade for _, grade in lists]
         self.rater = gradio.State("")

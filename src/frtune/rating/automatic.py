@@ -95,7 +95,7 @@ def agreement(scores: np.ndarray, ratings: np.ndarray, *, samples: int = 1000) -
         >>> import numpy as np
         >>> found = agreement(np.array([[0.0, 0.5], [0.2, 0.1]]), np.array([[1, 3], [2, 5]]))
         >>> found["same_order"], found["pairs"], round(found["spearman"], 4)
-        (0.5, 2, 0.2)
+        (0.5, 2, 0.4)
     """
     import numpy as np
 

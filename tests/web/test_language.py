@@ -1,0 +1,49 @@
+from types import SimpleNamespace
+
+import pytest
+
+from frtune.demo.words import WORDS as DEMO_WORDS
+from frtune.errors import InputError
+from frtune.rating.words import WORDS as RATING_WORDS
+from frtune.web.language import LANGUAGES, PageLanguage, browser_language
+
+
+@pytest.mark.parametrize(
+    ("accepted", "found"),
+    [
+        ("fr-FR,fr;q=0.9,en;q=0.8", "fr"),
+        ("en;q=0.5,ko;q=0.9", "ko"),
+        ("de-DE,de;q=0.9", "en"),
+        ("", "en"),
+        (None, "en"),
+        ("fr;q=many, ko", "ko"),
+    ],
+)
+def test_the_most_preferred_language_of_ours_is_taken(accepted, found):
+    assert browser_language(accepted) == found
+
+
+@pytest.mark.parametrize("words", [DEMO_WORDS, RATING_WORDS])
+def test_every_word_is_said_in_every_language_with_the_same_values(words):
+    import string
+
+    def values(text):
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    for key, texts in words.items():
+        assert len(texts) == len(LANGUAGES) and all(texts), key
+        assert len({frozenset(values(text)) for text in texts}) == 1, key
+
+
+def test_without_a_choice_the_request_decides():
+    words = PageLanguage({"run": ("Run {n}", "Lancer {n}", "실행 {n}")})
+    request = SimpleNamespace(headers={"accept-language": "ko-KR,ko"})
+    assert words.say("run", request, n=2) == "실행 2"
+    assert words.say("run", n=2) == "Run 2"
+    assert words.i18n is not None
+    assert words.label("run").to_dict()["key"] == "run"
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(InputError, match="one of en, fr, ko"):
+        PageLanguage({}, "de")

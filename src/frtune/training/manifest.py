@@ -35,7 +35,7 @@ def run_manifest(
         JSON values: ``task``, ``arguments``, ``seeds``, ``data`` (rows and hash of each split),
         ``model``, ``versions``, ``git``, ``hardware``, ``environment`` and ``started`` (UTC).
     """
-    from frtune.report import versions
+    from frtune.model_card import versions
 
     args = trainer.args
     return {

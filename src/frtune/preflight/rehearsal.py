@@ -121,6 +121,7 @@ def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> No
         log: Where the stages go.
         plot: The stages.
     """
+    from frtune.models._zero3 import zero3_suspended
     from frtune.training.run import run
 
     watch = _Watch(log, plot, kill=KILL in plot.moments)
@@ -135,14 +136,17 @@ def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> No
             again = _Watch(log, plot, kill=False)
             if log.name != KILL:
                 log.begin(KILL, plot.moments[KILL])
-            scores = run(task, dataclasses.replace(settings, resume=True), args, callbacks=[again])
+            args = dataclasses.replace(args)  # Accelerate takes DeepSpeed's settings once
+            resuming = dataclasses.replace(settings, resume=True)
+            scores = run(task, resuming, args, callbacks=[again])
             _compare(watch.loss, again.loss, log)
         if log.name != "report":
             log.begin("report", plot.moments["report"])
         _check_scores(scores, log)
         log.begin("predict", plot.moments["predict"])
         if args.process_index == 0:
-            _predict(task, settings, args.output_dir, log)
+            with zero3_suspended():
+                _predict(task, settings, args.output_dir, log)
     log.end()
 
 

@@ -68,7 +68,7 @@ def preflight(
         flight = _Flight(task, settings, args, log, folder)
         try:
             with warnings_to(log):
-                for stage in (_arguments, _data, _checkpoint, _tokens, _schedule, _room):
+                for stage in (_arguments, _data, _checkpoint, _tokens, _schedule, _resume, _room):
                     stage(flight)
             _rehearsal(flight)
         except Exception as error:
@@ -121,6 +121,7 @@ def _data(flight: _Flight) -> None:
 def _checkpoint(flight: _Flight) -> None:
     from frtune.models._build import check_options
     from frtune.models._checkpoint import check_weights
+    from frtune.models._zero3 import zero3_suspended
     from frtune.planning.parameters import architecture, empty_model
     from frtune.preflight.weights import check_loadable
     from frtune.training import run
@@ -146,9 +147,11 @@ def _checkpoint(flight: _Flight) -> None:
     if settings.mixup:
         from frtune.augment.mixup import check_mixup
 
-        check_mixup(settings.mixing(), task, empty_model(found), args)
+        with zero3_suspended():
+            check_mixup(settings.mixing(), task, empty_model(found), args)
     check_weights(flight.checkpoint)
-    flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
+    with zero3_suspended():
+        flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
 
 
 def _tokens(flight: _Flight) -> None:
@@ -203,9 +206,31 @@ def _schedule(flight: _Flight) -> None:
     flight.log.warn(*forecasts(args, settings, found, lora=bool(settings.lora)))
 
 
+def _resume(flight: _Flight) -> None:
+    from frtune.preflight.resuming import check_resumable
+    from frtune.preflight.rows import SAMPLED
+
+    if not flight.settings.resume:
+        return
+    flight.log.begin("resume", "before its first step, with the model loaded")
+    if flight.args.process_index > 0:
+        return
+    whole = all(len(flight.splits[name]) <= SAMPLED for name in ("train", "validation"))
+    note = check_resumable(
+        flight.args,
+        flight.settings,
+        flight.task,
+        checkpoint=flight.checkpoint,
+        config=flight.found.config,
+        encoded=flight.encoded if whole else None,
+    )
+    flight.log.say(note)
+
+
 def _room(flight: _Flight) -> None:
     from frtune.adapters import lora_config
     from frtune.capabilities import method_name
+    from frtune.models._zero3 import zero3_suspended
     from frtune.planning.parameters import count
     from frtune.preflight.room import check_disk, memory_forecast
     from frtune.training import run
@@ -215,12 +240,14 @@ def _room(flight: _Flight) -> None:
     log.begin("disk", f"at a checkpoint, from step {saves} on" if saves else "at its end")
     method = method_name(lora=bool(settings.lora), quantization=settings.quantization)
     lora = run._lora(settings) or lora_config()
-    parameters = count(flight.found, lora)
+    with zero3_suspended():
+        parameters = count(flight.found, lora)
     log.say(check_disk(args, flight.schedule, parameters, method, merge=settings.merge))
     log.begin("memory", "at its longest batch")
-    note, warning = memory_forecast(
-        flight.found, task, args, method=method, lora=lora, checkpoint=flight.checkpoint
-    )
+    with zero3_suspended():
+        note, warning = memory_forecast(
+            flight.found, task, args, method=method, lora=lora, checkpoint=flight.checkpoint
+        )
     log.say(note)
     log.warn(warning) if warning else None
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from frtune.errors import InputError
 from frtune.tasks._store import TASK_FILE, write_json
 
 LINEAGE_FILE = "frtune_lineage.json"
@@ -27,11 +28,19 @@ def lineage(checkpoint: str | os.PathLike[str]) -> list[str]:
         ['almanach/camembert-base']
     """
     directory = Path(checkpoint)
-    if (directory / LINEAGE_FILE).is_file():
-        return [str(s) for s in json.loads((directory / LINEAGE_FILE).read_text("utf-8"))["steps"]]
-    if (directory / TASK_FILE).is_file():  # of a model that was saved without a record
-        task = json.loads((directory / TASK_FILE).read_text("utf-8"))["task"]
-        return [_model_type(directory) or "?", task]
+    for name, key in ((LINEAGE_FILE, "steps"), (TASK_FILE, "task")):  # or without a record
+        path = directory / name
+        if not path.is_file():
+            continue
+        try:
+            found = json.loads(path.read_text("utf-8"))[key]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: is no record of frtune's. Copy it again.") from error
+        if key == "task":
+            return [_model_type(directory) or "?", str(found)]
+        if isinstance(found, list) and all(isinstance(step, str) for step in found):
+            return found
+        raise InputError(f"{path}: steps={found!r}: a list of names. Copy it again.")
     return [_model_type(directory) or os.fspath(checkpoint)]
 
 

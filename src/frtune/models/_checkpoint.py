@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,10 +66,15 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> None:
     """Refuse a directory without weights, or with pickled ones, which can run any code.
 
     Raises:
-        InputError: If it has no safetensors file.
+        InputError: If it has no safetensors file, or one that is not whole.
     """
     directory = Path(checkpoint)
-    if not directory.is_dir() or any((directory / name).is_file() for name in _SAFE):
+    if not directory.is_dir():
+        return
+    found = [name for name in _SAFE if (directory / name).is_file()]
+    if found:
+        for name in found[:1] if found[0] == _SAFE[0] else _shards(directory / _SAFE[1]):
+            check_safetensors(directory / name)
         return
     pickled = [name for name in _PICKLED if (directory / name).is_file()]
     if pickled:
@@ -85,6 +91,35 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> None:
         f"checkpoint={str(directory)!r}: has no {_SAFE[0]}. Copy the weights there, "
         "or pass another directory."
     )
+
+
+def _shards(index: Path) -> list[str]:
+    """Names of the files that the index of split weights names; they stand beside it."""
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{index}: is no index of weights. Copy the whole directory.") from error
+    for name in names:
+        if name != os.path.basename(name) or not name.endswith(".safetensors"):
+            raise InputError(f"{index}: names {name!r}, which is no safetensors file beside it.")
+    return names
+
+
+def check_safetensors(path: Path) -> None:
+    """Refuse a file of weights that is missing, cut short, or something else.
+
+    Raises:
+        InputError: Names the file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: is not a whole safetensors file ({first_line(error)}). Copy it again."
+        ) from error
 
 
 def conversion(checkpoint: object) -> str:

@@ -58,7 +58,12 @@ def load_tokenizer(
         tokenizer = None
     if published is not None and (tokenizer is None or differing_probe(tokenizer, published)):
         logger.info("%s: tokenizer.json read as it is, past its named class", name)
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+        try:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+        except Exception as error:  # tokenizers raises bare exceptions
+            raise InputError(
+                f"{published}: is not a whole tokenizer ({first_line(error)}). Copy it again."
+            ) from error
     _name_special_tokens(tokenizer, config)
     tokenizer.padding_side = family.padding_side
     return tokenizer
@@ -77,7 +82,12 @@ def differing_probe(tokenizer: PreTrainedTokenizerBase, published: os.PathLike[s
     """Return the first probe text that ``tokenizer.json`` itself encodes otherwise."""
     from tokenizers import Tokenizer
 
-    reference = Tokenizer.from_file(os.fspath(published))
+    try:
+        reference = Tokenizer.from_file(os.fspath(published))
+    except Exception as error:  # tokenizers raises bare exceptions
+        raise InputError(
+            f"{published}: is not a whole tokenizer ({first_line(error)}). Copy it again."
+        ) from error
     reference.no_truncation()
     reference.no_padding()
     for text in PROBES:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.models._build import Built, fit_tokens, load_model
-from frtune.models._checkpoint import check_task, check_weights, first_line, read_config
+from frtune.models._checkpoint import (
+    check_safetensors,
+    check_task,
+    check_weights,
+    first_line,
+    read_config,
+)
 from frtune.models._tokenizer import load_tokenizer
 from frtune.models.families import family_for
 from frtune.quantization import QuantizationName, quantization_record, torch_dtype
@@ -104,6 +110,7 @@ def _load_adapter(
             f"directory={str(directory)!r}: has {ADAPTER_CONFIG} but no {ADAPTER_WEIGHTS}. "
             "Copy the whole directory."
         )
+    check_safetensors(directory / ADAPTER_WEIGHTS)
     base = find_base(directory)
     config = read_config(base)
     family = family_for(config.model_type)
@@ -124,7 +131,13 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
 
     from frtune.adapters import wrap
 
-    lora = PeftConfig.from_pretrained(str(directory))
+    try:
+        lora = PeftConfig.from_pretrained(str(directory))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{directory / ADAPTER_CONFIG}: is no configuration of an adapter "
+            f"({first_line(error)}). Copy it again."
+        ) from error
     lora.base_model_name_or_path = model.name_or_path  # it may have moved
     try:
         adapted = wrap(model, lora)
@@ -154,8 +167,13 @@ def find_base(directory: Path) -> str:
     Raises:
         InputError: If it is a directory that is nowhere to be found.
     """
-    content = json.loads((directory / ADAPTER_CONFIG).read_text("utf-8"))
-    named = str(content.get("base_model_name_or_path") or "")
+    path = directory / ADAPTER_CONFIG
+    try:
+        named = json.loads(path.read_text("utf-8")).get("base_model_name_or_path") or ""
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: is no configuration of an adapter. Copy it again.") from error
+    if not isinstance(named, str):
+        raise InputError(f"{path}: base_model_name_or_path={named!r}: a directory or hub name.")
     if Path(named).is_dir():
         return named
     last = Path(named).name

@@ -66,7 +66,7 @@ def load_task(directory: str | Path) -> Any:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         name, version = content.pop("task"), content.pop("frtune_version")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is not a task file ({error}). Train again.") from error
     cls = task_class(str(name))
     hints = get_type_hints(cls)

@@ -111,7 +111,7 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
         logger.warning("save-reload proof left out: the trainer has no rows to try")
     # ZeRO-3 splits the weights: all ranks compute the logits together
     expected = probe_logits(trainer.model_wrapped, batch) if batch else None
-    trainer.save_model(str(draft))
+    trainer.save_model(str(draft), _internal_call=True)  # which pushes nothing
     if trainer.args.process_index > 0:
         return
     (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle

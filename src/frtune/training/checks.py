@@ -49,6 +49,12 @@ def _check_hub(args: Any) -> None:
         return
     from huggingface_hub import constants, get_token
 
+    strategy = getattr(args.hub_strategy, "value", args.hub_strategy)
+    if strategy in ("checkpoint", "all_checkpoints"):
+        raise InputError(
+            f"hub_strategy={strategy}: would push pickles of the optimizer. "
+            "Pass --hub-strategy every_save or end."
+        )
     if constants.HF_HUB_OFFLINE:
         raise InputError("push_to_hub=True: HF_HUB_OFFLINE is set. Unset it, or leave this out.")
     if not (args.hub_token or get_token()):

@@ -178,6 +178,8 @@ def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) 
                 metrics=metrics,
                 encoded=test,
             )
+    if args.push_to_hub:
+        trainer.push_to_hub("End of training", save=False)
     return metrics
 
 

@@ -279,6 +279,19 @@ class TaskTrainer(Trainer):
             save_task(self.task, directory)
             save_base_quantization(directory, self.model)
 
+    # --- the hub: without pickles, and without rows of the data --------------------------------
+
+    def push_to_hub(self, commit_message: str | None = "End of training", **options):
+        """As ``Trainer.push_to_hub``; ``frtune.training.hub.push`` says what is left out."""
+        from frtune.training.hub import push
+
+        return push(self, commit_message or "End of training", **options)
+
+    def _push_from_checkpoint(self, checkpoint_folder):
+        from frtune.training.hub import push_checkpoint
+
+        push_checkpoint(self, checkpoint_folder)
+
     # --- generation in evaluation --------------------------------------------------------------
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval", **options):

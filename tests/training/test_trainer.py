@@ -89,6 +89,12 @@ def test_fp16_is_refused_for_t5_with_the_way_out(setup, monkeypatch):
         check_precision(trainer.model, trainer.args)
 
 
+def test_fsdp_is_refused_on_cpus_where_it_would_silently_be_ddp(setup, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(InputError, match=r"shards nothing\. Pass --deepspeed"):
+        setup()
+
+
 def test_a_source_longer_than_the_model_is_refused(setup):
     task = KeyphraseGeneration(max_source_tokens=4000)
     with pytest.raises(InputError, match=r"2048 positions\. Pass --max-source-tokens 1984"):

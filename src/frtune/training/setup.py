@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def make_trainer(
     schedule = schedule or GenerationSchedule()
     check_length(task, model)
     check_precision(model, args)
+    check_fsdp(args)
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
     check_metric(task, args, schedule)
@@ -110,6 +112,20 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
         raise InputError(
             f"fp16=True: {family.name} overflows in half precision and its loss becomes NaN. "
             "Pass --bf16, or leave both out for fp32."
+        )
+
+
+def check_fsdp(args: TrainingArguments) -> None:
+    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so.
+
+    Raises:
+        InputError: Names the way out.
+    """
+    asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+    if asked and args.device.type == "cpu":
+        raise InputError(
+            "fsdp: on CPUs Accelerate shards nothing. "
+            "Pass --deepspeed deepspeed_configs/zero3.json, which splits the same."
         )
 
 

@@ -227,6 +227,7 @@ def _finish(model: PeftModel) -> PeftModel:
                     head.float()
                 head.register_forward_pre_hook(_match_dtype)
     _keep_output_bias(model)
+    _keep_int8_base(model)
     # Trainer saves its checkpoints without the argument, and PEFT would add a resized embedding
     model.save_pretrained = functools.partial(  # type: ignore[method-assign]
         model.save_pretrained, save_embedding_layers=False
@@ -275,6 +276,24 @@ def _keep_output_bias(model: PeftModel) -> None:
             base = module.base_layer
             if isinstance(base, torch.nn.Linear) and base.bias is not None:
                 module.__class__ = BiasedTokenRows
+
+
+def _keep_int8_base(model: PeftModel) -> None:
+    """Keep the frozen int8 weights as they are when a checkpoint is loaded over them.
+
+    DeepSpeed's checkpoints hold the constants of int8 layers, which bitsandbytes refuses to load
+    once the layers have run.
+    """
+    from bitsandbytes.nn import Linear8bitLt
+
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt):
+            module.register_load_state_dict_pre_hook(_without_constants)
+
+
+def _without_constants(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name in ("SCB", "weight_format"):
+        state_dict.pop(prefix + name, None)
 
 
 @contextlib.contextmanager

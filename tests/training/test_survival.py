@@ -20,6 +20,7 @@ from frtune import InputError
 from frtune.errors import RunStopped
 from frtune.training.checkpoints import damage
 from frtune.training.failures import DiskFullError, MemoryFullError
+from frtune.training.stopping import listening
 from frtune.training.trainer import NonFiniteLossError
 
 
@@ -60,24 +61,31 @@ def names(directory):
 # --- signals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_finishes_the_step_and_saves_it(saver, tmp_path, signum, code):
-    # a shell that starts pytest in the background has it ignore SIGINT
-    default = signal.SIG_DFL if signum == signal.SIGTERM else signal.default_int_handler
-    before = signal.signal(signum, default)
+def test_sigterm_finishes_the_step_and_saves_it(saver, tmp_path):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     whole = saver(tmp_path / "whole", save_strategy="no")
     whole.train()
-    stopped = saver(tmp_path / "run", save_strategy="no", callbacks=[AtStep(2, send(signum))])
-    with pytest.raises(RunStopped) as found:
+    stopped = saver(
+        tmp_path / "run", save_strategy="no", callbacks=[AtStep(2, send(signal.SIGTERM))]
+    )
+    with pytest.raises(RunStopped, match="143") as found:
         stopped.train()
-    assert found.value.code == code
     assert "checkpoint-2 is saved" in found.value.message
     assert names(tmp_path / "run") == ["checkpoint-2"]
-    assert signal.signal(signum, before) is default
+    assert signal.signal(signal.SIGTERM, before) is signal.SIG_DFL
     resumed = saver(tmp_path / "run", save_strategy="no")
     resumed.train(resume_from_checkpoint=True)
     ends = (whole.model.state_dict(), resumed.model.state_dict())
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_ctrl_c_is_a_request_too_with_its_own_code():
+    # a shell that starts pytest in the background has it ignore SIGINT
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with listening() as request:
+        send(signal.SIGINT)()
+    signal.signal(signal.SIGINT, before)
+    assert RunStopped(request.signum, "").code == 130
 
 
 def test_a_signal_in_the_last_step_of_an_epoch_waits_for_its_evaluation(saver, tmp_path):
@@ -91,25 +99,28 @@ def test_a_signal_in_the_last_step_of_an_epoch_waits_for_its_evaluation(saver, t
     assert [entry["step"] for entry in state["log_history"] if "eval_loss" in entry] == [2]
 
 
-def test_a_second_signal_ends_the_process_at_once(saver, tmp_path):
-    trainer = saver(
-        tmp_path, save_strategy="no", callbacks=[AtStep(2, send(signal.SIGTERM, signal.SIGTERM))]
-    )
-    status, _ = in_child(trainer.train)
+def test_a_second_signal_ends_the_process_at_once():
+    def stop():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with listening() as request:
+            send(signal.SIGTERM)()
+            assert request.agreed("cpu") == signal.SIGTERM
+            send(signal.SIGTERM)()
+
+    status, text = in_child(stop)
+    assert text == ""
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
-    assert names(tmp_path) == []
 
 
-def test_a_handler_of_the_users_own_is_left_alone(saver, tmp_path):
+def test_a_handler_of_the_users_own_is_left_alone():
     got = []
     before = signal.signal(signal.SIGTERM, lambda *_: got.append("mine"))
     try:
-        saver(
-            tmp_path, max_steps=1, save_strategy="no", callbacks=[AtStep(1, send(signal.SIGTERM))]
-        ).train()
+        with listening() as request:
+            send(signal.SIGTERM)()
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert got == ["mine"]
+    assert (got, request.signum) == (["mine"], 0)
 
 
 # --- disks ---------------------------------------------------------------------------------------

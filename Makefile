@@ -30,11 +30,12 @@ test: $(VENV)/.installed-dev ## run the fast tests
 fullrun: $(VENV)/.installed-dev ## run all tests but those that need a GPU
 	$(RUN) $(BIN)/python -m pytest -m "not gpu" $(PYTEST_ARGS)
 
-check: $(VENV)/.installed-dev ## check style, spelling and types
+check: $(VENV)/.installed-dev ## check style, spelling, types and the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff check --fix-only

@@ -1,0 +1,36 @@
+# frtune in a container, for CPUs or for NVIDIA GPUs:
+#   docker build -t frtune .
+#   docker build -t frtune:cuda --build-arg DEVICE=cuda .
+#   docker run --rm -v "$PWD:/work" frtune train classification --output-dir runs/first
+#   docker run --rm --gpus all -v "$PWD:/work" frtune:cuda train keyphrases --data articles/ ...
+# DeepSpeed compiles its offloaded optimiser with nvcc. For that on GPUs, build on an image that has
+# it and a Python from 3.10 on: --build-arg BASE=...
+ARG BASE=python:3.11-slim-bookworm
+# hadolint ignore=DL3006
+FROM ${BASE}
+ARG DEVICE=cpu
+ARG EXTRAS=ko,flaubert,plots
+
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# the compiler is for DeepSpeed's extensions; distributions drop old versions, so none is pinned
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home frtune
+
+WORKDIR /opt/frtune
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+# torch first and alone: its layer is large and seldom changes; wheels for CPUs have an index of their own
+RUN case "$DEVICE" in \
+      cpu) pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu ;; \
+      cuda) pip install --no-cache-dir -c constraints.txt torch ;; \
+      *) echo "DEVICE=$DEVICE: cpu or cuda." >&2; exit 1 ;; \
+    esac
+COPY src ./src
+RUN pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
+
+USER 1000
+WORKDIR /work
+ENTRYPOINT ["frtune"]
+CMD ["--help"]

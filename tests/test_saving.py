@@ -26,13 +26,14 @@ TEXTS = [
 def trained(tiny, tmp_path):
     """``trained("polyglot", lora=True)``: a trainer after two steps at a high rate."""
 
-    def make(family, *, lora=False):
+    def make(family, *, lora=False, quantization=None):
         task = KeyphraseGeneration(max_source_tokens=48, max_target_tokens=12)
         rows = Dataset.from_list([{"text": text, "keyphrases": text.split()[:2]} for text in TEXTS])
         model, tokenizer = build_model(
             task,
             checkpoint=str(tiny(family)),
             lora=lora_config(r=4) if lora else None,
+            quantization=quantization,
             proof=False,
         )
         args = training_arguments(
@@ -199,6 +200,20 @@ def test_a_merged_model_answers_like_the_adapter(trained, tmp_path):
     assert not hasattr(predictor.model, "peft_config")
     assert predictor.predict(TEXTS) == expected
     assert frtune.load(tmp_path / "model", bf16=False).predict(TEXTS) == expected
+
+
+@pytest.mark.parametrize("quantization", ["int8", "nf4"])
+def test_a_quantised_base_is_opened_so_again_and_merged_in_full_precision(
+    trained, tmp_path, caplog, quantization
+):
+    trainer = trained("polyglot", lora=True, quantization=quantization)
+    expected = answers(trainer)
+    out = frtune.save(trainer, tmp_path / "model", merge=True)
+    assert frtune.load(out, bf16=False).predict(TEXTS) == expected
+    (said,) = [r for r in caplog.records if r.message.startswith("merged: logits differ by")]
+    assert 0 < said.args[0] < 1 and "quantised base" in said.message
+    merged = load_file(out / "merged" / "model.safetensors")
+    assert {tensor.dtype for tensor in merged.values()} == {torch.float32}
 
 
 def test_saving_again_replaces_what_was_there(trained, tmp_path):

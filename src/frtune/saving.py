@@ -126,7 +126,7 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
             )  # fmt: skip
             logger.info("save-reload proof: logits differ by %.2g at most", difference)
         if merge:
-            _write_merged(trainer, draft)
+            _write_merged(trainer, draft, batch, expected)
 
 
 def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
@@ -138,13 +138,28 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
     return {name: value for name, value in batch.items() if name not in ("row", "labels")}
 
 
-def _write_merged(trainer: TaskTrainer, draft: Path) -> None:
-    """Merge the saved adapter into its base, loaded again in full precision."""
+def _write_merged(
+    trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
+) -> None:
+    """Merge the saved adapter into its base, loaded again in full precision.
+
+    Says how far the logits of ``batch`` are from ``expected``, those of the model in memory.
+    """
     from frtune.lineage import copy_lineage
     from frtune.models.loading import load_saved
+    from frtune.models.proofs import probe_logits
     from frtune.tasks._store import save_task
 
     model, tokenizer = load_saved(draft, trainer.task, merge=True)
+    if batch:
+        difference = (probe_logits(model, batch) - expected).abs().max().item()
+        quantized = getattr(trainer.model.config, "quantization_config", None) is not None
+        logger.log(
+            logging.WARNING if quantized else logging.INFO,
+            "merged: logits differ by %.2g at most from those of the adapter%s",
+            difference,
+            " on its quantised base" if quantized else "",
+        )
     model.save_pretrained(draft / "merged")
     copy_lineage(draft, draft / "merged")
     tokenizer.save_pretrained(draft / "merged")

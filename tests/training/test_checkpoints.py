@@ -175,6 +175,39 @@ def test_each_condition_is_compared(finished, where, name, value, message):
         check_conditions(ours, theirs, finished[0] / "checkpoint-4")
 
 
+def test_a_checkpoint_that_lacks_states_or_is_of_another_step_is_refused(run, saver):
+    checkpoint = run / "checkpoint-4"
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        (checkpoint / name).rename(run / name)
+    forge(checkpoint)
+    trainer = saver(run)
+    with pytest.raises(InputError, match="was saved with --save-only-model and cannot be resumed"):
+        trainer.train(resume_from_checkpoint=True)
+    (run / "scheduler.pt").rename(checkpoint / "scheduler.pt")
+    (checkpoint / "latest").write_text("../../elsewhere")
+    forge(checkpoint)
+    with pytest.raises(InputError, match=r"latest: is not of step 4"):
+        trainer.train(resume_from_checkpoint=True)
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    for odd in ({**state, "global_step": 3}, [], {"x": 1}):
+        (checkpoint / "trainer_state.json").write_text(json.dumps(odd))
+        forge(checkpoint)
+        with pytest.raises(InputError, match=r"is (not )?the state of"):
+            trainer.train(resume_from_checkpoint=True)
+
+
+def test_a_best_checkpoint_elsewhere_is_not_opened(run, saver, tmp_path, caplog):
+    checkpoint = run / "checkpoint-3"
+    path = checkpoint / "trainer_state.json"
+    elsewhere = {"best_global_step": 1, "best_model_checkpoint": str(tmp_path), "best_metric": 0.1}
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **elsewhere}))
+    forge(checkpoint)
+    trainer = saver(run)
+    trainer.train(resume_from_checkpoint=str(checkpoint))
+    assert trainer.state.best_model_checkpoint is None
+    assert "the best checkpoint, checkpoint-1, is lost" in caplog.text
+
+
 def test_batches_may_be_cut_otherwise_and_training_go_on_for_longer(run, saver, caplog):
     trainer = saver(
         run, max_steps=5, per_device_train_batch_size=1, gradient_accumulation_steps=2,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from frtune.training.survival import safe_deepspeed
 
 WORKER = Path(__file__).with_name("kill_worker.py")
 KILLS = 20
@@ -41,3 +45,22 @@ def test_killed_zero2_training_ends_with_the_same_weights_within_tolerance(tiny,
     found = killed(tiny("t5"), tmp_path, rows, "zero2")["zero2"]
     check_end(found)
     assert found["largest difference"] < 1e-6
+
+
+@pytest.mark.distributed
+def test_deepspeed_opens_its_files_without_executing_them(tmp_path):
+    from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+
+    class Malicious:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    engine = TorchCheckpointEngine()
+    torch.save({"stage": ZeroStageEnum(2), "state": torch.ones(2)}, tmp_path / "good.pt")
+    torch.save({"state": Malicious()}, tmp_path / "bad.pt")
+    with safe_deepspeed():
+        assert engine.load(str(tmp_path / "good.pt"))["stage"] == 2
+        with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+            engine.load(str(tmp_path / "bad.pt"))
+    assert not (tmp_path / "executed").exists()

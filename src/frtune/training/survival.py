@@ -148,8 +148,20 @@ def _check_state(checkpoint: Path) -> None:
         step = TrainerState.load_from_json(str(path)).global_step
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path}: is not the state of a training ({error}).") from error
-    if step != read_manifest(checkpoint)["step"]:
+    manifest = read_manifest(checkpoint)
+    if step != manifest["step"]:
         raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
+    # without them Trainer would start a new optimizer and schedule, and say nothing
+    if not any(
+        name == "scheduler.pt" or name.startswith("global_step") for name in manifest["files"]
+    ):
+        raise InputError(
+            f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
+            f"from: pass --checkpoint {checkpoint} and a new --output-dir."
+        )
+    latest = checkpoint / "latest"  # where DeepSpeed looks for its files
+    if latest.is_file() and latest.read_text("utf-8").strip() != f"global_step{step}":
+        raise InputError(f"{latest}: is not of step {step}. Give another checkpoint.")
 
 
 def settle_best(trainer: TaskTrainer) -> None:

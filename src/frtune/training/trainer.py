@@ -44,7 +44,8 @@ class GenerationSchedule:
         every_epochs: Generate at the evaluation that ends each so many epochs; ``None`` never
             does while training.
         max_rows: Score the first so many rows of the evaluation set while training.
-        batch_size: Rows a batch and process; ``None`` takes ``per_device_eval_batch_size``.
+        batch_size: Rows a batch and process where they are longest, and more of shorter ones;
+            ``None`` takes ``per_device_eval_batch_size``.
     """
 
     every_epochs: int | None = None
@@ -131,6 +132,13 @@ class TaskTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         self._saved_step = self.state.global_step
 
+    def _save_resumable(self, model, trial) -> None:
+        only_model, self.args.save_only_model = self.args.save_only_model, False
+        try:
+            self._save_checkpoint(model, trial)
+        finally:
+            self.args.save_only_model = only_model
+
     def _init_training_state(self, *args, **options):
         found = super()._init_training_state(*args, **options)
         settle_best(self)
@@ -159,8 +167,8 @@ class TaskTrainer(Trainer):
         wait, self._last_step = last and step != self._last_step, step
         signum = 0 if wait else self.stop.agreed(self.args.device)
         if signum:
-            if self._saved_step != step:
-                self._save_checkpoint(model, trial)
+            if self._saved_step != step or self.args.save_only_model:
+                self._save_resumable(model, trial)
             raise RunStopped(
                 signum,
                 f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume",

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from chromium import visit
 from frtune.demo.app import Desk, build_page, previews
 from frtune.demo.models import PageModel
 from frtune.demo.words import WORDS
@@ -126,3 +127,70 @@ def test_nothing_but_the_uploads_can_be_fetched(address, models):
     with pytest.raises(urllib.error.HTTPError) as error:
         urllib.request.urlopen(f"{address}gradio_api/file=/etc/passwd")
     assert error.value.code in (403, 404)
+
+
+@pytest.mark.browser
+def test_in_a_browser_everything_works_and_nothing_comes_from_outside(address, shown, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"id,text\n1,{TEXT}\n2,\n", encoding="utf-8")
+    (answer,) = shown["keywords"].predict([{"text": TEXT}])
+    with visit(address, locale="fr-FR") as seen:
+        page = seen.page
+        page.fill("#text textarea", TEXT)
+        page.click("#run")
+        page.wait_for_selector("#answer mark")
+        marks = page.eval_on_selector_all("#answer mark", "all => all.map(m => m.firstChild.data)")
+        assert marks == [keyword["text"] for keyword in answer["keywords"]]
+        assert page.inner_text("#run") == WORDS["run"][1]
+
+        seen.choose("#second", "classes")
+        page.fill("#text textarea", EVIL)
+        page.click("#run")
+        page.wait_for_selector("#answer2 .frtune-bar")
+        assert page.inner_text("#answer .frtune-text").startswith("<script>alert(1)</script> <img")
+        assert page.locator("#answer script, #answer img, #answer2 b b").count() == 0
+        assert "<b>loyer</b>" in page.inner_text("#answer2")
+
+        seen.choose("#model", "breaking")
+        page.get_by_text("<script>alert(1)</script> <img").click()  # the example
+        page.wait_for_function(
+            "e => document.querySelector('#text textarea').value === e", arg=EVIL
+        )
+        page.fill("#text textarea", "break")
+        page.click("#run")
+        page.wait_for_selector("#answer .frtune-error")
+        assert WORDS["failed"][1] in page.inner_text("#answer")
+
+        seen.choose("#model", "pairs")
+        page.wait_for_selector("#pair textarea")
+        page.fill("#text textarea", "Il pleut.")
+        page.fill("#pair textarea", "La pluie.")
+        page.click("#run")
+        page.wait_for_selector("#answer .frtune-bar")
+
+        seen.choose("#model", "keywords")
+        page.get_by_role("tab", name=WORDS["one_file"][1]).click()
+        page.set_input_files("#upload input[type=file]", rows)
+        page.get_by_text("rows.csv").wait_for()
+        page.click("#run_file")
+        page.wait_for_selector("#result a[download]")
+        with page.expect_download() as download:
+            page.click("#result a[download]")
+        lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
+        assert lines[0] == "id,text,predicted_keywords,predicted_spans"
+        assert WORDS["done"][1].format(rows=2, left=1) in page.inner_text("#message")
+
+        page.get_by_role("button", name="API").click()  # its own page of documentation
+        page.get_by_text("/predict_file").first.wait_for()
+        assert seen.dialogs == []
+        assert seen.hosts <= {"127.0.0.1", ""}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("locale", "place"), [("ko-KR", 2), ("de-DE", 0)])
+def test_the_page_speaks_the_browsers_language(address, locale, place):
+    with visit(address, locale=locale) as seen:
+        seen.page.get_by_role("tab", name=WORDS["one_text"][place]).wait_for()
+        seen.page.click("#run")
+        seen.page.wait_for_selector("#answer .frtune-error")
+        assert WORDS["no_text"][place] in seen.page.inner_text("#answer")

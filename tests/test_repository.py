@@ -38,18 +38,3 @@ def test_every_make_target_says_what_it_does():
     explained = set(re.findall(r"^([a-z-]+):.*## \S", text, re.M))
     assert phony == explained
     assert {"build", "train", "test", "fullrun", "docs", "check"} <= explained
-
-
-def test_every_page_of_the_site_is_in_its_menu():
-    def pages(part):
-        if isinstance(part, str):
-            return [part]
-        values = part.values() if isinstance(part, dict) else part
-        return [page for value in values for page in pages(value)]
-
-    class Loader(yaml.SafeLoader):
-        """Leaves tags of Python alone."""
-
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda *_: None)
-    menu = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
-    assert sorted(pages(menu)) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))

@@ -10,10 +10,21 @@ import html
 import io
 import os
 import re
+from pathlib import Path
+from typing import Any
 
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
 COMMANDS = "<!-- commands -->"
 API = "<!-- api -->"
+
+
+def on_config(config: Any) -> Any:
+    """Put pages that the menu does not name at its end, under ``More``."""
+    listed = set(re.findall(r"[\w-]+\.md", str(config.nav)))
+    pages = sorted(path.name for path in Path(config.docs_dir).glob("*.md"))
+    if more := [name for name in pages if name not in listed]:
+        config.nav.append({"More": more})
+    return config
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:

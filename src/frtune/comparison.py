@@ -98,7 +98,7 @@ def compare(
             "size_bytes": size_bytes(place), **measure(place, timed, batch_sizes=batch_sizes),
         })  # fmt: skip
     result = Comparison(
-        tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, machine()
+        tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
     )
     if output_dir is not None:
         from frtune._comparison_report import write_comparison
@@ -182,8 +182,7 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
     }
 
 
-def machine() -> dict[str, Any]:
-    """Name the ``processor``, its ``instructions`` for PyTorch, and the ``threads``."""
+def _machine() -> dict[str, Any]:
     import platform
 
     import torch

@@ -80,22 +80,20 @@ def versions() -> dict[str, str]:
 
 
 def hardware(args: Any) -> str:
-    """What the run had: the accelerators, or the processor and its threads.
+    """What the run had, in words: GPUs or processor, threads, memory, processes.
 
     Args:
         args: The run's ``TrainingArguments``.
     """
-    import torch
+    from frtune.training import manifest
 
-    processes = f"{args.world_size} process" + ("es" if args.world_size > 1 else "")
-    if not args.use_cpu and torch.cuda.is_available():
-        return f"{torch.cuda.get_device_name()} ({torch.cuda.device_count()} here), {processes}"
-    from frtune.comparison import machine
-
-    found = machine()
-    return (
-        f"{found['processor']} ({found['instructions']}), {found['threads']} threads, {processes}"
-    )
+    found = manifest.hardware(args.world_size)
+    gpus = [] if args.use_cpu else found["gpus"]
+    parts = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
+    parts += [found["cpu"], f"{found['threads']} of {found['cores']} threads"]
+    parts += [f"{found['memory_bytes'] / 2**30:.0f} GiB memory"]
+    parts.append(f"{args.world_size} process" + ("es" if args.world_size > 1 else ""))
+    return ", ".join(parts)
 
 
 def model_card(
@@ -136,15 +134,15 @@ def model_card(
         + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
         + " rows.\n",
         *(f"- {note}" for note in notes),
-        *_hashes(task, splits),
+        *_hashes(splits),
         "\n## Scores\n",
         _score_section(task, metrics, signatures),
         "\n## Limits\n",
         *(f"- {sentence}" for sentence in limits(task, settings, splits)),
         "\n## Settings\n",
         "`config.yaml` beside this file repeats the run: "
-        f"`frtune train {task.name} --config config.yaml`. `report.html` shows its curves, and the "
-        "rows it answered worst and best.\n",
+        f"`frtune train {task.name} --config config.yaml`. `manifest.json` has what it was made "
+        "with. `report.html` shows its curves, and the rows it answered worst and best.\n",
         "## Hardware and versions\n",
         hardware(args) + _duration(history) + ".\n",
         ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
@@ -166,15 +164,10 @@ def _use(task: Any, name: str) -> str:
     )
 
 
-def _hashes(task: Any, splits: DatasetDict) -> list[str]:
-    from frtune.data.fingerprints import rows_hash
+def _hashes(splits: DatasetDict) -> list[str]:
+    from frtune.training.conditions import data_hash
 
-    columns = [*task.columns, *task.label_columns]
-    return [
-        f"- {name}: rows with the hash `{rows_hash(rows.select_columns(columns), columns)}`"
-        for name, rows in splits.items()
-        if set(columns) <= set(rows.column_names)
-    ]
+    return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 
 def limits(task: Any, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:

@@ -181,12 +181,6 @@ PYTHON = [block for block in blocks("python") if not block.reason and ">>>" not 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}), ids=lambda p: p.stem)
 def test_python_blocks_run(page, quick, place):
-    if page.name == "study.md":  # reads a tuned model of the same shape
-        from transformers import AutoModel, AutoTokenizer
-
-        base = "almanach/camembert-base"
-        AutoModel.from_pretrained(base).save_pretrained("runs/reviews")
-        AutoTokenizer.from_pretrained(base).save_pretrained("runs/reviews")
     namespace: dict[str, object] = {"text": "La cantine ouvre en mars."}
     for block in (block for block in PYTHON if block.page == page):
         exec(compile(block.code, str(block), "exec"), namespace)

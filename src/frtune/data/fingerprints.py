@@ -9,12 +9,10 @@ Character n-grams need no word segmentation, so that every language is treated a
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,24 +45,6 @@ def text_key(text: str) -> int:
     plain = _NO_LETTER.sub("", text.casefold()) or text
     digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
-
-
-def rows_hash(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return 32 hexadecimal digits that are equal for equal rows in the same order.
-
-    Args:
-        rows: A data set, or dicts.
-        columns: The columns that count, in any order.
-
-    Example:
-        >>> rows_hash([{"text": "a", "label": 1}], ["label", "text"])
-        '4cde970df0841ed33662be20e15e992e'
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for row in rows:
-        values = {name: row[name] for name in sorted(columns)}
-        digest.update(json.dumps(values, default=str).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def shingles(text: str) -> np.ndarray:

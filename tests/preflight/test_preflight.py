@@ -117,8 +117,8 @@ def test_two_processes_with_zero_pass(articles, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["evaluate"], "only train"),
-        (["train"], "name the task"),
+        (["evaluate", "keyphrases"], "invalid choice: 'evaluate'"),
+        (["train"], "TASK"),
         (["train", "keyphrases", "--learnin-rate", "1"], "Did you mean --learning-rate?"),
         (["train", "keyphrases", "--checkpoint", "./nowhere"], "no such directory"),
     ],

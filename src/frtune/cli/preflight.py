@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from frtune.cli import Parser
-from frtune.errors import InputError
+from frtune.cli.train import TASKS, parse
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,21 +21,16 @@ def main(argv: list[str]) -> int:
     """Parse the arguments of ``frtune train``, live through the run, print a line a stage."""
     parser = Parser(
         prog="frtune preflight",
-        usage="frtune preflight train TASK [the options of frtune train TASK]",
+        usage="frtune preflight train TASK [options of frtune train TASK]",
         description="Live through a whole training run in about a minute, on a miniature of its "
         "model with its own tokenizer and data: read, check, train, kill, resume, save, test, "
-        "predict. Says what would fail, and when. Nothing is written to --output-dir.",
+        "predict. Says what would fail, and when. Nothing is written to --output-dir. The options "
+        "are those of frtune train TASK --help.",
     )
-    if not argv or argv[0] in ("-h", "--help"):
-        parser.print_help()
-        return 0 if argv else 2
-    from frtune.cli.train import TASKS, parse
-
-    if argv[0] != "train":
-        raise InputError(f"frtune preflight {argv[0]}: only train. Write frtune preflight train.")
-    if len(argv) < 2 or argv[1] not in TASKS:
-        raise InputError(f"frtune preflight train: name the task: {', '.join(TASKS)}.")
-    task, settings, args = parse(argv[1], argv[2:])
+    parser.add_argument("command", choices=["train"], help="train: what is to be tried")
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    chosen = parser.parse(argv[:2])
+    task, settings, args = parse(chosen.task, argv[2:])
 
     from frtune.preflight.run import preflight
     from frtune.training.distributed import leave

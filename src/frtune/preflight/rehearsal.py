@@ -144,9 +144,8 @@ def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> No
             log.begin("report", plot.moments["report"])
         _check_scores(scores, log)
         log.begin("predict", plot.moments["predict"])
-        if args.process_index == 0:
-            with zero3_suspended():
-                _predict(task, settings, args.output_dir, log)
+        with zero3_suspended():  # generation shares its rows among all processes
+            _predict(task, settings, args.output_dir, log)
     log.end()
 
 

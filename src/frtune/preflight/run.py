@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from frtune.errors import InputError
 from frtune.preflight.stages import Log, Stage, warnings_to
 
 if TYPE_CHECKING:
@@ -78,20 +78,19 @@ def preflight(
 
 @contextlib.contextmanager
 def _folder(args: Any) -> Iterator[Path]:
-    """A temporary folder; the same on all processes of a host."""
-    import torch
+    """A temporary folder, the same for all processes."""
+    from frtune.training.distributed import on_main
 
-    mine = [tempfile.mkdtemp(prefix="frtune-preflight-") if args.local_process_index == 0 else ""]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        names: list[Any] = [None] * args.world_size
-        torch.distributed.all_gather_object(names, (os.uname().nodename, mine[0]))
-        host = os.uname().nodename
-        mine = [path for name, path in names if name == host and path]
+    name = on_main(args, lambda: tempfile.mkdtemp(prefix="frtune-preflight-"))
     try:
-        yield Path(mine[0])
+        if not Path(name).is_dir():
+            raise InputError(
+                f"TMPDIR: {name} is not seen on every host. Set TMPDIR to a folder that they share."
+            )
+        yield Path(name)
     finally:
-        if args.local_process_index == 0:
-            shutil.rmtree(mine[0], ignore_errors=True)
+        if args.process_index == 0:
+            shutil.rmtree(name, ignore_errors=True)
 
 
 def _arguments(flight: _Flight) -> None:
@@ -253,46 +252,42 @@ def _room(flight: _Flight) -> None:
 
 
 def _rehearsal(flight: _Flight) -> None:
-    from datasets import DatasetDict
+    from frtune.preflight.rehearsal import Plot, rehearse, small_arguments, small_settings
+    from frtune.training.distributed import on_main
 
-    from frtune.preflight.miniature import write_miniature
-    from frtune.preflight.rehearsal import (
-        EVAL_ROWS,
-        Plot,
-        few_steps,
-        rehearse,
-        small_arguments,
-        small_settings,
-    )
-    from frtune.preflight.rows import few_rows
-    from frtune.training.run import is_tiny
-
-    args, folder, found = flight.args, flight.folder, flight.found
-    plot = Plot.of(args, flight.schedule)
+    args, folder = flight.args, flight.folder
     flight.log.begin("miniature", "never: it is made for the preflight alone")
-    small, data = folder / "miniature", folder / "rows"
-    if args.local_process_index == 0:
-        if is_tiny(flight.settings):
-            small = Path(flight.checkpoint)
-        else:
-            write_miniature(flight.checkpoint, found.config, found.family, small, tied=found.tied)
-        counts = {"train": few_steps(args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
-        few = {
-            name: few_rows(flight.splits[name], flight.encoded[name], count, flight.task)
-            for name, count in counts.items()
-        }
-        DatasetDict(few).save_to_disk(str(data))
-    from datasets import load_from_disk
-
-    with args.main_process_first(desc="miniature"):
-        rows = len(load_from_disk(str(data))["train"])
-    if is_tiny(flight.settings):
-        small = Path(flight.checkpoint)
+    small, rows = on_main(args, lambda: _make_miniature(flight))
+    flight.log.say(f"2 narrow layers, {rows} training rows")
     settings = small_settings(
-        flight.settings, data=data, checkpoint=small, lora=bool(flight.settings.lora)
+        flight.settings,
+        data=folder / "rows",
+        checkpoint=Path(small),
+        lora=bool(flight.settings.lora),
     )
     small_args = small_arguments(
         args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
     )
-    flight.log.say(f"{rows} training rows, 2 layers")
+    plot = Plot.of(args, flight.schedule)
     rehearse(flight.task, settings, small_args, flight.log, plot=plot)
+
+
+def _make_miniature(flight: _Flight) -> tuple[str, int]:
+    """Write the small checkpoint and the few rows; return the one's directory, the other's size."""
+    from datasets import DatasetDict
+
+    from frtune.preflight.miniature import write_miniature
+    from frtune.preflight.rehearsal import EVAL_ROWS, few_steps
+    from frtune.preflight.rows import few_rows
+    from frtune.training.run import is_tiny
+
+    found, small = flight.found, flight.checkpoint
+    if not is_tiny(flight.settings):
+        small = str(flight.folder / "miniature")
+        write_miniature(flight.checkpoint, found.config, found.family, Path(small), tied=found.tied)
+    counts = {"train": few_steps(flight.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
+    few = DatasetDict()
+    for name, count in counts.items():
+        few[name] = few_rows(flight.splits[name], flight.encoded[name], count, flight.task)
+    few.save_to_disk(str(flight.folder / "rows"))
+    return small, len(few["train"])

@@ -115,7 +115,9 @@ def test_wrong_data_sets_are_refused(setup, dataset, message):
         setup(dataset=dataset)
 
 
-@pytest.mark.parametrize(("family", "lora"), [("t5", False), ("polyglot", True)])
+@pytest.mark.parametrize(
+    ("family", "lora"), [("t5", False), ("polyglot", False), ("polyglot", True)]
+)
 def test_resumed_training_ends_with_the_same_weights(family, lora, tiny, rows, arguments):
     from frtune import lora_config
 

@@ -202,7 +202,21 @@ def load_weights(
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
     _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
+    model.register_load_state_dict_pre_hook(_under_own_names)
     return model
+
+
+def _under_own_names(model: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Find GPT-NeoX's output layer in a checkpoint, where it has its published name.
+
+    Transformers renames it when it saves, and ``Trainer`` does not when it goes back to the best
+    checkpoint or resumes: the layer would silently keep the weights that it has.
+    """
+    published = f"{prefix}embed_out."
+    if hasattr(model, "lm_head"):
+        for name in [name for name in state_dict if name.startswith(published)]:
+            own = f"{prefix}lm_head.{name.removeprefix(published)}"
+            state_dict[own] = state_dict.pop(name)
 
 
 def _read_weights(

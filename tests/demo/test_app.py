@@ -20,6 +20,13 @@ from frtune.web.marked import CSS
 TEXT = "L'opération de la cantine a réussi cet été."
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)> ${alert(3)} {{value}}"
 
+# the text that is shown, without the scores
+SHOWN = """() => {
+    const shown = document.querySelector("#answer .frtune-text").cloneNode(true);
+    shown.querySelectorAll("small").forEach(score => score.remove());
+    return shown.textContent;
+}"""
+
 
 class Breaking:
     """A predictor that fails on one text, as a model may."""
@@ -147,7 +154,7 @@ def test_in_a_browser_everything_works_and_nothing_comes_from_outside(address, s
         page.fill("#text textarea", EVIL)
         page.click("#run")
         page.wait_for_selector("#answer2 .frtune-bar")
-        assert page.inner_text("#answer .frtune-text").startswith("<script>alert(1)</script> <img")
+        assert page.evaluate(SHOWN) == EVIL
         assert page.locator("#answer script, #answer img, #answer2 b b").count() == 0
         assert "<b>loyer</b>" in page.inner_text("#answer2")
 

@@ -109,23 +109,24 @@ class Desk:
         if path is None:
             yield None, error_html(say("no_file"))
             return
-        source = Path(path)
-        folder = tempfile.mkdtemp(dir=source.parents[1])  # among the uploads, which do not stay
-        output = Path(folder) / f"{source.stem}.answers.csv"
-        done = left = 0
-        try:
-            rows = read_rows(source, source.name)
-            for done, left in answer_file(self.model(name), rows, source.name, output):  # noqa: B007
-                progress((done, len(rows)), desc=say("working"))
-                yield None, f'<p class="frtune-note">{done} / {len(rows)}</p>'
-        except InputError as error:
-            yield None, error_html(f"{say('bad_file')} {error}")
-            return
-        except Exception:
-            logger.exception("%s failed on a file, after %d rows", name, done)
-            yield None, error_html(say("failed"))
-            return
-        yield str(output), f"<p>{escape(say('done', rows=done, left=left))}</p>"
+        source, done, left = Path(path), 0, 0
+        # what is yielded is copied to the page's own folder, where it does not stay long
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / f"{source.stem}.answers.csv"
+            try:
+                rows = read_rows(source, source.name)
+                steps = answer_file(self.model(name), rows, source.name, output)
+                for done, left in steps:  # noqa: B007
+                    progress((done, len(rows)), desc=say("working"))
+                    yield None, f'<p class="frtune-note">{done} / {len(rows)}</p>'
+            except InputError as error:
+                yield None, error_html(f"{say('bad_file')} {error}")
+                return
+            except Exception:
+                logger.exception("%s failed on a file, after %d rows", name, done)
+                yield None, error_html(say("failed"))
+                return
+            yield str(output), f"<p>{escape(say('done', rows=done, left=left))}</p>"
 
 
 def build_page(models: Mapping[str, PageModel], language: PageLanguage) -> Blocks:

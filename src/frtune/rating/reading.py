@@ -45,8 +45,8 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "predictions.jsonl" if path.is_dir() else path
     if not file.is_file():
-        hint = "frtune evaluate DIR --data X --output DIR2" if path.is_dir() else "frtune predict"
-        raise InputError(f"{file}: no such file. {hint} writes one.")
+        wanted = "frtune evaluate leaves one" if path.is_dir() else "frtune predict writes one"
+        raise InputError(f"{file}: no such file. {wanted}.")
     if file.suffix.lower() not in (".jsonl", ".json"):
         raise InputError(f"{file}: not JSON lines. Give what frtune evaluate or predict wrote.")
     run = Run({}, {}, {}, load_task(path) if (path / TASK_FILE).is_file() else None)

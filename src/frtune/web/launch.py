@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +131,8 @@ def start(
 
 
 def serve(page: Blocks, server: Server, language: PageLanguage, **settings: Any) -> Iterator[str]:
-    """Serve ``page`` until Ctrl-C; yields each address once it is there."""
+    """Serve ``page`` until Ctrl-C or SIGTERM; yields each address once it is there."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder goes then too
     local, public = start(page, server, language, **settings)
     try:
         yield from (address for address in (local, public) if address)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import EarlyStoppingCallback
 
 from frtune import InputError
 from frtune.training.checkpoints import MANIFEST, damage, draft_of, newest_whole, read_manifest
@@ -194,6 +195,22 @@ def test_a_checkpoint_that_lacks_states_or_is_of_another_step_is_refused(run, sa
         forge(checkpoint)
         with pytest.raises(InputError, match=r"is (not )?the state of"):
             trainer.train(resume_from_checkpoint=True)
+
+
+def test_early_stopping_goes_on_counting(saver, tmp_path):
+    def trainer(**overrides):
+        return saver(
+            tmp_path, learning_rate=0.0, eval_strategy="steps", eval_steps=1,
+            callbacks=[EarlyStoppingCallback(2)], metric_for_best_model="eval_loss",
+            greater_is_better=False, **overrides,
+        )  # fmt: skip
+
+    whole = trainer(save_total_limit=None)
+    whole.train()
+    assert whole.state.global_step == 3  # the first evaluation is the best
+    resumed = trainer()
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert resumed.state.global_step == 3
 
 
 def test_a_best_checkpoint_elsewhere_is_not_opened(run, saver, tmp_path, caplog):

@@ -137,6 +137,8 @@ def is_memory_full(error: BaseException) -> bool:
 
 def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
     """Say at which step, batch and length memory ran out, and what needs less."""
+    from frtune.models.families import family_for
+
     args, shape = trainer.args, trainer.batch_shape
     batch = f" with a batch of {shape[0]} rows x {shape[1]} tokens" if shape else ""
     if phase == "training":
@@ -148,8 +150,13 @@ def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
             if rows > 1
             else "a smaller --max-source-tokens"
         )
+        can = family_for(trainer.model.config.model_type).gradient_checkpointing
         others = [
-            *([] if args.gradient_checkpointing else ["--gradient-checkpointing"]),
+            *(
+                []
+                if args.gradient_checkpointing or not can
+                else ["--activation-checkpointing true"]
+            ),
             *([] if hasattr(trainer.model, "peft_config") else ["--lora"]),
         ]
         ways = ", ".join([smaller, *others])

@@ -13,11 +13,11 @@ import contextlib
 import logging
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.errors import InputError
+from frtune.errors import InputError, RunStopped
 from frtune.tasks._store import write_json
 from frtune.training.checkpoints import (
     check_foreign,
@@ -180,6 +180,46 @@ def settle_best(trainer: TaskTrainer) -> None:
         return
     logger.warning("the best checkpoint, %s, is lost: the best of those to come is kept", best.name)
     state.best_model_checkpoint = state.best_global_step = state.best_metric = None
+
+
+def restore_patience(trainer: TaskTrainer) -> None:
+    """After loading a state: early stopping has used up as much patience as it had at that step.
+
+    Trainer starts it anew, or takes the patience itself from the checkpoint too; that is the user's
+    to change.
+    """
+    from transformers import EarlyStoppingCallback
+
+    stored = trainer.state.stateful_callbacks.get("EarlyStoppingCallback")
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
+            used = stored["attributes"]["early_stopping_patience_counter"]
+            callback.early_stopping_patience_counter = int(used)
+
+
+def stop_if_asked(trainer: TaskTrainer, save: Callable[[], None]) -> None:
+    """After a step, and again at the end of an epoch: save and stop if a signal came.
+
+    Raises:
+        RunStopped: On all processes after the same step.
+    """
+    args, state = trainer.args, trainer.state
+    step = state.global_step
+    # what comes at the end of an epoch, its evaluation above all, is part of its last step
+    last = float(state.epoch or 0).is_integer() or step >= state.max_steps
+    wait, trainer.last_step = last and step != trainer.last_step, step
+    signum = 0 if wait else trainer.stop.agreed(args.device)
+    if not signum:
+        return
+    if trainer.saved_step != step or args.save_only_model:
+        only_model, args.save_only_model = args.save_only_model, False  # it shall go on
+        try:
+            save()
+        finally:
+            args.save_only_model = only_model
+    raise RunStopped(
+        signum, f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume"
+    )
 
 
 @contextlib.contextmanager

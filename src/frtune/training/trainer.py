@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, Seq2SeqTrainer, Trainer
+from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from frtune._allocator import keep_freed_memory
@@ -27,8 +27,10 @@ from frtune.training.survival import (
     drafted,
     explained_memory,
     report_non_finite,
+    restore_patience,
     resumed_from,
     settle_best,
+    stop_if_asked,
     surviving,
 )
 
@@ -96,7 +98,7 @@ class TaskTrainer(Trainer):
         self.batch_shape: tuple[int, ...] = ()
         self._conditions: dict[str, Any] | None = None
         self._step_rows: list[int] = []
-        self._last_step = self._saved_step = -1
+        self.last_step = self.saved_step = -1
         super().__init__(**settings)
         check_batches(self.args, max_tokens_per_batch)
         if self.args.device.type == "cpu":
@@ -130,14 +132,7 @@ class TaskTrainer(Trainer):
     def _save_checkpoint(self, model, trial):
         with drafted(self, self._get_output_dir(trial)):
             super()._save_checkpoint(model, trial)
-        self._saved_step = self.state.global_step
-
-    def _save_resumable(self, model, trial) -> None:
-        only_model, self.args.save_only_model = self.args.save_only_model, False
-        try:
-            self._save_checkpoint(model, trial)
-        finally:
-            self.args.save_only_model = only_model
+        self.saved_step = self.state.global_step
 
     def _init_training_state(self, *args, **options):
         found = super()._init_training_state(*args, **options)
@@ -146,12 +141,7 @@ class TaskTrainer(Trainer):
 
     def _load_callback_state(self):
         super()._load_callback_state()
-        stored = self.state.stateful_callbacks.get("EarlyStoppingCallback")
-        for callback in self.callback_handler.callbacks:
-            if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
-                # its patience is the user's to change, what was used up of it is the run's
-                counted = stored["attributes"]["early_stopping_patience_counter"]
-                callback.early_stopping_patience_counter = int(counted)
+        restore_patience(self)
 
     def _run_epoch(self, *args, **options):
         if self.state.global_step >= self.state.max_steps:
@@ -161,18 +151,7 @@ class TaskTrainer(Trainer):
 
     def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **options):
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **options)
-        step, epoch = self.state.global_step, self.state.epoch or 0
-        # what comes at the end of an epoch is part of its last step
-        last = float(epoch).is_integer() or step >= self.state.max_steps
-        wait, self._last_step = last and step != self._last_step, step
-        signum = 0 if wait else self.stop.agreed(self.args.device)
-        if signum:
-            if self._saved_step != step or self.args.save_only_model:
-                self._save_resumable(model, trial)
-            raise RunStopped(
-                signum,
-                f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume",
-            )
+        stop_if_asked(self, lambda: self._save_checkpoint(model, trial))
 
     # --- rows keep their number, and a bad loss names them --------------------------------------
 

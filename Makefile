@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -q -c constraints.txt
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" TORCH_EXTENSIONS_DIR="$(CURDIR)/$(VENV)/torch_extensions"
 
 .DEFAULT_GOAL := help
-.PHONY: help install venv train test fullrun check format build docs hooks clean
+.PHONY: help install venv train test fullrun check format demo build docs hooks clean
 
 help: ## print this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ check: $(VENV)/.installed-dev ## check style, spelling, types and the Dockerfile
 format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+
+demo: $(VENV)/.installed ## serve a page of a tiny model, which is trained first if there is none
+	$(PIP) -e ".[ko,flaubert,demo]"
+	[ -e runs/demo ] || HF_HUB_OFFLINE=1 $(BIN)/frtune train keyphrases --output-dir runs/demo
+	$(BIN)/frtune demo runs/demo
 
 build: $(VENV)/.installed-dev ## build the wheel into dist/
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

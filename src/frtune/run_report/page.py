@@ -277,9 +277,10 @@ def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:
     args = trainer.args
     rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
     rows *= args.world_size * max(1, args.n_gpu)
+    schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
     parts = [
         f"{args.num_train_epochs:g} epochs" if args.max_steps < 1 else f"{args.max_steps} steps",
-        f"learning rate {args.learning_rate:g} ({args.lr_scheduler_type.value})",
+        f"learning rate {args.learning_rate:g} ({schedule})",
         f"{rows} rows a step",
         f"seed {args.seed}",
         "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32",

@@ -101,6 +101,6 @@ def push_checkpoint(trainer: TaskTrainer, folder: str) -> None:
         revision=args.hub_revision,
     )
     if under_way and trainer.push_in_progress is not None:
-        trainer.push_in_progress.jobs.append(job)
+        trainer.push_in_progress.jobs.append(job)  # type: ignore[attr-defined]
     else:
         trainer.push_in_progress = PushInProgress([job])

@@ -169,7 +169,7 @@ class _Redraw:
         self.gradio, self.desk, self.outputs = gradio, desk, outputs
 
     def run(self, name: str) -> list[Any]:
-        """New settings of ``outputs``: second model, title, pair, examples, both answers."""
+        """New settings of ``outputs``: second model, title, pair, examples."""
         gradio, model = self.gradio, self.desk.model(name)
         partners = self.desk.partners(name)
         nothing = self.desk.language.label("nothing")
@@ -178,8 +178,6 @@ class _Redraw:
             gradio.Textbox(visible=model.title_column is not None),
             gradio.Textbox(visible=model.takes_pairs),
             gradio.Dataset(samples=previews(model), visible=bool(model.examples)),
-            "",
-            gradio.HTML("", visible=False),
         ]
 
 
@@ -234,7 +232,7 @@ def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
     clear.click(lambda: ("", "", "", "", gradio.HTML("", visible=False)), None,
                 [title, text, pair, shown, beside], **private)  # fmt: skip
     examples.click(example, [first, examples], [title, text, pair], **private)
-    return _Redraw(gradio, desk, [second, title, pair, examples, shown, beside])
+    return _Redraw(gradio, desk, [second, title, pair, examples])
 
 
 def _file_tab(gradio: Any, desk: Desk, first: Any) -> None:

@@ -18,6 +18,7 @@ from frtune.models._checkpoint import (
     conversion,
     first_line,
     read_config,
+    stores,
 )
 from frtune.models._tokenizer import add_tokens, load_tokenizer
 from frtune.models.families import Family, family_named
@@ -27,6 +28,8 @@ from frtune.tasks._task import Task
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_T5_OUTPUT = "lm_head.weight"
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 
@@ -196,7 +199,9 @@ def load_weights(
     _clear_generation_settings(config)
     if _zero3.enabled():
         _zero3.start_process_group()
-    model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
+    untied = _zero3.enabled() and config.model_type == "t5" and stores(checkpoint, _T5_OUTPUT)
+    with _zero3.t5_output_untied(_T5_OUTPUT) if untied else contextlib.nullcontext():
+        model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
     output = model.get_output_embeddings()
     if output is not None and output.weight is not model.get_input_embeddings().weight:
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding

@@ -183,3 +183,17 @@ def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
         _raise_exceptions_for_gated_repo=False,
     )
     return Path(found) if found else None
+
+
+def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
+    """Whether the checkpoint's safetensors on this machine hold a weight called ``name``."""
+    index = local_file(checkpoint, "model.safetensors.index.json")
+    if index is not None:
+        return name in json.loads(index.read_text("utf-8"))["weight_map"]
+    weights = local_file(checkpoint, "model.safetensors")
+    if weights is None:
+        return False
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as tensors:
+        return name in set(tensors.keys())

@@ -44,3 +44,22 @@ def zero3_suspended() -> Iterator[None]:
         yield
     finally:
         deepspeed._hf_deepspeed_config_weak_ref = config
+
+
+@contextlib.contextmanager
+def t5_output_untied(name: str) -> Iterator[None]:
+    """Keep the output layer of a T5 that has one of its own, while the model is loaded.
+
+    Transformers calls every T5 tied, and ties before it loads where ZeRO-3 splits the weights: the
+    output layer would be the embedding.
+    """
+    from transformers import T5ForConditionalGeneration
+
+    tied = T5ForConditionalGeneration._tied_weights_keys
+    T5ForConditionalGeneration._tied_weights_keys = {
+        key: source for key, source in (tied or {}).items() if key != name
+    }
+    try:
+        yield
+    finally:
+        T5ForConditionalGeneration._tied_weights_keys = tied

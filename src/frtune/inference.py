@@ -149,7 +149,9 @@ class Predictor:
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             batch = collate([encoded[i] for i in rows])
-            batch = {k: v.to(self.model.device) for k, v in batch.items() if k != "row"}
+            # no loss is wanted, and a pair in both orders has logits for two and one label
+            kept = (name for name in batch if name not in ("row", "labels"))
+            batch = {name: batch[name].to(self.model.device) for name in kept}
             with torch.no_grad(), self._autocast():
                 logits = self.model(**batch).logits.float()
             if hasattr(self.task, "fold_logits"):

@@ -158,6 +158,8 @@ def test_train_save_and_reload_give_the_same_similarities(family, symmetric, lor
     turned = [{"sentence1": r["sentence2"], "sentence2": r["sentence1"]} for r in rows]
     again = [answer["similarity"] for answer in predictor.predict(turned)]
     assert np.allclose(again, found, atol=1e-5) == symmetric
+    scores = frtune.evaluate(tmp_path / "model", data)
+    assert scores["test_accuracy"] == trainer.evaluate()["eval_accuracy"]
 
 
 def test_both_orders_are_averaged_for_each_row(tiny, tmp_path):

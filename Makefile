@@ -2,6 +2,7 @@ VENV ?= .venv
 PYTHON ?= python3
 OUTPUT ?= runs/keyphrases
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -c constraints.txt
@@ -9,11 +10,11 @@ PIP := $(BIN)/python -m pip install -q -c constraints.txt
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" TORCH_EXTENSIONS_DIR="$(CURDIR)/$(VENV)/torch_extensions"
 
 .DEFAULT_GOAL := help
-.PHONY: help install venv train test fullrun check format demo build docs hooks clean
+.PHONY: help install venv train test fullrun check format bench demo build docs hooks clean
 
 help: ## print this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "variables: VENV=$(VENV) PYTHON=$(PYTHON) OUTPUT=$(OUTPUT) PYTEST_ARGS='$(PYTEST_ARGS)'"
+	@echo "variables: VENV=$(VENV) PYTHON=$(PYTHON) OUTPUT=$(OUTPUT) PYTEST_ARGS='$(PYTEST_ARGS)' BENCH_ARGS=$(BENCH_ARGS)"
 
 install: $(VENV)/.installed ## set up VENV with what training needs
 
@@ -40,6 +41,11 @@ check: $(VENV)/.installed-dev ## check style, spelling, types and the Dockerfile
 format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+
+bench: $(VENV)/.installed-dev ## measure frtune beside its peers; BENCH_ARGS=--quick proves only that it runs
+	@for name in starting scores preparing prediction generation_evaluation encoder_training; do \
+		HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/$$name.py $(BENCH_ARGS) || exit 1; \
+	done
 
 demo: $(VENV)/.installed ## serve a page of a tiny model, which is trained first if there is none
 	$(PIP) -e ".[ko,flaubert,demo]"

@@ -80,7 +80,14 @@ def test_a_mistake_is_named_in_one_line(name, folder, tiny, capsys, monkeypatch)
 
 
 def test_weights_that_are_cut_off_are_named(folder, damaged, capsys):
-    check_failed(preflight(folder, damaged), "model.safetensors: is not whole", folder, capsys)
+    check_failed(preflight(folder, damaged), "model.safetensors: is not a whole", folder, capsys)
+
+
+def test_weights_of_another_model_are_named(folder, tiny, capsys):
+    other = shutil.copytree(tiny("t5"), folder / "other")
+    config = json.loads((other / "config.json").read_text("utf-8"))
+    (other / "config.json").write_text(json.dumps({**config, "d_ff": 512}), "utf-8")
+    check_failed(preflight(folder, other), "missing or of another shape", folder, capsys)
 
 
 def test_output_longer_than_the_positions_is_named(folder, tiny, capsys):
@@ -94,12 +101,12 @@ def test_evaluation_without_predictions_is_named(folder, tiny, capsys):
     check_failed(code, "prediction_loss_only=True: the scores need predictions", folder, capsys)
 
 
-def test_what_only_a_step_shows_is_found_in_the_rehearsal(folder, tiny, capsys):
-    flags = ["--dataloader-num-workers", "1", "--dataloader-prefetch-factor", "0"]
+def test_what_only_training_shows_is_found_in_the_rehearsal(folder, tiny, capsys):
+    flags = ["--adam-beta2", "99"]
     code = preflight(folder, tiny("bert"), *flags, task="classification")
-    message = "failed at 'optimizer step': AssertionError: prefetch_factor"
+    message = "failed at 'model': ValueError: Invalid beta parameter at index 1: 99.0"
     line = check_failed(code, message, folder, capsys)
-    assert "The real run would stop at step 1 of 6" in line
+    assert "would stop once the model is loaded and the rows are tokenised" in line
 
 
 def check_failed(code, message, folder, capsys):

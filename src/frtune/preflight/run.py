@@ -119,7 +119,6 @@ def _data(flight: _Flight) -> None:
 
 def _checkpoint(flight: _Flight) -> None:
     from frtune.models._build import check_options
-    from frtune.models._checkpoint import check_weights
     from frtune.models._zero3 import zero3_suspended
     from frtune.planning.parameters import architecture, empty_model
     from frtune.preflight.weights import check_loadable
@@ -148,7 +147,6 @@ def _checkpoint(flight: _Flight) -> None:
 
         with zero3_suspended():
             check_mixup(settings.mixing(), task, empty_model(found), args)
-    check_weights(flight.checkpoint)
     with zero3_suspended():
         flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
 

@@ -7,36 +7,27 @@ import os
 from pathlib import Path
 from typing import Any
 
-from frtune.errors import InputError
-from frtune.models._checkpoint import first_line
+from frtune.models._checkpoint import check_weights
 from frtune.planning.parameters import Architecture, empty_model
 from frtune.preflight.room import size_text
+
+_FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path] | None:
     """The safetensors files of a checkpoint on this machine; ``None`` where none was downloaded.
 
     Raises:
-        InputError: If the index names a file that is not there.
+        InputError: If there are other files in their place, or one is cut off or missing.
     """
     folder = _folder(os.fspath(checkpoint))
     if folder is None:
         return None
-    if (folder / "model.safetensors").is_file():
-        return [folder / "model.safetensors"]
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return None
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{index}: cannot be read. Copy it again.") from error
-    for name in names:
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{index}: names {name}, which is not there. Copy it beside the index."
-            )
-    return [folder / name for name in names]
+    check_weights(folder)
+    if (folder / _FILE).is_file():
+        return [folder / _FILE]
+    names = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+    return [folder / name for name in sorted(set(names))]
 
 
 def _folder(checkpoint: str) -> Path | None:
@@ -44,7 +35,7 @@ def _folder(checkpoint: str) -> Path | None:
 
     if os.path.isdir(checkpoint):
         return Path(checkpoint)
-    for name in ("model.safetensors", "model.safetensors.index.json"):
+    for name in (_FILE, _INDEX):
         found = try_to_load_from_cache(checkpoint, name)
         if isinstance(found, str):
             return Path(found).parent
@@ -52,25 +43,15 @@ def _folder(checkpoint: str) -> Path | None:
 
 
 def empty_tensors(files: list[Path]) -> dict[str, Any]:
-    """Every tensor of safetensors files on the meta device: name and shape, no data.
-
-    Raises:
-        InputError: If a file is cut off or is no safetensors file.
-    """
+    """Every tensor of safetensors files on the meta device: name and shape, no data."""
     import torch
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     found = {}
     for file in files:
-        try:
-            with safe_open(str(file), framework="pt") as opened:
-                for name in opened.keys():
-                    found[name] = torch.empty(opened.get_slice(name).get_shape(), device="meta")
-        except (SafetensorError, OSError) as error:
-            raise InputError(
-                f"{file}: is not whole ({first_line(error)}). It has {file.stat().st_size:,} "
-                "bytes; copy or download it again."
-            ) from error
+        with safe_open(str(file), framework="pt") as opened:
+            for name in opened.keys():
+                found[name] = torch.empty(opened.get_slice(name).get_shape(), device="meta")
     return found
 
 

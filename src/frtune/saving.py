@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PROOF_ROWS = 2
+TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
 
 
 @contextlib.contextmanager
@@ -55,13 +56,13 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
     found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
     found = [name for name in found if name != LOCK_FILE]
     if found and not resume:
-        what = "another run" if "config.yaml" in found else f"files ({', '.join(found[:3])})"
-        raise InputError(
-            f"output_dir={directory}: holds {what}. "
-            "Give a new directory, or pass --resume to go on with a run there."
-        )
+        if "config.yaml" in found or found == [TINY]:
+            what, way = "another run", ", or pass --resume to go on with it"
+        else:
+            what, way = f"files ({', '.join(found[:3])})", ""
+        raise InputError(f"output_dir={directory}: holds {what}. Give a new directory{way}.")
     # killed while it prepared, a run leaves no more than that
-    if "config.yaml" not in found and not all(name == "tiny" or name[0] == "." for name in found):
+    if "config.yaml" not in found and not all(name == TINY or name[0] == "." for name in found):
         raise InputError(
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."

@@ -131,7 +131,8 @@ def data_hash(dataset: Dataset) -> str:
         False
     """
     digest = hashlib.blake2b(digest_size=16)
-    for batch in dataset.with_format("arrow").iter(batch_size=1000):
+    batches: Any = dataset.with_format("arrow").iter(batch_size=1000)
+    for batch in batches:
         for name in sorted(batch.column_names):
             digest.update(name.encode())
             column = batch.column(name).combine_chunks()  # how it is cut depends on the storage

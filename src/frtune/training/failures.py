@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from frtune.errors import InputError
 
@@ -139,7 +139,7 @@ def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
     """Say at which step, batch and length memory ran out, and what needs less."""
     from frtune.models.families import family_for
 
-    args, shape = trainer.args, trainer.batch_shape
+    args, shape, model = trainer.args, trainer.batch_shape, cast(Any, trainer.model)
     batch = f" with a batch of {shape[0]} rows x {shape[1]} tokens" if shape else ""
     if phase == "training":
         where = f"at step {trainer.state.global_step + 1}"
@@ -150,20 +150,20 @@ def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
             if rows > 1
             else "a smaller --max-source-tokens"
         )
-        can = family_for(trainer.model.config.model_type).gradient_checkpointing
+        can = family_for(model.config.model_type).gradient_checkpointing
         others = [
             *(
                 []
                 if args.gradient_checkpointing or not can
                 else ["--activation-checkpointing true"]
             ),
-            *([] if hasattr(trainer.model, "peft_config") else ["--lora"]),
+            *([] if hasattr(model, "peft_config") else ["--lora"]),
         ]
         ways = ", ".join([smaller, *others])
     else:
         where = f"in {phase} after step {trainer.state.global_step}"
         ways = f"--per-device-eval-batch-size {max(1, args.per_device_eval_batch_size // 2)}"
-    name = getattr(trainer.model, "name_or_path", "") or trainer.model.config.name_or_path
+    name = getattr(model, "name_or_path", "") or model.config.name_or_path
     return MemoryFullError(
         f"memory ran out {where}{batch}. Try {ways}; "
         f"frtune plan --checkpoint {name} says what fits."

@@ -33,13 +33,15 @@ def run_manifest(
 
     Returns:
         JSON values: ``task``, ``arguments``, ``seeds``, ``data`` (rows and hash of each split),
-        ``model``, ``versions``, ``git``, ``hardware``, ``environment`` and ``started`` (UTC).
+        ``model``, ``versions``, ``git``, ``hardware``, ``environment``, ``started`` (UTC) and
+        ``resumed_from``, the checkpoint's name.
     """
     from frtune.model_card import versions
 
     args = trainer.args
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "resumed_from": Path(trainer.checked).name if trainer.checked else None,
         "task": trainer.task.name,
         "arguments": arguments,
         "seeds": {"seed": args.seed, "data_seed": args.data_seed, "split": 42},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.augment.mixup import Level, Mixup
 from frtune.errors import InputError
-from frtune.saving import check_output_dir, save, staged
+from frtune.saving import TINY, check_output_dir, save, staged
 from frtune.tasks._store import write_json
 from frtune.training.checks import check_arguments
 from frtune.training.distributed import on_main
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
-
-TINY = "tiny"
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}

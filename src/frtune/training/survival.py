@@ -190,7 +190,8 @@ def restore_patience(trainer: TaskTrainer) -> None:
     """
     from transformers import EarlyStoppingCallback
 
-    stored = trainer.state.stateful_callbacks.get("EarlyStoppingCallback")
+    states: Any = trainer.state.stateful_callbacks
+    stored = states.get("EarlyStoppingCallback")
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
             used = stored["attributes"]["early_stopping_patience_counter"]

@@ -46,8 +46,7 @@ class GenerationSchedule:
         every_epochs: Generate at the evaluation that ends each so many epochs; ``None`` never
             does while training.
         max_rows: Score the first so many rows of the evaluation set while training.
-        batch_size: Rows a batch and process where they are longest, and more of shorter ones;
-            ``None`` takes ``per_device_eval_batch_size``.
+        batch_size: Rows a batch and process; ``None`` takes ``per_device_eval_batch_size``.
     """
 
     every_epochs: int | None = None
@@ -130,9 +129,12 @@ class TaskTrainer(Trainer):
         return self.draft_dir or super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model, trial):
-        with drafted(self, self._get_output_dir(trial)):
+        run_dir = self._get_output_dir(trial)
+        with drafted(self, run_dir):
             super()._save_checkpoint(model, trial)
         self.saved_step = self.state.global_step
+        if self.args.push_to_hub:
+            self._push_from_checkpoint(f"{run_dir}/checkpoint-{self.saved_step}")
 
     def _init_training_state(self, *args, **options):
         found = super()._init_training_state(*args, **options)
@@ -277,7 +279,8 @@ class TaskTrainer(Trainer):
     def _push_from_checkpoint(self, checkpoint_folder):
         from frtune.training.hub import push_checkpoint
 
-        push_checkpoint(self, checkpoint_folder)
+        if self.draft_dir is None:  # a draft is about to be renamed
+            push_checkpoint(self, checkpoint_folder)
 
     # --- generation in evaluation --------------------------------------------------------------
 

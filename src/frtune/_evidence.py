@@ -13,7 +13,8 @@ _SEQ2SEQ = ("t5", "bart")
 _DECODERS = ("polyglot", "gptj", "llama", "phi")
 _ALL = (*_ENCODERS, *_SEQ2SEQ, *_DECODERS)
 _QUANTIZED = ("int8", "nf4")
-_ZERO = ("zero2", "zero2_offload", "zero3", "zero3_offload")
+_UNSPLIT = ("none", "ddp", "zero2", "zero2_offload")
+_SHARDINGS = (*_UNSPLIT, "zero3", "zero3_offload")
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class Evidence:
 
 
 _BUILD = "tests/models/test_build.py::"
-_LAUNCH = "tests/examples/test_launches.py::"
-_GENERATES = ("train", "generate")
-_WITH_TOKENS = ("train", "new_tokens")
-_DECODES = ("train", "generate", "new_tokens")
+_LAUNCH = "tests/examples/test_launches.py::test_example_runs_under_each_launcher"
+# every cell that is not refused, in the same two processes
+_CELLS = "tests/test_cells.py::test_a_cell_trains_as_one_process_does_saves_and_resumes"
+_ROWS = "tests/test_cells.py::test_the_rows_of_new_tokens_were_trained_and_saved"
+_FULL_LORA = ("full", "lora")
+_GENERATES = ("train", "generate", "checkpointing", "resume")
 
 EVIDENCE = (
     Evidence(f"{_BUILD}test_full_training_moves_every_weight", _ALL),
@@ -84,56 +87,21 @@ EVIDENCE = (
         ("lora",),
         features=("train", "new_tokens", "resume"),
     ),
+    Evidence(_CELLS, _ENCODERS, _FULL_LORA, _SHARDINGS, ("train", "resume")),
+    Evidence(_CELLS, _ENCODERS, _QUANTIZED, _UNSPLIT, ("train", "resume")),
+    Evidence(_CELLS, ("camembert", "bert"), _FULL_LORA, _SHARDINGS, ("checkpointing",)),
+    Evidence(_CELLS, ("camembert", "bert"), _QUANTIZED, _UNSPLIT, ("checkpointing",)),
+    Evidence(_CELLS, (*_SEQ2SEQ, *_DECODERS), _FULL_LORA, _SHARDINGS, _GENERATES),
+    Evidence(_CELLS, (*_SEQ2SEQ, *_DECODERS), _QUANTIZED, _UNSPLIT, _GENERATES),
+    Evidence(_ROWS, _DECODERS, _FULL_LORA, _SHARDINGS, ("new_tokens",)),
+    Evidence(_ROWS, _DECODERS, _QUANTIZED, _UNSPLIT, ("new_tokens",)),
+    Evidence(_LAUNCH, ("t5",), shardings=("none", "ddp"), features=("train", "generate")),
+    Evidence(_LAUNCH, ("polyglot",), ("int8",), ("ddp",), ("train", "generate", "new_tokens")),
+    Evidence(_LAUNCH, ("polyglot",), ("full",), ("zero3",), ("train", "generate", "new_tokens")),
     Evidence(
-        "tests/training/test_loss_equality.py::"
-        "test_two_processes_give_the_loss_and_gradient_norm_of_one",
-        ("t5", "polyglot"),
-        shardings=("ddp",),
-    ),
-    Evidence(
-        f"{_LAUNCH}test_example_runs_under_each_launcher",
+        "tests/test_two_hosts.py::test_two_hosts_train_one_model_under_zero2",
         ("t5",),
-        shardings=("none", "ddp", "zero2"),
-        features=_GENERATES,
-    ),
-    Evidence(
-        f"{_LAUNCH}test_example_runs_under_each_launcher",
-        ("polyglot",),
-        shardings=("none", "ddp", "zero2"),
-        features=_DECODES,
-    ),
-    Evidence(
-        f"{_LAUNCH}test_each_zero_file_trains_saves_and_reloads",
-        ("t5",),
-        shardings=_ZERO,
-        features=_GENERATES,
-    ),
-    Evidence(
-        f"{_LAUNCH}test_each_zero_file_trains_saves_and_reloads",
-        ("polyglot",),
-        ("lora",),
-        _ZERO,
-        _DECODES,
-    ),
-    Evidence(
-        f"{_LAUNCH}test_int8_base_trains_an_adapter_under_torchrun",
-        ("polyglot",),
-        ("int8",),
-        ("ddp",),
-        _DECODES,
-    ),
-    Evidence(
-        "tests/models/test_zero3.py::test_new_tokens_train_save_and_reload_under_zero3",
-        ("polyglot",),
-        ("full", "lora"),
-        ("zero3",),
-        _WITH_TOKENS,
-    ),
-    Evidence(
-        "tests/models/test_zero3.py::test_new_tokens_train_save_and_reload_under_zero3",
-        ("gptj",),
-        ("lora",),
-        ("zero3",),
-        _WITH_TOKENS,
+        shardings=("zero2",),
+        features=("train", "generate"),
     ),
 )

@@ -1,4 +1,4 @@
-"""What can be combined with what: refused, shown by a test, or not shown yet.
+"""What can be combined with what: shown by a test, or refused.
 
 One table for the code, the docs and ``frtune plan``. Builders ask :func:`check` before they load
 anything. ``python -m frtune.capabilities`` prints the table of ``docs/memory.md``.
@@ -117,7 +117,7 @@ class Cell:
 
     Attributes:
         status: ``works``: a test shows it. ``refused``: before loading, with the way out.
-            ``untested``: nothing refuses it and no test shows it. ``absent``: it does not arise.
+            ``untested``: neither; no cell is. ``absent``: it does not arise.
         tests: The tests that show it.
         refusal: Why it is refused, and what to do.
     """
@@ -260,7 +260,7 @@ def _shown(family: str, method: Method, sharding: Sharding) -> str:
     found: dict[Feature, Status] = {
         feature: cell(family, method, sharding, feature).status for feature in FEATURES
     }
-    marks = {"works": "**{}**", "refused": "~~{}~~", "untested": "{}"}
+    marks = {"works": "{}", "refused": "~~{}~~", "untested": "{}?"}
     return " ".join(
         marks[status].format(_LETTERS[feature])
         for feature, status in found.items()

@@ -1,12 +1,9 @@
-"""A step's loss and gradients do not depend on how its rows were cut into batches."""
+"""A step's loss and gradients do not depend on how its rows were cut into batches.
+
+That they do not depend on the number of processes either stands in ``tests/test_cells.py``.
+"""
 
 from __future__ import annotations
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -32,7 +29,6 @@ CASES = [(family, "keyphrases") for family in ["t5", "bart", *DECODERS]]
 CASES += [(family, "keyphrases, loss on all") for family in DECODERS]
 CASES += [(family, "classification") for family in [*ENCODERS, *DECODERS]]
 CASES += [(family, task) for family in ENCODERS for task in ("similarity", "keywords")]
-WORKER = Path(__file__).with_name("loss_worker.py")
 
 
 def _without_dropout(model) -> None:
@@ -76,27 +72,3 @@ def test_loss_and_gradient_norm_are_equal_for_8x1_and_2x4(family, task_name, tin
     assert found[0]["loss"] > 0.1
     assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-5)
     assert found[1]["grad_norm"] == pytest.approx(found[0]["grad_norm"], rel=1e-5)
-
-
-@pytest.mark.distributed
-@pytest.mark.parametrize("family", ["t5", "polyglot"])
-def test_two_processes_give_the_loss_and_gradient_norm_of_one(
-    family, tiny, rows, arguments, tmp_path
-):
-    task = KeyphraseGeneration(max_source_tokens=64)
-    args = arguments(task, max_steps=1, per_device_train_batch_size=8, max_grad_norm=1e9)
-    alone = one_step(task, tiny(family), rows, args)
-    rows.to_json(str(tmp_path / "rows.jsonl"))
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-              "--master-port", str(29500 + os.getpid() % 500)]  # fmt: skip
-    done = subprocess.run(
-        [*launch, str(WORKER), str(tiny(family)), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    together = json.loads((tmp_path / "step.json").read_text())
-    assert together["loss"] == pytest.approx(alone["loss"], rel=1e-5)
-    assert together["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-5)

@@ -235,8 +235,8 @@ def tamper(trainer, monkeypatch, name_has, delta):
     """Let ``trainer.save_model`` write other weights than those in memory."""
     original = trainer.save_model
 
-    def save_model(directory):
-        original(directory)
+    def save_model(directory, **options):
+        original(directory, **options)
         (path,) = [p for p in os.listdir(directory) if p.endswith("model.safetensors")]
         path = os.path.join(directory, path)
         tensors = load_file(path)

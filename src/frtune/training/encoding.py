@@ -191,7 +191,7 @@ def truncation_report(dataset: Dataset) -> dict[str, int]:
     counts = {"rows": len(dataset)}
     for name in ("source_cut", "target_cut"):
         if name in dataset.column_names:
-            counts[name] = sum(dataset[name])
+            counts[name] = sum(map(bool, dataset[name]))  # None of a row that was mixed
     return counts
 
 

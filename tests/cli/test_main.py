@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from frtune import InputError, __version__
 from frtune.cli import COMMANDS, _take_debug, main
+from frtune.errors import RunStopped
 
 
 def test_help_names_every_command(capsys):
@@ -53,3 +56,12 @@ def test_debug_is_ours_unless_it_has_a_value(argv, kept, debug):
 def test_debug_lets_the_error_through():
     with pytest.raises(InputError):
         main(["--debug", "trian"])
+
+
+def test_a_stopped_run_ends_with_its_code_and_a_line(monkeypatch, capsys):
+    def stopped(argv):
+        raise RunStopped(signal.SIGTERM, "stopped after step 3; checkpoint-3 is saved")
+
+    monkeypatch.setattr("frtune.cli.plan.main", stopped)
+    assert main(["plan"]) == 143
+    assert capsys.readouterr().err == "frtune: stopped after step 3; checkpoint-3 is saved\n"

@@ -57,7 +57,7 @@ class RunSettings:
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
         mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
         mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
-        resume: Go on with the run in the output directory.
+        resume: Go on with the run in the output directory, from its newest whole checkpoint.
         early_stopping_patience: Stop after so many evaluations without gain; 0: off.
         generate_every_epochs: Generate and score while training.
         generate_max_rows: Score so many rows while training.

@@ -175,7 +175,8 @@ def settle_best(trainer: TaskTrainer) -> None:
         state.best_model_checkpoint = None
         return
     best = Path(trainer.args.output_dir) / f"checkpoint-{int(state.best_global_step)}"
-    if damage(best) is None:
+    # the checkpoint that is gone on from has been read already
+    if str(best) == trainer.checked or on_main(trainer.args, lambda: damage(best) is None):
         state.best_model_checkpoint = str(best)
         return
     logger.warning("the best checkpoint, %s, is lost: the best of those to come is kept", best.name)

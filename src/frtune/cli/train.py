@@ -80,8 +80,8 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         prog=f"frtune train {task_name}",
         allow_abbrev=False,
         description="A flag beats the YAML file, the YAML file beats the default.",
-        epilog="Ctrl-C or SIGTERM: the step is finished and a checkpoint saved, the exit code is 130 "
-        "or 143, and --resume goes on. A second one exits at once.",
+        epilog="Ctrl-C or SIGTERM: the step is finished and a checkpoint saved, the exit code is "
+        "130 or 143, and --resume goes on. A second one exits at once.",
     )
     parser.error = _raise_input_error  # type: ignore[method-assign]
     _add_help(parser, {**documented(cls), **documented(RunSettings)})

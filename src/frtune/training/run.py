@@ -135,6 +135,11 @@ def run(
         InputError: Before anything is loaded or written, if input is bad.
     """
     check_arguments(args)
+    if args.resume_from_checkpoint:
+        raise InputError(
+            f"resume_from_checkpoint={args.resume_from_checkpoint}: pass --resume with the "
+            "run's --output-dir; its newest whole checkpoint is taken."
+        )
     if args.process_index > 0:
         return _run(task, settings, args, callbacks)
     check_output_dir(args.output_dir, resume=settings.resume)

@@ -52,7 +52,8 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> None:
     lora = lora_config() if kind == "lora" else None
     model, tokenizer = build_model(task, checkpoint=checkpoint, lora=lora, proof=False)
     data = Dataset.from_list(rows)
-    trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=data)
+    held_out = data.select(range(2))
+    trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=held_out)
     try:
         trainer.train(resume_from_checkpoint=any_saved(folder) or None)
     except RunStopped:

@@ -175,15 +175,14 @@ def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
 
     table = Table(title=f"Scores on the test rows: mean of {len(found.seeds)} seeds, 95 % (t)")
     table.add_column("score")
-    for name in ("mean", "interval", "each seed", *baselines_in(found.scores, task.headline)):
+    for name in ("mean", "interval", *baselines_in(found.scores, task.headline)):
         table.add_column(name, justify="right")
     for score, (own, *others) in rows_of(found, task):
         if own is None:
             continue
-        each = " ".join(f"{value:.3f}" for value in own["values"])
-        span = f"{own['low']:.4f} to {own['high']:.4f}"
+        span = f"{own['low']:.3f} to {own['high']:.3f}"
         shown = ("" if value is None else f"{value:.4f}" for value in others)
-        table.add_row(score, f"{own['mean']:.4f}", span, each, *shown)
+        table.add_row(score, f"{own['mean']:.4f}", span, *shown)
     console = Console()
     console.print(table)
     console.print(f"{directory}/{SEEDS_FILE}, {directory}/report.html", soft_wrap=True)

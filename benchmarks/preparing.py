@@ -28,7 +28,7 @@ def write_articles(path: Path, count: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for i in range(count):
             row, turn = rows[i % len(rows)], i // len(rows)
-            text = row["text"] + "".join(f" copie{turn}mot{j}" for j in range(40 * bool(turn)))
+            text = row["text"] + "".join(f" mot{turn}x{j}" for j in range(40 * bool(turn)))
             kept = {"text": text, "keyphrases": row["keyphrases"]}
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")
 

@@ -59,7 +59,8 @@ class LengthBatches(BatchRebalanceSampler):
         seed: int = 42,
         epoch: Callable[[], int] = lambda: 0,
     ):
-        self._lengths, self._processes, self._process = list(lengths), processes, process
+        self._lengths = lengths = list(lengths)  # a column of a data set reads its file each time
+        self._processes, self._process = processes, process
         self._seed, self._epoch = seed, epoch
         self._sorted = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         self._buckets, self._cuts = [0], [0]  # places in the order where one begins or ends

@@ -51,7 +51,7 @@ def check_disk(trainer: TaskTrainer) -> None:
     Raises:
         InputError: With what is needed and what is free.
     """
-    if trainer.args.save_strategy == "no" or not trainer.args.should_save:
+    if trainer.args.save_strategy == "no":
         return
     needed, free = checkpoint_bytes(trainer), free_bytes(trainer.args.output_dir)
     if needed > free:

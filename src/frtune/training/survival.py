@@ -49,7 +49,7 @@ def surviving(trainer: TaskTrainer) -> Iterator[None]:
     Raises:
         InputError: Before training, if the directory is in use or full, and if a checkpoint's files
             cannot be opened.
-        MemoryFullError: If memory runs out, unless ``auto_find_batch_size`` can still halve the
+        MemoryFullError: If memory runs out, unless ``auto_find_batch_size`` can take a smaller
             batch.
     """
     from safetensors import SafetensorError
@@ -62,13 +62,15 @@ def surviving(trainer: TaskTrainer) -> Iterator[None]:
         safe_deepspeed() if trainer.is_deepspeed_enabled else contextlib.nullcontext(),
         explained_memory(trainer, "training"),
     ):
-        check_disk(trainer)
+        on_main(args, lambda: check_disk(trainer))
         try:
             yield
         except (pickle.UnpicklingError, SafetensorError) as error:
+            if trainer.checked is None:
+                raise
             first = (str(error).strip().splitlines() or [""])[0][:160]
             raise InputError(
-                f"{args.output_dir}: a file of the checkpoint cannot be opened ({first}). "
+                f"{trainer.checked}: one of its files cannot be opened ({first}). "
                 "Remove that checkpoint and pass --resume to go on from the one before."
             ) from error
 

@@ -26,9 +26,12 @@ class StopRequest:
         self.signum = 0
         self._processes = processes
         self._since = 0.0
+        self._pid = os.getpid()
 
     def receive(self, signum: int, frame: Any = None) -> None:
         """Note the first signal; end the process at the second."""
+        if os.getpid() != self._pid:
+            return  # a data loader's worker has the handler too, and ends with the run
         if self.signum:
             if self._processes > 1 and time.monotonic() - self._since < _ECHO_SECONDS:
                 return

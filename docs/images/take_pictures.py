@@ -19,12 +19,12 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))  # for chromium.visit
 
 
-def served(page, language, server=None):
+def served(page, language, footer):
     """Serve a page in the background; its address."""
     from frtune.web.launch import Server, start
     from frtune.web.marked import CSS
 
-    return start(page, server or Server(), language, css=CSS, footer=["api"])[0]
+    return start(page, Server(), language, css=CSS, footer=footer)[0]
 
 
 def demo(directories: list[str], row: int, name: str, *, both: bool) -> None:
@@ -41,7 +41,7 @@ def demo(directories: list[str], row: int, name: str, *, both: bool) -> None:
     with private_folder():
         models = open_models(directories)
         page = build_page(models, language)
-        with visit(served(page, language), viewport={"width": 900, "height": 700}) as seen:
+        with visit(served(page, language, ["api"]), viewport={"width": 900, "height": 740}) as seen:
             if both:
                 seen.choose("#second", list(models)[1])
             seen.page.fill("#text textarea", json.loads(lines[row])["input"])
@@ -67,7 +67,7 @@ def rate(directories: list[str]) -> None:
     with private_folder():
         store = RatingStore.create(Path(folder) / "ratings", make_study(directories, max_rows=40))
         page = build_page(store, language)
-        with visit(served(page, language), viewport={"width": 900, "height": 640}) as seen:
+        with visit(served(page, language, []), viewport={"width": 900, "height": 580}) as seen:
             seen.page.fill("#name textarea, #name input", "ada")
             seen.page.click("#start")
             seen.page.wait_for_selector("#text .frtune-text")

@@ -213,7 +213,7 @@ def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
     )  # fmt: skip
 
     def answer(
-        name: str, other: str, title: str, text: str, pair: str, request: gradio.Request
+        name: str, other: str, title: str, text: str, pair: str, request: Any
     ) -> tuple[str, Any]:
         parts = (text or "", pair or "", title or "")
         html = desk.html(name, parts, request)
@@ -226,7 +226,7 @@ def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
         return heading, found, partner
 
     private = {"api_visibility": "private"}
-    answer.__annotations__["request"] = gradio.Request  # a local name is no annotation otherwise
+    answer.__annotations__["request"] = gradio.Request  # Gradio passes what is annotated so
     run.click(answer, [first, second, title, text, pair], [shown, beside],
               concurrency_limit=1, concurrency_id="model", **private)  # fmt: skip
     clear.click(lambda: ("", "", "", "", gradio.HTML("", visible=False)), None,
@@ -246,7 +246,7 @@ def _file_tab(gradio: Any, desk: Desk, first: Any) -> None:
     progress = gradio.Progress()
 
     def answer(
-        model: str, file: str | None, request: gradio.Request, progress=progress
+        model: str, file: str | None, request: Any, progress=progress
     ) -> Iterator[tuple[str | None, str]]:
         yield from desk.file(model, file, request, progress)
 

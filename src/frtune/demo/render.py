@@ -52,7 +52,9 @@ def _keywords(text: str, found: Sequence[Mapping[str, Any]], say: Say) -> str:
         f'<td class="number">{count}</td></tr>'
         for word, (score, count) in sorted(best.items(), key=lambda item: -item[1][0])
     )
-    heads = "".join(f"<th>{escape(say(key))}</th>" for key in ("keyword", "score", "times"))
+    heads = f"<th>{escape(say('keyword'))}</th>" + "".join(
+        f'<th class="number">{escape(say(key))}</th>' for key in ("score", "times")
+    )
     return f'{marked_text(text, marks)}<table class="frtune-table"><tr>{heads}</tr>{rows}</table>'
 
 

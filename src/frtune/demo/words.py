@@ -15,7 +15,7 @@ WORDS: Words = {
     "pair": ("Second text", "Second texte", "두 번째 텍스트"),
     "run": ("Run", "Lancer", "실행"),
     "clear": ("Clear", "Effacer", "지우기"),
-    "examples": ("Examples", "Exemples", "예시"),
+    "examples": ("Examples", "Exemples", "예시"),  # codespell:ignore
     "file": (
         "CSV, TSV, JSON, JSONL, or text with one a line",
         "CSV, TSV, JSON, JSONL, ou texte avec un par ligne",

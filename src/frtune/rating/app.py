@@ -130,18 +130,18 @@ def build_page(store: RatingStore, language: PageLanguage, *, signed_in: bool = 
         parts = _Page(gradio, desk, language)
         runs = len(desk.study.runs)
 
-        def begin(name: str, request: gradio.Request) -> list[Any]:
+        def begin(name: str, request: Any) -> list[Any]:
             try:
                 rater = rater_name((request.username or "") if signed_in else name)
             except InputError:
                 return parts.stay(language.say("bad_name", request))
             return parts.show(rater, desk.sheet(rater, desk.resume(rater)), request)
 
-        def back(rater: str, place: int, request: gradio.Request) -> list[Any]:
+        def back(rater: str, place: int, request: Any) -> list[Any]:
             return parts.show(rater, desk.sheet(rater, place - 1), request)
 
         def save(
-            request: gradio.Request, rater: str, place: int, best: str | None, *answers: Any
+            request: Any, rater: str, place: int, best: str | None, *answers: Any
         ) -> list[Any]:
             wrong, grades = answers[:runs], answers[runs:]
             if (best if desk.study.mode == "prefer" else all(grades)) in (None, False):
@@ -159,7 +159,7 @@ def build_page(store: RatingStore, language: PageLanguage, *, signed_in: bool = 
             return parts.show(rater, desk.sheet(rater, place + 1), request)
 
         for function in (begin, back, save):
-            function.__annotations__["request"] = gradio.Request
+            function.__annotations__["request"] = gradio.Request  # passed where annotated so
         private: dict[str, Any] = {"api_visibility": "private"}
         known = [parts.rater, parts.place]
         if signed_in:

@@ -22,9 +22,9 @@ CSS = """
   overflow-wrap: anywhere; }
 .frtune-bar { background: #0072b2; height: .6em; border-radius: .3em; min-width: 1px; }
 .frtune-table { border-collapse: collapse; width: 100%; }
-.frtune-table td, .frtune-table th { padding: .15em .6em .15em 0; text-align: start;
-  overflow-wrap: anywhere; }
-.frtune-table td.number { text-align: end; font-variant-numeric: tabular-nums; }
+.frtune-table td, .frtune-table th { padding: .15em .6em .15em 0 !important; text-align: start;
+  border: 0 !important; overflow-wrap: anywhere; }
+.frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; }
 .frtune-note { opacity: .75; font-size: .9em; }
 """
 

@@ -89,7 +89,9 @@ def page_html(
         "run_report/page.html.jinja",
         title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
         subtitle=_subtitle(settings, splits),
-        headlines=_headlines(task, state, settings, metrics, cuts, len(lines)),
+        headlines=_headlines(
+            task, state, settings=settings, metrics=metrics, cuts=cuts, rows=len(lines)
+        ),
         plots=has_matplotlib(),
         curves=_curves(task, state) if has_matplotlib() else [],
         scores=_score_table(task, metrics),
@@ -124,9 +126,14 @@ def main_score(task: Any) -> str:
 
 
 def _headlines(
-    task: Any, state: Any, settings: RunSettings, metrics: dict[str, float],
-    cuts: list[dict[str, Any]], rows: int,
-) -> list[str]:  # fmt: skip
+    task: Any,
+    state: Any,
+    *,
+    settings: RunSettings,
+    metrics: dict[str, float],
+    cuts: list[dict[str, Any]],
+    rows: int,
+) -> list[str]:
     from frtune.training.run import is_tiny
 
     found = [_score_sentence(task, metrics, rows)]

@@ -136,11 +136,11 @@ def main() -> None:
         args.rounds, args.rows, args.long_rows, args.classic_rows, args.valid_rows = 1, 16, 8, 2, 4
     warm_up()
     table = []
+    goals = {"classic script": 30, "plain Trainer": 2.5, "Trainer, best flags": 1.15}
     for data, rows, goal, name in (
-        (SHORT, args.rows, {"classic script": 30, "plain Trainer": 2.5, "Trainer, best flags": 1.15},
-         "encoder training, short texts"),
+        (SHORT, args.rows, goals, "encoder training, short texts"),
         (LONG, args.long_rows, {"classic script": 5}, "encoder training, long texts"),
-    ):  # fmt: skip
+    ):
         ways = {
             "frtune": functools.partial(ours, data=data, count=rows, valid=args.valid_rows),
             "classic script": functools.partial(

@@ -43,7 +43,7 @@ format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-dev ## measure frtune beside its peers; BENCH_ARGS=--quick proves only that it runs
-	@for name in starting scores preparing prediction generation_evaluation encoder_training; do \
+	@for name in batches starting scores preparing prediction generation_evaluation encoder_training; do \
 		HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/$$name.py $(BENCH_ARGS) || exit 1; \
 	done
 

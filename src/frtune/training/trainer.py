@@ -167,7 +167,7 @@ class TaskTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         """Batches of rows of like length where the arguments group by length."""
-        rows = self.train_dataset if train_dataset is None else train_dataset
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
         known = "length" in getattr(rows, "column_names", ())
         if not (known and groups_by_length(self.args)):
             return super()._get_train_sampler(train_dataset)
@@ -217,7 +217,7 @@ class TaskTrainer(Trainer):
         result = super().compute_loss(
             model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
         )
-        loss = result[0] if return_outputs else result
+        loss: Any = result[0] if return_outputs else result
         if not torch.isfinite(loss).all():
             value = loss.detach().float().mean().item()
             raise NonFiniteLossError(

@@ -165,3 +165,15 @@ def test_keywords_are_marked_where_they_stand():
     assert {p["text"]: p["kind"] for p in pieces if p["kind"] != "plain"} == {
         "budget": "right", "cantine": "missed", "maire": "wrong",
     }  # fmt: skip
+
+
+@pytest.mark.browser
+def test_a_browser_asks_no_one_and_runs_nothing(run):
+    from chromium import visit
+
+    page.write_page(**run)
+    with visit((run["directory"] / "report.html").as_uri()) as seen:
+        assert seen.page.locator("h2").count() >= 6
+        drawn = "() => [...document.images].every(image => image.naturalWidth > 100)"
+        assert seen.page.evaluate(drawn)
+        assert not seen.dialogs and not {host for host in seen.hosts if host}

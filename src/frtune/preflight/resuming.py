@@ -43,11 +43,14 @@ def check_resumable(
     Raises:
         InputError: Says what differs.
     """
+    import torch
+
     found = _newest_whole(Path(args.output_dir))
     if found is None:
         return f"{args.output_dir} holds no whole checkpoint: the run starts anew"
     # stands for a trainer whose model is not loaded
-    model = SimpleNamespace(config=config, name_or_path=checkpoint, named_parameters=lambda: [])
+    model: Any = torch.nn.Module()
+    model.config, model.name_or_path = config, checkpoint
     parts: Mapping[str, Any] = encoded or {}
     trainer: Any = SimpleNamespace(
         args=args,

@@ -17,6 +17,7 @@ from frtune.web.launch import Server, private_folder, start
 from frtune.web.marked import CSS
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"
+CHECKED = "document.querySelectorAll('input[type=radio]:checked').length"
 RUNS = ("baseline-secret", "tuned-secret")
 
 
@@ -64,6 +65,7 @@ def test_a_rater_judges_goes_back_stops_and_resumes(served):
         page.wait_for_function(
             "t => document.querySelector('#progress').innerText != t", arg=before
         )
+        page.wait_for_timeout(1_000)  # the components of a sheet change one after the other
 
     with visit(address, locale="fr-FR") as seen:
         page = seen.page
@@ -76,11 +78,11 @@ def test_a_rater_judges_goes_back_stops_and_resumes(served):
         answer(page, 2)
         page.locator("#wrong0 input[type=checkbox]").first.check()
         go(page, "#next")
-        assert page.locator("input[type=radio]:checked").count() == 0
+        page.wait_for_function(f"() => {CHECKED} === 0")
         go(page, "#back")
         page.wait_for_selector("#wrong0 input:checked")
         if score:
-            assert page.locator("#grade1 label:nth-of-type(3) input").is_checked()
+            page.wait_for_selector("#grade1 label:nth-of-type(3) input:checked")
         go(page, "#next")
         assert "secret" not in page.content()
         assert seen.dialogs == []

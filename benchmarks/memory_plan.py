@@ -25,6 +25,8 @@ MINILM = "MiniLM"
 TRUNCATED = {
     "pko-t5-base, 2 + 2 layers": ("paust/pko-t5-base", {"num_layers": 2, "num_decoder_layers": 2}),
     "polyglot-ko-1.3b, 2 layers": ("EleutherAI/polyglot-ko-1.3b", {"num_hidden_layers": 2}),
+    "polyglot-ko-5.8b, 1 layer": ("EleutherAI/polyglot-ko-5.8b", {"num_hidden_layers": 1}),
+    "llama-7b, 1 layer": ("huggyllama/llama-7b", {"num_hidden_layers": 1}),
 }
 CASES = [
     (MINILM, "full"),
@@ -32,7 +34,10 @@ CASES = [
     ("pko-t5-base, 2 + 2 layers", "full"),
     ("pko-t5-base, 2 + 2 layers", "lora"),
     ("pko-t5-base, 2 + 2 layers", "int8"),
+    ("polyglot-ko-1.3b, 2 layers", "full"),
     ("polyglot-ko-1.3b, 2 layers", "nf4"),
+    ("polyglot-ko-5.8b, 1 layer", "lora"),
+    ("llama-7b, 1 layer", "lora"),
 ]
 ROWS, TOKENS, TARGET = 2, 64, 16
 LARGE = ("paust/pko-t5-base", "EleutherAI/polyglot-ko-5.8b", "huggyllama/llama-7b")
@@ -118,7 +123,7 @@ def _random_model(found: Any, method: str, folder: str) -> Any:
     import torch
     import transformers
 
-    from frtune import lora_config
+    from frtune import lora_config, quantization_config
     from frtune.adapters import add_adapter
     from frtune.models._build import head_names, load_weights
 
@@ -132,7 +137,9 @@ def _random_model(found: Any, method: str, folder: str) -> Any:
         model.save_pretrained(folder)
         config = transformers.AutoConfig.from_pretrained(folder)
         del model
-        model = load_weights(folder, found.auto_class, config, quantization=method)
+        # nf4 multiplies in fp32, since bf16 is slow on many CPUs; the weights are the same
+        packed = quantization_config(method, compute_dtype="float32" if method == "nf4" else None)
+        model = load_weights(folder, found.auto_class, config, quantization=packed)
     if method != "full":
         rows = model.config.vocab_size
         model = add_adapter(

@@ -90,6 +90,20 @@ def test_weights_of_another_model_are_named(folder, tiny, capsys):
     check_failed(preflight(folder, other), "missing or of another shape", folder, capsys)
 
 
+def test_a_checkpoint_of_other_settings_is_named(folder, tiny, capsys):
+    from frtune.training.checkpoints import draft_of, finish
+
+    checkpoint = folder / "begun" / "checkpoint-4"
+    draft_of(checkpoint).mkdir(parents=True)
+    (draft_of(checkpoint) / "trainer_state.json").write_text("{}")
+    arguments = {"learning_rate": 5e-5}
+    finish(checkpoint, {"arguments": arguments, "model": {"type": "t5", "lora": None}})
+    (checkpoint.parent / "config.yaml").write_text("")
+    flags = ["--resume", "--output-dir", str(checkpoint.parent), "--learning-rate", "1e-3"]
+    code = preflight(folder, tiny("t5"), *flags)
+    check_failed(code, "learning_rate is 0.001 in place of 5e-05", folder, capsys)
+
+
 def test_output_longer_than_the_positions_is_named(folder, tiny, capsys):
     code = preflight(folder, tiny("bart"), "--max-target-tokens", "3000")
     check_failed(code, "max_target_tokens=3000: this bart has 2048 positions", folder, capsys)

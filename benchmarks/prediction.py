@@ -85,7 +85,7 @@ def agreement(folder: Path) -> dict[str, float]:
 def main() -> None:
     """Measure the row of the table."""
     made = parser(__doc__)
-    made.add_argument("--rows", type=int, default=10_000)
+    made.add_argument("--rows", type=int, default=3_000)
     args = made.parse_args()
     if args.quick:
         args.rounds, args.rows = 1, 40

@@ -100,8 +100,9 @@ class LengthBatches(BatchRebalanceSampler):
 def groups_by_length(args: TrainingArguments) -> bool:
     """Whether training batches are ``LengthBatches``; the rest of the settings is ``Trainer``'s."""
     by_length = args.train_sampling_strategy == "group_by_length"
-    # what cuts batches another way
-    return by_length and not (args.dataloader_drop_last or args.accelerator_config.split_batches)
+    # what cuts batches another way; the configuration is an object once the arguments are made
+    splits = getattr(args.accelerator_config, "split_batches", False)
+    return by_length and not (args.dataloader_drop_last or splits)
 
 
 def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:

@@ -136,6 +136,21 @@ def auc_score(scores: np.ndarray, positive: np.ndarray) -> Score:
     return score
 
 
+def pair_intervals(
+    similarities: Sequence[float],
+    predictions: Sequence[str],
+    references: Sequence[str],
+    labels: Sequence[str],
+) -> Intervals:
+    """Intervals of ``class_intervals`` and ``roc_auc``; the second label means similar."""
+    import numpy as np
+
+    similar = np.array([label == labels[1] for label in references])
+    auc = auc_score(np.array(similarities), similar)
+    found = class_intervals(predictions, references, labels)
+    return {**found, **score_intervals({"roc_auc": auc}, len(similarities))}
+
+
 def correlation_intervals(
     predictions: Sequence[float], references: Sequence[float], *, samples: int = 1000
 ) -> Intervals:

@@ -141,6 +141,20 @@ def check_names(labels: Any) -> list[str] | None:
     return [str(name) for name in names]
 
 
+def known(labels: list[str] | None) -> list[str]:
+    """The labels, which a task knows after ``fit``.
+
+    Raises:
+        InputError: If it does not know them yet.
+    """
+    if labels is None:
+        raise InputError(
+            "labels=None: not known yet. Use the task that task.fit(train) returns, or pass "
+            'labels=["0", "1"], say.'
+        )
+    return labels
+
+
 def label_id(value: Any, labels: list[str]) -> int:
     """Return the id of a label; the number of a ``ClassLabel`` that has names is one already.
 

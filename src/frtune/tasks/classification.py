@@ -162,12 +162,9 @@ class SequenceClassification:
     @property
     def known_labels(self) -> list[str]:
         """The classes; ``InputError`` before ``fit``."""
-        if self.labels is None:
-            raise InputError(
-                "labels=None: the classes are not known yet. Use the task that task.fit(train) "
-                "returns, or pass labels=[...]."
-            )
-        return self.labels
+        from frtune.tasks._labels import known
+
+        return known(self.labels)
 
     def config_overrides(self) -> dict[str, Any]:
         """The classes and their ids."""

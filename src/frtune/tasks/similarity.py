@@ -65,9 +65,7 @@ class SentenceSimilarity:
     second_column: str = _option("sentence2", "column with the other sentence")
     label_column: str = _option("label", "column with the label or the score")
     head: Head = field(default="classification", metadata={"help": "learn two labels, or scores"})
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "label of dissimilar pairs, then of similar ones"}
-    )
+    labels: list[str] | None = _option(None, "label of dissimilar pairs, then of similar ones")
     max_source_tokens: int = _option(128, "longest pair, in tokens")
     symmetric: bool = _option(False, "read pairs in both orders and average")
 
@@ -181,12 +179,9 @@ class SentenceSimilarity:
     @property
     def known_labels(self) -> list[str]:
         """The two labels; ``InputError`` before ``fit``."""
-        if self.labels is None:
-            raise InputError(
-                "labels=None: not known yet. Use the task that task.fit(train) returns, or pass "
-                'labels=["0", "1"], say.'
-            )
-        return self.labels
+        from frtune.tasks._labels import known
+
+        return known(self.labels)
 
     def config_overrides(self) -> dict[str, Any]:
         """The two labels and their ids; or one output, with its name."""
@@ -244,9 +239,8 @@ class SentenceSimilarity:
         """Collator for encoded rows: ``SequenceCollator``."""
         from frtune.tasks._sequence import SequenceCollator, token_id
 
-        return SequenceCollator(
-            pad_id=token_id(tokenizer.pad_token_id), orders=2 if self.symmetric else 1
-        )
+        orders = 2 if self.symmetric else 1
+        return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
 
     def fold_logits(self, logits: Any) -> Any:
         """Average the two orders of each pair: ``(batch * 2, classes)`` to ``(batch, classes)``."""
@@ -258,10 +252,8 @@ class SentenceSimilarity:
         """Cross-entropy or squared error over pairs, the same however a step is cut."""
         from frtune.training.loss import StepLoss
 
-        loss = StepLoss(
-            regression=self.scored,
-            label_smoothing=0.0 if self.scored else args.label_smoothing_factor,
-        )
+        smoothing = 0.0 if self.scored else args.label_smoothing_factor
+        loss = StepLoss(regression=self.scored, label_smoothing=smoothing)
         if not self.symmetric:
             return loss
 
@@ -304,10 +296,7 @@ class SentenceSimilarity:
         return self.known_labels[similarity >= 0.5]
 
     def answers(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase,
+        self, outputs: Sequence[np.ndarray], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each pair: ``similarity`` and, of two labels, ``label``."""
         found = self.decode(outputs)
@@ -323,7 +312,7 @@ class SentenceSimilarity:
         """True label (text) or score (number) of each row, raw or encoded."""
         from frtune.tasks._labels import label_id
 
-        encoded = "input_ids" in dataset.column_names and "labels" in dataset.column_names
+        encoded = {"input_ids", "labels"} <= {*dataset.column_names}
         values = dataset["labels" if encoded else self.label_column]
         if self.scored:
             return [float(value) for value in values]
@@ -370,19 +359,14 @@ class SentenceSimilarity:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
-        import numpy as np
-
-        from frtune.metrics import class_intervals, correlation_intervals
-        from frtune.metrics.intervals import auc_score, score_intervals
+        from frtune.metrics import correlation_intervals
+        from frtune.metrics.intervals import pair_intervals
 
         values, references = self.decode(outputs), self.references(dataset, tokenizer)
         if self.scored:
             return correlation_intervals(values, references)
-        labels = self.known_labels
-        found = class_intervals([self.label_of(value) for value in values], references, labels)
-        similar = np.array([label == labels[1] for label in references])
-        auc = auc_score(np.array(values), similar)
-        found |= score_intervals({"roc_auc": auc}, len(values))
+        said = [self.label_of(value) for value in values]
+        found = pair_intervals(values, said, references, self.known_labels)
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
@@ -411,9 +395,5 @@ class SentenceSimilarity:
             return {}
         known = self.references(train)
         targets = known if self.scored else [float(v == self.known_labels[1]) for v in known]
-        return pair_baselines(
-            [list(train[name]) for name in self.columns],
-            [list(test[name]) for name in self.columns],
-            targets=targets,
-            chance=not self.scored,
-        )
+        pairs = [[list(rows[name]) for name in self.columns] for rows in (train, test)]
+        return pair_baselines(*pairs, targets=targets, chance=not self.scored)

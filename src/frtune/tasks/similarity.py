@@ -65,7 +65,9 @@ class SentenceSimilarity:
     second_column: str = _option("sentence2", "column with the other sentence")
     label_column: str = _option("label", "column with the label or the score")
     head: Head = field(default="classification", metadata={"help": "learn two labels, or scores"})
-    labels: list[str] | None = _option(None, "label of dissimilar pairs, then of similar ones")
+    labels: list[str] | None = field(
+        default=None, metadata={"help": "label of dissimilar pairs, then of similar ones"}
+    )
     max_source_tokens: int = _option(128, "longest pair, in tokens")
     symmetric: bool = _option(False, "read pairs in both orders and average")
 
@@ -123,8 +125,7 @@ class SentenceSimilarity:
         from frtune.tasks._labels import label_reason, score_reason, sentence_reason
 
         for column in self.columns:
-            found = sentence_reason(row[column], column)
-            if found:
+            if found := sentence_reason(row[column], column):
                 return found
         value = row[self.label_column]
         return (score_reason if self.scored else label_reason)(value, self.label_column)

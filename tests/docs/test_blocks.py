@@ -125,7 +125,11 @@ def test_shell_commands_are_understood(block, monkeypatch):
             understood(*words[words.index("frtune)") + 1 :])
         elif program in LAUNCHERS:
             scripts = [word for word in words if word.endswith(".py")]
-            assert scripts or "-m" in words, words
+            module = next((i for i, word in enumerate(words) if word in ("-m", "--module")), None)
+            assert scripts or module is not None, words
+            if module is not None:
+                assert words[module + 1] == "frtune", words
+                understood(*words[module + 2 :])
             assert all((ROOT / script).is_file() for script in scripts), scripts
         else:
             assert program in TOOLS or program.startswith(".ci/"), program

@@ -27,7 +27,7 @@ CELLS = [
 # of the loss of one process; int8 rounds activations, nf4 computes in bf16
 TOLERANCE = {"full": 1e-4, "lora": 1e-4, "int8": 2e-3, "nf4": 2e-3}
 
-pytestmark = [pytest.mark.distributed, pytest.mark.xdist_group("launches")]
+pytestmark = pytest.mark.distributed
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ TAG = f"frt{os.getpid() % 10_000}"
 HOSTS = (f"{TAG}a", f"{TAG}b")
 PORT = str(29_500 + os.getpid() % 1_000)
 
-pytestmark = [pytest.mark.distributed, pytest.mark.xdist_group("launches")]
+pytestmark = pytest.mark.distributed
 
 
 @pytest.fixture

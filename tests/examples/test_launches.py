@@ -25,7 +25,7 @@ LAUNCHERS = {
     "deepspeed": [BIN / "deepspeed", "--num_gpus", "2", "--master_port", PORT],
 }  # fmt: skip
 
-pytestmark = [pytest.mark.distributed, pytest.mark.xdist_group("launches")]
+pytestmark = pytest.mark.distributed
 
 
 def launch(launcher: str, directory: Path, *options: str) -> dict[str, float]:

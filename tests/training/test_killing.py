@@ -58,9 +58,9 @@ def test_deepspeed_opens_its_files_without_executing_them(tmp_path):
             return (Path.touch, (tmp_path / "executed",))
 
     engine = TorchCheckpointEngine()
-    torch.save({"stage": ZeroStageEnum(2), "state": torch.ones(2)}, tmp_path / "good.pt")
     torch.save({"state": Malicious()}, tmp_path / "bad.pt")
     with safe_deepspeed():
+        torch.save({"stage": ZeroStageEnum(2), "state": torch.ones(2)}, tmp_path / "good.pt")
         assert engine.load(str(tmp_path / "good.pt"))["stage"] == 2
         with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
             engine.load(str(tmp_path / "bad.pt"))

@@ -308,23 +308,29 @@ def report_non_finite(trainer: TaskTrainer, what: str, value: float, rows: list[
 
 @contextlib.contextmanager
 def safe_deepspeed() -> Iterator[None]:
-    """Have DeepSpeed load its checkpoints with ``weights_only=True``; it unpickles them otherwise.
+    """Have DeepSpeed save what loads with ``weights_only=True``, and load so; it unpickles else.
 
     What its files hold beside tensors and plain values is the few classes that are named here.
     """
     import torch
     from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
+    from deepspeed.runtime.zero.config import ZeroStageEnum
 
     def load(self: Any, path: str, map_location: Any = None) -> Any:
         with torch.serialization.safe_globals(_deepspeed_globals()):
             return torch.load(path, map_location=map_location, weights_only=True)
 
-    before = TorchCheckpointEngine.load
+    def by_value(self: Any, protocol: int) -> tuple[Any, ...]:
+        return type(self), (self.value,)
+
+    before = TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__
     TorchCheckpointEngine.load = load  # type: ignore[method-assign]
+    # Python 3.11.0 to 3.11.3 pickle an enum as a call of getattr, which must not be let in
+    ZeroStageEnum.__reduce_ex__ = by_value  # type: ignore[method-assign]
     try:
         yield
     finally:
-        TorchCheckpointEngine.load = before  # type: ignore[method-assign]
+        TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__ = before  # type: ignore[method-assign]
 
 
 def _deepspeed_globals() -> list[Any]:

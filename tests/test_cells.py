@@ -81,6 +81,14 @@ def test_a_cell_trains_as_one_process_does_saves_and_resumes(which, ran):
     assert predictor.predict("The mayor opened a library.")
 
 
+def test_one_process_of_several_answers_alone(ran):
+    _, folder = ran
+    expected = frtune.load(folder / "t5-full-ddp" / "saved", bf16=False)
+    assert json.loads((folder / "alone.json").read_text()) == expected.predict(
+        "The mayor opened a library."
+    )
+
+
 @pytest.mark.parametrize(
     "which", [c for c in CELLS if "new_tokens" in features_of(c.family)], ids=str
 )

@@ -132,6 +132,7 @@ class Predictor:
             max_new_tokens=self.task.max_target_tokens,
             batch_size=self.batch_size,
             autocast=self._autocast,
+            shared=False,  # one process may answer while others do something else
             progress=progress,
         )
 

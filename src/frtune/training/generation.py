@@ -86,6 +86,7 @@ def generate(
     batch_size: int = 8,
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     synced_gpus: bool = False,
+    shared: bool = True,
     progress: str | None = None,
     **options: Any,
 ) -> list[Generated]:
@@ -100,6 +101,7 @@ def generate(
         batch_size: Rows a batch, in each process.
         autocast: Makes the context that each batch runs in.
         synced_gpus: Keep all ranks generating until all are done (needed under ZeRO-3).
+        shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
         options: Further settings of ``generate``, such as ``num_beams``.
 
@@ -112,7 +114,7 @@ def generate(
 
     if not len(prompts):
         return []
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    distributed = shared and torch.distributed.is_available() and torch.distributed.is_initialized()
     rank = torch.distributed.get_rank() if distributed else 0
     world_size = torch.distributed.get_world_size() if distributed else 1
     lengths = [len(prompts[i]) for i in range(len(prompts))]

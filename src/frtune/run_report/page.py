@@ -34,34 +34,14 @@ HEALTH = {
 }
 
 
-def write_page(
-    directory: Path,
-    *,
-    trainer: TaskTrainer,
-    settings: RunSettings,
-    splits: DatasetDict,
-    notes: Sequence[str],
-    metrics: dict[str, float],
-    encoded: Dataset,
-) -> None:
-    """Write ``report.html`` beside the scores; a failure is logged and costs nothing else.
+def write_page(directory: Path, **parts: Any) -> None:
+    """Write ``page_html(directory, **parts)`` to ``report.html`` in ``directory``.
 
-    Args:
-        directory: Where ``predictions.jsonl`` is, and the page goes.
-        trainer: After training and ``predict`` on the test rows.
-        settings: Of the run.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: As in ``metrics.json``.
-        encoded: The encoded test rows.
+    A failure is logged and costs nothing else: the scores and the weights are worth more.
     """
     try:
-        text = page_html(
-            directory, trainer=trainer, settings=settings, splits=splits, notes=notes,
-            metrics=metrics, encoded=encoded,
-        )  # fmt: skip
+        text = page_html(directory, **parts)
         (directory / "report.html").write_text(text, encoding="utf-8")
-    # the scores and the weights are worth more than a page about them
     except Exception as error:
         logger.warning("no report.html: %s: %s", type(error).__name__, error, exc_info=True)
 
@@ -76,7 +56,17 @@ def page_html(
     metrics: dict[str, float],
     encoded: Dataset,
 ) -> str:
-    """The page as text; see ``write_page``."""
+    """The page of a run, as text.
+
+    Args:
+        directory: Where ``predictions.jsonl`` is.
+        trainer: After training and ``predict`` on the test rows.
+        settings: Of the run.
+        splits: Raw rows.
+        notes: What was decided about the data.
+        metrics: As in ``metrics.json``.
+        encoded: The encoded test rows.
+    """
     from frtune.model_card import hardware, versions
     from frtune.pages import render
 

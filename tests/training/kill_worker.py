@@ -39,8 +39,8 @@ ZERO2 = {
 }
 
 
-def train(kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> None:
-    """One training, from where the last one was killed, to its end."""
+def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: bool) -> None:
+    """One training, from where the last one was killed if it ``goes_on``, to its end."""
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
     args = training_arguments(
         task, str(folder), max_steps=STEPS, per_device_train_batch_size=2, learning_rate=1e-3,
@@ -55,7 +55,7 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> None:
     held_out = data.select(range(2))
     trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=held_out)
     try:
-        trainer.train(resume_from_checkpoint=any_saved(folder) or None)
+        trainer.train(resume_from_checkpoint=goes_on or None)
     except RunStopped:
         leave()
         raise
@@ -69,8 +69,9 @@ def any_saved(folder: Path) -> bool:
     return bool(checkpoints(folder)) or any(folder.glob(".draft-*/*/frtune_checkpoint.json"))
 
 
-def start(processes: int, *arguments) -> list[int]:
+def start(processes: int, kind: str, checkpoint: str, folder: Path, rows: list[dict]) -> list[int]:
     """Fork the training's processes; return their ids."""
+    goes_on = any_saved(folder)  # asked before one of them tidies up
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -84,7 +85,7 @@ def start(processes: int, *arguments) -> list[int]:
                 )  # fmt: skip
             code = 1
             try:
-                train(*arguments)
+                train(kind, checkpoint, folder, rows, goes_on)
                 code = 0
             except RunStopped as stop:
                 code = stop.code
@@ -133,9 +134,11 @@ def kill(ids: list[int], folder: Path, chance: random.Random) -> bool:
 def drafts(folder: Path) -> set[int]:
     """When the files were made that are in drafts; those of a killed run stay until the next."""
     found = set()
-    for path in folder.glob(".draft-checkpoint-*/*/*"):
-        with contextlib.suppress(FileNotFoundError):
-            found.add(path.stat().st_ctime_ns)
+    for draft in folder.glob(".draft-checkpoint-*"):
+        for inside, _, names in os.walk(draft):  # passes over what has been renamed meanwhile
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    found.add(os.stat(os.path.join(inside, name)).st_ctime_ns)
     return found
 
 

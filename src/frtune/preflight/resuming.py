@@ -58,6 +58,7 @@ def check_resumable(
         model=model,
         mixup=settings.mixing(),
         max_tokens_per_batch=settings.max_tokens_per_batch,
+        packing=settings.packing,
         train_dataset=parts.get("train"),
         eval_dataset=parts.get("validation"),
     )

@@ -147,6 +147,10 @@ def _checkpoint(flight: _Flight) -> None:
 
         with zero3_suspended():
             check_mixup(settings.mixing(), task, empty_model(found), args)
+    if settings.packing:
+        from frtune.training.packing import check_packing
+
+        check_packing(task, model, args)
     with zero3_suspended():
         flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
 

@@ -38,12 +38,23 @@ def _mask(rows: Sequence[Sequence[int]], *, side: str, multiple_of: int) -> torc
     return pad([[1] * len(row) for row in rows], value=0, side=side, multiple_of=multiple_of)
 
 
-def _row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """``row``, int64 of shape ``(rows,)``, where the examples have it."""
     import torch
 
     if "row" not in examples[0]:
         return {}
     return {"row": torch.tensor([example["row"] for example in examples], dtype=torch.int64)}
+
+
+def check_labels(examples: Sequence[dict[str, Any]]) -> None:
+    """Raise ``ValueError`` if the ``labels`` and ``input_ids`` of an example differ in length."""
+    for i, example in enumerate(examples):
+        if len(example["input_ids"]) != len(example["labels"]):
+            raise ValueError(
+                f"example {example.get('row', i)}: {len(example['input_ids'])} input_ids but "
+                f"{len(example['labels'])} labels. A decoder needs one label for each token."
+            )
 
 
 @dataclass(frozen=True)
@@ -78,19 +89,14 @@ class CausalCollator:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Make the batch of ``examples``."""
-        for i, example in enumerate(examples):
-            if len(example["input_ids"]) != len(example["labels"]):
-                raise ValueError(
-                    f"example {example.get('row', i)}: {len(example['input_ids'])} input_ids but "
-                    f"{len(example['labels'])} labels. A decoder needs one label for each token."
-                )
+        check_labels(examples)
         ids = [example["input_ids"] for example in examples]
         layout = {"side": "right", "multiple_of": self.multiple_of}
         return {
             "input_ids": pad(ids, value=self.pad_id, **layout),
             "attention_mask": _mask(ids, **layout),
             "labels": pad([example["labels"] for example in examples], value=IGNORED, **layout),
-            **_row_ids(examples),
+            **row_ids(examples),
         }
 
 
@@ -125,7 +131,7 @@ class TokenCollator:
         batch = {
             "input_ids": pad(ids, value=self.pad_id, **layout),
             "attention_mask": _mask(ids, **layout),
-            **_row_ids(examples),
+            **row_ids(examples),
         }
         if "labels" in examples[0]:
             labels = [example["labels"] for example in examples]
@@ -162,7 +168,7 @@ class Seq2SeqCollator:
             "attention_mask": _mask(ids, **layout),
             "labels": labels,
             "decoder_input_ids": self.model.prepare_decoder_input_ids_from_labels(labels=labels),
-            **_row_ids(examples),
+            **row_ids(examples),
         }
 
 

@@ -55,6 +55,7 @@ def conditions(trainer: TaskTrainer) -> dict[str, Any]:
         "model": _model(trainer.model),
         "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
         "max_tokens_per_batch": getattr(trainer, "max_tokens_per_batch", None),
+        "packing": getattr(trainer, "packing", False),
         "mixup": dataclasses.asdict(trainer.mixup) if trainer.mixup is not None else None,
         "deepspeed": _deepspeed(args),
         "processes": args.world_size,

@@ -52,6 +52,8 @@ class RunSettings:
         merge: Also save the adapter merged into its base, in merged/.
         max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
             included, in place of --per-device-train-batch-size.
+        packing: Lay the rows of a training batch end to end, without padding; none sees another
+            (decoders that write text).
         mixup: Train on mixes of rows: embeddings and labels of two in one.
         mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
@@ -79,6 +81,7 @@ class RunSettings:
     nf4: bool = False
     merge: bool = False
     max_tokens_per_batch: int | None = None
+    packing: bool = False
     mixup: bool = False
     mixup_level: Level = "embeddings"
     mixup_alpha: float = 0.2
@@ -283,6 +286,7 @@ def _prepare(
         schedule=GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows),
         mixup=settings.mixing(),
         max_tokens_per_batch=settings.max_tokens_per_batch,
+        packing=settings.packing,
         callbacks=[EarlyStoppingCallback(patience)] if stops else [],
     )
 

@@ -51,7 +51,8 @@ def make_trainer(
         schedule: When evaluation generates; by default only outside training.
         mixup: Train on mixes of rows; ``None`` trains on the rows alone.
         settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``, and
-            ``max_tokens_per_batch``: train on as many rows at once as fit, padding included.
+            ``max_tokens_per_batch``: train on as many rows at once as fit, padding included;
+            ``packing=True`` lays the rows of a training batch end to end (``PackingCollator``).
 
     Raises:
         InputError: If a metric is unknown or its direction is wrong, or rows do not fit the model.
@@ -72,6 +73,10 @@ def make_trainer(
         from frtune.augment.mixup import check_mixup
 
         check_mixup(mixup, task, model, args)
+    if settings.get("packing"):
+        from frtune.training.packing import check_packing
+
+        check_packing(task, model, args)
     with args.main_process_first(desc="tokenising"):
         train_dataset = _encoded(train_dataset, task, tokenizer, kind, "training")
         eval_dataset = _encoded(eval_dataset, task, tokenizer, kind, "validation")

@@ -83,11 +83,13 @@ class TaskTrainer(Trainer):
         schedule: GenerationSchedule | None = None,
         mixup: Any = None,
         max_tokens_per_batch: int | None = None,
+        packing: bool = False,
         **settings: Any,
     ):
         self.task = task
         self.mixup = mixup
         self.max_tokens_per_batch = max_tokens_per_batch
+        self.packing = packing
         self.schedule = schedule or GenerationSchedule()
         self.outputs = None
         self._scored: Dataset | None = None
@@ -182,18 +184,25 @@ class TaskTrainer(Trainer):
             epoch=lambda: int(self.state.epoch or 0),
         )
 
-    # --- training batches are mixed, others are not ---------------------------------------------
+    # --- training batches are packed or mixed, others are not -----------------------------------
 
-    def get_train_dataloader(self):
-        """As ``Trainer.get_train_dataloader``; with ``mixup``, its batches say how to mix them."""
+    def _training_collator(self):
+        if self.packing:
+            from frtune.training.packing import packing_collator
+
+            return packing_collator(self.model)
         if self.mixup is None:
-            return super().get_train_dataloader()
+            return self.data_collator
         from frtune.augment.mixup import training_collator
 
-        plain = self.data_collator
-        self.data_collator = training_collator(
-            self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
+        return training_collator(
+            self.mixup, self.task, self.model, collator=self.data_collator, seed=self.args.seed
         )
+
+    def get_train_dataloader(self):
+        """As ``Trainer.get_train_dataloader``; ``packing`` packs, ``mixup`` says how to mix."""
+        plain = self.data_collator
+        self.data_collator = self._training_collator()
         try:
             return super().get_train_dataloader()
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.training.collators import _mask, _row_ids, pad
+from frtune.training.collators import _mask, pad, row_ids
 
 if TYPE_CHECKING:
     import torch
@@ -171,7 +171,7 @@ class SequenceCollator:
             batch["token_type_ids"] = pad(types, value=0, **layout)
         if "labels" in examples[0]:
             batch["labels"] = torch.tensor([example["labels"] for example in examples])
-        return {**batch, **_row_ids(examples)}
+        return {**batch, **row_ids(examples)}
 
     def _sequences(self, examples: Sequence[dict[str, Any]], name: str) -> list[Sequence[int]]:
         if self.orders == 1:

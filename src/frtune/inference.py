@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune._allocator import keep_freed_memory
+from frtune._threads import fit_threads
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
 
@@ -214,4 +215,5 @@ def load(
     model.eval()
     if model.device.type == "cpu":
         keep_freed_memory()
+        fit_threads()
     return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)

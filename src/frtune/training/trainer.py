@@ -14,6 +14,7 @@ from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from frtune._allocator import keep_freed_memory
+from frtune._threads import fit_threads
 from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
@@ -104,6 +105,7 @@ class TaskTrainer(Trainer):
         check_batches(self.args, max_tokens_per_batch)
         if self.args.device.type == "cpu":
             keep_freed_memory()
+            fit_threads()
 
     # --- a run that survives its end ------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The two-node recipe of ``docs/scaling.md``, between two network namespaces joined by a cable."""
+"""The two-node recipes of ``docs/scaling.md``, between two network namespaces joined by a cable."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 import frtune
 
 ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
 TAG = f"frt{os.getpid() % 10_000}"
 HOSTS = (f"{TAG}a", f"{TAG}b")
 PORT = str(29_500 + os.getpid() % 1_000)
@@ -50,14 +51,31 @@ def hosts() -> Iterator[tuple[str, str]]:
                 subprocess.run(["ip", "netns", "del", host], capture_output=True, check=False)
 
 
-def start(host: str, rank: int, directory: Path) -> subprocess.Popen[str]:
-    """What the docs tell to type on one of the hosts."""
+def words(launcher: str, rank: int, hostfile: Path) -> list[object]:
+    """What the docs tell to type on one of the hosts, before the script."""
+    if launcher == "torchrun":
+        return [
+            BIN / "torchrun", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", rank,
+            "--master-addr", "10.77.0.1", "--master-port", PORT,
+        ]  # fmt: skip
+    if launcher == "deepspeed":
+        hostfile.write_text("host1 slots=1\nhost2 slots=1\n")
+        return [
+            BIN / "deepspeed", "--hostfile", hostfile, "--no_ssh", "--node_rank", rank,
+            "--master_addr", "10.77.0.1", "--master_port", PORT,
+        ]  # fmt: skip
+    return [
+        BIN / "accelerate", "launch", "--multi_gpu", "--num_machines", "2", "--num_processes", "2",
+        "--machine_rank", rank, "--main_process_ip", "10.77.0.1", "--main_process_port", PORT,
+    ]  # fmt: skip
+
+
+def start(launcher: str, host: str, rank: int, folder: Path) -> subprocess.Popen[str]:
+    """Start one of the hosts."""
     command = [
-        "ip", "netns", "exec", host,
-        sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
-        "--node-rank", rank, "--master-addr", "10.77.0.1", "--master-port", PORT,
+        "ip", "netns", "exec", host, *words(launcher, rank, folder / f"hostfile{rank}"),
         ROOT / "examples" / "train_kpg.py", "--deepspeed", ROOT / "deepspeed_configs/zero2.json",
-        "--output-dir", directory, "--max-steps", "2", "--max-rows", "9", "--batch-size", "2",
+        "--output-dir", folder / "run", "--max-steps", "2", "--max-rows", "9", "--batch-size", "2",
         "--max-source-tokens", "64",
     ]  # fmt: skip
     return subprocess.Popen(
@@ -70,8 +88,9 @@ def start(host: str, rank: int, directory: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_two_hosts_train_one_model_under_zero2(hosts, tmp_path):
-    running = [start(host, rank, tmp_path / "run") for rank, host in enumerate(hosts)]
+@pytest.mark.parametrize("launcher", ["torchrun", "deepspeed", "accelerate"])
+def test_two_hosts_train_one_model_under_zero2(launcher, hosts, tmp_path):
+    running = [start(launcher, host, rank, tmp_path) for rank, host in enumerate(hosts)]
     try:
         printed = [process.communicate(timeout=600)[0] for process in running]
     finally:

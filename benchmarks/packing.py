@@ -1,0 +1,86 @@
+"""Training of a decoder with its rows padded and packed, in batches of like length and at random.
+
+    python benchmarks/packing.py
+
+GPT-NeoX's shape, cut to ``--layers`` blocks, with random weights and a small tokenizer trained on
+the texts; the rows are abstracts of Inspec. Times are those of ``train()``. The first way is
+frtune's default; all learn from the same tokens, and ``padding`` is what they add to them.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from _compare import Timer, compare, parser, report, warm_up
+from generation_evaluation import SOURCE, make_model, rows_of
+
+BATCH = 8
+WAYS = {
+    "like length, padded": ("group_by_length", False),
+    "like length, packed": ("group_by_length", True),
+    "at random, padded": ("random", False),
+    "at random, packed": ("random", True),
+}
+
+
+def train(timer: Timer, folder: Path, count: int, sampling: str, packing: bool) -> dict[str, Any]:
+    """Train for an epoch."""
+    import torch
+    from datasets import Dataset
+
+    from frtune import KeyphraseGeneration, build_model, training_arguments
+
+    task = KeyphraseGeneration(max_source_tokens=SOURCE, train_on_prompt=True)
+    torch.manual_seed(0)
+    model, tokenizer = build_model(task, checkpoint=str(folder), proof=False)
+    texts, phrases = rows_of(count)
+    rows = Dataset.from_dict({"text": texts, "keyphrases": phrases})
+    with tempfile.TemporaryDirectory() as name:
+        args = training_arguments(
+            task, name, per_device_train_batch_size=BATCH, num_train_epochs=1, eval_strategy="no",
+            save_strategy="no", load_best_model_at_end=False, disable_tqdm=True,
+            train_sampling_strategy=sampling,
+        )  # fmt: skip
+        trainer = task.trainer(model, tokenizer, args, train_dataset=rows, packing=packing)
+        tokens = sum(trainer.train_dataset["length"])
+        given, step = [], trainer.training_step
+        trainer.training_step = lambda model, inputs, items=None: (
+            given.append(inputs["input_ids"].numel()) or step(model, inputs, items)
+        )
+        with timer:
+            result = trainer.train()
+    return {"rows": count, "padding": round(sum(given) / tokens - 1, 4),
+            "loss": round(result.training_loss, 3)}  # fmt: skip
+
+
+def main() -> None:
+    """Measure the row of the table."""
+    made = parser(__doc__)
+    made.add_argument("--rows", type=int, default=32)
+    made.add_argument("--layers", type=int, default=2)
+    args = made.parse_args()
+    if args.quick:
+        args.rounds, args.rows, args.layers = 1, 8, 1
+    warm_up()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "model"
+        make_model("polyglot", args.layers, folder)
+        ways = {
+            way: functools.partial(
+                train, folder=folder, count=args.rows, sampling=sampling, packing=packing
+            )
+            for way, (sampling, packing) in WAYS.items()
+        }
+        # no goal: packing is off, because it wins nothing over batches of like length
+        found = compare(
+            "causal training, padded and packed", ways, goals=dict.fromkeys(list(WAYS)[1:], 1.0),
+            args=args, rows=args.rows, layers=args.layers, batch=BATCH,
+        )  # fmt: skip
+    report(__file__, [found], args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,30 @@
-"""ROUGE with Korean morphemes and keyphrase scores: frtune beside ``rouge_score`` row by row.
+"""ROUGE with Korean morphemes and keyphrase scores: frtune beside ``evaluate``, row by row.
 
     python benchmarks/scores.py
 
-``evaluate.load("rouge")`` fetches its script from a hub; what it runs is ``RougeScorer`` row by row
-with the given tokenizer, and so does the peer here, with Kiwi as tokenizer, and keyphrase scores of
-sets by the usual loop. The rows are 2,337 real generations and references, the first ones again
-with a word more. frtune runs without its cache on the disk: ``cached`` is a second run with it.
+``evaluate.load("rouge")`` fetches its module from a hub. The peer therefore writes the module out:
+an ``evaluate.Metric`` that runs ``RougeScorer``, as that one does, and is called once a row with
+Kiwi as tokenizer. ``evaluate by row`` asks for no bootstrap, ``..., as by default`` does not say
+and gets one of 1,000 draws a call, on fewer rows (times are compared by row). ``rouge_score by
+row`` runs without ``evaluate``. All add keyphrase scores of sets by the usual loop.
+
+The rows are 2,337 real generations and references, the first ones again with a word more. frtune
+runs without its cache on the disk: ``cached`` is a second run with it.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import tempfile
 import unicodedata
+from typing import Any
 
 from _compare import Timer, compare, parser, report, run_apart, shared_data
+
+KEYS = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
 
 def documents(count: int) -> tuple[list[str], list[str]]:
@@ -42,34 +50,85 @@ def ours(timer: Timer, count: int, cache: str) -> dict[str, float]:
 
     predictions, references = documents(count)
     rouge_scores(["봄"], ["봄"], tokenizer="ko")  # loads Kiwi
+    keyphrase_scores([["봄"]], [["봄"]])
     with timer:
         scores = rouge_scores(predictions, references, tokenizer="ko")
         scores |= keyphrase_scores(phrases(predictions), phrases(references))
-    return {name: scores[name] for name in ("rouge1", "rouge2", "rougeL", "rougeLsum", "f1_at_10")}
+    return {name: scores[name] for name in (*KEYS, "f1_at_10")} | {"rows": count}
+
+
+class Tokenizer:
+    """Kiwi as ``rouge_score`` wants it."""
+
+    def __init__(self) -> None:
+        from kiwipiepy import Kiwi
+
+        self.kiwi = Kiwi()
+        self.tokenize("봄")
+
+    def tokenize(self, text: str) -> list[str]:
+        """Morphemes of one text."""
+        return [token.form for token in self.kiwi.tokenize(text)]
 
 
 def by_row(timer: Timer, count: int) -> dict[str, float]:
-    """The way of ``evaluate``'s ROUGE, and a loop over sets of phrases."""
-    from kiwipiepy import Kiwi
+    """The way of ``rouge_score`` alone."""
     from rouge_score import rouge_scorer
-
-    class Tokenizer:
-        def __init__(self) -> None:
-            self.kiwi = Kiwi()
-
-        def tokenize(self, text: str) -> list[str]:
-            return [token.form for token in self.kiwi.tokenize(text)]
 
     predictions, references = documents(count)
     tokenizer = Tokenizer()
-    tokenizer.tokenize("봄")
-    keys = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
     with timer:
-        scorer = rouge_scorer.RougeScorer(keys, tokenizer=tokenizer)
+        scorer = rouge_scorer.RougeScorer(KEYS, tokenizer=tokenizer)
         rows = [scorer.score(r, p) for p, r in zip(predictions, references, strict=True)]
-        scores = {key: sum(row[key].fmeasure for row in rows) / len(rows) for key in keys}
+        scores = {key: sum(row[key].fmeasure for row in rows) / len(rows) for key in KEYS}
         scores["f1_at_10"] = _f1_at_10(phrases(predictions), phrases(references))
-    return scores
+    return scores | {"rows": count}
+
+
+def by_evaluate(timer: Timer, count: int, **options: bool) -> dict[str, float]:
+    """The way of ``evaluate``'s ROUGE, called for each row."""
+    predictions, references = documents(count)
+    tokenizer = Tokenizer()
+    with tempfile.TemporaryDirectory() as folder:
+        rouge = _metric(folder)
+        with timer:
+            sums = dict.fromkeys(KEYS, 0.0)
+            for prediction, reference in zip(predictions, references, strict=True):
+                found = rouge.compute(
+                    predictions=[prediction], references=[reference],
+                    tokenizer=tokenizer.tokenize, **options,
+                )  # fmt: skip
+                for key in KEYS:
+                    value = found[key]
+                    sums[key] += float(value[0] if isinstance(value, list) else value)
+            scores = {key: sums[key] / count for key in KEYS}
+            scores["f1_at_10"] = _f1_at_10(phrases(predictions), phrases(references))
+    return scores | {"rows": count}
+
+
+def _metric(folder: str) -> Any:
+    """The module of ``evaluate.load("rouge")``, in short."""
+    import evaluate
+    from datasets import Features, Value
+    from rouge_score import rouge_scorer, scoring
+
+    class Rouge(evaluate.Metric):
+        def _info(self):
+            text = Features({"predictions": Value("string"), "references": Value("string")})
+            return evaluate.MetricInfo(description="", citation="", features=text)
+
+        def _compute(self, predictions, references, tokenizer, use_aggregator=True):
+            wrapped = type("Wrapped", (), {"tokenize": staticmethod(tokenizer)})()
+            scorer = rouge_scorer.RougeScorer(KEYS, tokenizer=wrapped)
+            rows = [scorer.score(r, p) for p, r in zip(predictions, references, strict=True)]
+            if not use_aggregator:
+                return {key: [row[key].fmeasure for row in rows] for key in KEYS}
+            aggregator = scoring.BootstrapAggregator()
+            for row in rows:
+                aggregator.add_scores(row)
+            return {key: value.mid.fmeasure for key, value in aggregator.aggregate().items()}
+
+    return Rouge(cache_dir=folder)
 
 
 def _f1_at_10(predictions: list[list[str]], references: list[list[str]]) -> float:
@@ -93,20 +152,30 @@ def main() -> None:
     args = made.parse_args()
     if args.quick:
         args.rounds, args.rows = 1, 20
+    few = min(args.rows, 100)
+    importlib.import_module("evaluate")  # takes seconds; the forks have it then
     with tempfile.TemporaryDirectory() as folder:
         ways = {
             "frtune": functools.partial(ours, count=args.rows, cache=""),
+            "evaluate by row": functools.partial(
+                by_evaluate, count=args.rows, use_aggregator=False
+            ),
+            "evaluate by row, as by default": functools.partial(by_evaluate, count=few),
             "rouge_score by row": functools.partial(by_row, count=args.rows),
         }
         found = compare(
-            "ROUGE and keyphrase scores", ways, goals={"rouge_score by row": 5}, args=args,
-            rows=args.rows,
+            "ROUGE and keyphrase scores", ways, goals=dict.fromkeys(list(ways)[1:], 5), args=args,
+            rows=args.rows, rows_as_by_default=few,
         )  # fmt: skip
         cached = [
             run_apart(functools.partial(ours, count=args.rows, cache=folder), args.threads)
             for _ in range(2)
         ][1]
     found["cached"] = cached
+    full = [run for runs in found["runs"].values() for run in runs if run["rows"] == args.rows]
+    found["largest_difference"] = max(
+        abs(run[key] - full[0][key]) for run in full for key in (*KEYS, "f1_at_10")
+    )
     report(__file__, [found], args)
 
 

@@ -3,6 +3,8 @@ PYTHON ?= python3
 OUTPUT ?= runs/keyphrases
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+BENCHMARKS ?= batches starting scores preparing prediction generation_evaluation encoder_training \
+	pair_classification causal_training embedding_study utilisation growth
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -c constraints.txt
@@ -10,7 +12,7 @@ PIP := $(BIN)/python -m pip install -q -c constraints.txt
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" TORCH_EXTENSIONS_DIR="$(CURDIR)/$(VENV)/torch_extensions"
 
 .DEFAULT_GOAL := help
-.PHONY: help install venv train test fullrun check format bench demo build docs hooks clean
+.PHONY: help install venv train test fullrun check format bench bench-gpu demo build docs hooks clean
 
 help: ## print this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +45,13 @@ format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-dev ## measure frtune beside its peers; BENCH_ARGS=--quick proves only that it runs
-	@for name in batches starting scores preparing prediction generation_evaluation encoder_training; do \
+	@for name in $(BENCHMARKS); do \
 		HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/$$name.py $(BENCH_ARGS) || exit 1; \
 	done
+	@$(BIN)/python benchmarks/table.py
+
+bench-gpu: $(VENV)/.installed-dev ## measure training at full sizes on a CUDA GPU, in under eight minutes
+	HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)
 
 demo: $(VENV)/.installed ## serve a page of a tiny model, which is trained first if there is none
 	$(PIP) -e ".[ko,flaubert,demo]"

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from frtune.data.audit import audit
 from frtune.data.duplicates import near_pairs
-from frtune.data.fingerprints import jaccard, shingles, text_key
+from frtune.data.fingerprints import Letters, jaccard, shingles
 from frtune.data.language import LANGUAGES, other_language
 from frtune.data.loading import load_splits
 from frtune.data.measures import is_present, measure
@@ -100,8 +100,8 @@ def test_presence_is_of_whole_words(phrase, text, present):
 
 
 def test_keys_are_equal_for_texts_equal_but_for_marks_and_case():
-    assert text_key("L'été, 2023!") == text_key("l été 2023")
-    assert text_key("!!!") != text_key("???")
+    assert Letters("L'été, 2023!").key == Letters("l été 2023").key
+    assert Letters("!!!").key != Letters("???").key
 
 
 @pytest.mark.parametrize(

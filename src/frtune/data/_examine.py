@@ -95,6 +95,7 @@ def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
             "key": whole,
             "bands": List(Value("uint64")),
             "sketch": List(Value("uint8")),
+            "codes": List(Value("uint32")),
             **dict.fromkeys(counts, whole),
         }
     )
@@ -140,7 +141,7 @@ def _reasons(
     batch: dict[str, list[Any]],
     texts: dict[str, list[str]],
     targets: list[Any],
-    found: dict[str, list[Any]],
+    found: dict[str, Any],
     *,
     sources: list[str],
     shape: Shape,

@@ -90,9 +90,7 @@ def audit(
         )
     split_of = np.repeat(np.arange(len(splits)), [len(rows) for rows in splits.values()])
     table = concatenate_datasets(measured)
-    return summarize(
-        table, split_of, list(splits), near_threshold=near_threshold, num_proc=num_proc
-    )
+    return summarize(table, split_of, list(splits), near_threshold=near_threshold)
 
 
 def _measure_batch(
@@ -128,7 +126,6 @@ def summarize(
     near_threshold: float,
     target: str = "keyphrases",
     pairs: list[Any] | None = None,
-    num_proc: int | None = None,
 ) -> dict[str, Any]:
     """Sum up measured rows.
 
@@ -139,7 +136,6 @@ def summarize(
         near_threshold: As in ``audit``.
         target: What the phrases are called, or the column with the labels or scores.
         pairs: Near duplicates, if already known.
-        num_proc: As in ``audit``.
 
     Returns:
         As ``audit``.
@@ -165,12 +161,7 @@ def summarize(
             "same_text": int(np.isin(keys[others], keys[ones]).sum()),
             "near_duplicates": len(near),
             "near_threshold": near_threshold,
-            "shared_runs": shared_runs(
-                table.select(ones),
-                table.select(others),
-                words=RUN_WORDS,
-                num_proc=processes(len(ones), num_proc),
-            ),
+            "shared_runs": shared_runs(table, ones, others, words=RUN_WORDS),
             "examples": [
                 {
                     "jaccard": round(pair.jaccard, 3),

@@ -35,10 +35,17 @@ def clean_text(text: str | None) -> str:
         >>> clean_text("L\u2019e\u0301te\u0301\u00a0: com\u00admune\u200b,\r\n  canton \n\n\n fin")
         'L’été : commune,\ncanton\n\nfin'
     """
-    text = _LINE_END.sub("\n", text or "")
-    text = unicodedata.normalize("NFC", _JOINER.sub("", _INVISIBLE.sub("", text)))
-    text = _AROUND_LINE_END.sub("\n", _SPACES.sub(" ", text))
-    return _BLANK_LINES.sub("\n\n", text).strip()
+    text = (text or "").replace("\u00a0", " ")
+    # most texts are printable but for line feeds, and then hold nothing that these would change
+    usual = text.replace("\n", "").isprintable()
+    if not usual:
+        text = _JOINER.sub("", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
+    text = unicodedata.normalize("NFC", text)
+    if not usual or "  " in text:
+        text = _SPACES.sub(" ", text)
+    if "\n" in text:
+        text = _BLANK_LINES.sub("\n\n", _AROUND_LINE_END.sub("\n", text))
+    return text.strip()
 
 
 # --- one value to phrases ------------------------------------------------------------------------

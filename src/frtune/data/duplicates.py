@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from frtune.data.fingerprints import jaccard, run_keys, shingles
+from frtune.data.fingerprints import distinct, jaccard, run_keys, shingles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ RUN_WORDS = 8
 
 _MOST_PARTNERS = 50  # rows that one row is compared with for one shared band
 _RUN_SAMPLE = 2000  # rows of a split whose runs are looked for in train
+_HEAD_BITS = 22
 
 
 class NearPair(NamedTuple):
@@ -129,7 +130,7 @@ def _candidates(
 
 
 def shared_runs(
-    train: Dataset, other: Dataset, *, words: int = RUN_WORDS, num_proc: int | None = None
+    table: Dataset, train: np.ndarray, other: np.ndarray, *, words: int = RUN_WORDS
 ) -> dict[str, float | int]:
     """Count the rows of ``other`` that share a run of ``words`` words with a row of ``train``.
 
@@ -137,10 +138,10 @@ def shared_runs(
     no two rows are alike as a whole.
 
     Args:
-        train: Rows with ``text``.
-        other: Rows with ``text``; of more than 2,000, 2,000 drawn with a fixed seed are looked at.
+        table: Rows with ``codes`` (see ``measures``), in file order.
+        train: Rows of one split.
+        other: Rows of another; of more than 2,000, 2,000 drawn with a fixed seed are looked at.
         words: Length of a run.
-        num_proc: Processes to use; ``None`` uses one.
 
     Returns:
         ``words``, ``rows_checked``, ``rows`` (that share a run) and ``share`` of those checked.
@@ -148,40 +149,42 @@ def shared_runs(
     import numpy as np
 
     if len(other) > _RUN_SAMPLE:
-        other = other.select(np.random.default_rng(0).permutation(len(other))[:_RUN_SAMPLE])
-    runs = [np.unique(run_keys(text, words)) for text in other["text"]]
-    owners = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
-    flat = np.concatenate([np.zeros(0, np.uint64), *runs])
-    order = np.argsort(flat, kind="stable")
-    wanted, owners = flat[order], owners[order]
-    unique = np.unique(wanted)
-    found = np.zeros(len(unique), bool)
-    hits = train.select_columns(["text"]).map(
-        _hits,
-        batched=True,
-        fn_kwargs={"wanted": unique, "words": words},
-        remove_columns=["text"],
-        num_proc=num_proc,
-        desc="looking for shared runs",
-    )
-    batches: Any = hits.with_format("arrow").iter(batch_size=10_000)
-    for batch in batches:
-        found[batch["hit"].to_numpy()] = True
-    rows = len(np.unique(owners[found[np.searchsorted(unique, wanted)]])) if len(wanted) else 0
+        other = other[np.random.default_rng(0).permutation(len(other))[:_RUN_SAMPLE]]
+    none = (np.zeros(0, np.int64), np.zeros(0, np.uint64))
+    owners, keys = map(np.concatenate, zip(none, *_runs(table, other, words), strict=True))
+    wanted = distinct(keys)
+    # the first bits tell of most runs of train that they are not wanted
+    shift = np.uint64(64 - _HEAD_BITS)
+    heads = np.zeros(1 << _HEAD_BITS, bool)
+    heads[wanted >> shift] = True
+    found = np.zeros(len(wanted), bool)
+    for _, seen in _runs(table, train, words):
+        seen = seen[heads[seen >> shift]]
+        if len(seen):
+            at = np.searchsorted(wanted, seen).clip(max=len(wanted) - 1)
+            found[at[wanted[at] == seen]] = True
+    rows = len(np.unique(owners[found[np.searchsorted(wanted, keys)]]))
     return {
         "words": words,
-        "rows_checked": len(runs),
+        "rows_checked": len(other),
         "rows": rows,
-        "share": round(rows / max(1, len(runs)), 4),
+        "share": round(rows / max(1, len(other)), 4),
     }
 
 
-def _hits(batch: dict, wanted: np.ndarray, words: int) -> dict[str, np.ndarray]:
-    """The places in ``wanted`` of the runs that this batch of rows has."""
+def _runs(table: Dataset, rows: np.ndarray, words: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The runs of some rows, piece by piece: whose they are, and their keys."""
     import numpy as np
 
-    if not len(wanted):
-        return {"hit": np.zeros(0, np.int64)}
-    keys = np.unique(np.concatenate([run_keys(text, words) for text in batch["text"]]))
-    at = np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)
-    return {"hit": at[wanted[at] == keys].astype(np.int64)}
+    asked, start = np.zeros(len(table), bool), 0
+    asked[rows] = True
+    for chunk in table.data.column("codes").chunks:
+        here = asked[start : start + len(chunk)]
+        if here.any():
+            owners = np.repeat(np.arange(len(chunk)), chunk.value_lengths().to_numpy())
+            codes = chunk.flatten().to_numpy()[here[owners]]
+            owners = start + owners[here[owners]]
+            keys = run_keys(codes, words)
+            whole = owners[: len(keys)] == owners[words - 1 :]
+            yield owners[: len(keys)][whole], keys[whole]
+        start += len(chunk)

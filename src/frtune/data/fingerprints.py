@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import zlib
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,31 +21,90 @@ if TYPE_CHECKING:
 SHINGLE_CHARACTERS = 5
 HASHES = 64
 
-_NO_LETTER = re.compile(r"[\W_]+")
+_SPACE = ord(" ")
 # Chinese characters and kana stand without spaces: each counts as a word
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+_STANDS_ALONE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(rf"{_STANDS_ALONE.pattern}|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 
-def words(text: str) -> list[str]:
-    """Return the words of ``text``, case folded; a Chinese or Japanese character is a word.
+class Letters:
+    """The letters and digits of one text, case folded, from which all its numbers are made.
+
+    Args:
+        text: The text.
 
     Example:
-        >>> words("L’été 2023, 예산 日本")
+        >>> Letters("L’été 2023, 예산 日本").words
         ['l', 'été', '2023', '예산', '日', '本']
-    """
-    return _WORD.findall(text.casefold())
-
-
-def text_key(text: str) -> int:
-    """Return 63 bits that are equal for texts equal but for case, spaces and punctuation.
-
-    Example:
-        >>> text_key("A budget.") == text_key("a  Budget") != text_key("a budgets")
+        >>> Letters("A budget.").key == Letters("a  Budget").key != Letters("a budgets").key
         True
     """
-    plain = _NO_LETTER.sub("", text.casefold()) or text
-    digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
+
+    def __init__(self, text: str):
+        import numpy as np
+
+        self._text = text
+        folded = text.casefold().encode("utf-32-le", "surrogatepass")
+        codes = np.frombuffer(folded, np.uint32)
+        letter = _is_letter()[codes]
+        kept = letter.copy()
+        kept[1:] |= letter[:-1]  # of a run of other signs, the first stays, as a space
+        self._codes = np.where(letter, codes, np.uint32(_SPACE))[kept]
+        self._spaced = self._codes.tobytes().decode("utf-32-le", "surrogatepass")
+
+    @property
+    def words(self) -> list[str]:
+        """The words; a Chinese or Japanese character is a word."""
+        if _STANDS_ALONE.search(self._spaced):
+            return _WORD.findall(self._spaced)
+        return self._spaced.split()
+
+    @property
+    def key(self) -> int:
+        """63 bits that are equal for texts equal but for case, spaces and punctuation."""
+        plain = self._spaced.replace(" ", "") or self._text
+        digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(digest, "little") >> 1
+
+    def grams(self) -> np.ndarray:
+        """A hash of each character 5-gram, in their order; one for a shorter text. uint64."""
+        import numpy as np
+
+        codes = self._codes[:-1] if self._spaced.endswith(" ") else self._codes
+        missing = max(0, SHINGLE_CHARACTERS - len(codes))
+        codes = np.pad(codes, (0, missing), constant_values=_SPACE) if missing else codes
+        return _rolling(codes, _odd_numbers(SHINGLE_CHARACTERS, seed=1))
+
+    def signature(self) -> np.ndarray:
+        """The MinHash signature: the share of equal places estimates the Jaccard index.
+
+        Returns:
+            uint32 of shape ``(HASHES,)``.
+        """
+        import numpy as np
+
+        # 32 bits are enough to find the least of a text's shingles, and twice as quick
+        hashes = (self.grams() >> np.uint64(32)).astype(np.uint32)
+        factors = _odd_numbers(HASHES, seed=2).astype(np.uint32)[:, None]
+        least = np.full(HASHES, np.iinfo(np.uint32).max, np.uint32)
+        for start in range(0, len(hashes), 4096):  # a long text stays within the cache
+            part = hashes[start : start + 4096] * factors  # (hashes, shingles)
+            least = np.minimum(least, part.min(axis=1))
+        return least
+
+
+class WordCodes(dict):
+    """A number below 2**32 for each word, computed once.
+
+    Example:
+        >>> codes = WordCodes()
+        >>> codes["budget"] == codes["budget"] != codes["canteen"]
+        True
+    """
+
+    def __missing__(self, word: str) -> int:
+        found = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return found
 
 
 def shingles(text: str) -> np.ndarray:
@@ -53,21 +113,15 @@ def shingles(text: str) -> np.ndarray:
     Returns:
         uint64 of shape ``(different 5-grams,)``; one hash for a shorter text.
     """
+    return distinct(Letters(text).grams())
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Return what ``numpy.unique`` does; by sorting, which is quicker for hashes."""
     import numpy as np
 
-    return np.unique(_gram_hashes(text))
-
-
-def _gram_hashes(text: str) -> np.ndarray:
-    import numpy as np
-
-    plain = _NO_LETTER.sub(" ", text.casefold()).strip().ljust(SHINGLE_CHARACTERS)
-    codes = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    count = len(codes) - SHINGLE_CHARACTERS + 1
-    total = np.zeros(count, np.uint64)
-    for i, factor in enumerate(_odd_numbers(SHINGLE_CHARACTERS, seed=1)):
-        total += codes[i : i + count] * factor
-    return _mix(total)
+    values = np.sort(values)
+    return values[np.r_[True, values[1:] != values[:-1]]] if len(values) else values
 
 
 def jaccard(left: np.ndarray, right: np.ndarray) -> float:
@@ -94,50 +148,61 @@ def band_rows(threshold: float) -> int:
     return next(sizes, 1)
 
 
-def signature(text: str) -> np.ndarray:
-    """Return the MinHash signature: the share of equal places estimates the Jaccard index.
+def band_keys(signatures: np.ndarray, rows: int) -> np.ndarray:
+    """Return one number for each band of ``rows`` hashes of each signature.
+
+    Args:
+        signatures: uint32 of shape ``(texts, HASHES)``.
+        rows: Hashes of a band.
 
     Returns:
-        uint32 of shape ``(HASHES,)``.
+        uint64 of shape ``(texts, HASHES // rows)``.
     """
     import numpy as np
 
-    # 32 bits are enough to find the least of a text's shingles, and twice as quick
-    hashes = (_gram_hashes(text) >> np.uint64(32)).astype(np.uint32)
-    factors = _odd_numbers(HASHES, seed=2).astype(np.uint32)
-    least = np.full(HASHES, np.iinfo(np.uint32).max, np.uint32)
-    for start in range(0, len(hashes), 1024):  # a long text stays within the cache
-        part = hashes[start : start + 1024, None] * factors  # (shingles, hashes)
-        least = np.minimum(least, part.min(axis=0))
-    return least
+    bands = signatures.astype(np.uint64).reshape(len(signatures), -1, rows)
+    return _mix((_mix(bands) * _odd_numbers(rows, seed=3)).sum(axis=2, dtype=np.uint64))
 
 
-def band_keys(text_signature: np.ndarray, rows: int) -> np.ndarray:
-    """Return one number for each band of ``rows`` hashes: uint64 of shape ``(HASHES // rows,)``."""
+def sketch(signatures: np.ndarray) -> np.ndarray:
+    """Return eight bits of each hash, to estimate from: uint8 of the same shape."""
     import numpy as np
 
-    bands = text_signature.astype(np.uint64).reshape(-1, rows)  # (bands, rows)
-    return _mix((_mix(bands) * _odd_numbers(rows, seed=3)).sum(axis=1, dtype=np.uint64))
+    return (_mix(signatures.astype(np.uint64)) >> np.uint64(56)).astype(np.uint8)
 
 
-def sketch(text_signature: np.ndarray) -> np.ndarray:
-    """Return eight bits of each hash, to estimate from: uint8 of shape ``(HASHES,)``."""
+def run_keys(codes: np.ndarray, length: int) -> np.ndarray:
+    """Return the hashes of all runs of ``length`` words.
+
+    Args:
+        codes: The words' ``WordCodes``, of shape ``(words,)``.
+        length: Words of a run.
+
+    Returns:
+        uint64 of shape ``(words - length + 1,)``.
+    """
+    return _rolling(codes, _odd_numbers(length, seed=4))
+
+
+def _rolling(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """A hash of each run of ``len(factors)`` codes: uint64, none of fewer codes."""
     import numpy as np
 
-    return (_mix(text_signature.astype(np.uint64)) >> np.uint64(56)).astype(np.uint8)
-
-
-def run_keys(text: str, length: int) -> np.ndarray:
-    """Return the hashes of all runs of ``length`` words: uint64 of shape ``(words-length+1,)``."""
-    import numpy as np
-
-    found = [zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words(text)]
-    count = max(0, len(found) - length + 1)
-    codes = np.array(found, dtype=np.uint64)
-    total = np.zeros(count, np.uint64)
-    for i, factor in enumerate(_odd_numbers(length, seed=4)):
-        total += codes[i : i + count] * factor
+    count = max(0, len(codes) - len(factors) + 1)
+    codes = codes.astype(np.uint64)
+    total = codes[:count] * factors[0]
+    part = np.empty_like(total)  # written again and again: new memory costs more than the product
+    for i, factor in enumerate(factors[1:], start=1):
+        total += np.multiply(codes[i : i + count], factor, out=part)
     return _mix(total)
+
+
+@cache
+def _is_letter() -> np.ndarray:
+    """Whether each character is a letter or a digit."""
+    import numpy as np
+
+    return np.frombuffer(bytes(map(str.isalnum, map(chr, range(sys.maxunicode + 1)))), bool)
 
 
 @cache
@@ -148,9 +213,13 @@ def _odd_numbers(count: int, *, seed: int) -> np.ndarray:
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
-    """Spread the bits of 64-bit numbers evenly (the finalizer of SplitMix64)."""
+    """Spread the bits of 64-bit numbers evenly (the finalizer of SplitMix64); in place."""
     import numpy as np
 
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    part = values >> np.uint64(30)
+    values ^= part
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= np.right_shift(values, np.uint64(27), out=part)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= np.right_shift(values, np.uint64(31), out=part)
+    return values

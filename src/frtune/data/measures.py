@@ -6,14 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from frtune.data.fingerprints import (
-    band_keys,
-    band_rows,
-    signature,
-    sketch,
-    text_key,
-    words,
-)
+from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,7 +51,7 @@ def measure(
     *,
     threshold: float,
     tokenizer: PreTrainedTokenizerBase | None = None,
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """Measure a batch of rows.
 
     Args:
@@ -68,17 +61,23 @@ def measure(
         tokenizer: Counts ``tokens``, special ones left out; ``None`` leaves that column out.
 
     Returns:
-        ``key`` (equal for equal texts), ``bands`` and ``sketch`` (see ``fingerprints``),
-        ``characters``, ``words``, ``phrases``, ``present`` (phrases that stand in the text) and
-        perhaps ``tokens``.
+        ``key`` (equal for equal texts), ``bands``, ``sketch`` and ``codes`` (of the words; see
+        ``fingerprints``), ``characters``, ``words``, ``phrases``, ``present`` (phrases that stand
+        in the text) and perhaps ``tokens``.
     """
-    signatures = [signature(text) for text in texts]
-    found: dict[str, list[Any]] = {
-        "key": [text_key(text) for text in texts],
-        "bands": [band_keys(each, band_rows(threshold)) for each in signatures],
-        "sketch": [sketch(each) for each in signatures],
+    import numpy as np
+
+    letters = [Letters(text) for text in texts]
+    signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
+    code = WordCodes()
+    codes = [np.array([code[word] for word in each.words], np.uint32) for each in letters]
+    found: dict[str, Any] = {
+        "key": [each.key for each in letters],
+        "bands": band_keys(signatures, band_rows(threshold)),
+        "sketch": sketch(signatures),
+        "codes": codes,
         "characters": [len(text) for text in texts],
-        "words": [len(words(text)) for text in texts],
+        "words": [len(each) for each in codes],
     }
     if phrases is not None:
         plain = [_plain(text) for text in texts]

@@ -84,7 +84,7 @@ def prepare(
         if filters.duplicates == "reject":
             fate.reject_repeats()
         notes += fate.cut(cut, where=name_of(source))
-        found = _compare(fate, filters, num_proc)
+        found = _compare(fate, filters)
         report = {"source": name_of(source), **write_rows(fate, work / "output"), **found}
         name = getattr(counter, "name_or_path", None)
         report["settings"] = {
@@ -97,7 +97,7 @@ def prepare(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _compare(fate: Fate, filters: Filters, num_proc: int | None) -> dict[str, Any]:
+def _compare(fate: Fate, filters: Filters) -> dict[str, Any]:
     """Look for leakage between the splits, reject what is to be rejected, and sum up."""
     import numpy as np
 
@@ -118,7 +118,6 @@ def _compare(fate: Fate, filters: Filters, num_proc: int | None) -> dict[str, An
         near_threshold=threshold,
         target=fate.shape.target_name,
         pairs=pairs,
-        num_proc=num_proc,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -47,6 +49,18 @@ CORPUS = [*FRENCH, *KOREAN, *ENGLISH]
 FAMILY_NAMES = (
     "camembert", "flaubert", "bert", "t5", "bart", "polyglot", "gptj", "llama", "phi",
 )  # fmt: skip
+
+
+frozen = 0
+
+
+def pytest_runtest_logfinish():
+    """Keep what was imported out of the garbage collection, which each training asks for twice."""
+    global frozen
+    if len(sys.modules) > frozen + 50:
+        gc.collect()
+        gc.freeze()
+        frozen = len(sys.modules)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers.trainer_pt_utils import LabelSmoother
 
-from frtune.training.loss import StepLoss
+from frtune.training.loss import StepLoss, scored_positions
 
 CLASSES = 7
 
@@ -159,3 +159,11 @@ def test_mixed_probabilities_give_the_mix_of_losses(batch, loss):
 def test_probabilities_of_a_next_token_are_refused(batch):
     with pytest.raises(ValueError, match="Pass token ids"):
         step(StepLoss(shift=True), batch[0], soft(batch[1], batch[0].shape[-1]))
+
+
+def test_a_decoder_may_leave_out_the_logits_that_nothing_is_scored_at(batch):
+    logits, labels = batch
+    kept = scored_positions(labels)
+    found = step(StepLoss(shift=True), logits[kept], labels)
+    assert 0 < kept.sum() < labels.numel()
+    assert found == step(StepLoss(shift=True), logits, labels)

@@ -15,6 +15,7 @@ from frtune import (
     SequenceClassification,
     build_model,
 )
+from frtune.training.loss import StepLoss
 
 DECODERS = ["polyglot", "gptj", "llama", "phi"]
 ENCODERS = ["camembert", "flaubert", "bert"]
@@ -72,3 +73,24 @@ def test_loss_and_gradient_norm_are_equal_for_8x1_and_2x4(family, task_name, tin
     assert found[0]["loss"] > 0.1
     assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-5)
     assert found[1]["grad_norm"] == pytest.approx(found[0]["grad_norm"], rel=1e-5)
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_a_decoder_learns_the_same_when_it_computes_only_the_logits_that_count(
+    family, tiny, rows, arguments, monkeypatch
+):
+    task = TASKS["keyphrases"]
+    args = arguments(task, max_steps=1, per_device_train_batch_size=8, max_grad_norm=1e9)
+    widths = []
+
+    def watched(loss, logits, labels):
+        widths.append(logits.dim())
+        return cross_entropy(loss, logits, labels)
+
+    cross_entropy = StepLoss._cross_entropy
+    monkeypatch.setattr(StepLoss, "_cross_entropy", watched)
+    found = [one_step(task, tiny(family), rows, args)]
+    monkeypatch.setattr("frtune.training.trainer.keep_scored", lambda inputs, loss: None)
+    found.append(one_step(task, tiny(family), rows, args))
+    assert widths == [2, 3]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)

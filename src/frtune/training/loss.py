@@ -17,6 +17,39 @@ from torch.nn import functional
 IGNORED = -100
 
 
+def scored_positions(labels: torch.Tensor) -> torch.Tensor:
+    """Where a decoder's loss reads its logits: before each label that counts.
+
+    Args:
+        labels: (batch, length), -100 where no loss falls.
+
+    Returns:
+        Bool, of the same shape: ``logits_to_keep`` of the model.
+
+    Example:
+        >>> scored_positions(torch.tensor([[-100, -100, 5, 6]])).tolist()
+        [[False, True, True, False]]
+    """
+    kept = torch.zeros_like(labels, dtype=torch.bool)
+    kept[:, :-1] = labels[:, 1:] != IGNORED
+    return kept
+
+
+def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
+    """Have a decoder compute only the logits that ``loss`` reads; of a long prompt there are none.
+
+    Args:
+        inputs: The batch, changed in place: ``logits_to_keep`` is added where ``loss`` is a
+            decoder's and this version of Transformers takes a mask there.
+        loss: ``compute_loss_func`` of the trainer.
+    """
+    import transformers.modeling_utils as modeling
+
+    takes_mask = hasattr(modeling, "slice_logits_to_keep")  # 5.18 took positions alone
+    if takes_mask and "labels" in inputs and getattr(loss, "shift", False):
+        inputs["logits_to_keep"] = scored_positions(inputs["labels"])
+
+
 @dataclass(frozen=True)
 class StepLoss:
     """``compute_loss_func`` for a ``Trainer``: sum over items, divided by the step's items.
@@ -51,7 +84,8 @@ class StepLoss:
         """Return the scalar loss, float32.
 
         Args:
-            outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary).
+            outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary); of a decoder,
+                also (items, vocabulary), those at ``scored_positions(labels)`` alone.
             labels: (batch,) or (batch, length), -100 where no loss falls. Or class probabilities,
                 floating point, of the shape of the logits: the loss is the sum of each class's
                 loss times its probability, and where all are 0 none falls.
@@ -74,11 +108,13 @@ class StepLoss:
         self, logits: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.shift:
-            logits, labels = logits[:, :-1], labels[:, 1:]
+            logits = logits[:, :-1] if logits.dim() == 3 else logits
+            labels = labels[:, 1:]
         labels = labels.to(logits.device)
         kept = labels != IGNORED
         # only the positions that count are cast to float32: (items, classes)
-        logits, labels = logits[kept].float(), labels[kept]
+        logits = (logits[kept] if logits.dim() > labels.dim() else logits).float()
+        labels = labels[kept]
         weight = self.class_weights
         losses = functional.cross_entropy(
             logits,

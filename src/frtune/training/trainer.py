@@ -22,6 +22,7 @@ from frtune.training.batches import LengthBatches, check_batches, groups_by_leng
 from frtune.training.conditions import conditions
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, prompts_of
+from frtune.training.loss import keep_scored
 from frtune.training.order import by_length
 from frtune.training.stopping import StopRequest
 from frtune.training.survival import (
@@ -225,6 +226,8 @@ class TaskTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
         rows = inputs.pop("row", None)
+        if not self.args.torch_compile:  # which wants shapes that do not depend on the labels
+            keep_scored(inputs, self.compute_loss_func)
         result = super().compute_loss(
             model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 BUCKETS = 100  # of the rows of a large data set
-BATCHES_A_BUCKET = 4  # at least, so that a row meets others each epoch
+BATCHES_A_BUCKET = 2  # at least, so that a row meets others each epoch; more leave more padding
 
 
 # Trainer takes a sampler of whole batches, each process's own, only of this class

@@ -128,7 +128,7 @@ def ours(timer: Timer, folder: str, epochs: int) -> dict[str, float]:
 def main() -> None:
     """Measure the two rows of the table."""
     made = parser(__doc__, rounds=2)
-    made.add_argument("--rows", type=int, default=128, help="that are trained on")
+    made.add_argument("--rows", type=int, default=96, help="that are trained on")
     made.add_argument("--valid-rows", type=int, default=40)
     made.add_argument("--layers", type=int, default=4)
     made.add_argument("--epochs", type=int, default=1)

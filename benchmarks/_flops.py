@@ -57,7 +57,7 @@ def product_rates(
     device: torch.device,
     dtype: torch.dtype,
     seconds: float,
-) -> dict[str, float]:
+) -> dict[str, dict[str, float]]:
     """FLOPs a second of ``(n, k) x (k, m)`` products, the median of several, by name.
 
     Args:
@@ -65,6 +65,9 @@ def product_rates(
         device: Where they are computed.
         dtype: Of the factors.
         seconds: For each of them; three are computed at least.
+
+    Returns:
+        By name, for ``seconds`` by the clock and for ``cpu_seconds`` of this process.
     """
     found = {}
     for name, (n, k, m) in shapes.items():
@@ -72,11 +75,16 @@ def product_rates(
         second = torch.randn(k, m, device=device, dtype=dtype)
         out = torch.mm(first, second)
         taken: list[float] = []
+        cpu: list[float] = []
         while len(taken) < 3 or sum(taken) < seconds:
-            started = clock(device)
+            started, used = clock(device), time.process_time()
             torch.mm(first, second, out=out)
             taken.append(clock(device) - started)
-        found[name] = 2 * n * k * m / statistics.median(taken)
+            cpu.append(time.process_time() - used)
+        times = {"seconds": taken, "cpu_seconds": cpu}
+        found[name] = {
+            what: 2 * n * k * m / statistics.median(values) for what, values in times.items()
+        }
     return found
 
 

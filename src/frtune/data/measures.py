@@ -93,8 +93,9 @@ def measure(
 
 def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the number of tokens of each text, without special tokens."""
-    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return [len(ids) for ids in encoded]  # type: ignore[union-attr]
+    from frtune.tasks._words import token_ids
+
+    return [len(ids) for ids in token_ids(texts, tokenizer)]
 
 
 def processes(rows: int, num_proc: int | None = None) -> int | None:

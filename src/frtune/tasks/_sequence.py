@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frtune.tasks._words import token_ids
 from frtune.training.collators import _mask, pad, row_ids
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def token_id(index: Any) -> int:
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    encoded = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)
-    return [list(ids) for ids in encoded["input_ids"]]
+    return [list(ids) for ids in token_ids(texts, tokenizer)]
 
 
 def _place(ids: list[int], part: list[int], start: int) -> int:

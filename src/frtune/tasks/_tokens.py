@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.tasks._words import token_ids
 from frtune.training.collators import IGNORED
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def framed_sources(
         )
     inputs, cut = [], []
     texts = [prefix + text for text in texts]
-    for ids in tokenizer(texts, truncation=False, verbose=False)["input_ids"]:
+    for ids in token_ids(texts, tokenizer, special=True):
         whole = ended(ids, eos)
         cut.append(len(whole) > limit)
         inputs.append(whole if len(whole) <= limit else [*whole[: limit - 1], eos])
@@ -63,7 +64,7 @@ def marked_sources(
     """
     before, after = markers
     room = limit - 2
-    encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    encoded = token_ids(texts, tokenizer)
     return [[before, *ids[:room], after] for ids in encoded], [len(ids) > room for ids in encoded]
 
 
@@ -92,8 +93,7 @@ def target_ids(
     """
 
     def encode(lines: list[str]) -> list[list[int]]:
-        encoded = tokenizer(lines, add_special_tokens=framed, verbose=False)["input_ids"]
-        return [ended(ids, end) for ids in encoded]
+        return [ended(ids, end) for ids in token_ids(lines, tokenizer, special=framed)]
 
     targets = encode([join(phrases) for phrases in rows])
     cut = [len(ids) > limit for ids in targets]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS_WORTH_A_PROCESS = 5_000
+_NARROW = {"input_ids": "int32", "token_type_ids": "int8", "attention_mask": "int8"}
 _MARK = "tokens of frtune "  # in the description of an encoded data set, before their key
 
 
@@ -59,7 +60,8 @@ def encode_dataset(
     needed = [*task.columns, *(task.label_columns if with_labels else ())]
     if num_proc is None:
         num_proc = min(os.cpu_count() or 1, len(dataset) // ROWS_WORTH_A_PROCESS) or None
-    encoded = dataset.select_columns(needed).map(
+    raw = dataset.select_columns(needed).with_format("arrow")
+    encoded = raw.map(
         _encode_batch,
         batched=True,
         with_indices=True,
@@ -69,10 +71,12 @@ def encode_dataset(
             "tokenizer": tokenizer,
             "kind": kind,
             "with_labels": with_labels,
+            "features": raw.features,
         },
         new_fingerprint=_fingerprint(dataset, task, tokenizer, kind, with_labels),
         desc="Tokenising",
     )
+    encoded.reset_format()
     encoded.info.description = _MARK + _key(task, tokenizer, kind)
     return encoded
 
@@ -146,20 +150,35 @@ def encode_once(
     return DatasetDict.load_from_disk(str(directory))
 
 
-def _encode_batch(batch, indices, *, task, tokenizer, kind, with_labels):
+def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
+    import pyarrow as pa
+
+    batch = features.decode_batch(table.to_pydict())
     encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
     owners = encoded.pop("row_in_batch", None)
-    if owners is None:
-        return {**encoded, "row": indices}
-    firsts = [i == 0 or owner != owners[i - 1] for i, owner in enumerate(owners)]
-    # a long text would be stored once a window
-    raw = {
-        name: [
-            values[owner] if first else None for owner, first in zip(owners, firsts, strict=True)
-        ]
-        for name, values in batch.items()
-    }
-    return {**raw, **encoded, "row": [indices[owner] for owner in owners]}
+    rows = indices
+    if owners is not None:
+        firsts = [i == 0 or owner != owners[i - 1] for i, owner in enumerate(owners)]
+        # a long text would be stored once a window
+        raw = [owner if first else None for owner, first in zip(owners, firsts, strict=True)]
+        table = table.take(pa.array(raw, pa.int64()))
+        rows = [indices[owner] for owner in owners]
+    columns = {name: _as_arrow(name, values) for name, values in encoded.items()}
+    raw_columns = dict(zip(table.column_names, table.columns, strict=True))
+    return pa.table({**raw_columns, **columns, "row": rows})
+
+
+def _as_arrow(name: str, values: list[Any]) -> Any:
+    """A column as ``datasets`` would write it, without its search for mixed types."""
+    import pyarrow as pa
+
+    def narrowed(found: Any) -> Any:
+        if pa.types.is_list(found):
+            return pa.list_(narrowed(found.value_type))
+        return getattr(pa, _NARROW[name])() if pa.types.is_int64(found) else found
+
+    array = pa.array(values)
+    return array.cast(narrowed(array.type)) if name in _NARROW else array
 
 
 def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels: bool) -> str:

@@ -10,7 +10,7 @@ from _compare import Timer
 from pair_classification import judged, pairs_of
 
 
-def main(folder: str, rows: int, valid: int, epochs: int, batch: int, rate: float, bf16: bool):
+def main(folder: str, data: str, rows: int, valid: int, batch: int, rate: float, bf16: bool):
     """Train with ``CrossEncoderTrainer`` and print what a way of ``_compare`` returns."""
     import torch
     from datasets import Dataset
@@ -24,20 +24,20 @@ def main(folder: str, rows: int, valid: int, epochs: int, batch: int, rate: floa
     accelerated = torch.accelerator.is_available()
     device = None if accelerated else "cpu"
     model = CrossEncoder(folder, num_labels=2, max_length=256, device=device)
-    data = Dataset.from_dict(pairs_of("train", rows))
+    pairs = Dataset.from_dict(pairs_of(data, "train", rows))
     timer = Timer()
     with tempfile.TemporaryDirectory() as name:
         args = CrossEncoderTrainingArguments(
-            name, per_device_train_batch_size=batch, num_train_epochs=epochs, learning_rate=rate,
+            name, per_device_train_batch_size=batch, num_train_epochs=1, learning_rate=rate,
             bf16=bf16, train_sampling_strategy="group_by_length", save_strategy="no",
             logging_steps=10, disable_tqdm=True, use_cpu=not accelerated,
         )  # fmt: skip
         trainer = CrossEncoderTrainer(
-            model=model, args=args, train_dataset=data, loss=CrossEntropyLoss(model)
+            model=model, args=args, train_dataset=pairs, loss=CrossEntropyLoss(model)
         )
         with timer:
             trainer.train()
-    reached = {"rows": len(data), **judged(model.model, model.tokenizer, valid)}
+    reached = {"rows": len(pairs), **judged(model.model, model.tokenizer, data, valid)}
     print(json.dumps({**timer.found(), **reached}))
 
 

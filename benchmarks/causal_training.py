@@ -31,7 +31,7 @@ from _compare import (
 )
 
 BATCH = 8
-RATE = 1e-3
+RATE = 5e-4
 SOURCE, TARGET = 512, 128
 
 
@@ -128,7 +128,7 @@ def ours(timer: Timer, folder: str, epochs: int) -> dict[str, float]:
 def main() -> None:
     """Measure the two rows of the table."""
     made = parser(__doc__, rounds=2)
-    made.add_argument("--rows", type=int, default=96, help="that are trained on")
+    made.add_argument("--rows", type=int, default=64, help="that are trained on")
     made.add_argument("--valid-rows", type=int, default=40)
     made.add_argument("--layers", type=int, default=4)
     made.add_argument("--epochs", type=int, default=1)

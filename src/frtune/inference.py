@@ -42,7 +42,7 @@ class Predictor:
         task: The task that the model was trained for.
         model: In eval mode, on its device.
         tokenizer: The model's tokenizer.
-        batch_size: Rows a batch.
+        batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
         bf16: Compute in bf16 under autocast.
     """
 
@@ -122,15 +122,18 @@ class Predictor:
 
     def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
         from frtune.training.encoding import kind_of
-        from frtune.training.generation import generate, prompts_of
+        from frtune.training.generation import generate, generation_settings, prompts_of
 
         kind = kind_of(self.model)
-        return generate(
-            self.model,
+        settings = generation_settings(
             self.tokenizer,
-            prompts_of(encoded, kind),
             end_id=self.task.end_id(self.tokenizer, kind),
             max_new_tokens=self.task.max_target_tokens,
+        )
+        return generate(
+            self.model,
+            prompts_of(encoded, kind),
+            settings,
             batch_size=self.batch_size,
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else

@@ -7,7 +7,7 @@ import torch
 
 from frtune import KeyphraseGeneration, build_model
 from frtune.training.encoding import encode_dataset, kind_of
-from frtune.training.generation import _share, generate, prompts_of
+from frtune.training.generation import _share, generate, generation_settings, prompts_of
 
 
 @pytest.mark.parametrize("family", ["t5", "bart", "polyglot", "llama"])
@@ -17,9 +17,10 @@ def test_batches_give_each_row_what_it_gets_alone(family, tiny, rows):
     kind = kind_of(model)
     lazy = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
     prompts = [lazy[i] for i in range(len(lazy))]
-    settings = {"end_id": task.end_id(tokenizer, kind), "max_new_tokens": 8}
-    together = generate(model, tokenizer, lazy, batch_size=3, **settings)
-    alone = [generate(model, tokenizer, [p], batch_size=1, **settings)[0] for p in prompts]
+    end = task.end_id(tokenizer, kind)
+    settings = generation_settings(tokenizer, end_id=end, max_new_tokens=8)
+    together = generate(model, lazy, settings, batch_size=3)
+    alone = [generate(model, [p], settings, batch_size=1)[0] for p in prompts]
     assert len({len(prompt) for prompt in prompts}) > 2, "rows must differ in length"
     assert [row.ids for row in together] == [row.ids for row in alone]
 
@@ -28,17 +29,18 @@ def test_an_end_token_finishes_a_row_and_the_limit_does_not(tiny, rows):
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=6)
     model, tokenizer = build_model(task, checkpoint=str(tiny("polyglot")), proof=False)
     prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind="decoder"), "decoder")
-    settings = {"end_id": task.end_id(tokenizer, "decoder"), "max_new_tokens": 6}
-    for row in generate(model, tokenizer, prompts, **settings):
+    end = task.end_id(tokenizer, "decoder")
+    settings = generation_settings(tokenizer, end_id=end, max_new_tokens=6)
+    for row in generate(model, prompts, settings):
         assert len(row.ids) == 6 and not row.finished
     with torch.no_grad():  # whatever comes in, the end marker comes out
         head = model.get_output_embeddings()
         head.weight.zero_()
         bias = torch.zeros(head.weight.shape[0])
-        bias[settings["end_id"]] = 9.0
+        bias[end] = 9.0
         head.bias = torch.nn.Parameter(bias)
-    for row in generate(model, tokenizer, prompts, **settings):
-        assert row.ids == [settings["end_id"]] and row.finished
+    for row in generate(model, prompts, settings):
+        assert row.ids == [end] and row.finished
 
 
 def test_an_end_that_the_checkpoint_forces_at_the_limit_is_not_the_models_own(tiny, rows):
@@ -49,7 +51,8 @@ def test_an_end_that_the_checkpoint_forces_at_the_limit_is_not_the_models_own(ti
     model.final_logits_bias[0, end] = -1e4
     kind = "encoder-decoder"
     prompts = prompts_of(encode_dataset(rows, task, tokenizer, kind=kind), kind)
-    for row in generate(model, tokenizer, prompts, end_id=end, max_new_tokens=6):
+    settings = generation_settings(tokenizer, end_id=end, max_new_tokens=6)
+    for row in generate(model, prompts, settings):
         assert len(row.ids) == 6 and end not in row.ids and not row.finished
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.tasks._task import ModelKind
 from frtune.training.collators import prompt_batch
+from frtune.training.decoding import write_batch
 from frtune.training.order import by_length
 
 if TYPE_CHECKING:
@@ -58,9 +59,20 @@ def prompts_of(dataset: Dataset, kind: ModelKind) -> Prompts:
     return Prompts(dataset.select_columns(needed), kind)
 
 
-def _batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+def _batches(lengths: Sequence[int], batch_size: int, new: int) -> list[list[int]]:
+    """Rows of like length, longest first.
+
+    A batch of the longest rows has ``batch_size``; of shorter ones, as many as take no more memory:
+    tokens read and ``new`` ones written, padding included.
+    """
     order = by_length(lengths)
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    budget = batch_size * (lengths[order[0]] + new)
+    batches, start = [], 0
+    while start < len(order):
+        count = budget // (lengths[order[start]] + new)
+        batches.append(order[start : start + count])
+        start += count
+    return batches
 
 
 def _share(
@@ -76,34 +88,54 @@ def _share(
         yield (batches[mine], True) if mine < len(batches) else (batches[-1], False)
 
 
+def generation_settings(
+    tokenizer: PreTrainedTokenizerBase, *, end_id: int, max_new_tokens: int, **options: Any
+) -> dict[str, Any]:
+    """What ``model.generate`` is told: greedy decoding, unless the options say otherwise.
+
+    Args:
+        tokenizer: Gives the pad token, and its own end token, which ends a row, too.
+        end_id: Token that ends a row's output.
+        max_new_tokens: Limit of the output, end token included.
+        options: Further settings of ``generate``, such as ``num_beams``, or ``synced_gpus``: all
+            ranks go on until all are done (needed under ZeRO-3).
+    """
+    ends = [end_id]
+    if tokenizer.eos_token_id not in (None, end_id):
+        ends.append(tokenizer.eos_token_id)
+    return {
+        "max_new_tokens": max_new_tokens,
+        "eos_token_id": ends,
+        "pad_token_id": tokenizer.pad_token_id,
+        "do_sample": False,
+        "use_cache": True,  # a config saved while training with checkpointing says False
+        # BART's checkpoints force EOS at the limit, so that every row would seem to end by itself
+        "forced_eos_token_id": None,
+        **options,
+    }
+
+
 def generate(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
     prompts: Prompts | Sequence[Sequence[int]],
+    settings: dict[str, Any],
     *,
-    end_id: int,
-    max_new_tokens: int,
     batch_size: int = 8,
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
-    synced_gpus: bool = False,
     shared: bool = True,
     progress: str | None = None,
-    **options: Any,
 ) -> list[Generated]:
     """Let ``model`` write after each prompt; every process gets all results.
 
     Args:
         model: A model with ``generate``; it is put in eval mode and back.
-        tokenizer: Gives the pad token.
         prompts: Token ids of each row.
-        end_id: Token that ends a row's output.
-        max_new_tokens: Limit of the output, end token included.
-        batch_size: Rows a batch, in each process.
+        settings: From ``generation_settings``.
+        batch_size: Rows a batch, in each process, where rows are longest; more where they are
+            shorter, in the same memory.
         autocast: Makes the context that each batch runs in.
-        synced_gpus: Keep all ranks generating until all are done (needed under ZeRO-3).
         shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
-        options: Further settings of ``generate``, such as ``num_beams``.
 
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
@@ -114,24 +146,10 @@ def generate(
 
     if not len(prompts):
         return []
-    distributed = shared and torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank = torch.distributed.get_rank() if distributed else 0
-    world_size = torch.distributed.get_world_size() if distributed else 1
+    rank, world_size = _rank(shared)
+    limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
     lengths = [len(prompts[i]) for i in range(len(prompts))]
-    batches = _batches(lengths, batch_size)
-    ends = [end_id]
-    if tokenizer.eos_token_id not in (None, end_id):
-        ends.append(tokenizer.eos_token_id)
-    settings = {
-        "max_new_tokens": max_new_tokens,
-        "eos_token_id": ends,
-        "pad_token_id": tokenizer.pad_token_id,
-        "do_sample": False,
-        # BART's checkpoints force EOS at the limit, so that every row would seem to end by itself
-        "forced_eos_token_id": None,
-        "synced_gpus": synced_gpus,
-        **options,
-    }
+    batches = _batches(lengths, batch_size, limit)
     found: list[tuple[int, list[int], bool]] = []
     was_training = model.training
     model.eval()
@@ -142,8 +160,7 @@ def generate(
                 written = _generate_batch(model, [prompts[i] for i in rows], settings)
             if counts:
                 found += [
-                    (i, *_until_end(ids, ends, max_new_tokens))
-                    for i, ids in zip(rows, written, strict=True)
+                    (i, *_until_end(ids, ends, limit)) for i, ids in zip(rows, written, strict=True)
                 ]
             bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
     finally:
@@ -152,17 +169,22 @@ def generate(
     return _in_order(gather_object(found) if world_size > 1 else found, len(prompts))
 
 
+def _rank(shared: bool) -> tuple[int, int]:
+    """This process's number, and how many share the work."""
+    import torch
+
+    if not (shared and torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
 def _generate_batch(
     model: PreTrainedModel, prompts: list[Sequence[int]], settings: dict[str, Any]
 ) -> list[list[int]]:
-    """Generate for one batch and cut the prompts (or the decoder's start token) off."""
-    decoder = not model.config.is_encoder_decoder
-    side = "left" if decoder else "right"
+    side = "right" if model.config.is_encoder_decoder else "left"
     inputs = prompt_batch(prompts, pad_id=settings["pad_token_id"], side=side)
     inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-    output = model.generate(**inputs, **settings)
-    skip = inputs["input_ids"].shape[1] if decoder else 1
-    return output[:, skip:].tolist()
+    return write_batch(model, inputs, settings)
 
 
 def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[int], bool]:

@@ -21,7 +21,7 @@ from frtune.tasks._store import save_task
 from frtune.training.batches import LengthBatches, check_batches, groups_by_length
 from frtune.training.conditions import conditions
 from frtune.training.encoding import encode_dataset, kind_of
-from frtune.training.generation import Generated, generate, prompts_of
+from frtune.training.generation import Generated, generate, generation_settings, prompts_of
 from frtune.training.loss import keep_scored
 from frtune.training.order import by_length
 from frtune.training.stopping import StopRequest
@@ -378,20 +378,21 @@ class TaskTrainer(Trainer):
         """Generate for every row of an encoded data set, in its order, on every process."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
         kind = kind_of(self.model)
-        options = {}
-        if beams := getattr(self.args, "generation_num_beams", None):
-            options["num_beams"] = beams
-        return generate(
-            model,
+        settings = generation_settings(
             self.processing_class,
-            prompts_of(dataset, kind),
             end_id=self.task.end_id(self.processing_class, kind),
             max_new_tokens=self.task.max_target_tokens,
+            synced_gpus=is_deepspeed_zero3_enabled(),
+        )
+        if beams := getattr(self.args, "generation_num_beams", None):
+            settings["num_beams"] = beams
+        return generate(
+            model,
+            prompts_of(dataset, kind),
+            settings,
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
-            synced_gpus=is_deepspeed_zero3_enabled(),
             progress=None if self.args.disable_tqdm else progress,
-            **options,
         )
 
 

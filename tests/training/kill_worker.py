@@ -1,12 +1,13 @@
 """Trains while it is killed and stopped; prints, as JSON, how that ends beside a whole run.
 
 A parent that has imported everything and computed nothing forks the trainings, so that each costs
-a second or two.
+a second: the whole run tells it what there is to import.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from frtune.training.checkpoints import checkpoints
 from frtune.training.distributed import leave
 
 STEPS = 24
+IMPORTED = "imported.txt"
 # so that no run is done before it was killed often enough
 STEPS_AN_ATTEMPT = 1
 ZERO2 = {
@@ -62,6 +64,7 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: b
     if args.process_index == 0:
         weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
         save_file(weights, folder / "weights")
+        (folder / IMPORTED).write_text("\n".join(sys.modules), encoding="utf-8")
     leave()
 
 
@@ -170,6 +173,7 @@ def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: i
             codes = stop(start(*arguments), directory)
         for pid in start(*arguments):
             os.waitpid(pid, 0)
+        import_all((directory / IMPORTED).read_text(encoding="utf-8").split())
         ends.append(directory)
     best, last = (
         [load_file(end / name) for end in ends]
@@ -184,6 +188,13 @@ def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: i
     }
 
 
+def import_all(names: list[str]) -> None:
+    """Import what a training did, for the next ones; some of it only exists while one runs."""
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+
+
 def weights_of(kind: str) -> str:
     return "adapter_model.safetensors" if kind == "lora" else "model.safetensors"
 
@@ -195,8 +206,6 @@ def difference(one: dict, other: dict) -> float:
 
 if __name__ == "__main__":
     checkpoint, folder, kills, *kinds = sys.argv[1:]
-    if "zero2" in kinds:
-        import deepspeed  # noqa: F401
     rows = [json.loads(line) for line in Path(folder, "rows.jsonl").open(encoding="utf-8")]
     found = {kind: compare(kind, checkpoint, Path(folder), rows, int(kills)) for kind in kinds}
     sys.stdout.write(json.dumps(found) + "\n")

@@ -1,18 +1,21 @@
 """Lives through the cells of the capability table, one after the other in the same processes.
 
-    torchrun --nproc-per-node 2 tests/cells.py CHECKPOINTS.json FOLDER FAMILY/METHOD/SHARDING ...
+    python tests/cells.py CHECKPOINTS.json FOLDER FAMILY/METHOD/SHARDING ...
 
-Each cell trains two steps with evaluation, generation and checkpoints, goes back to the best, saves
-with a proof, and resumes from step 1 with gradient checkpointing. What each saw goes to
-``FOLDER/rank0.json``.
+The two processes are forked from one that has imported what they need. Each cell trains two steps
+with evaluation, generation and checkpoints, goes back to the best, saves with a proof, and resumes
+from step 1 with gradient checkpointing. What each saw goes to ``FOLDER/rank0.json``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
+import signal
+import socket
 import sys
 import time
 import traceback
@@ -25,6 +28,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from datasets import Dataset
+from deepspeed.utils import nvtx
 from transformers import Trainer
 
 from frtune import (
@@ -38,6 +42,13 @@ from frtune import (
 )
 from frtune.models.families import FAMILIES
 
+RANKS = 2
+IMPORTED = (
+    "frtune.metrics.combined", "frtune.metrics.signatures", "frtune.models.loading",
+    "frtune.models.proofs", "frtune.tasks.rows", "frtune.training.setup", "frtune.training.trainer",
+    "peft.tuners.lora.bnb", "scipy.stats", "sklearn.metrics", "torch.utils.cpp_extension",
+    "transformers.training_args_seq2seq",
+)  # fmt: skip
 CONFIGS = Path(__file__).parents[1] / "deepspeed_configs"
 WORDS = (
     "The city council approved the budget of the school canteen and the mayor opened a library "
@@ -189,21 +200,51 @@ def tear_down(trainer: Any = None) -> None:
     gc.collect()
 
 
-def main(checkpoints: str, folder: str, *names: str) -> None:
-    """Run the cells; each rank writes down what it saw, after each cell.
+def main(*arguments: str) -> None:
+    """Run the cells in two processes; raises ``RuntimeError`` if one of them ends badly."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    nvtx.enable_nvtx = False  # marks for a GPU's profiler, around each call that ZeRO-3 makes
+    gc.freeze()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ids = set()
+    for rank in range(RANKS):
+        if (pid := os.fork()) == 0:
+            os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, LOCAL_RANK=str(rank))
+            code = 1
+            try:
+                run(rank, *arguments)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(code)
+        ids.add(pid)
+    while ids:
+        pid, status = os.wait()
+        ids.remove(pid)
+        if status:
+            for other in ids:
+                os.kill(other, signal.SIGKILL)
+            raise RuntimeError(f"a process ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def run(rank: int, checkpoints: str, folder: str, *names: str) -> None:
+    """Run the cells as one of the processes, and write down what it saw after each.
 
     The ranks share out the cells of one process, then start their group for the others.
     """
     from frtune.training.distributed import leave
 
     known = json.loads(Path(checkpoints).read_text())
-    rank, ranks = int(os.environ.pop("RANK", "0")), int(os.environ.pop("WORLD_SIZE", "1"))
-    local = os.environ.pop("LOCAL_RANK", "0")
+    local = os.environ.pop("LOCAL_RANK")
     found: dict[str, Any] = {}
     place = Path(folder, f"rank{rank}.json")
-    for name in [name for name in names if name.endswith("/none")][rank::ranks]:
+    for name in [name for name in names if name.endswith("/none")][rank::RANKS]:
         record(name, known, folder, found, place)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK=local)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(RANKS), LOCAL_RANK=local)
     torch.distributed.init_process_group("gloo", timeout=timedelta(minutes=10))
     for name in [name for name in names if not name.endswith("/none")]:
         record(name, known, folder, found, place)

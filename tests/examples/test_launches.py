@@ -20,7 +20,9 @@ LAUNCHERS = {
     "python": [sys.executable],
     "torchrun": [BIN / "torchrun", "--nproc-per-node", "2", "--master-port", PORT],
     "accelerate": [
-        BIN / "accelerate", "launch", "--cpu", "--num_processes", "2", "--main_process_port", PORT,
+        # with --cpu it would start one process
+        BIN / "accelerate", "launch", "--multi_gpu", "--num_processes", "2",
+        "--main_process_port", PORT,
     ],
     "deepspeed": [BIN / "deepspeed", "--num_gpus", "2", "--master_port", PORT],
 }  # fmt: skip
@@ -71,4 +73,7 @@ def test_example_runs_under_each_launcher(launcher, options, tmp_path):
     scores = launch(launcher, tmp_path / "run", *options)
     assert 0 <= scores["test_f1_at_10"] <= 1 and scores["test_loss"] > 0
     assert (tmp_path / "run" / "adapter_config.json").exists() == ("--lora" in options)
+    # each process keeps its random numbers
+    states = list((tmp_path / "run").glob("checkpoint-2/rng_state*"))
+    assert len(states) == (1 if launcher == "python" else 2)
     check_answers(tmp_path / "run")

@@ -126,3 +126,13 @@ def test_languages_are_told_apart(text, language):
 def test_a_threshold_out_of_range_is_named():
     with pytest.raises(InputError, match=r"near_threshold=0.2: from 0.5 to 1"):
         audit({"train": rows("a")}, near_threshold=0.2)
+
+
+def test_a_split_without_any_word_is_audited():
+    splits = {
+        "train": Dataset.from_dict({"text": ["!", ""], "keyphrases": [["a"], ["b"]]}),
+        "test": Dataset.from_dict({"text": ["one word and more"], "keyphrases": [["word"]]}),
+    }
+    found = audit(splits)
+    assert found["leakage"]["train/test"]["shared_runs"]["rows"] == 0
+    assert found["splits"]["train"]["words"]["max"] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_text
-from frtune.data.measures import count_tokens, measure, processes
+from frtune.data.measures import count_tokens, measure, measured_types, processes
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -79,10 +79,7 @@ def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
 
     whole, text = Value("int64"), Value("string")
     target = {"phrases": List(text), "label": text, "score": Value("float64")}[shape.target]
-    counts = ["characters", "words"]
-    counts += ["phrases", "present"] if shape.target == "phrases" else []
-    counts += ["tokens"] if tokenizer else []
-    counts += ["target_tokens"] if tokenizer and shape.task.name == "keyphrases" else []
+    counted = tokenizer and shape.task.name == "keyphrases"
     if "title" in extra:
         extra["title"] = text
     return Features(
@@ -92,11 +89,8 @@ def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
             **{shape.names[column]: text for column in shape.task.columns},
             shape.target_name: target,
             **dict.fromkeys(("reason", "detail", "source"), text),
-            "key": whole,
-            "bands": List(Value("uint64")),
-            "sketch": List(Value("uint8")),
-            "codes": List(Value("uint32")),
-            **dict.fromkeys(counts, whole),
+            **measured_types(phrases=shape.target == "phrases", tokens=bool(tokenizer)),
+            **({"target_tokens": whole} if counted else {}),
         }
     )
 

@@ -11,7 +11,7 @@ from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.duplicates import RUN_WORDS, near_pairs, shared_runs
 from frtune.data.filters import threshold_check
-from frtune.data.measures import measure, processes
+from frtune.data.measures import measure, measured_types, processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ def audit(
         1
     """
     import numpy as np
-    from datasets import concatenate_datasets
+    from datasets import Features, Value, concatenate_datasets
 
     threshold_check(near_threshold)
     needed = [name for name in (text_column, title_column, keyphrases_column) if name]
@@ -85,6 +85,12 @@ def audit(
                 batched=True,
                 num_proc=workers,
                 remove_columns=needed,
+                features=Features(
+                    {
+                        "text": Value("string"),
+                        **measured_types(phrases=True, tokens=tokenizer is not None),
+                    }
+                ),
                 desc=f"measuring {name}",
             )
         )

@@ -91,6 +91,21 @@ def measure(
     return found
 
 
+def measured_types(*, phrases: bool, tokens: bool) -> dict[str, Any]:
+    """The types of the columns of ``measure``, as ``datasets.Features`` takes them."""
+    from datasets import List, Value
+
+    counts = ["characters", "words", *(["phrases", "present"] if phrases else [])]
+    counts += ["tokens"] if tokens else []
+    return {
+        "key": Value("int64"),
+        "bands": List(Value("uint64")),
+        "sketch": List(Value("uint8")),
+        "codes": List(Value("uint32")),
+        **dict.fromkeys(counts, Value("int64")),
+    }
+
+
 def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the number of tokens of each text, without special tokens."""
     from frtune.tasks._words import token_ids

@@ -28,8 +28,8 @@ from _compare import RESULTS, hardware, run_apart, warm_up
 WARM = 3  # steps
 # checkpoint, family, tokens of a row at most, rows a batch, method, limit of the row in seconds
 ROWS = (
-    ("almanach/camembert-base", "camembert", 256, 64, "full", 70),
-    ("paust/pko-t5-base", "t5", 512, 16, "full", 80),
+    ("almanach/camembert-base", "camembert", 256, 64, "full", 60),
+    ("paust/pko-t5-base", "t5", 512, 16, "full", 70),
     ("EleutherAI/polyglot-ko-1.3b", "polyglot", 768, 8, "lora", 110),
     ("EleutherAI/polyglot-ko-5.8b", "polyglot", 768, 4, "int8", 190),
 )
@@ -95,7 +95,8 @@ def save_checkpoint(asked: dict[str, Any]) -> dict[str, Any]:
         model = getattr(transformers, AUTO[asked["family"]]).from_config(
             make_config(asked), dtype=torch.bfloat16
         )
-    model.save_pretrained(folder)
+    # in one file, or the tiny weights would stay beside several
+    model.save_pretrained(folder, max_shard_size="100GB")
     return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
 
 
@@ -141,6 +142,8 @@ def train(asked: dict[str, Any]) -> dict[str, Any]:
                 elif state.global_step > WARM and clock(device) - self.started > asked["seconds"]:
                     control.should_training_stop = True
 
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # loading is no part of it
         watch = Watch()
         trainer.training_step = noting
         trainer.add_callback(watch)
@@ -280,6 +283,8 @@ def apart(what: str, asked: dict[str, Any], limit: float) -> dict[str, Any]:
         return _forked(what, asked)
     command = [sys.executable, __file__, "--apart", what, json.dumps(asked)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # one GPU: Trainer would split a batch among several
+    environment["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False,
@@ -353,7 +358,7 @@ def main() -> int:
         warm_up()
     seconds = 0.5 if args.quick else args.seconds
     base = {"device": args.device, "quick": args.quick, "seconds": seconds}
-    peak = apart("measure_peak", base, 600 if args.quick else 60)
+    peak = apart("measure_peak", base, 600 if args.quick else 30)
     if "error" in peak:
         print(f"benchmarks/gpu.py: {peak['error']}", file=sys.stderr)
         return 1

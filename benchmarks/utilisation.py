@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -164,7 +165,7 @@ def main() -> None:
         found = measure(trainer, {**square(size), **own}, args.seconds)
     flops = formula(config, rows, args.length)
     result = {
-        "command": "python benchmarks/utilisation.py",
+        "command": "python benchmarks/" + " ".join(["utilisation.py", *sys.argv[1:]]),
         "hardware": {**hardware(), "threads": args.threads, "device": str(trainer.args.device)},
         "dtype": "bf16" if trainer.args.bf16 else "fp32",
         "batch": [rows, args.length],

@@ -31,7 +31,7 @@ from _compare import (
 )
 
 BATCH = 8
-RATE = 5e-4
+RATE = 1e-3
 SOURCE, TARGET = 512, 128
 
 

@@ -87,6 +87,22 @@ def keyword_key(text: str, *, ignore_accents: bool = True) -> str:
 
 def _rewritten(text: str, change: Callable[[str], str], *, single: bool = False) -> MappedText:
     """Rewrite each character with its combining marks; ``single`` keeps one space of a run."""
+    different = set(text)
+    if any(map(_continues, different)):
+        return _rewritten_clusters(text, change, single=single)
+    table = {char: change(char) for char in different}
+    pieces = [table[char] for char in text]
+    whole = "".join(pieces)
+    if single and "  " in whole:
+        return _rewritten_clusters(text, change, single=True)
+    if all(len(piece) == 1 for piece in table.values()):
+        return MappedText(whole)
+    starts = [i for i, piece in enumerate(pieces) for _ in piece]
+    return MappedText(whole, starts, [start + 1 for start in starts])
+
+
+def _rewritten_clusters(text: str, change: Callable[[str], str], *, single: bool) -> MappedText:
+    """The same for any text, and slower."""
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []

@@ -33,7 +33,7 @@ PREFIX = "generate keyphrases: "
 
 
 def papyrus() -> list[dict[str, Any]]:
-    """Abstracts of theses with their keyphrases."""
+    """Abstracts of dissertations with their keyphrases."""
     lines = (shared_data() / "fr_papyrus_f" / "train.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in lines.splitlines()]
 

@@ -226,7 +226,9 @@ class TaskTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
         rows = inputs.pop("row", None)
-        if not self.args.torch_compile:  # which wants shapes that do not depend on the labels
+        # compiling wants shapes that do not depend on the labels; of a model split over devices the
+        # last one has the logits, and the first the labels
+        if not (self.args.torch_compile or self.is_model_parallel):
             keep_scored(inputs, self.compute_loss_func)
         result = super().compute_loss(
             model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch

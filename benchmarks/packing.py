@@ -11,20 +11,46 @@ first way is frtune's default.
 from __future__ import annotations
 
 import functools
+import json
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from _compare import Timer, compare, parser, report, warm_up
-from generation_evaluation import SOURCE, make_model, rows_of
+from _compare import Timer, compare, parser, report, shared_data, warm_up
 
 BATCH = 8
+SOURCE = 512
 WAYS = {
     "like length, padded": ("group_by_length", False),
     "like length, packed": ("group_by_length", True),
     "at random, padded": ("random", False),
     "at random, packed": ("random", True),
 }
+
+
+def rows_of(count: int) -> tuple[list[str], list[list[str]]]:
+    """Abstracts, after a seeded shuffle, and a keyphrase for each."""
+    lines = (shared_data() / "en_inspec" / "validation.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in lines.splitlines()]
+    random.Random(1).shuffle(rows)
+    texts = [row["text"] if "text" in row else row["abstract"] for row in rows[:count]]
+    return texts, [["nothing"]] * len(texts)
+
+
+def make_model(layers: int, folder: Path) -> None:
+    """Save the shape with random weights and a tokenizer of few tokens."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from frtune import tiny_checkpoint
+
+    tiny_checkpoint("polyglot", rows_of(400)[0], folder)
+    config = AutoConfig.from_pretrained(folder)
+    config.update({"hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16,
+                   "num_hidden_layers": layers, "max_position_embeddings": 1024})  # fmt: skip
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
 
 
 def train(
@@ -76,7 +102,7 @@ def main() -> None:
     warm_up()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        make_model("polyglot", args.layers, folder)
+        make_model(args.layers, folder)
         ways = {
             way: functools.partial(
                 train,

@@ -115,7 +115,7 @@ class Words:
         usual = self._usual(new)
         backend = tokenizer.backend_tokenizer
         if backend.truncation is None and backend.padding is None:
-            found = backend.encode_batch(usual, add_special_tokens=False)
+            found = backend.encode_batch_fast(usual, add_special_tokens=False)
             ids = [tuple(each.ids) for each in found]
         else:
             ids = [tuple(each) for each in _asked(usual, tokenizer, False)]

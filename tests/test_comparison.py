@@ -73,6 +73,8 @@ def test_the_table_says_what_an_evaluation_says(saved, tmp_path):
     assert written["models"] == found.models
     table = (tmp_path / "out" / "comparison.md").read_text("utf-8")
     assert "| small | bert → classification | int8 |" in table
+    fastest = min(found.models, key=lambda row: row["latency"]["1"]["median"])["name"]
+    assert f"Fastest here, by median: {fastest} (batch 1)." in table
     assert (tmp_path / "out" / "comparison.png").stat().st_size > 5000
 
 

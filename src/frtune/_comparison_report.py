@@ -37,7 +37,7 @@ def _row(found: Comparison, model: dict[str, Any], sizes: list[str]) -> list[str
     return [
         model["name"],
         " → ".join(model["sequence"]),
-        model["quantized"] or "no",
+        model["quantized"] or ("no, in bf16" if model["bf16"] else "no"),
         *([f"{model['accuracy']:.4f}"] if found.accuracy_name else []),
         f"{model['f1']:.4f} ({model['f1_low']:.3f} to {model['f1_high']:.3f})",
         "" if first else f"{model['difference']:+.4f}",
@@ -63,8 +63,20 @@ def comparison_markdown(found: Comparison) -> str:
         "median and 95th percentile, from encoded rows to answers, on "
         f"{machine['processor']} ({machine['instructions']}, {machine['threads']} "
         "threads). Memory: the largest of a fresh process that opens the model and answers, "
-        "PyTorch included.\n"
+        f"PyTorch included.\n{_fastest(found)}"
     )
+
+
+def _fastest(found: Comparison) -> str:
+    """Whose median is the smallest, by size of the batch; nothing of one model alone."""
+    if len(found.models) < 2:
+        return ""
+    names = [
+        f"{min(found.models, key=lambda model: model['latency'][size]['median'])['name']} "
+        f"(batch {size})"
+        for size in found.models[0]["latency"]
+    ]
+    return f"\nFastest here, by median: {', '.join(names)}.\n"
 
 
 def _cell(text: str) -> str:

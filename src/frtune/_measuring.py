@@ -39,7 +39,8 @@ def measure(
     Returns:
         ``memory_bytes``, the largest resident memory of the process, PyTorch included;
         ``latency``: for each batch size (as text) seconds a text, ``median`` and ``p95``, from
-        encoded rows to logits (or generated ids), and ``batches``, how many were timed.
+        encoded rows to logits (or generated ids), and ``batches``, how many were timed; ``bf16``,
+        whether ``frtune.load`` computes in it here.
 
     Raises:
         RuntimeError: If the process fails.
@@ -67,7 +68,7 @@ def _measured(directory: str, asked: str, answered: str) -> None:
     predictor = load(directory)
     encoded = predictor.encode(content["rows"])
     latency = {str(size): _latency(predictor, encoded, size) for size in content["batch_sizes"]}
-    found = {"latency": latency, "memory_bytes": _peak_memory()}
+    found = {"latency": latency, "bf16": predictor.bf16, "memory_bytes": _peak_memory()}
     Path(answered).write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -137,7 +137,7 @@ def main() -> None:
     made.add_argument("--valid-rows", type=int, default=200)
     args = made.parse_args()
     if args.quick:
-        args.rounds, args.rows, args.long_rows, args.classic_rows, args.valid_rows = 1, 16, 8, 2, 4
+        args.rounds, args.rows, args.long_rows, args.classic_rows, args.valid_rows = 1, 8, 2, 1, 4
     warm_up()
     table = []
     for data, rows, valid, classic, name in (

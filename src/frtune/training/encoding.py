@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROWS_WORTH_A_PROCESS = 5_000
+ROWS_WORTH_A_PROCESS = 3_000
 _NARROW = {"input_ids": "int32", "token_type_ids": "int8", "attention_mask": "int8"}
 _MARK = "tokens of frtune "  # in the description of an encoded data set, before their key
 

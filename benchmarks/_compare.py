@@ -164,7 +164,10 @@ def run_apart(way: Way, threads: int) -> dict[str, Any]:
 
 
 def _in_child(way: Way, threads: int, sender: Any) -> None:
-    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.pop("TOKENIZERS_PARALLELISM", None)  # on all cores, as where nobody says otherwise
+    if threads == 1:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
     sys.stdout = sys.stderr
     try:
         if "torch" in sys.modules:

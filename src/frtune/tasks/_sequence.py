@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.tasks._words import token_ids
+from frtune.tasks._tokens import token_ids
 from frtune.training.collators import _mask, pad, row_ids
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.tasks._words import token_ids
 from frtune.training.collators import IGNORED
 
 if TYPE_CHECKING:
@@ -29,6 +28,17 @@ def without_special(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> lis
     names = {START, MIDDLE, END, *tokenizer.all_special_tokens}
     pattern = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
     return [pattern.sub(" ", text) for text in texts]
+
+
+def token_ids(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, special: bool = False
+) -> list[list[int]]:
+    """Return the ids of each text, whole; with the tokenizer's ``special`` tokens, such as EOS."""
+    options = {"return_attention_mask": False, "return_token_type_ids": False}
+    found = tokenizer(
+        list(texts), add_special_tokens=special, truncation=False, verbose=False, **options
+    )
+    return found["input_ids"]
 
 
 def framed_sources(

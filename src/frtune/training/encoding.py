@@ -58,6 +58,9 @@ def encode_dataset(
     if is_encoded(dataset, task, tokenizer, kind=kind):
         return dataset
     needed = [*task.columns, *(task.label_columns if with_labels else ())]
+    if "TOKENIZERS_PARALLELISM" not in os.environ:
+        # a map over processes leaves it "false" where os.environ does not show it
+        os.unsetenv("TOKENIZERS_PARALLELISM")
     if num_proc is None:
         num_proc = min(os.cpu_count() or 1, len(dataset) // ROWS_WORTH_A_PROCESS) or None
     raw = dataset.select_columns(needed).with_format("arrow")

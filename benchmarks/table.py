@@ -1,4 +1,4 @@
-"""The table of all measured rows, as Markdown, from the files in ``benchmarks/results/``.
+"""What was measured, as Markdown, from the files in ``benchmarks/results/``.
 
     python benchmarks/table.py             # print it
     python benchmarks/table.py --write     # put it into README.md and docs/performance.md
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -22,23 +23,45 @@ SCRIPTS = (
     "prediction", "scores", "preparing", "embedding_study", "starting",
 )  # fmt: skip
 TIMED = {"seconds", "cpu_seconds", "peak_mib", "rows"}
-BEGIN, END = "<!-- python benchmarks/table.py -->", "<!-- end of the table -->"
 
 
-def lines(columns: int = 6) -> list[str]:
-    """The table's lines, of the first so many columns."""
-    rows = [
-        ["what", "against", "goal", "ratio", "of processor time", "reached, frtune / other"],
-        ["---", "---", "---:", "---:", "---:", "---"],
-    ]
-    for script in SCRIPTS:
-        path = RESULTS / f"{script}.json"
-        if not path.is_file():
+def sections(columns: int = 6) -> dict[str, list[str]]:
+    """The lines of each section; the table of speed has the first so many columns."""
+    found = {script: read(script) for script in (*SCRIPTS, "growth", "utilisation")}
+    return {
+        "machine": [machine(found["encoder_training"])],
+        "speed": speed({script: found[script] for script in SCRIPTS}, columns),
+        "growth": growth(found["growth"]),
+        "utilisation": utilisation(found["utilisation"]),
+    }
+
+
+def read(script: str) -> dict[str, Any]:
+    """What a script found; nothing if it never ran."""
+    path = RESULTS / f"{script}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def machine(result: dict[str, Any]) -> str:
+    """What the numbers were taken on, in words."""
+    hardware = result["hardware"]
+    bf16 = "fast bf16" if hardware["fast bf16"] else "no fast bf16 (all in fp32)"
+    versions = ", ".join(f"{name} {hardware[name]}" for name in ("torch", "transformers"))
+    return f"{hardware['processor']}, {hardware['cores']} cores, {bf16}, no GPU; {versions}."
+
+
+# --- speed --------------------------------------------------------------------------------------
+
+
+def speed(found: dict[str, dict[str, Any]], columns: int) -> list[str]:
+    """The ratios of all scripts."""
+    rows = [["what", "against", "goal", "ratio", "of processor time", "reached, frtune / other"]]
+    for script, result in found.items():
+        if not result:
             rows.append([f"`benchmarks/{script}.py`", "", "", "not measured", "", ""])
-            continue
-        for row in json.loads(path.read_text(encoding="utf-8"))["table"]:
+        for row in result.get("table", []):
             rows.extend(cells(row, peer) for peer in row["ratios"])
-    return [f"| {' | '.join(row[:columns])} |" for row in rows]
+    return markdown([row[:columns] for row in rows])
 
 
 def cells(row: dict[str, Any], peer: str) -> list[str]:
@@ -69,33 +92,88 @@ def reached(own: list[dict], other: list[dict]) -> str:
             continue
         values = [[run[name] for run in runs] for runs in (own, other)]
         if isinstance(own[0][name], str):
-            same = values[0] == values[1]
-            found.append(f"{'same' if same else 'other'} {name}")
+            found.append(f"{'same' if values[0][0] == values[1][0] else 'other'} {name}")
         else:
-            shown = [f"{statistics.median(numbers):.4g}" for numbers in values]
-            found.append(f"{name} {' / '.join(shown)}")
+            shown = [number(statistics.median(numbers)) for numbers in values]
+            found.append(f"{name} {' / '.join(dict.fromkeys(shown))}")
     return ", ".join(found).replace("_", " ")
 
 
-def write(path: Path, table: list[str]) -> None:
-    """Put the table between its marks."""
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    path.write_text(
-        "\n".join([before + BEGIN, *table, END + after]), encoding="utf-8", newline="\n"
+def number(value: float) -> str:
+    """Four digits; whole numbers whole."""
+    return f"{value:.4g}" if abs(value) < 1000 and value % 1 else f"{value:,.0f}"
+
+
+# --- growth and utilisation ----------------------------------------------------------------------
+
+
+def growth(result: dict[str, Any]) -> list[str]:
+    """How time and memory grow with rows."""
+    rows = [["what", "rows", "exponent", "ms a row, processor", "MiB at least, at most rows"]]
+    for curve in result.get("curves", []):
+        counts = [run["rows"] for run in curve["runs"]]
+        rows.append(
+            [
+                curve["what"],
+                f"{min(counts):,} to {max(counts):,}",
+                f"{curve['exponent']:.2f}",
+                f"{curve['cpu_ms_a_row']:.2f}",
+                f"{curve['mib_at_least']:.0f}, {curve['mib_at_most']:.0f}",
+            ]
+        )
+    return markdown(rows)
+
+
+def utilisation(result: dict[str, Any]) -> list[str]:
+    """Model-FLOPs utilisation, and where a step's time goes."""
+    if not result:
+        return ["Not measured."]
+    used, products = result["utilisation"], result["GFLOP/s of products"]
+    rows, length = result["batch"]
+    shape, peak = next(iter(products.items()))
+    said = (
+        f"A training step of CamemBERT-base's shape ({rows} rows of {length} tokens, "
+        f"{result['dtype']}) reaches {100 * used['seconds']:.0f} % of the speed of a matrix "
+        f"product ({shape}) in the same run by the clock, {100 * used['cpu_seconds']:.0f} % by processor "
+        f"time ({result['GFLOP/s of a step']['cpu_seconds']} of {peak['cpu_seconds']} GFLOP/s a "
+        f"core); the goal is {100 * result['goal']:.0f} %. Where a step's time goes:"
+    )
+    shares = [[name, f"{100 * share:.1f} %"] for name, share in result["shares"].items()]
+    return [said, "", *markdown([["part", "share"], *shares])]
+
+
+# --- Markdown ------------------------------------------------------------------------------------
+
+
+def markdown(rows: list[list[str]]) -> list[str]:
+    """A table with a head."""
+    lined = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return [f"| {' | '.join(row)} |" for row in lined]
+
+
+def filled(text: str, found: dict[str, list[str]]) -> str:
+    """A page with each section between its marks replaced."""
+
+    def fill(match: re.Match) -> str:
+        return "\n".join([match[1], *found[match[2]], "<!-- end -->"])
+
+    return re.sub(
+        r"(<!-- benchmarks/table.py: (\w+) -->).*?<!-- end -->", fill, text, flags=re.DOTALL
     )
 
 
 def main() -> None:
-    """Print the table or write it."""
+    """Print what was measured, or write it."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--write", action="store_true", help="into README.md and docs")
     if not made.parse_args().write:
-        print("\n".join(lines()))
+        for lines in sections().values():
+            print("\n".join([*lines, ""]))
         return
-    write(ROOT / "README.md", lines(columns=4))
-    write(ROOT / "docs" / "performance.md", lines())
+    for name, columns in (("README.md", 4), ("docs/performance.md", 6)):
+        path = ROOT / name
+        text = filled(path.read_text(encoding="utf-8"), sections(columns))
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -128,15 +128,16 @@ def utilisation(result: dict[str, Any]) -> list[str]:
     """Model-FLOPs utilisation, and where a step's time goes."""
     if not result:
         return ["Not measured."]
-    used, products = result["utilisation"], result["GFLOP/s of products"]
     rows, length = result["batch"]
-    shape, peak = next(iter(products.items()))
+    shape, peak = next(iter(result["GFLOP/s of products"].items()))
+    clock, processor = (100 * result["utilisation"][name] for name in ("seconds", "cpu_seconds"))
+    step = result["GFLOP/s of a step"]["cpu_seconds"]
     said = (
         f"A training step of CamemBERT-base's shape ({rows} rows of {length} tokens, "
-        f"{result['dtype']}) reaches {100 * used['seconds']:.0f} % of the speed of a matrix "
-        f"product ({shape}) in the same run by the clock, {100 * used['cpu_seconds']:.0f} % by processor "
-        f"time ({result['GFLOP/s of a step']['cpu_seconds']} of {peak['cpu_seconds']} GFLOP/s a "
-        f"core); the goal is {100 * result['goal']:.0f} %. Where a step's time goes:"
+        f"{result['dtype']}) reaches {clock:.0f} % of the speed of a matrix product ({shape}) in "
+        f"the same run by the clock, {processor:.0f} % by processor time ({step} of "
+        f"{peak['cpu_seconds']} GFLOP/s a core); the goal is {100 * result['goal']:.0f} %. Where a "
+        "step's time goes:"
     )
     shares = [[name, f"{100 * share:.1f} %"] for name, share in result["shares"].items()]
     return [said, "", *markdown([["part", "share"], *shares])]
@@ -155,7 +156,7 @@ def filled(text: str, found: dict[str, list[str]]) -> str:
     """A page with each section between its marks replaced."""
 
     def fill(match: re.Match) -> str:
-        return "\n".join([match[1], *found[match[2]], "<!-- end -->"])
+        return "\n".join([match[1], "", *found[match[2]], "", "<!-- end -->"])
 
     return re.sub(
         r"(<!-- benchmarks/table.py: (\w+) -->).*?<!-- end -->", fill, text, flags=re.DOTALL

@@ -184,3 +184,17 @@ def prompt_batch(
         "input_ids": pad(prompts, value=pad_id, side=side),
         "attention_mask": _mask(prompts, side=side, multiple_of=1),
     }
+
+
+def training_collator(trainer: Any) -> Any:
+    """The collator of a ``TaskTrainer``'s training batches: packing, mixing, or as for others."""
+    if trainer.packing:
+        from frtune.training.packing import packing_collator
+
+        return packing_collator(trainer.model)
+    if trainer.mixup is None:
+        return trainer.data_collator
+    from frtune.augment.mixup import training_collator as mixing
+
+    plain, seed = trainer.data_collator, trainer.args.seed
+    return mixing(trainer.mixup, trainer.task, trainer.model, collator=plain, seed=seed)

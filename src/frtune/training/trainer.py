@@ -19,6 +19,7 @@ from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
 from frtune.training.batches import LengthBatches, check_batches, groups_by_length
+from frtune.training.collators import training_collator
 from frtune.training.conditions import conditions
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, generation_settings, prompts_of
@@ -189,23 +190,10 @@ class TaskTrainer(Trainer):
 
     # --- training batches are packed or mixed, others are not -----------------------------------
 
-    def _training_collator(self):
-        if self.packing:
-            from frtune.training.packing import packing_collator
-
-            return packing_collator(self.model)
-        if self.mixup is None:
-            return self.data_collator
-        from frtune.augment.mixup import training_collator
-
-        return training_collator(
-            self.mixup, self.task, self.model, collator=self.data_collator, seed=self.args.seed
-        )
-
     def get_train_dataloader(self):
         """As ``Trainer.get_train_dataloader``; ``packing`` packs, ``mixup`` says how to mix."""
         plain = self.data_collator
-        self.data_collator = self._training_collator()
+        self.data_collator = training_collator(self)
         try:
             return super().get_train_dataloader()
         finally:

@@ -3,8 +3,6 @@ PYTHON ?= python3
 OUTPUT ?= runs/keyphrases
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
-BENCHMARKS ?= batches starting scores preparing prediction generation_evaluation encoder_training \
-	pair_classification causal_training packing embedding_study utilisation growth
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -c constraints.txt
@@ -45,10 +43,7 @@ format: $(VENV)/.installed-dev ## put the code into its style
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-dev ## measure frtune beside its peers; BENCH_ARGS=--quick proves only that it runs
-	@for name in $(BENCHMARKS); do \
-		HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/$$name.py $(BENCH_ARGS) || exit 1; \
-	done
-	$(if $(findstring --quick,$(BENCH_ARGS)),,@$(BIN)/python benchmarks/table.py)
+	HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/all.py $(BENCH_ARGS)
 
 bench-gpu: $(VENV)/.installed-dev ## measure training at full sizes on a CUDA GPU, in under eight minutes
 	HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)

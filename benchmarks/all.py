@@ -1,0 +1,47 @@
+"""All benchmarks but those on a GPU, one after the other, and what they found.
+
+    python benchmarks/all.py [options that all of them take]
+
+Each runs in a fork of this process, which has imported what they need.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import runpy
+import sys
+from pathlib import Path
+
+from _compare import warm_up
+
+NAMES = (
+    "batches", "starting", "scores", "preparing", "prediction", "generation_evaluation",
+    "encoder_training", "pair_classification", "causal_training", "packing", "embedding_study",
+    "utilisation", "growth",
+)  # fmt: skip
+
+
+def run(name: str, *options: str) -> None:
+    """Run a script as ``python benchmarks/NAME.py`` would."""
+    script = str(Path(__file__).with_name(f"{name}.py"))
+    sys.argv = [script, *options]
+    runpy.run_path(script, run_name="__main__")
+
+
+def main() -> None:
+    """Run them; end with 1 at the first that fails."""
+    options = sys.argv[1:]
+    warm_up()
+    names = NAMES if "--quick" in options else (*NAMES, "table")
+    for name in names:
+        process = multiprocessing.get_context("fork").Process(
+            target=run, args=(name, *(options if name != "table" else ()))
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"benchmarks/{name}.py failed; the rest was not run")
+
+
+if __name__ == "__main__":
+    main()

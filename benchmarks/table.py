@@ -30,6 +30,7 @@ def sections(columns: int = 6) -> dict[str, list[str]]:
     found = {script: read(script) for script in (*SCRIPTS, "growth", "utilisation")}
     return {
         "machine": [machine(found["encoder_training"])],
+        "commands": [f"- `{result['command']}`" for result in found.values() if result],
         "speed": speed({script: found[script] for script in SCRIPTS}, columns),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
@@ -47,7 +48,8 @@ def machine(result: dict[str, Any]) -> str:
     hardware = result["hardware"]
     bf16 = "fast bf16" if hardware["fast bf16"] else "no fast bf16 (all in fp32)"
     versions = ", ".join(f"{name} {hardware[name]}" for name in ("torch", "transformers"))
-    return f"{hardware['processor']}, {hardware['cores']} cores, {bf16}, no GPU; {versions}."
+    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    return f"{hardware['processor']}, {threads}, {bf16}, no GPU; {versions}."
 
 
 # --- speed --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from frtune._threads import cores_allowed, fit_threads
+from frtune.cli import main
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -44,3 +45,23 @@ def test_processes_share_the_cores_unless_told_otherwise(monkeypatch):
         assert fit_threads() == expected, "shared out among the processes once"
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "2000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
+    ],
+)
+def test_the_program_lets_idle_threads_sleep_unless_told_otherwise(
+    environment, expected, monkeypatch
+):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["--version"]) == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from frtune.training.generation import Generated
+
+CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
 
 def text_columns(task: Any) -> list[str]:
@@ -43,7 +45,7 @@ class Predictor:
         model: In eval mode, on its device.
         tokenizer: The model's tokenizer.
         batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
-        bf16: Compute in bf16 under autocast.
+        bf16: Compute in bf16 under autocast, but labels that hang on its rounding in fp32.
     """
 
     task: Any
@@ -141,32 +143,43 @@ class Predictor:
         )
 
     def _logits(self, encoded: Dataset, progress: str | None) -> list[np.ndarray]:
-        """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``."""
-        import torch
+        """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``.
+
+        Rows whose label would hang on the rounding of bf16 are computed without it.
+        """
         from tqdm.auto import tqdm
 
         from frtune.training.order import by_length
 
-        collate = self.task.collator(self.model, self.tokenizer)
         order = by_length(encoded["length"])
         found: list[Any] = [None] * len(order)
-        bar = tqdm(total=len(order), desc=progress, disable=progress is None, unit="row")
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            batch = collate([encoded[i] for i in rows])
-            # no loss is wanted, and a pair in both orders has logits for two and one label
-            kept = (name for name in batch if name not in ("row", "labels"))
-            batch = {name: batch[name].to(self.model.device) for name in kept}
-            with torch.no_grad(), self._autocast():
-                logits = self.model(**batch).logits.float()
-            if hasattr(self.task, "fold_logits"):
-                logits = self.task.fold_logits(logits)
-            logits = logits.cpu().numpy()
-            for i, values in zip(rows, logits, strict=True):
+        with tqdm(total=len(order), desc=progress, disable=progress is None, unit="row") as bar:
+            for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
-            bar.update(len(rows))
-        bar.close()
+                bar.update()
+        close = [i for i in order if self.bf16 and _is_close(found[i])]
+        for i, values in self._logits_of(encoded, close, contextlib.nullcontext):
+            found[i] = values
         return found
+
+    def _logits_of(
+        self, encoded: Dataset, order: Sequence[int], autocast: Callable[[], Any]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Rows by number, in that order, each with its logits."""
+        from frtune.training.casting import cast_once
+
+        collate = self.task.collator(self.model, self.tokenizer)
+        with cast_once(self.model, autocast):
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                batch = collate([encoded[i] for i in rows])
+                # no loss is wanted, and a pair in both orders has logits for two and one label
+                kept = (name for name in batch if name not in ("row", "labels"))
+                batch = {name: batch[name].to(self.model.device) for name in kept}
+                logits = self.model(**batch).logits.float()
+                if hasattr(self.task, "fold_logits"):
+                    logits = self.task.fold_logits(logits)
+                yield from zip(rows, logits.cpu().numpy(), strict=True)
 
     @contextlib.contextmanager
     def _autocast(self) -> Iterator[None]:
@@ -175,6 +188,16 @@ class Predictor:
         device = self.model.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
             yield
+
+
+def _is_close(logits: np.ndarray) -> bool:
+    """Whether the two best classes of a text are nearly alike; not asked of tokens."""
+    import numpy as np
+
+    if logits.ndim != 1 or len(logits) < 2:
+        return False
+    chances = np.exp(np.sort(logits)[-2:] - np.max(logits)) / np.exp(logits - np.max(logits)).sum()
+    return bool(chances[1] - chances[0] < CLOSE)
 
 
 def load(

@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from frtune import __version__
+from frtune._threads import wait_briefly
 from frtune.errors import InputError, RunStopped, nearest
 
 COMMANDS = {
@@ -99,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 1 anything else.
     """
     argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
+    wait_briefly()
     try:
         return _dispatch(argv)
     except RunStopped as stop:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frtune.tasks._task import ModelKind
+from frtune.training.casting import cast_once
 from frtune.training.collators import prompt_batch
 from frtune.training.decoding import write_batch
 from frtune.training.order import by_length
@@ -133,14 +134,13 @@ def generate(
         settings: From ``generation_settings``.
         batch_size: Rows a batch, in each process, where rows are longest; more where they are
             shorter, in the same memory.
-        autocast: Makes the context that each batch runs in.
+        autocast: Makes the context that the model computes in.
         shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
 
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
     """
-    import torch
     from accelerate.utils import gather_object
     from tqdm.auto import tqdm
 
@@ -155,14 +155,13 @@ def generate(
     model.eval()
     bar = tqdm(total=len(prompts), desc=progress, disable=progress is None or rank > 0, unit="row")
     try:
-        for rows, counts in _share(batches, rank, world_size):
-            with torch.no_grad(), autocast():
+        with cast_once(model, autocast):
+            for rows, counts in _share(batches, rank, world_size):
                 written = _generate_batch(model, [prompts[i] for i in rows], settings)
-            if counts:
-                found += [
-                    (i, *_until_end(ids, ends, limit)) for i, ids in zip(rows, written, strict=True)
-                ]
-            bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
+                if counts:
+                    ended = [_until_end(ids, ends, limit) for ids in written]
+                    found += [(i, *row) for i, row in zip(rows, ended, strict=True)]
+                bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
     finally:
         bar.close()
         model.train(was_training)

@@ -19,8 +19,10 @@ from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._store import save_task
 from frtune.training.batches import LengthBatches, check_batches, groups_by_length
+from frtune.training.casting import cast_once
 from frtune.training.collators import training_collator
 from frtune.training.conditions import conditions
+from frtune.training.dropout import fast_masks
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, generation_settings, prompts_of
 from frtune.training.loss import keep_scored
@@ -118,7 +120,7 @@ class TaskTrainer(Trainer):
             InputError: If the checkpoint is damaged or of another run, or another run writes here.
             RunStopped: After SIGTERM or SIGINT, when the step is done and a checkpoint saved.
         """
-        with surviving(self):
+        with surviving(self), fast_masks(self.args.device):
             checkpoint = resumed_from(self, resume_from_checkpoint)
             result = super().train(checkpoint, *args, **options)
             if signum := self.stop.agreed(self.args.device):
@@ -339,7 +341,8 @@ class TaskTrainer(Trainer):
     def evaluation_loop(self, dataloader, description, prediction_loss_only=None, **settings):
         """As ``Trainer.evaluation_loop``; the task's scores join the metrics."""
         loss_only = True if self._scored is None or self.task.generates else None
-        output = super().evaluation_loop(dataloader, description, loss_only, **settings)
+        with cast_once(self.model, self.compute_loss_context_manager):
+            output = super().evaluation_loop(dataloader, description, loss_only, **settings)
         if self._scored is None:
             return output
         rows = self._scored

@@ -1,0 +1,49 @@
+"""Inference under autocast that casts each weight once, and not in every batch and token."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+@contextlib.contextmanager
+def cast_once(
+    model: PreTrainedModel, autocast: Callable[[], contextlib.AbstractContextManager]
+) -> Iterator[None]:
+    """Compute without gradients under ``autocast()``, which keeps its copies of weights meanwhile.
+
+    Autocast forgets them when its outermost context ends, so one context spans all batches; and it
+    keeps none of frozen weights, such as the base under LoRA, so these count as trainable while no
+    gradient is computed. Results are the same. The copies take half the memory of the weights, as
+    in a training step; where gradient checkpointing spares it, those of frozen ones are not kept.
+
+    Args:
+        model: Computes in the context.
+        autocast: Makes the context that turns autocast on, or one that does nothing.
+    """
+    import torch
+
+    with torch.no_grad(), autocast():
+        spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        kept = torch.is_autocast_enabled(model.device.type) and not spared
+        frozen = [p for p in model.parameters() if kept and _is_frozen(p)]
+        try:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+
+
+def _is_frozen(parameter: torch.nn.Parameter) -> bool:
+    import torch
+
+    # quantised weights are of other classes and types, and are not cast
+    plain = type(parameter) is torch.nn.Parameter and parameter.dtype == torch.float32
+    return plain and not parameter.requires_grad

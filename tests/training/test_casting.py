@@ -1,0 +1,83 @@
+"""Inference under autocast casts each weight once, and leaves the model as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from frtune import KeyphraseGeneration, build_model, lora_config
+from frtune.training.casting import cast_once
+
+AUTOCAST = functools.partial(torch.autocast, "cpu", torch.bfloat16)
+BATCHES = 3
+
+
+class Casts(TorchDispatchMode):
+    """Counts what is cast to bf16, by the place of its memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts: dict[int, int] = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if "_to_copy" in str(function) and (kwargs or {}).get("dtype") == torch.bfloat16:
+            place = args[0].data_ptr()
+            self.counts[place] = self.counts.get(place, 0) + 1
+        return function(*args, **(kwargs or {}))
+
+
+def _model(tiny, lora):
+    task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
+    config = lora_config(r=2) if lora else None
+    model, _ = build_model(task, checkpoint=str(tiny("polyglot")), proof=False, lora=config)
+    return model.eval()
+
+
+def _run(model, context):
+    ids = torch.arange(12).view(1, -1) + 5
+    with Casts() as casts, context:
+        logits = [model(input_ids=ids).logits for _ in range(BATCHES)]
+    weights = {p.data_ptr() for p in model.parameters() if p.dim() == 2}
+    return logits, {place: n for place, n in casts.counts.items() if place in weights}
+
+
+@contextlib.contextmanager
+def _each_time():
+    with torch.no_grad(), AUTOCAST():
+        yield
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_each_weight_is_cast_once_and_results_are_the_same(lora, tiny):
+    model = _model(tiny, lora)
+    trainable = {name: p.requires_grad for name, p in model.named_parameters()}
+    expected, before = _run(model, _each_time())
+    found, once = _run(model, cast_once(model, AUTOCAST))
+    assert once and set(once.values()) == {1}
+    assert set(once) == set(before)
+    assert not lora or max(before.values()) == BATCHES, "frozen weights need no help"
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == trainable
+
+
+def test_frozen_weights_are_not_kept_where_checkpointing_spares_memory(tiny):
+    model = _model(tiny, lora=True)
+    model.gradient_checkpointing_enable()
+    _, counts = _run(model, cast_once(model, AUTOCAST))
+    assert max(counts.values()) == BATCHES
+
+
+@pytest.mark.parametrize("autocast", [AUTOCAST, contextlib.nullcontext])
+def test_weights_are_frozen_again_after_an_error(autocast, tiny):
+    model = _model(tiny, lora=True)
+    trainable = {name: p.requires_grad for name, p in model.named_parameters()}
+    with pytest.raises(KeyError), cast_once(model, autocast):
+        inside = {name: p.requires_grad for name, p in model.named_parameters()}
+        assert (inside == trainable) == (autocast is contextlib.nullcontext)
+        raise KeyError
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == trainable
+    assert torch.is_grad_enabled()

@@ -150,7 +150,7 @@ def _score(place: Path, rows: Dataset) -> RowScores:
 
     predictor = load(place)
     encoded = predictor.encode(rows, with_labels=True)
-    outputs = predictor.outputs(encoded, progress=place.name)
+    outputs = predictor.outputs(encoded, progress=place.name, scored=True)
     return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)
 
 

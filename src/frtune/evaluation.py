@@ -46,7 +46,7 @@ def evaluate(
     predictor = load(directory, batch_size=batch_size)
     rows, train = _rows(data, predictor.task, split, encoding, max_rows)
     encoded = predictor.encode(rows, with_labels=True)
-    outputs = predictor.outputs(encoded, progress=progress)
+    outputs = predictor.outputs(encoded, progress=progress, scored=True)
     task, tokenizer = predictor.task, predictor.tokenizer
     scores = task.score_outputs(outputs, encoded, tokenizer)
     metrics = {f"test_{name}": float(value) for name, value in scores.items()}

@@ -116,13 +116,28 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
-        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
-        if self.task.generates:
-            return self._generate(encoded, progress)
-        return self._logits(encoded, progress)
+    def outputs(
+        self, encoded: Dataset, *, progress: str | None = None, scored: bool = False
+    ) -> list[Any]:
+        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
 
-    def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
+        Args:
+            encoded: From ``encode``.
+            progress: Label of a progress bar; ``None`` shows none.
+            scored: The outputs will be scored: what that needs is looked up meanwhile.
+        """
+        if not self.task.generates:
+            return self._logits(encoded, progress)
+        from frtune.tasks._ahead import analysed_ahead
+
+        if not scored:
+            return self._generate(encoded, progress)
+        with analysed_ahead(self.task, encoded, self.tokenizer, self.model.device) as each:
+            return self._generate(encoded, progress, each)
+
+    def _generate(
+        self, encoded: Dataset, progress: str | None, each: Any = None
+    ) -> list[Generated]:
         from frtune.training.encoding import kind_of
         from frtune.training.generation import generate, generation_settings, prompts_of
 
@@ -140,6 +155,7 @@ class Predictor:
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else
             progress=progress,
+            each=each,
         )
 
     def _logits(self, encoded: Dataset, progress: str | None) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sqlite3
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -51,6 +52,7 @@ class Morphemes:
         self._analyser: Analyser = analyser
         self._analyse: Callable[[list[str]], list[list[str]]] | None = None
         self._known: dict[str, list[str]] = {}
+        self._lock = threading.Lock()  # texts are analysed while others are generated
         self._file = cache_directory / "morphemes.sqlite3" if cache_directory else None
 
     def tokenize(self, text: str) -> list[str]:
@@ -59,6 +61,10 @@ class Morphemes:
 
     def tokenize_all(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the morphemes of each text; unknown ones are analysed together, on all cores."""
+        with self._lock:
+            return self._tokenize_all(texts)
+
+    def _tokenize_all(self, texts: Sequence[str]) -> list[list[str]]:
         composed = [unicodedata.normalize("NFC", text) for text in texts]
         if len(self._known) > _IN_MEMORY:
             self._known.clear()

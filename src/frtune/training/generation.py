@@ -125,6 +125,7 @@ def generate(
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     shared: bool = True,
     progress: str | None = None,
+    each: Callable[[list[Generated]], Any] | None = None,
 ) -> list[Generated]:
     """Let ``model`` write after each prompt; every process gets all results.
 
@@ -137,6 +138,7 @@ def generate(
         autocast: Makes the context that the model computes in.
         shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
+        each: Called with what this process generated for the rows of a batch, when it has.
 
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
@@ -150,7 +152,7 @@ def generate(
     limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
     lengths = [len(prompts[i]) for i in range(len(prompts))]
     batches = _batches(lengths, batch_size, limit)
-    found: list[tuple[int, list[int], bool]] = []
+    found: list[tuple[int, Generated]] = []
     was_training = model.training
     model.eval()
     bar = tqdm(total=len(prompts), desc=progress, disable=progress is None or rank > 0, unit="row")
@@ -159,8 +161,10 @@ def generate(
             for rows, counts in _share(batches, rank, world_size):
                 written = _generate_batch(model, [prompts[i] for i in rows], settings)
                 if counts:
-                    ended = [_until_end(ids, ends, limit) for ids in written]
-                    found += [(i, *row) for i, row in zip(rows, ended, strict=True)]
+                    ended = [Generated(*_until_end(ids, ends, limit)) for ids in written]
+                    found += zip(rows, ended, strict=True)
+                    if each is not None:
+                        each(ended)
                 bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
     finally:
         bar.close()
@@ -193,8 +197,8 @@ def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[in
     return ids[:limit], False
 
 
-def _in_order(found: list[tuple[int, list[int], bool]], rows: int) -> list[Generated]:
-    by_row = {i: Generated(ids, finished) for i, ids, finished in found}
+def _in_order(found: list[tuple[int, Generated]], rows: int) -> list[Generated]:
+    by_row = dict(found)
     if len(by_row) != rows or len(found) != rows:
         raise RuntimeError(
             f"generation gave {len(found)} results for {len(by_row)} of {rows} rows. "

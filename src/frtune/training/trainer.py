@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from frtune._allocator import keep_freed_memory
 from frtune._threads import fit_threads
 from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
+from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks._store import save_task
 from frtune.training.batches import LengthBatches, check_batches, groups_by_length
 from frtune.training.casting import cast_once
-from frtune.training.collators import training_collator
+from frtune.training.collators import IGNORED, pad, training_collator
 from frtune.training.conditions import conditions
 from frtune.training.dropout import fast_masks
 from frtune.training.encoding import encode_dataset, kind_of
@@ -349,8 +350,9 @@ class TaskTrainer(Trainer):
         if self.task.generates:
             if self.is_in_train and self.schedule.max_rows:
                 rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
-            outputs = self.generate_rows(rows, progress=description)
-            predictions = _padded([row.ids for row in outputs])
+            with analysed_ahead(self.task, rows, self.processing_class, self.args.device) as each:
+                outputs = self.generate_rows(rows, progress=description, each=each)
+            predictions = pad([row.ids for row in outputs], value=IGNORED).numpy()
         else:
             order = by_length(rows["length"])
             predictions = np.empty_like(output.predictions)
@@ -367,8 +369,10 @@ class TaskTrainer(Trainer):
         self._note_batch(inputs)
         return Trainer.prediction_step(self, model, inputs, prediction_loss_only, ignore_keys)
 
-    def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
-        """Generate for every row of an encoded data set, in its order, on every process."""
+    def generate_rows(
+        self, dataset: Dataset, progress: str | None = None, each: Any = None
+    ) -> list[Generated]:
+        """Generate for all rows of an encoded data set, in order; ``each`` is ``generate``'s."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
         kind = kind_of(self.model)
         settings = generation_settings(
@@ -386,14 +390,9 @@ class TaskTrainer(Trainer):
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
             progress=None if self.args.disable_tqdm else progress,
+            each=each,
         )
 
 
 class TaskSeq2SeqTrainer(TaskTrainer, Seq2SeqTrainer):
     """The same for encoder-decoders: a ``Seq2SeqTrainer``."""
-
-
-def _padded(rows: Sequence[Sequence[int]]):
-    from frtune.training.collators import IGNORED, pad
-
-    return pad(rows, value=IGNORED).numpy()

@@ -227,7 +227,7 @@ def _finish(model: PeftModel) -> PeftModel:
                     head.float()
                 head.register_forward_pre_hook(_match_dtype)
     _keep_output_bias(model)
-    _keep_int8_base(model)
+    _keep_quantized_base(model)
     # Trainer saves its checkpoints without the argument, and PEFT would add a resized embedding
     model.save_pretrained = functools.partial(  # type: ignore[method-assign]
         model.save_pretrained, save_embedding_layers=False
@@ -278,17 +278,20 @@ def _keep_output_bias(model: PeftModel) -> None:
                 module.__class__ = BiasedTokenRows
 
 
-def _keep_int8_base(model: PeftModel) -> None:
-    """Keep the frozen int8 weights as they are when a checkpoint is loaded over them.
+def _keep_quantized_base(model: PeftModel) -> None:
+    """Keep frozen int8 and nf4 weights as they are when checkpoints are loaded, and in evaluation.
 
     DeepSpeed's checkpoints hold the constants of int8 layers, which bitsandbytes refuses to load
-    once the layers have run.
+    once the layers have run. On a CPU with AVX512-BF16 it packs nf4 weights anew at an evaluation,
+    for a product that has no gradient, so that layers below would train no more.
     """
-    from bitsandbytes.nn import Linear8bitLt
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
     for module in model.modules():
         if isinstance(module, Linear8bitLt):
             module.register_load_state_dict_pre_hook(_without_constants)
+        elif isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _without_constants(module: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fp32():
+    """Numbers are compared to six digits, also where bf16 is fast and thus the default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("frtune.training.arguments.has_bf16", lambda: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def twins(tiny, tmp_path_factory, corpus):
     """``twins("bert")``: directories of two models that differ in their random weights."""

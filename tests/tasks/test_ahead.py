@@ -16,8 +16,6 @@ GPU, CPU = torch.device("cuda"), torch.device("cpu")
 KOREAN = Dataset.from_dict(
     {"text": ["서울의 봄", "부산의 여름"], "keyphrases": [["봄 소식"], ["여름"]]}
 )
-    {"text": ["서울의 봄", "부산의 여름"], "keyphrases": [["봄 소식"], ["여름"]]}
-)
 FRENCH = Dataset.from_dict({"text": ["le budget"], "keyphrases": [["budget"]]})
 
 

@@ -1,5 +1,6 @@
 """Rows are tokenised once: kept, opened again, and never taken for another model's."""
 
+import gc
 import json
 import os
 import subprocess
@@ -9,9 +10,18 @@ import time
 import pytest
 from datasets import Dataset, DatasetDict
 
-from frtune import KeywordExtraction, SequenceClassification, build_model, load_splits
+from frtune import (
+    KeyphraseGeneration,
+    KeywordExtraction,
+    SequenceClassification,
+    build_model,
+    load_splits,
+)
 from frtune.errors import InputError
+from frtune.tasks._tokens import token_ids
 from frtune.training.encoding import encode_dataset, encode_once, is_encoded
+
+FAMILIES = ("camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama")
 
 
 def splits(count=24):
@@ -112,3 +122,31 @@ def test_another_process_draws_the_same_rows_and_opens_the_same_tokens(tiny, tmp
         found.append(changed(kept))
         time.sleep(0.01)
     assert found[0] == found[1] and len(load_splits(kept)[0]["train"]) == 20
+
+
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize(
+    "family", ["camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama"]
+)
+def test_ids_are_the_tokenizers_own_whatever_it_did_before(family, special, tiny):
+    task = SequenceClassification(labels=["a", "b"])
+    if family in ("t5", "bart"):
+        task = KeyphraseGeneration()
+    _, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
+    texts = ["L'été, la forêt brûlée", "", "서울의 봄 <pad> </s>", "mot " * 200]
+    expected = [tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
+    tokenizer(texts, padding="max_length", truncation=True, max_length=8)
+    assert token_ids(texts, tokenizer, special=special) == expected
+
+
+def test_garbage_is_collected_again_after_a_batch(fitted):
+    class Failing(SequenceClassification):
+        def encode(self, *args, **options):
+            assert not gc.isenabled()
+            raise KeyError("text")
+
+    task, tokenizer = fitted
+    failing = Failing(labels=task.labels)
+    with pytest.raises(KeyError):
+        encode_dataset(splits()["test"], failing, tokenizer, kind="encoder")
+    assert gc.isenabled()

@@ -1,6 +1,6 @@
 import pytest
 
-from frtune import InputError, lora_config
+from frtune import InputError, SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES
 
 

@@ -131,8 +131,8 @@ def _difference(model, tokenizer, texts, labels) -> float:
 def main() -> None:
     """Measure the rows of the table."""
     made = parser(__doc__, rounds=2)
-    made.add_argument("--rows", type=int, default=480, help="that are trained on, of short texts")
-    made.add_argument("--long-rows", type=int, default=64)
+    made.add_argument("--rows", type=int, default=1_600, help="that are trained on, of short texts")
+    made.add_argument("--long-rows", type=int, default=128)
     made.add_argument("--classic-rows", type=int, default=2 * BATCH)
     made.add_argument("--valid-rows", type=int, default=200)
     args = made.parse_args()

@@ -99,8 +99,8 @@ def ours(timer: Timer, folder: str, data: str, rows: int, valid: int) -> dict[st
 def main() -> None:
     """Measure the row of the table."""
     made = parser(__doc__, rounds=2)
-    made.add_argument("--rows", type=int, default=240, help="that are trained on, of PAWS-X")
-    made.add_argument("--short-rows", type=int, default=480, help="of STS-B")
+    made.add_argument("--rows", type=int, default=480, help="that are trained on, of PAWS-X")
+    made.add_argument("--short-rows", type=int, default=1_600, help="of STS-B")
     made.add_argument("--valid-rows", type=int, default=200)
     args = made.parse_args()
     if args.quick:

@@ -38,9 +38,11 @@ def test_our_table_has_the_rows_that_pefts_lacks():
 
 def test_nf4_weights_are_not_packed_for_a_product_without_gradient(tiny):
     """On CPUs with AVX512-BF16 an evaluation would pack them, and training could not go on."""
+    from bitsandbytes.nn import Linear4bit
+
     task = SequenceClassification(labels=["a", "b"])
     model, _ = build_model(
         task, checkpoint=str(tiny("phi")), proof=False, lora=lora_config(r=2), quantization="nf4"
     )
-    layers = [module for module in model.modules() if type(module).__name__ == "Linear4bit"]
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
     assert layers and not any(layer.support_avx512bf16_for_cpu for layer in layers)

@@ -9,7 +9,6 @@ import sys
 from typing import NoReturn
 
 from frtune import __version__
-from frtune._threads import wait_briefly
 from frtune.errors import InputError, RunStopped, nearest
 
 COMMANDS = {
@@ -91,6 +90,9 @@ def _dispatch(argv: list[str]) -> int:
         raise InputError(
             f"{name}: no such {kind} of frtune.{nearest(name, list(COMMANDS))} See frtune --help."
         )
+    from frtune._threads import wait_briefly
+
+    wait_briefly()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
 
 
@@ -100,7 +102,6 @@ def main(argv: list[str] | None = None) -> int:
     0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 1 anything else.
     """
     argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
-    wait_briefly()
     try:
         return _dispatch(argv)
     except RunStopped as stop:

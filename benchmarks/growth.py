@@ -114,14 +114,16 @@ def modelling(timer: Timer, folder: Path, rows: int, what: str) -> dict[str, flo
     return found
 
 
-def write_encoder(folder: Path) -> None:
-    """Write a tiny BERT."""
+def write_models(timer: Timer, folder: Path) -> dict[str, float]:
+    """Write the tokenizer, and a tiny BERT; a way, since it computes."""
     import pandas as pd
 
     from frtune import tiny_checkpoint
 
     frame = pd.read_csv(shared_data() / "en_rotten_tomatoes" / "train.csv")
-    tiny_checkpoint("bert", frame["text"], folder, vocab_size=8_000)
+    write_tokenizer(folder / "t5")
+    tiny_checkpoint("bert", frame["text"], folder / "bert", vocab_size=8_000)
+    return {}
 
 
 def curve(what: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,8 +162,7 @@ def main() -> None:
     print("| what | rows | exponent of time | the last one | ms a row | MiB |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_tokenizer(folder / "t5")
-        write_encoder(folder / "bert")
+        run_apart(functools.partial(write_models, folder=folder), args.threads)
         for what in ("prepare", "tokenise", "train", "evaluate", "study"):
             data = what in ("prepare", "tokenise")
             way = functools.partial(preparing, folder=folder, tokenise=what == "tokenise")

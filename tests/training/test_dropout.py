@@ -81,6 +81,22 @@ def test_pytorchs_own_masks_are_back_afterwards(slow_here):
         assert torch.equal(drawn(), before)
 
 
+def test_a_run_within_a_run_draws_fast_too(slow_here):
+    def drawn():
+        torch.manual_seed(1)
+        return torch.empty(64).bernoulli_(0.5)
+
+    before = drawn()
+    with fast_masks(CPU):
+        fast = drawn()
+        with fast_masks(CPU):
+            assert torch.equal(drawn(), fast)
+        assert torch.equal(drawn(), fast)
+    assert torch.equal(drawn(), before) and not torch.equal(fast, before)
+    with fast_masks(CPU):
+        assert torch.equal(drawn(), fast)
+
+
 def test_pytorchs_kernel_stays_where_it_is_fast(monkeypatch):
     monkeypatch.setattr(dropout, "draws_fast", lambda: True)
     torch.manual_seed(1)

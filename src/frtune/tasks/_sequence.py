@@ -70,7 +70,7 @@ def token_id(index: Any) -> int:
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    return [list(ids) for ids in token_ids(texts, tokenizer)]
+    return token_ids(texts, tokenizer)
 
 
 def _place(ids: list[int], part: list[int], start: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 LEVELS = 1 << 16  # of a number that is compared with the probability
+_free = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -25,7 +27,8 @@ def fast_masks(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the model is; nothing is done but on a CPU that is slow at it.
     """
-    if device.type != "cpu" or draws_fast():
+    # a kernel can be replaced once: a run within a run, or in another thread, has it already
+    if device.type != "cpu" or draws_fast() or not _free.acquire(blocking=False):
         yield
         return
     library = torch.library.Library("aten", "IMPL")
@@ -36,6 +39,7 @@ def fast_masks(device: torch.device) -> Iterator[None]:
         yield
     finally:
         library._destroy()
+        _free.release()
 
 
 def bernoulli_(

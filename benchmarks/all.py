@@ -16,8 +16,8 @@ from _compare import warm_up
 
 NAMES = (
     "batches", "starting", "scores", "preparing", "prediction", "generation_evaluation",
-    "encoder_training", "pair_classification", "causal_training", "packing", "embedding_study",
-    "utilisation", "growth",
+    "encoder_training", "order_of_rows", "pair_classification", "causal_training", "packing",
+    "embedding_study", "utilisation", "growth",
 )  # fmt: skip
 
 

@@ -49,7 +49,9 @@ def judged(model, data: str, count: int) -> dict[str, float]:
     return {"loss": round(loss / len(texts), 4), "accuracy": round(right / len(texts), 4)}
 
 
-def ours(timer: Timer, data: str, count: int, valid: int) -> dict[str, float]:
+def ours(
+    timer: Timer, data: str, count: int, valid: int, order: str = "group_by_length", seed: int = 42
+) -> dict[str, float]:
     """The way of frtune, with its defaults."""
     import torch
     from datasets import Dataset
@@ -65,7 +67,7 @@ def ours(timer: Timer, data: str, count: int, valid: int) -> dict[str, float]:
         args = training_arguments(
             task, folder, per_device_train_batch_size=BATCH, num_train_epochs=1, eval_strategy="no",
             save_strategy="no", load_best_model_at_end=False, disable_tqdm=True, weight_decay=0.0,
-            learning_rate=RATE,
+            learning_rate=RATE, train_sampling_strategy=order, seed=seed,
         )  # fmt: skip
         trainer = task.trainer(model, tokenizer, args, train_dataset=rows)
         with timer:

@@ -19,8 +19,8 @@ from _compare import RESULTS
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
-    "encoder_training", "pair_classification", "causal_training", "generation_evaluation",
-    "prediction", "scores", "preparing", "embedding_study", "starting",
+    "encoder_training", "order_of_rows", "pair_classification", "causal_training",
+    "generation_evaluation", "prediction", "scores", "preparing", "embedding_study", "starting",
 )  # fmt: skip
 TIMED = {"seconds", "cpu_seconds", "peak_mib", "rows"}
 

@@ -44,7 +44,7 @@ def token_ids(
             texts, add_special_tokens=special, truncation=False, verbose=False, **options
         )
         return found["input_ids"]
-    backend = tokenizer.backend_tokenizer
+    backend: Any = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = tokenizer.split_special_tokens

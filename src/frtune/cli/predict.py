@@ -75,11 +75,18 @@ def _one_row(task: Any, text: str, text_pair: str | None) -> dict[str, str]:
 
 
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-    progress = None if file is sys.stdout else "Predicting"
-    for rows in windows:
-        for answer in predictor.predict(rows, progress=progress):
-            file.write(json.dumps(answer, ensure_ascii=False) + "\n")
-        file.flush()
+    from datasets import disable_progress_bars
+    from tqdm.auto import tqdm
+
+    disable_progress_bars()  # one for each window
+    quiet = file is sys.stdout
+    within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
+    with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:
+        for rows in windows:
+            for answer in predictor.predict(rows, progress=within):
+                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            file.flush()
+            bar.update(len(rows))
 
 
 def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:

@@ -6,7 +6,8 @@ The exponent is the slope of processor time (of all processes together) over row
 axes: 1 is linear, and what starting costs makes it less. ``the last one`` is that of the two
 largest runs. ``ms a row`` is what each further row costs. Memory is the highest of the process
 itself, some 500 MiB of libraries included, without the pages of files that the system maps and may
-drop at any time; ``prepare`` and ``tokenise`` keep their rows in such files.
+drop at any time; rows are kept in such files, but for the texts of the study, which is given a
+list. Its samples of tokens and texts fill up to a fixed size, within the first 20,000 texts or so.
 
 Articles and tokenizer are those of ``preparing.py``; the reviews are rotten tomatoes, again and
 again. The models are tiny (2 layers, 128 wide, random): what is measured is the work around them.
@@ -85,20 +86,22 @@ def preparing(timer: Timer, folder: Path, rows: int, tokenise: bool) -> dict[str
 
 def modelling(timer: Timer, folder: Path, rows: int, what: str) -> dict[str, float]:
     """Training, evaluation, or a study of hidden states, of short texts by a tiny encoder."""
-    import pandas as pd
-    from datasets import Dataset
+    from datasets import config
     from transformers import TrainingArguments
 
     from frtune import SequenceClassification, build_bert
+    from frtune.data.loading import load_splits
     from frtune.study import layer_statistics
 
-    frame = pd.read_csv(shared_data() / "en_rotten_tomatoes" / "train.csv")
-    frame = pd.concat([frame] * (1 + rows // len(frame))).head(rows)
-    task, found = SequenceClassification(max_source_tokens=64), {"rows": rows}
-    data = Dataset.from_pandas(frame[["text", "label"]].reset_index(drop=True))
-    task = task.fit(data)
-    model, tokenizer = build_bert(task, checkpoint=str(folder / "bert"))
+    source, found = folder / f"reviews-{rows}.jsonl", {"rows": rows}
+    if not source.is_file():
+        write_reviews(source, rows)
     with tempfile.TemporaryDirectory(dir=folder) as name, watched(found):
+        config.HF_DATASETS_CACHE = Path(name)
+        splits, _ = load_splits(str(source), task_name="classification", cut=False)
+        data = splits["train"]
+        task = SequenceClassification(max_source_tokens=64).fit(data)
+        model, tokenizer = build_bert(task, checkpoint=str(folder / "bert"))
         args = TrainingArguments(
             name, per_device_train_batch_size=16, per_device_eval_batch_size=64,
             num_train_epochs=1, save_strategy="no", use_cpu=True, logging_strategy="no",
@@ -106,12 +109,25 @@ def modelling(timer: Timer, folder: Path, rows: int, what: str) -> dict[str, flo
         )  # fmt: skip
         if what == "study":
             with timer:
-                layer_statistics(model, tokenizer, frame["text"].tolist())
+                layer_statistics(model, tokenizer, list(data["text"]))
             return found
         trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=data)
         with timer:
             trainer.train() if what == "train" else trainer.evaluate()
     return found
+
+
+def write_reviews(path: Path, rows: int) -> None:
+    """Write so many short reviews as JSON lines; they come again with a number at the end."""
+    import pandas as pd
+
+    frame = pd.read_csv(shared_data() / "en_rotten_tomatoes" / "train.csv")
+    reviews = list(zip(frame["text"], frame["label"], strict=True))
+    with path.open("w", encoding="utf-8") as file:
+        for turn in range(rows):
+            text, label = reviews[turn % len(reviews)]
+            row = {"text": f"{text} {turn // len(reviews) or ''}".strip(), "label": str(label)}
+            file.write(json.dumps(row) + "\n")
 
 
 def write_models(timer: Timer, folder: Path) -> dict[str, float]:

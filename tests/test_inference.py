@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset
 
 from frtune import SequenceClassification, build_model
-from frtune.inference import CLOSE, Predictor, _is_close
+from frtune.inference import CLOSE, Predictor, close_calls
 
 TEXTS = [f"le maire ouvre la ville {i}" for i in range(24)]
 
@@ -34,24 +34,24 @@ def outputs(tiny):
 
 def test_close_rows_are_computed_in_fp32_and_others_are_not(outputs):
     fp32, bf16 = outputs(1e-3, bf16=False), outputs(1e-3, bf16=True)
-    assert all(map(_is_close, bf16))
+    assert close_calls(list(bf16)) == set(range(len(TEXTS)))
     np.testing.assert_allclose(bf16, fp32, rtol=1e-5, atol=1e-7)
     fp32, bf16 = outputs(300, bf16=False), outputs(300, bf16=True)
-    clear = ~np.array([_is_close(row) for row in bf16])
-    assert clear.any() and np.abs(bf16 - fp32)[clear].max() > 1e-4, "bf16 was not used at all"
+    clear = sorted(set(range(len(TEXTS))) - close_calls(list(bf16)))
+    assert clear and np.abs(bf16 - fp32)[clear].max() > 1e-4, "bf16 was not used at all"
     assert (bf16.argmax(-1) == fp32.argmax(-1)).all()
 
 
 @pytest.mark.parametrize(
     ("logits", "expected"),
     [
-        ([0.0, CLOSE], True),  # of two chances near a half, half the difference of the logits
-        ([0.0, 3 * CLOSE], False),
-        ([900.0, 900.0, 0.0], True),
-        ([900.0, 0.0], False),
-        ([2.0], False),
-        ([[0.0, 0.0]], False),
+        ([[0.0, CLOSE], [0.0, 3 * CLOSE]], {0}),  # near a half, half the difference of the logits
+        ([[900.0, 900.0, 0.0], [900.0, 0.0, 0.0]], {0}),
+        ([[0.0, 5.0], [5.0, 5.0]], {1}),
+        ([[2.0], [2.0]], set()),
+        ([[[0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]], set()),
+        ([], set()),
     ],
 )
 def test_close_is_said_of_two_best_classes_of_a_text(logits, expected):
-    assert _is_close(np.array(logits, dtype=np.float32)) is expected
+    assert close_calls([np.array(row, dtype=np.float32) for row in logits]) == expected

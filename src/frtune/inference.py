@@ -128,16 +128,14 @@ class Predictor:
         """
         if not self.task.generates:
             return self._logits(encoded, progress)
+        if not scored:
+            return self._generate(encoded, progress, each=None)
         from frtune.tasks._ahead import analysed_ahead
 
-        if not scored:
-            return self._generate(encoded, progress)
         with analysed_ahead(self.task, encoded, self.tokenizer, self.model.device) as each:
             return self._generate(encoded, progress, each)
 
-    def _generate(
-        self, encoded: Dataset, progress: str | None, each: Any = None
-    ) -> list[Generated]:
+    def _generate(self, encoded: Dataset, progress: str | None, each: Any) -> list[Generated]:
         from frtune.training.encoding import kind_of
         from frtune.training.generation import generate, generation_settings, prompts_of
 
@@ -173,8 +171,9 @@ class Predictor:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()
-        close = [i for i in order if self.bf16 and _is_close(found[i])]
-        for i, values in self._logits_of(encoded, close, contextlib.nullcontext):
+        close = close_calls(found) if self.bf16 else set()
+        again = [i for i in order if i in close]
+        for i, values in self._logits_of(encoded, again, contextlib.nullcontext):
             found[i] = values
         return found
 
@@ -206,14 +205,26 @@ class Predictor:
             yield
 
 
-def _is_close(logits: np.ndarray) -> bool:
-    """Whether the two best classes of a text are nearly alike; not asked of tokens."""
+def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
+    """Rows whose two best classes are less than ``CLOSE`` apart, in probability.
+
+    Args:
+        logits: Of each row ``(classes,)``; of one class, or of tokens ``(length, classes)``, no row
+            is close.
+
+    Example:
+        >>> import numpy as np
+        >>> close_calls([np.array([0.0, 0.05]), np.array([0.0, 2.0])])
+        {0}
+    """
     import numpy as np
 
-    if logits.ndim != 1 or len(logits) < 2:
-        return False
-    chances = np.exp(np.sort(logits)[-2:] - np.max(logits)) / np.exp(logits - np.max(logits)).sum()
-    return bool(chances[1] - chances[0] < CLOSE)
+    from frtune.metrics.classification import softmax
+
+    if not logits or logits[0].ndim != 1 or len(logits[0]) < 2:
+        return set()
+    best = np.sort(softmax(logits))[:, -2:]  # (rows, 2)
+    return set(np.flatnonzero(best[:, 1] - best[:, 0] < CLOSE).tolist())
 
 
 def load(

@@ -112,13 +112,14 @@ def encode(
     """
     import numpy as np
 
-    from frtune.tasks._sequence import _plain, text_frame
+    from frtune.tasks._sequence import text_frame
+    from frtune.tasks._tokens import token_ids
 
     frame = text_frame(tokenizer)
     room = max(1, max_tokens - frame.tokens)
     pieces, lengths, cut = [], [], 0
     for start in range(0, len(texts), _CHUNK_TEXTS):
-        rows = _plain(tokenizer, texts[start : start + _CHUNK_TEXTS])
+        rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer)
         cut += sum(len(row) > room for row in rows)
         pieces += [np.asarray(row[:room], np.int32) for row in rows]
     lengths = np.array([len(piece) for piece in pieces], np.int64)

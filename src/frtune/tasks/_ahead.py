@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def analysed_ahead(
     task: Any, rows: Dataset, tokenizer: PreTrainedTokenizerBase, device: torch.device
-) -> Iterator[Callable[[Sequence[Generated]], Any]]:
+) -> Iterator[Callable[[Sequence[Generated]], Any] | None]:
     """Have the morphemes of references and generated lines at hand when ``rows`` are scored.
 
     Morphemes of Korean take most of the time of the scores. The analyser remembers them, so that
@@ -32,14 +32,18 @@ def analysed_ahead(
         device: Where the model is.
 
     Yields:
-        To be called with what was generated for some of the rows, as it comes.
+        ``each`` of ``generate``: to be called with what was generated for some of the rows.
+        ``None`` where nothing is done.
     """
     from frtune.metrics.tokenizers import find_tokenizer
 
-    references = task.references(rows, tokenizer) if device.type != "cpu" else []
+    if device.type == "cpu":
+        yield None
+        return
+    references = task.references(rows, tokenizer)
     name = task._score_options(references)["tokenizer"]
-    if not references or name not in ("ko", "komoran"):
-        yield lambda outputs: None
+    if name not in ("ko", "komoran"):
+        yield None
         return
     analyse = find_tokenizer(name).tokenize_all
 

@@ -42,7 +42,7 @@ class Frame:
 
 def text_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
     """Find the frame of one text."""
-    ids, text = list(tokenizer("a")["input_ids"]), _plain(tokenizer, ["a"])[0]
+    ids, text = list(tokenizer("a")["input_ids"]), token_ids(["a"], tokenizer)[0]
     start = _place(ids, text, 0)
     return Frame(tuple(ids[:start]), (), tuple(ids[start + len(text) :]))
 
@@ -51,11 +51,11 @@ def pair_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
     """Find the frame of a pair."""
     found = tokenizer("a", "b")
     ids = list(found["input_ids"])
-    first, second = _plain(tokenizer, ["a", "b"])
+    first, second = token_ids(["a", "b"], tokenizer)
     start = _place(ids, first, 0)
     gap = start + len(first)
     resumed = _place(ids, second, gap)
-    between = ids[gap:resumed] or _plain(tokenizer, ["\n"])[0]
+    between = ids[gap:resumed] or token_ids(["\n"], tokenizer)[0]
     return Frame(
         tuple(ids[:start]),
         tuple(between),
@@ -67,10 +67,6 @@ def pair_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
 def token_id(index: Any) -> int:
     """A special token's id, which Transformers types as many things."""
     return int(index)
-
-
-def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    return token_ids(texts, tokenizer)
 
 
 def _place(ids: list[int], part: list[int], start: int) -> int:
@@ -92,7 +88,7 @@ def encode_texts(
     room = max_tokens - frame.tokens
     # a text that no token stands for (a decoder has no frame either) still needs one to answer at
     nothing = [] if frame.tokens else [token_id(tokenizer.eos_token_id)]
-    rows = _plain(tokenizer, texts)
+    rows = token_ids(texts, tokenizer)
     ids = [[*frame.before, *(row[:room] or nothing), *frame.after] for row in rows]
     return ids, [len(row) > room for row in rows]
 
@@ -112,7 +108,8 @@ def encode_pairs(
     frame = pair_frame(tokenizer)
     room = max_tokens - frame.tokens
     ids, types, cut = [], [], []
-    for first, second in zip(_plain(tokenizer, firsts), _plain(tokenizer, seconds), strict=True):
+    sides = (token_ids(texts, tokenizer) for texts in (firsts, seconds))
+    for first, second in zip(*sides, strict=True):
         cut.append(len(first) + len(second) > room)
         if cut[-1]:
             kept = min(len(first), max(room - room // 2, room - len(second)))

@@ -52,3 +52,27 @@ def test_a_large_block_is_reused_without_new_pages():
 def test_what_the_environment_sets_is_left_alone():
     kept, *_ = _run("keep", MALLOC_TRIM_THRESHOLD_="100000")
     assert not kept
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone keeps it so")
+def test_gaps_between_what_is_in_use_are_handed_back():
+    script = """
+import ctypes
+from frtune._allocator import return_freed_memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+blocks = [libc.malloc(64 << 10) for _ in range(1000)]
+for block in blocks:
+    ctypes.memset(block, 1, 64 << 10)
+for block in blocks[::2]:
+    libc.free(block)
+before = resident()
+return_freed_memory()
+print(before - resident())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 0.8 * 500 * 16, "pages of 4 KiB, of which a block has 16"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from frtune._allocator import return_freed_memory
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import BatchLayer, Counts, LayerCosines, Layout, Value, cosine_statistics
 from frtune.study.hidden import Base, Hidden, hidden_states
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _QUANTILES = {"norm_q05": 0.05, "norm_q50": 0.5, "norm_q95": 0.95}
 _SMALLEST_NORM = 1e-12
+_BATCHES_A_TRIM = 20
 
 
 @dataclass
@@ -63,9 +65,11 @@ def collect(
     accumulators = _Accumulators(base, corpus, settings)
     bar = tqdm(total=len(corpus.lengths), desc=progress, disable=progress is None, unit="text")
     batches = hidden_states(base, corpus, token_budget=settings.token_budget, bf16=settings.bf16)
-    for batch in batches:
+    for number, batch in enumerate(batches):
         accumulators.add(batch)
         bar.update(len(batch.rows))
+        if number % _BATCHES_A_TRIM == 0:
+            return_freed_memory()
     bar.close()
     return accumulators.result()
 

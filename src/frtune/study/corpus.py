@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -117,14 +118,15 @@ def encode(
 
     frame = text_frame(tokenizer)
     room = max(1, max_tokens - frame.tokens)
-    pieces, lengths, cut = [], [], 0
+    pieces, lengths, cut = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64), 0
     for start in range(0, len(texts), _CHUNK_TEXTS):
         rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer)
         cut += sum(len(row) > room for row in rows)
-        pieces += [np.asarray(row[:room], np.int32) for row in rows]
-    lengths = np.array([len(piece) for piece in pieces], np.int64)
+        rows = [row[:room] for row in rows]
+        lengths[start : start + len(rows)] = [len(row) for row in rows]
+        pieces.append(np.fromiter(itertools.chain.from_iterable(rows), np.int32))
     wordy = np.flatnonzero(lengths)
-    ids = np.concatenate([*pieces, np.empty(0, np.int32)])
+    ids = np.concatenate(pieces)
     offsets = np.concatenate([[0], np.cumsum(lengths[wordy])])
     return Corpus(
         ids=ids,

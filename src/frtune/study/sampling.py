@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-_CHUNK_TOKENS = 1_000_000
+_CHUNK_TOKENS = 100_000
 
 
 def text_keys(texts: Sequence[str], labels: Sequence[Any] | None, *, seed: int) -> np.ndarray:

@@ -3,12 +3,14 @@
 import gc
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 
 import pytest
 from datasets import Dataset, DatasetDict
+from transformers import AutoConfig
 
 from frtune import (
     KeyphraseGeneration,
@@ -124,19 +126,76 @@ def test_another_process_draws_the_same_rows_and_opens_the_same_tokens(tiny, tmp
     assert found[0] == found[1] and len(load_splits(kept)[0]["train"]) == 20
 
 
-@pytest.mark.parametrize("special", [False, True])
-@pytest.mark.parametrize(
-    "family", ["camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama"]
-)
-def test_ids_are_the_tokenizers_own_whatever_it_did_before(family, special, tiny):
+def opened(checkpoint):
     task = SequenceClassification(labels=["a", "b"])
-    if family in ("t5", "bart"):
+    if AutoConfig.from_pretrained(checkpoint).is_encoder_decoder:
         task = KeyphraseGeneration()
-    _, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
+    return build_model(task, checkpoint=str(checkpoint), proof=False)[1]
+
+
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ids_are_the_tokenizers_own_whatever_it_did_before(family, special, tiny):
+    tokenizer = opened(tiny(family))
     texts = ["L'été, la forêt brûlée", "", "서울의 봄 <pad> </s>", "mot " * 200]
     expected = [tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
     tokenizer(texts, padding="max_length", truncation=True, max_length=8)
     assert token_ids(texts, tokenizer, special=special) == expected
+
+
+STRANGE = [
+    " ",
+    "  ",
+    "\n",
+    " \n ",
+    "\u3000",
+    "\t",
+    " \u0301",
+    "'",
+    "…",
+    "</s>",
+    "<pad>",
+    "ß",
+    "x" * 40,
+]
+
+
+@pytest.mark.parametrize("enough", [1, 7, 40])
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize("family", [*FAMILIES, "t5 byte-level", "bart byte-level"])
+def test_long_texts_begin_with_the_same_ids(family, special, enough, tiny, corpus):
+    tokenizer = opened(tiny(*family.split()))
+    draw = random.Random(enough)
+    words = [word for text in corpus for word in text.split()]
+    texts = []
+    for number in range(200):
+        some = draw.choices(words, k=draw.randrange(120)) + draw.choices(STRANGE, k=number % 9)
+        draw.shuffle(some)
+        texts.append(draw.choice(["", " "]).join(some) if number % 3 == 0 else " ".join(some))
+    whole = token_ids(texts, tokenizer, special=special)
+    begun = token_ids(texts, tokenizer, special=special, enough=enough)
+    last = 1 if special else 0  # EOS, at another place
+    for all_ids, ids in zip(whole, begun, strict=True):
+        assert (len(all_ids) > enough) == (len(ids) > enough)
+        assert ids == all_ids or ids[: len(ids) - last] == all_ids[: len(ids) - last]
+
+
+def test_the_rest_of_long_texts_is_not_looked_at(tiny, corpus):
+    tokenizer = opened(tiny("camembert"))
+    texts = [" ".join(corpus[i % 7 : 7] * 20) for i in range(60)]
+    whole, begun = token_ids(texts, tokenizer), token_ids(texts, tokenizer, enough=100)
+    assert sum(map(len, begun[16:])) < 0.2 * sum(map(len, whole[16:]))
+
+
+def test_an_added_token_with_a_space_is_not_cut_in_two(tiny, corpus):
+    tokenizer = opened(tiny("camembert"))
+    tokenizer.add_tokens(["[fin du texte]"])
+    words = " ".join(corpus[:7]).split()
+    texts = [f"{' '.join(words[i % 50 :])} {'[fin du texte] ' * 90}" for i in range(300)]
+    whole = token_ids(texts, tokenizer)
+    for enough in range(200, 300, 9):
+        begun = token_ids(texts, tokenizer, enough=enough)
+        assert [ids[:enough] for ids in begun] == [ids[:enough] for ids in whole]
 
 
 def test_garbage_is_collected_again_after_a_batch(fitted):

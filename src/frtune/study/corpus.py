@@ -120,7 +120,7 @@ def encode(
     room = max(1, max_tokens - frame.tokens)
     pieces, lengths, cut = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64), 0
     for start in range(0, len(texts), _CHUNK_TEXTS):
-        rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer)
+        rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer, enough=room)
         cut += sum(len(row) > room for row in rows)
         rows = [row[:room] for row in rows]
         lengths[start : start + len(rows)] = [len(row) for row in rows]

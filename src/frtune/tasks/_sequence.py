@@ -88,7 +88,7 @@ def encode_texts(
     room = max_tokens - frame.tokens
     # a text that no token stands for (a decoder has no frame either) still needs one to answer at
     nothing = [] if frame.tokens else [token_id(tokenizer.eos_token_id)]
-    rows = token_ids(texts, tokenizer)
+    rows = token_ids(texts, tokenizer, enough=room)
     ids = [[*frame.before, *(row[:room] or nothing), *frame.after] for row in rows]
     return ids, [len(row) > room for row in rows]
 
@@ -108,7 +108,7 @@ def encode_pairs(
     frame = pair_frame(tokenizer)
     room = max_tokens - frame.tokens
     ids, types, cut = [], [], []
-    sides = (token_ids(texts, tokenizer) for texts in (firsts, seconds))
+    sides = (token_ids(texts, tokenizer, enough=room) for texts in (firsts, seconds))
     for first, second in zip(*sides, strict=True):
         cut.append(len(first) + len(second) > room)
         if cut[-1]:

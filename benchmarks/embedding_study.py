@@ -100,7 +100,7 @@ def keep_everything(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, f
 
 def main() -> None:
     """Measure both ways at all sizes."""
-    made = parser(__doc__, rounds=1)
+    made = parser(__doc__, rounds=2)
     made.add_argument("--sizes", type=int, nargs="+", default=[500, 2000])
     args = made.parse_args()
     if args.quick:

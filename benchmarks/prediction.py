@@ -108,10 +108,7 @@ def main() -> None:
                 f"prediction, {data}", ways, goals={"transformers.pipeline": 2}, args=args,
                 rows=rows,
             )  # fmt: skip
-            found["quality"] = agreement(folder)
-            for runs in found["runs"].values():
-                runs[-1] |= found["quality"]
-            table.append(found)
+            table.append({**found, "quality": agreement(folder)})
     report(__file__, table, args)
 
 

@@ -75,7 +75,7 @@ def cells(row: dict[str, Any], peer: str) -> list[str]:
         peer,
         f"{goal:g}",
         *(spread(ratio[clock], goal) for clock in ("seconds", "cpu_seconds")),
-        reached(own, row["runs"][peer]),
+        reached(own, row["runs"][peer], row.get("quality", {})),
     ]
 
 
@@ -86,9 +86,9 @@ def spread(ratio: dict[str, float], goal: float) -> str:
     return median if ends[0] == ends[1] else f"{median} ({ends[0]} to {ends[1]})"
 
 
-def reached(own: list[dict], other: list[dict]) -> str:
-    """What both reached besides their times: medians of numbers; texts as equal or not."""
-    found = []
+def reached(own: list[dict], other: list[dict], quality: dict[str, float]) -> str:
+    """What both reached, alone and compared: medians of numbers; texts as equal or not."""
+    found = [f"{name} {number(value)}" for name, value in quality.items()]
     for name in own[0]:
         if name in TIMED or name not in other[0]:
             continue

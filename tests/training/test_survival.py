@@ -43,6 +43,7 @@ def in_child(function) -> tuple[int, str]:
     """Run ``function`` in a fork; return its wait status and the text that it returned."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
+        torch.set_num_threads(1)  # a fork has none of OpenMP's threads, and would wait for them
         try:
             os.write(write, str(function()).encode())
         except BaseException as error:

@@ -192,6 +192,11 @@ def test_bad_flags_are_one_line_and_leave_nothing(name, articles, tmp_path, caps
     check_refused(["--data", str(articles), *flags], message, tmp_path, capsys)
 
 
+def test_a_bad_budget_is_refused_before_rows_are_read(tmp_path, capsys):
+    flags = ["--data", str(tmp_path / "nowhere"), "--max-tokens-per-batch", "0"]
+    check_refused(flags, "max_tokens_per_batch=0: at least 1", tmp_path, capsys)
+
+
 def test_an_unknown_yaml_key_names_the_nearest(articles, tmp_path, capsys):
     (tmp_path / "c.yaml").write_text("learning_rat: 1\n")
     flags = ["--data", str(articles), "--config", str(tmp_path / "c.yaml")]

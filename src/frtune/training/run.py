@@ -137,7 +137,10 @@ def run(
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
     """
+    from frtune.training.batches import check_batches
+
     check_arguments(args)
+    check_batches(args, settings.max_tokens_per_batch)
     if args.resume_from_checkpoint:
         raise InputError(
             f"resume_from_checkpoint={args.resume_from_checkpoint}: pass --resume with the "

@@ -59,6 +59,7 @@ def make_trainer(
     """
     from transformers import Seq2SeqTrainingArguments
 
+    from frtune.training.batches import check_batches
     from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
 
     kind = kind_of(model)
@@ -66,6 +67,7 @@ def make_trainer(
     check_length(task, model)
     check_precision(model, args)
     check_fsdp(args)
+    check_batches(args, settings.get("max_tokens_per_batch"))
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
     check_metric(task, args, schedule)

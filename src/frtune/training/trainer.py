@@ -19,7 +19,7 @@ from frtune.errors import InputError, RunStopped
 from frtune.quantization import save_base_quantization
 from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks._store import save_task
-from frtune.training.batches import LengthBatches, check_batches, groups_by_length
+from frtune.training.batches import LengthBatches, groups_by_length
 from frtune.training.casting import cast_once
 from frtune.training.collators import IGNORED, pad, training_collator
 from frtune.training.conditions import conditions
@@ -107,7 +107,6 @@ class TaskTrainer(Trainer):
         self._step_rows: list[int] = []
         self.last_step = self.saved_step = -1
         super().__init__(**settings)
-        check_batches(self.args, max_tokens_per_batch)
         if self.args.device.type == "cpu":
             keep_freed_memory()
             fit_threads()

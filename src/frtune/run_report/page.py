@@ -132,13 +132,12 @@ def _headlines(
             "The model started from random weights: the scores show that training works, and "
             "nothing more."
         )
-    evaluations = [entry["step"] for entry in state.log_history if "eval_loss" in entry]
-    if state.best_global_step and evaluations:
-        last = state.best_global_step == evaluations[-1] and len(evaluations) > 1
+    steps = {entry["step"] for entry in state.log_history if "eval_loss" in entry}
+    if state.best_global_step and len(steps) > 1:
+        last = state.best_global_step == max(steps)
         found.append(
             f"The weights of step {state.best_global_step} were kept, the best of "
-            f"{len(set(evaluations))} evaluations"
-            + (", and the last: more epochs may gain." if last else ".")
+            f"{len(steps)} evaluations" + (", and the last: more epochs may gain." if last else ".")
         )
     for cut in cuts:
         if cut["cut"]:

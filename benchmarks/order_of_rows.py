@@ -17,11 +17,14 @@ from encoder_training import SHORT, ours
 
 def main() -> None:
     """Measure a row of the table for each seed."""
+    from frtune.training.arguments import RECIPES
+
+    recipe = RECIPES["classification"]
     made = parser(__doc__, rounds=1)
     made.add_argument("--rows", type=int, default=8_530)
     made.add_argument("--valid-rows", type=int, default=1_066)
-    made.add_argument("--rate", type=float, default=2e-5)
-    made.add_argument("--batch", type=int, default=16)
+    made.add_argument("--rate", type=float, default=recipe["learning_rate"])
+    made.add_argument("--batch", type=int, default=recipe["per_device_train_batch_size"])
     made.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     args = made.parse_args()
     if args.quick:

@@ -55,7 +55,8 @@ def make_trainer(
             ``packing=True`` lays the rows of a training batch end to end (``PackingCollator``).
 
     Raises:
-        InputError: If a metric is unknown or its direction is wrong, or rows do not fit the model.
+        InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, or
+            a budget of tokens cannot be kept.
     """
     from transformers import Seq2SeqTrainingArguments
 

@@ -93,7 +93,7 @@ def warm_up() -> None:
     import importlib
 
     wanted = ("torch", "transformers", "datasets", "pandas", "frtune.training.trainer")
-    for name in (*wanted, "frtune.models._build", "deepspeed"):
+    for name in (*wanted, "frtune.models.build", "deepspeed"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

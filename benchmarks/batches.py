@@ -33,7 +33,7 @@ def padding(rows: int) -> dict[str, dict[str, float]]:
     from transformers import AutoTokenizer
     from transformers.trainer_pt_utils import LengthGroupedSampler
 
-    from frtune.training.batches import LengthBatches
+    from frtune.training.batching import LengthBatches
 
     path = shared_data() / "en_rotten_tomatoes" / "train.csv"
     texts = pd.read_csv(path).dropna()["text"].tolist()[:rows]
@@ -60,7 +60,7 @@ def step(
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from frtune._allocator import keep_freed_memory
+    from frtune.environment.memory import keep_freed_memory
     from frtune.training.arguments import has_bf16
     from frtune.training.dropout import fast_masks
 
@@ -91,9 +91,9 @@ def answers(timer: Timer, batches: int, once: bool) -> dict[str, float]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from frtune._allocator import keep_freed_memory
+    from frtune.environment.memory import keep_freed_memory
     from frtune.training.arguments import has_bf16
-    from frtune.training.casting import cast_once
+    from frtune.training.autocast import cast_once
 
     keep_freed_memory()
     torch.manual_seed(0)

@@ -240,8 +240,8 @@ def make_trainer(asked: dict[str, Any], run: str) -> Any:
         )  # fmt: skip
         args = training_arguments(task, run, **settings)
         return task.trainer(model, tokenizer, args, train_dataset=make_rows(asked))
-    from frtune.models._checkpoint import read_config
-    from frtune.models._tokenizer import add_tokens, load_tokenizer
+    from frtune.models.checkpoint_files import read_config
+    from frtune.models.tokenizer import add_tokens, load_tokenizer
     from frtune.models.families import family_named
 
     family = family_named(asked["family"])

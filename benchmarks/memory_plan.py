@@ -124,8 +124,8 @@ def _random_model(found: Any, method: str, folder: str) -> Any:
     import transformers
 
     from frtune import lora_config, quantization_config
-    from frtune.adapters import add_adapter
-    from frtune.models._build import head_names, load_weights
+    from frtune.models.lora import add_adapter
+    from frtune.models.build import head_names, load_weights
 
     model = getattr(transformers, found.auto_class).from_config(found.config)
     output = model.get_output_embeddings()

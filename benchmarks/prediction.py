@@ -36,7 +36,7 @@ def make_model(folder: Path) -> None:
     from transformers import AutoTokenizer
 
     from frtune import SequenceClassification, build_model
-    from frtune.tasks._store import save_task
+    from frtune.tasks.config_file import save_task
 
     torch.manual_seed(0)
     task = SequenceClassification(max_source_tokens=512, labels=["no", "yes"])

@@ -22,11 +22,11 @@ from typing import Any
 
 import torch
 
-from frtune.comparison import _machine
-from frtune.models._build import head_names
+from frtune.comparison.compare import _machine
+from frtune.models.build import head_names
 from frtune.models.int8 import pack_layers, quantize_layers
 from frtune.models.loading import load_saved
-from frtune.tasks._store import load_task, write_json
+from frtune.tasks.config_file import load_task, write_json
 
 RESULTS = Path(__file__).parent / "results" / "quantized_serving.json"
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from transformers import set_seed
 
 import frtune
-from frtune.augment.mixup import LEVELS
-from frtune.augment.seeds import difference_of_runs, mean_of_runs
+from frtune.training.mixup.mixup import LEVELS
+from frtune.run.seed_statistics import difference_of_runs, mean_of_runs
 from frtune.training.encoding import encode_dataset, kind_of
 
 SCORES = ("accuracy", "f1_macro")

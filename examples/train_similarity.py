@@ -15,7 +15,7 @@ from pathlib import Path
 from transformers import set_seed
 
 import frtune
-from frtune.tasks.rows import set_aside
+from frtune.data.row_checks import set_aside
 from frtune.training.distributed import leave
 
 

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import os, resource, sys
 if sys.argv[1] == "keep":
-    from frtune._allocator import keep_freed_memory
+    from frtune.environment.memory import keep_freed_memory
     print(keep_freed_memory())
 else:
     print(False)
@@ -58,7 +58,7 @@ def test_what_the_environment_sets_is_left_alone():
 def test_gaps_between_what_is_in_use_are_handed_back():
     script = """
 import ctypes
-from frtune._allocator import return_freed_memory
+from frtune.environment.memory import return_freed_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 def resident():

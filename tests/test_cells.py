@@ -14,7 +14,7 @@ import pytest
 import frtune
 from cells import Cell, features_of, task_of
 from conftest import FAMILY_NAMES
-from frtune.capabilities import FEATURES, METHODS, SHARDINGS, cell, combinations
+from frtune.models.compatibility import FEATURES, METHODS, SHARDINGS, cell, combinations
 from frtune.models.loading import load_saved
 
 CELLS = [

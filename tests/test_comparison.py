@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 import frtune
 from frtune import InputError, SequenceClassification, build_model, compare, evaluate, quantize
-from frtune.lineage import lineage, save_lineage
+from frtune.models.lineage import lineage, save_lineage
 from frtune.metrics import classification_scores, keyword_scores
-from frtune.metrics.resampling import (
+from frtune.metrics.bootstrap import (
     count_score,
     f1_of_sums,
     interval,
@@ -22,7 +22,7 @@ from frtune.metrics.resampling import (
     resampled,
     spearman_score,
 )
-from frtune.tasks._store import save_task
+from frtune.tasks.config_file import save_task
 
 ROWS = Dataset.from_list(
     [{"text": f"le maire {i} a voté {'oui' if i % 3 else 'non'}", "label": "ab"[i % 2]}
@@ -103,7 +103,7 @@ def test_a_sequence_follows_the_checkpoints(saved, tmp_path):
 def test_resampled_f1_is_that_of_the_drawn_rows():
     rng = np.random.default_rng(0)
     predictions, references = rng.choice(list("abc"), 30), rng.choice(list("abc"), 30)
-    from frtune._row_scores import _classes_f1
+    from frtune.comparison.row_scores import _classes_f1
 
     score = _classes_f1(list(predictions), list(references), ["a", "b", "c"])
     picks = rng.integers(30, size=(5, 30))
@@ -112,7 +112,7 @@ def test_resampled_f1_is_that_of_the_drawn_rows():
 
 
 def test_resampled_keyword_f1_is_that_of_the_drawn_rows():
-    from frtune._row_scores import _sets_f1
+    from frtune.comparison.row_scores import _sets_f1
 
     found = [["a", "b"], [], ["c"], ["d", "d"]]
     true = [["a"], ["x"], [], ["D", "e"]]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from frtune import InputError, quantization_config
-from frtune.quantization import torch_dtype
+from frtune.models.bitsandbytes import torch_dtype
 
 
 def test_int8_leaves_the_heads_alone():

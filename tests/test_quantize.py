@@ -13,8 +13,8 @@ from frtune import InputError, build_model, lora_config, quantize
 from frtune.inference import text_columns
 from frtune.models.int8 import INT8_WEIGHTS, Int8Embedding, Int8Linear
 from frtune.models.loading import load_saved
-from frtune.models.proofs import probe_logits
-from frtune.tasks._store import save_task
+from frtune.models.verification import probe_logits
+from frtune.tasks.config_file import save_task
 
 TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une bibliothèque."]
 
@@ -203,10 +203,10 @@ def test_what_is_quantised_is_neither_quantised_again_nor_trained(saved, tmp_pat
 
 
 def test_a_result_that_fails_its_proof_is_not_left(saved, tmp_path, monkeypatch):
-    import frtune.serving
+    import frtune.model_quantization
 
-    real = frtune.serving._prove
-    monkeypatch.setattr(frtune.serving, "_prove", lambda d, b, logits: real(d, b, logits + 1))
+    real = frtune.model_quantization._prove
+    monkeypatch.setattr(frtune.model_quantization, "_prove", lambda d, b, logits: real(d, b, logits + 1))
     with pytest.raises(RuntimeError, match="finds other logits"):
         quantize(saved("bert", "classification"), tmp_path / "small")
     assert not (tmp_path / "small").exists()

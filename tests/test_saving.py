@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import frtune
 from frtune import InputError, KeyphraseGeneration, build_model, lora_config, training_arguments
 from frtune.inference import Predictor
-from frtune.saving import check_output_dir, staged
+from frtune.training.saving import check_output_dir, staged
 
 TEXTS = [
     "La forêt brûlée sera replantée dès l'été.",

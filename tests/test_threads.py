@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from frtune._threads import cores_allowed, fit_threads
+from frtune.environment.threads import cores_allowed, fit_threads
 from frtune.cli import main
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

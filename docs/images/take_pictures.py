@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))  # for chromium.visit
 def served(page, language, footer):
     """Serve a page in the background; its address."""
     from frtune.web.launch import Server, start
-    from frtune.web.marked import CSS
+    from frtune.web.highlight import CSS
 
     return start(page, Server(), language, css=CSS, footer=footer)[0]
 
@@ -32,8 +32,8 @@ def demo(directories: list[str], row: int, name: str, *, both: bool) -> None:
     from chromium import visit
     from frtune.demo.app import build_page
     from frtune.demo.models import open_models
-    from frtune.demo.words import WORDS
-    from frtune.web.language import PageLanguage
+    from frtune.demo.translations import WORDS
+    from frtune.web.translations import PageLanguage
     from frtune.web.launch import private_folder
 
     lines = (Path(directories[0]) / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
@@ -56,10 +56,10 @@ def rate(directories: list[str]) -> None:
     """Judge the first item of two runs half."""
     from chromium import visit
     from frtune.rating.app import build_page
-    from frtune.rating.reading import make_study
+    from frtune.rating.sources import make_study
     from frtune.rating.store import RatingStore
-    from frtune.rating.words import WORDS
-    from frtune.web.language import PageLanguage
+    from frtune.rating.translations import WORDS
+    from frtune.web.translations import PageLanguage
     from frtune.web.launch import private_folder
 
     language = PageLanguage(WORDS, "en")

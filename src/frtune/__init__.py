@@ -9,10 +9,10 @@ import importlib
 
 TYPE_CHECKING = False  # importing typing would be half of the import
 if TYPE_CHECKING:  # for editors and type checkers; at run time names load on first use
-    from frtune.adapters import lora_config as lora_config
-    from frtune.adapters import merge as merge
-    from frtune.augment.mixup import Mixup as Mixup
-    from frtune.comparison import compare as compare
+    from frtune.models.lora import lora_config as lora_config
+    from frtune.models.lora import merge as merge
+    from frtune.training.mixup.mixup import Mixup as Mixup
+    from frtune.comparison.compare import compare as compare
     from frtune.data.loading import load_splits as load_splits
     from frtune.data.prepare import prepare as prepare
     from frtune.errors import InputError as InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.labelling.endpoint import Endpoint as Endpoint
     from frtune.labelling.prompts import LabelJob as LabelJob
     from frtune.labelling.run import label as label
-    from frtune.models._build import build_model as build_model
+    from frtune.models.build import build_model as build_model
     from frtune.models.bart import build_bart as build_bart
     from frtune.models.bert import build_bert as build_bert
     from frtune.models.camembert import build_camembert as build_camembert
@@ -33,9 +33,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.models.polyglot import build_polyglot as build_polyglot
     from frtune.models.t5 import build_t5 as build_t5
     from frtune.models.tiny import tiny_checkpoint as tiny_checkpoint
-    from frtune.quantization import quantization_config as quantization_config
-    from frtune.saving import save as save
-    from frtune.serving import quantize as quantize
+    from frtune.models.bitsandbytes import quantization_config as quantization_config
+    from frtune.training.saving import save as save
+    from frtune.model_quantization import quantize as quantize
     from frtune.tasks.classification import SequenceClassification as SequenceClassification
     from frtune.tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
     from frtune.tasks.keywords import KeywordExtraction as KeywordExtraction
@@ -55,7 +55,7 @@ _HOME = {
     "SequenceClassification": "frtune.tasks.classification",
     "SentenceSimilarity": "frtune.tasks.similarity",
     "KeywordExtraction": "frtune.tasks.keywords",
-    "build_model": "frtune.models._build",
+    "build_model": "frtune.models.build",
     "build_camembert": "frtune.models.camembert",
     "build_flaubert": "frtune.models.flaubert",
     "build_bert": "frtune.models.bert",
@@ -66,17 +66,17 @@ _HOME = {
     "build_llama": "frtune.models.llama",
     "build_phi": "frtune.models.phi",
     "tiny_checkpoint": "frtune.models.tiny",
-    "Mixup": "frtune.augment.mixup",
-    "lora_config": "frtune.adapters",
-    "merge": "frtune.adapters",
-    "quantization_config": "frtune.quantization",
+    "Mixup": "frtune.training.mixup.mixup",
+    "lora_config": "frtune.models.lora",
+    "merge": "frtune.models.lora",
+    "quantization_config": "frtune.models.bitsandbytes",
     "load_splits": "frtune.data.loading",
     "prepare": "frtune.data.prepare",
     "training_arguments": "frtune.training.arguments",
     "scale_learning_rate": "frtune.training.arguments",
-    "save": "frtune.saving",
-    "quantize": "frtune.serving",
-    "compare": "frtune.comparison",
+    "save": "frtune.training.saving",
+    "quantize": "frtune.model_quantization",
+    "compare": "frtune.comparison.compare",
     "load": "frtune.inference",
     "evaluate": "frtune.evaluation",
     "label": "frtune.labelling.run",

@@ -40,8 +40,8 @@ def evaluate(
         The scores, as ``test_*``, the baselines' among them.
     """
     from frtune.inference import load
-    from frtune.report import write_scores
-    from frtune.saving import staged
+    from frtune.run.report import write_scores
+    from frtune.training.saving import staged
 
     predictor = load(directory, batch_size=batch_size)
     rows, train = _rows(data, predictor.task, split, encoding, max_rows)

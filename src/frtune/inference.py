@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune._allocator import keep_freed_memory
-from frtune._threads import fit_threads
+from frtune.environment.memory import keep_freed_memory
+from frtune.environment.threads import fit_threads
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
 
@@ -163,7 +163,7 @@ class Predictor:
         """
         from tqdm.auto import tqdm
 
-        from frtune.training.order import by_length
+        from frtune.training.evaluation_order import by_length
 
         order = by_length(encoded["length"])
         found: list[Any] = [None] * len(order)
@@ -181,7 +181,7 @@ class Predictor:
         self, encoded: Dataset, order: Sequence[int], autocast: Callable[[], Any]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Rows by number, in that order, each with its logits."""
-        from frtune.training.casting import cast_once
+        from frtune.training.autocast import cast_once
 
         collate = self.task.collator(self.model, self.tokenizer)
         with cast_once(self.model, autocast):
@@ -250,8 +250,8 @@ def load(
         InputError: If the directory does not exist, or holds no whole model.
     """
     from frtune.models.loading import load_saved
-    from frtune.quantization import base_quantization
-    from frtune.tasks._store import load_task
+    from frtune.models.bitsandbytes import base_quantization
+    from frtune.tasks.config_file import load_task
     from frtune.training.arguments import has_accelerator, has_bf16
 
     directory = Path(directory)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from frtune import Mixup
-from frtune.augment.hooks import block_count, blocks_of, head_of, mixed
-from frtune.augment.mixup import Mix, aligned, blended, training_collator
+from frtune.training.mixup.hooks import block_count, blocks_of, head_of, mixed
+from frtune.training.mixup.mixup import Mix, aligned, blended, training_collator
 from frtune.training.encoding import encode_dataset, kind_of
 
 ENCODERS = ["bert", "camembert", "flaubert"]

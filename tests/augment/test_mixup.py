@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from frtune import InputError, KeyphraseGeneration, Mixup, build_model, training_arguments
-from frtune.augment.mixup import Mix, MixupCollator, blended, one_hot, united
-from frtune.tasks._sequence import SequenceCollator
-from frtune.training.collators import TokenCollator
+from frtune.training.mixup.mixup import Mix, MixupCollator, blended, one_hot, united
+from frtune.tasks.sequences import SequenceCollator
+from frtune.tasks.collators import TokenCollator
 
 SHORT, LONG = [5, 9, 6], [5, 8, 7, 9, 6]
 

@@ -10,10 +10,10 @@ import torch
 from datasets import Dataset, load_from_disk
 
 from frtune import Mixup
-from frtune.augment import offline
-from frtune.augment.hooks import mixed
-from frtune.augment.mixup import aligned
-from frtune.augment.offline import StoredCollator, with_mixed_rows
+from frtune.training.mixup import stored_rows as offline
+from frtune.training.mixup.hooks import mixed
+from frtune.training.mixup.mixup import aligned
+from frtune.training.mixup.stored_rows import StoredCollator, with_mixed_rows
 from frtune.training.encoding import encode_dataset, kind_of
 
 EIGHT = 8

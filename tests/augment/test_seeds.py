@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from frtune import InputError
-from frtune.augment.seeds import difference_of_runs, mean_of_runs
+from frtune.run.seed_statistics import difference_of_runs, mean_of_runs
 
 WITH, WITHOUT = [0.81, 0.84, 0.83, 0.80], [0.80, 0.81, 0.83, 0.81]
 

@@ -7,7 +7,7 @@ import torch
 
 import frtune
 from frtune import Mixup, lora_config
-from frtune.augment.mixup import Mix
+from frtune.training.mixup.mixup import Mix
 
 LEVELS = [Mixup("embeddings"), Mixup("hidden"), Mixup("sentence")]
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from frtune.cli import main
-from frtune.rating.reading import make_study
+from frtune.rating.sources import make_study
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement
 

@@ -11,7 +11,7 @@ import pytest
 from frtune import KeywordExtraction, build_model
 from frtune.cli import main
 from frtune.cli.predict import WINDOW, _windows
-from frtune.tasks._store import save_task
+from frtune.tasks.config_file import save_task
 
 TEXTS = [
     "L'opération de la cantine, dit-on, a réussi.",

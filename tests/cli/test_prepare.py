@@ -28,7 +28,7 @@ def test_help_names_every_option_of_the_library(capsys):
     from inspect import signature
 
     from frtune.data.prepare import Cut, Filters, prepare
-    from frtune.tasks._store import TASK_CLASSES, task_class
+    from frtune.tasks.config_file import TASK_CLASSES, task_class
 
     with pytest.raises(SystemExit):
         main(["prepare", "--help"])
@@ -46,7 +46,7 @@ def test_help_names_every_option_of_the_library(capsys):
 @pytest.mark.parametrize("task", ["classification", "similarity", "keywords"])
 def test_each_sample_is_prepared_and_trains_as_it_is(task, tmp_path, capsys):
     from frtune import load_splits
-    from frtune.tasks._store import task_class
+    from frtune.tasks.config_file import task_class
 
     output = tmp_path / "prepared"
     assert main(["prepare", "sample", "--task", task, "--output", str(output)]) == 0

@@ -12,7 +12,7 @@ from frtune import (
     build_model,
 )
 from frtune.demo.models import open_models
-from frtune.tasks._store import save_task
+from frtune.tasks.config_file import save_task
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from chromium import visit
 from frtune.demo.app import Desk, build_page, previews
 from frtune.demo.models import PageModel
-from frtune.demo.words import WORDS
-from frtune.web.language import PageLanguage
+from frtune.demo.translations import WORDS
+from frtune.web.translations import PageLanguage
 from frtune.web.launch import Server, private_folder, start
-from frtune.web.marked import CSS
+from frtune.web.highlight import CSS
 
 TEXT = "L'opération de la cantine a réussi cet été."
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)> ${alert(3)} {{value}}"

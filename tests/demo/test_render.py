@@ -4,7 +4,7 @@ from html import unescape
 import pytest
 
 from frtune.demo.render import answer_html, error_html
-from frtune.demo.words import WORDS
+from frtune.demo.translations import WORDS
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"
 

@@ -18,7 +18,7 @@ from frtune.metrics import (
     token_scores,
 )
 from frtune.metrics.intervals import auc_score, score_intervals
-from frtune.metrics.resampling import interval
+from frtune.metrics.bootstrap import interval
 
 ROWS, SAMPLES = 24, 40
 

@@ -12,7 +12,7 @@ import pytest
 
 import frtune
 from frtune import InputError, KeyphraseGeneration, build_model, lora_config
-from frtune.lineage import LINEAGE_FILE, lineage
+from frtune.models.lineage import LINEAGE_FILE, lineage
 
 
 class Malicious:
@@ -25,7 +25,7 @@ class Malicious:
 @pytest.fixture(scope="module")
 def whole(tiny, tmp_path_factory):
     """``whole("adapter")``: a directory that ``frtune.load`` opens."""
-    from frtune.tasks._store import save_task
+    from frtune.tasks.config_file import save_task
 
     found = {}
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import CORPUS, FAMILY_NAMES, FRENCH
 from frtune import tiny_checkpoint
 from frtune.errors import InputError
-from frtune.models._tiny_tokenizers import RECIPES
+from frtune.models.tiny_tokenizers import RECIPES
 
 KINDS = {
     ("camembert", None): "Unigram",

@@ -7,9 +7,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
-from frtune.models._tiny_tokenizers import RECIPES
-from frtune.models._tokenizer import PAD_TOKEN, PROBES
-from frtune.models.proofs import prove_tokenizer
+from frtune.models.tiny_tokenizers import RECIPES
+from frtune.models.tokenizer import PAD_TOKEN, PROBES
+from frtune.models.verification import prove_tokenizer
 from tasks import MARKERS, Generate, task_for
 
 WITH_FILE = [recipe for recipe in RECIPES if recipe[0] != "flaubert"]
@@ -173,7 +173,7 @@ def test_a_rebuilt_tokenizer_is_an_error(tiny):
 
 
 def test_the_proof_runs_when_a_model_is_built(tiny, monkeypatch):
-    from frtune.models import _tokenizer
+    from frtune.models import tokenizer as _tokenizer
 
     monkeypatch.setattr(_tokenizer, "differing_probe", lambda *_: None)  # take what Auto gives
     with pytest.raises(InputError, match="other ids"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from frtune.capabilities import METHODS, SHARDINGS
+from frtune.models.compatibility import METHODS, SHARDINGS
 from frtune.planning.memory import LIVE_PARAMETERS, REDUCE_BUCKET, SUB_GROUP, memory
 from frtune.planning.parameters import Parameters
 

@@ -91,7 +91,7 @@ def test_weights_of_another_model_are_named(folder, tiny, capsys):
 
 
 def test_a_checkpoint_of_other_settings_is_named(folder, tiny, capsys):
-    from frtune.training.checkpoints import draft_of, finish
+    from frtune.training.atomic_checkpoints import draft_of, finish
 
     checkpoint = folder / "begun" / "checkpoint-4"
     draft_of(checkpoint).mkdir(parents=True)

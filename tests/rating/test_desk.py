@@ -1,7 +1,7 @@
 import pytest
 
 from frtune.errors import InputError
-from frtune.rating.desk import RatingDesk
+from frtune.rating.session import RatingDesk
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Item, RatingStudy
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from frtune.errors import InputError
-from frtune.rating.reading import REFERENCE, make_study
+from frtune.rating.sources import REFERENCE, make_study
 from frtune.rating.study import Item, RatingStudy, parse_scale, rater_name
 
 

@@ -13,9 +13,9 @@ from datasets import Dataset, DatasetDict
 from transformers import TrainingArguments
 
 from frtune import KeyphraseGeneration, SequenceClassification, build_model
-from frtune.run_report import page
+from frtune.run import page
 from frtune.training.encoding import encode_dataset
-from frtune.training.run import RunSettings
+from frtune.run.run import RunSettings
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LABELS = ["loyer", "<b>poste</b>"]
@@ -138,7 +138,7 @@ def test_a_run_of_many_classes_lists_the_pairs_most_confused():
 
 
 def test_phrases_are_told_right_wrong_and_missed():
-    from frtune.run_report.examples import described
+    from frtune.run.examples import described
 
     line = {"input": "x", "reference": ["Budget", "cantine"], "prediction": ["budget", "maire"]}
     found = described(KeyphraseGeneration(), line)
@@ -148,7 +148,7 @@ def test_phrases_are_told_right_wrong_and_missed():
 
 def test_keywords_are_marked_where_they_stand():
     from frtune import KeywordExtraction
-    from frtune.run_report.examples import described
+    from frtune.run.examples import described
 
     text = "Le budget de la cantine et du maire."
     line = {

@@ -13,7 +13,7 @@ from frtune.errors import InputError
 from frtune.study import layer_statistics, study
 from frtune.study.checkpoints import load_base, read_checkpoint
 from frtune.study.hidden import base_of
-from frtune.tasks._store import save_task
+from frtune.tasks.config_file import save_task
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from frtune.study.corpus import Corpus, encode
 from frtune.study.hidden import hidden_states
-from frtune.study.moments import Moments, spectrum
+from frtune.study.covariance import Moments, spectrum
 from frtune.study.sampling import TokenSample, bottom, text_keys
 
 

@@ -11,8 +11,8 @@ from datasets import ClassLabel, Dataset, Features, Value
 import frtune
 from frtune import SequenceClassification, build_model, lora_config
 from frtune.errors import InputError
-from frtune.tasks._sequence import SequenceCollator, encode_texts
-from frtune.tasks.rows import set_aside
+from frtune.tasks.sequences import SequenceCollator, encode_texts
+from frtune.data.row_checks import set_aside
 from frtune.training.arguments import training_arguments
 
 ENCODERS = ("camembert", "flaubert", "bert")
@@ -348,7 +348,7 @@ def test_rows_can_be_set_aside_with_a_reason():
 
 
 def test_a_task_is_the_same_after_saving(tmp_path):
-    from frtune.tasks._store import load_task, save_task
+    from frtune.tasks.config_file import load_task, save_task
 
     task = SequenceClassification(class_weights="balanced").fit(rows())
     save_task(task, tmp_path)

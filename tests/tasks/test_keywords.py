@@ -11,7 +11,7 @@ from datasets import Dataset
 
 import frtune
 from frtune import InputError, KeywordExtraction, build_model, training_arguments
-from frtune.tasks._store import load_task, save_task
+from frtune.tasks.config_file import load_task, save_task
 from frtune.training.encoding import encode_dataset
 
 SAMPLE = Path(frtune.__file__).parent / "data" / "samples" / "keywords.jsonl"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frtune.tasks._spans import find_keywords, fold, plain
+from frtune.tasks.spans import find_keywords, fold, plain
 
 
 def found(text, *keywords, **options):

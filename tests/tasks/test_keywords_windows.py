@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from frtune import InputError, KeywordExtraction
 from frtune.metrics import tagged_spans
-from frtune.models._tokenizer import load_tokenizer
+from frtune.models.tokenizer import load_tokenizer
 from frtune.models.families import FAMILIES
-from frtune.tasks._alignment import align, tokenize
-from frtune.tasks._spans import Span, plain
-from frtune.tasks._tagging import label_tokens, read_labels
-from frtune.tasks._windows import frame_of, plan_windows
+from frtune.tasks.alignment import align, tokenize
+from frtune.tasks.spans import Span, plain
+from frtune.tasks.token_labels import label_tokens, read_labels
+from frtune.tasks.windows import frame_of, plan_windows
 
 ODD = [
     "L'opération a coûté 1 234,56 € (dont 20 % de T.V.A.)…",

@@ -13,7 +13,7 @@ from frtune import (
     SentenceSimilarity,
     SequenceClassification,
 )
-from frtune.tasks._store import TASK_CLASSES, TASK_FILE, load_task, save_task, task_class
+from frtune.tasks.config_file import TASK_CLASSES, TASK_FILE, load_task, save_task, task_class
 
 TASKS = [
     KeyphraseGeneration(),

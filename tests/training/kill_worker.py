@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 import frtune.training.trainer  # noqa: F401 - before the forks, which share it
 from frtune import KeyphraseGeneration, build_model, lora_config, training_arguments
 from frtune.errors import RunStopped
-from frtune.training.checkpoints import checkpoints
+from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.distributed import leave
 
 STEPS = 24

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from frtune import InputError, SequenceClassification, build_model
-from frtune.training.batches import LengthBatches
+from frtune.training.batching import LengthBatches
 
 LENGTHS = random.Random(7).choices(range(1, 201), k=503)
 CUTS = [{"batch_size": 8}, {"max_tokens": 1000}, {"max_tokens": 100}]

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from frtune import KeyphraseGeneration, build_model, lora_config
-from frtune.training.casting import cast_once
+from frtune.training.autocast import cast_once
 
 AUTOCAST = functools.partial(torch.autocast, "cpu", torch.bfloat16)
 BATCHES = 3

@@ -12,8 +12,8 @@ import torch
 from transformers import EarlyStoppingCallback
 
 from frtune import InputError
-from frtune.training.checkpoints import MANIFEST, damage, draft_of, newest_whole, read_manifest
-from frtune.training.conditions import check_conditions
+from frtune.training.atomic_checkpoints import MANIFEST, damage, draft_of, newest_whole, read_manifest
+from frtune.training.resume_checks import check_conditions
 
 
 class Malicious:
@@ -51,7 +51,7 @@ def forge(checkpoint):
     draft = draft_of(checkpoint)
     draft.parent.mkdir()
     checkpoint.rename(draft)
-    from frtune.training.checkpoints import finish
+    from frtune.training.atomic_checkpoints import finish
 
     finish(checkpoint, content["conditions"])
 

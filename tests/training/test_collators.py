@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from frtune.training.collators import (
+from frtune.tasks.collators import (
     CausalCollator,
     Seq2SeqCollator,
     TokenCollator,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frtune import KeyphraseGeneration, build_model
-from frtune.training.collators import pad, prompt_batch
+from frtune.tasks.collators import pad, prompt_batch
 from frtune.training.decoding import write_batch
 from frtune.training.generation import _batches, _until_end
 

@@ -20,7 +20,7 @@ from frtune import (
     load_splits,
 )
 from frtune.errors import InputError
-from frtune.tasks._tokens import token_ids
+from frtune.tasks.tokenization import token_ids
 from frtune.training.encoding import encode_dataset, encode_once, is_encoded
 
 FAMILIES = ("camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from frtune import InputError
-from frtune.training.lock import LOCK_FILE, locked
+from frtune.lock import LOCK_FILE, locked
 
 
 def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):

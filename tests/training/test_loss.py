@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers.trainer_pt_utils import LabelSmoother
 
-from frtune.training.loss import StepLoss, scored_positions
+from frtune.tasks.loss import StepLoss, scored_positions
 
 CLASSES = 7
 

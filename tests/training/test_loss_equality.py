@@ -15,7 +15,7 @@ from frtune import (
     SequenceClassification,
     build_model,
 )
-from frtune.training.loss import StepLoss
+from frtune.tasks.loss import StepLoss
 
 DECODERS = ["polyglot", "gptj", "llama", "phi"]
 ENCODERS = ["camembert", "flaubert", "bert"]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from frtune.cli.train import parse
-from frtune.training.manifest import git_state
-from frtune.training.run import run
+from frtune.run.manifest import git_state
+from frtune.run.run import run
 
 
 def train(*argv):

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from frtune.cli import main
-from frtune.training.seeds import mean_interval, summary
+from frtune.run.seeds import mean_interval, summary
 
 FLAGS = ["--max-steps", "1", "--max-train-rows", "40", "--max-test-rows", "10",
          "--per-device-train-batch-size", "4", "--disable-tqdm", "true", "--no-proof"]  # fmt: skip

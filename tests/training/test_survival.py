@@ -18,9 +18,9 @@ from transformers import TrainerCallback
 
 from frtune import InputError
 from frtune.errors import RunStopped
-from frtune.training.checkpoints import damage
-from frtune.training.failures import DiskFullError, MemoryFullError
-from frtune.training.stopping import listening
+from frtune.training.atomic_checkpoints import damage
+from frtune.training.resource_errors import DiskFullError, MemoryFullError
+from frtune.training.signals import listening
 from frtune.training.trainer import NonFiniteLossError
 
 

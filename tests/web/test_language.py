@@ -2,10 +2,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from frtune.demo.words import WORDS as DEMO_WORDS
+from frtune.demo.translations import WORDS as DEMO_WORDS
 from frtune.errors import InputError
-from frtune.rating.words import WORDS as RATING_WORDS
-from frtune.web.language import LANGUAGES, PageLanguage, browser_language
+from frtune.rating.translations import WORDS as RATING_WORDS
+from frtune.web.translations import LANGUAGES, PageLanguage, browser_language
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from frtune.errors import InputError
-from frtune.web.language import PageLanguage
+from frtune.web.translations import PageLanguage
 from frtune.web.launch import (
     Server,
     add_server_options,

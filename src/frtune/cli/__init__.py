@@ -90,7 +90,7 @@ def _dispatch(argv: list[str]) -> int:
         raise InputError(
             f"{name}: no such {kind} of frtune.{nearest(name, list(COMMANDS))} See frtune --help."
         )
-    from frtune._threads import wait_briefly  # here, so that help comes without it
+    from frtune.environment.threads import wait_briefly  # here, so that help comes without it
 
     wait_briefly()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE

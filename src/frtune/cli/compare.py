@@ -24,8 +24,8 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
     chosen = parser.parse(argv)
 
-    from frtune._comparison_report import comparison_markdown
-    from frtune.comparison import compare
+    from frtune.comparison.report import comparison_markdown
+    from frtune.comparison.compare import compare
 
     found = compare(
         chosen.directories,

@@ -34,9 +34,9 @@ def main(argv: list[str]) -> int:
 
     from frtune.demo.app import build_page
     from frtune.demo.models import open_models
-    from frtune.demo.words import WORDS
-    from frtune.web.language import PageLanguage
-    from frtune.web.marked import CSS
+    from frtune.demo.translations import WORDS
+    from frtune.web.translations import PageLanguage
+    from frtune.web.highlight import CSS
 
     models = open_models(
         chosen.directories, max_characters=chosen.max_characters, examples=chosen.examples

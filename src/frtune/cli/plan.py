@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
 def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
     from dataclasses import fields
 
-    from frtune.tasks._store import task_class
+    from frtune.tasks.config_file import task_class
 
     cls = task_class(name)
     known = {item.name for item in fields(cls)}

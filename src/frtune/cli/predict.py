@@ -94,7 +94,7 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
     from frtune.data.checks import columns_check
     from frtune.data.loading import load_splits
     from frtune.inference import text_columns
-    from frtune.tasks.rows import check_texts
+    from frtune.data.row_checks import check_texts
 
     if Path(path).suffix == ".txt":
         if len(text_columns(task)) > 1:
@@ -117,7 +117,7 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
 
 
 def _lines(path: Path, encoding: str | None) -> Iterator[list[str]]:
-    from frtune.data._lines import read_lines
+    from frtune.data.text_lines import read_lines
 
     rows: list[str] = []
     for number, line in read_lines(path, encoding):

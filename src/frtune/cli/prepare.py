@@ -8,7 +8,7 @@ from typing import Any
 
 from frtune.cli import Parser
 from frtune.errors import InputError
-from frtune.tasks._store import TASK_CLASSES, task_class
+from frtune.tasks.config_file import TASK_CLASSES, task_class
 
 _COLUMNS = (
     ("text-column", "column with the text (text)"),

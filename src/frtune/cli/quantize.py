@@ -7,7 +7,7 @@ from frtune.cli import Parser
 
 def main(argv: list[str]) -> int:
     """Parse ``argv``, quantise, say what came of it."""
-    from frtune.serving import METHODS, quantize
+    from frtune.model_quantization import METHODS, quantize
 
     parser = Parser(
         prog="frtune quantize",

@@ -78,13 +78,13 @@ def _evaluate(chosen: argparse.Namespace) -> int:
 
 def _serve(chosen: argparse.Namespace) -> int:
     from frtune.rating.app import build_page
-    from frtune.rating.reading import make_study, summary
+    from frtune.rating.sources import make_study, summary
     from frtune.rating.store import RatingStore
     from frtune.rating.study import parse_scale
-    from frtune.rating.words import WORDS
-    from frtune.web.language import PageLanguage
+    from frtune.rating.translations import WORDS
+    from frtune.web.translations import PageLanguage
     from frtune.web.launch import load_gradio, private_folder, serve, server_of
-    from frtune.web.marked import CSS
+    from frtune.web.highlight import CSS
 
     server = server_of(chosen)
     load_gradio()  # says at once if it is missing

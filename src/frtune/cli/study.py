@@ -54,9 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Parse ``argv``, study, write the results, print the main ones."""
     options = vars(_parser().parse(argv))  # type: ignore[attr-defined]
-    from frtune.drawing import require_matplotlib
+    from frtune.plotting import require_matplotlib
     from frtune.study import study
-    from frtune.study.naming import named
+    from frtune.names import named
     from frtune.study.report import write_report
     from frtune.study.rows import read_rows
 

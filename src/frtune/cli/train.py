@@ -27,9 +27,9 @@ def main(argv: list[str]) -> int:
         return _train_seeds(task_name, argv[1:], seeds)
     task, settings, args = parse(task_name, argv[1:])
 
-    from frtune.report import results_table
+    from frtune.run.report import results_table
     from frtune.training.distributed import leave
-    from frtune.training.run import run
+    from frtune.run.run import run
 
     try:
         metrics = run(task, settings, args)
@@ -46,7 +46,7 @@ def _train_seeds(task_name: str, argv: list[str], seeds: str) -> int:
     """Run several seeds and print mean and interval."""
     if not seeds.isdecimal():
         raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
-    from frtune.training.seeds import run_seeds, seeds_table
+    from frtune.run.seeds import run_seeds, seeds_table
 
     task, settings, args = parse(task_name, argv)
 
@@ -69,9 +69,9 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
 
     from transformers import HfArgumentParser, Seq2SeqTrainingArguments
 
-    from frtune.tasks._store import task_class
+    from frtune.tasks.config_file import task_class
     from frtune.training.arguments import recipe, training_arguments
-    from frtune.training.run import RunSettings, is_tiny
+    from frtune.run.run import RunSettings, is_tiny
 
     cls = task_class(task_name)
     types = [cls, RunSettings, Seq2SeqTrainingArguments]

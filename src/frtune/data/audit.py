@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
-from frtune.data.duplicates import RUN_WORDS, near_pairs, shared_runs
+from frtune.data.near_duplicates import RUN_WORDS, near_pairs, shared_runs
 from frtune.data.filters import threshold_check
 from frtune.data.measures import measure, measured_types, processes
 

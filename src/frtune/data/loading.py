@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frtune.data._sources import listed, name_of, read_splits
+from frtune.data.sources import listed, name_of, read_splits
 from frtune.data.checks import columns_check
 from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError

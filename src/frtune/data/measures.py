@@ -108,7 +108,7 @@ def measured_types(*, phrases: bool, tokens: bool) -> dict[str, Any]:
 
 def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the number of tokens of each text, without special tokens."""
-    from frtune.tasks._tokens import token_ids
+    from frtune.tasks.tokenization import token_ids
 
     return [len(ids) for ids in token_ids(texts, tokenizer)]
 

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.data._examine import examine
-from frtune.data._fate import REJECTED, Fate
-from frtune.data._output import publish, write_rows
-from frtune.data._shape import Shape
-from frtune.data._sources import name_of, quiet_hub, read_parts
+from frtune.data.examination import examine
+from frtune.data.assignment import REJECTED, Fate
+from frtune.data.prepared_files import publish, write_rows
+from frtune.data.row_schema import Shape
+from frtune.data.sources import name_of, quiet_hub, read_parts
 from frtune.data.audit import summarize
-from frtune.data.duplicates import near_pairs
+from frtune.data.near_duplicates import near_pairs
 from frtune.data.filters import Filters
 from frtune.data.splitting import SPLITS, Cut
 from frtune.errors import InputError

@@ -12,9 +12,9 @@ from frtune.demo.files import SUFFIXES, answer_file, read_rows
 from frtune.demo.models import PageModel, TooLong
 from frtune.demo.render import answer_html, error_html
 from frtune.errors import InputError, nearest
-from frtune.web.language import PageLanguage
+from frtune.web.translations import PageLanguage
 from frtune.web.launch import load_gradio
-from frtune.web.marked import escape
+from frtune.web.highlight import escape
 
 if TYPE_CHECKING:
     from gradio import Blocks

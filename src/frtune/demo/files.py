@@ -30,8 +30,8 @@ def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
     Raises:
         InputError: With the line, for what cannot be read, and for a file without rows.
     """
-    from frtune.data import _readers
-    from frtune.data._lines import read_lines
+    from frtune.data import readers as _readers
+    from frtune.data.text_lines import read_lines
 
     path = Path(path)
     suffix = Path(name).suffix.lower()

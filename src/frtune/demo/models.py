@@ -111,7 +111,7 @@ def open_models(
         InputError: If a directory holds no model, or an example file no rows.
     """
     from frtune.demo.files import read_rows
-    from frtune.study.naming import named
+    from frtune.names import named
 
     if not directories:
         raise InputError("DIR: at least one. Give the output of frtune train.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from frtune.web.marked import Mark, escape, find_phrases, marked_text
+from frtune.web.highlight import Mark, escape, find_phrases, marked_text
 
 Say = Callable[..., str]
 
@@ -18,7 +18,7 @@ def answer_html(task_name: str, answer: Mapping[str, Any], say: Say) -> str:
     Args:
         task_name: Name of the task.
         answer: What the predictor said of one text.
-        say: Turns a key of ``frtune.demo.words`` into words.
+        say: Turns a key of ``frtune.demo.translations`` into words.
     """
     if task_name == "keywords":
         return _keywords(answer["text"], answer["keywords"], say)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frtune.labelling.asking import distinct_texts
+from frtune.labelling.request_loop import distinct_texts
 from frtune.labelling.quality import (
     agreement,
     answer_quality,

@@ -25,7 +25,7 @@ def read_rows(
     Raises:
         InputError: For what cannot be read, has several splits, or lacks a column.
     """
-    from frtune.data._sources import name_of, read_splits
+    from frtune.data.sources import name_of, read_splits
 
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1.")
@@ -55,7 +55,7 @@ def read_rows(
 def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
     from datasets import Dataset
 
-    from frtune.data._lines import read_lines
+    from frtune.data.text_lines import read_lines
 
     if not path.is_file():
         raise InputError(f"{path}: no such file. Check the path.")
@@ -67,7 +67,7 @@ def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
 
 def texts_of(rows: Dataset, job: LabelJob) -> Iterator[tuple[str, str]]:
     """Yield each row's text, title included, and why it cannot be asked about (or ``""``)."""
-    from frtune.tasks.rows import rows_of
+    from frtune.data.row_checks import rows_of
 
     columns = [name for name in (job.text_column, job.title_column) if name]
     for row in rows_of(rows, columns):

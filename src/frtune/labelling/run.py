@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.labelling.asking import Asking, distinct_texts
+from frtune.labelling.request_loop import Asking, distinct_texts
 from frtune.labelling.budget import Budget, Tokens, likely_tokens, most_tokens
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob

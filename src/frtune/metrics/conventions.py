@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from frtune.errors import InputError, nearest
-from frtune.metrics.matching import Match
+from frtune.metrics.phrase_matching import Match
 from frtune.metrics.phrases import (
     STEMMERS,
     Normalize,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frtune.errors import InputError
 from frtune.metrics.conventions import Conventions
-from frtune.metrics.matching import find_hits
+from frtune.metrics.phrase_matching import find_hits
 from frtune.metrics.phrases import check_documents, clean_phrases, presence_test, stemmer_for
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from frtune.metrics.resampling import (
+from frtune.metrics.bootstrap import (
     Score,
     count_score,
     f1_of_sums,

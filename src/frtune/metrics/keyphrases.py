@@ -19,7 +19,7 @@ from frtune.metrics.counting import (
     ratios,
     read_documents,
 )
-from frtune.metrics.matching import Match
+from frtune.metrics.phrase_matching import Match
 
 
 def keyphrase_scores(

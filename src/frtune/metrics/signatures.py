@@ -11,7 +11,7 @@ from typing import Any
 import frtune
 from frtune.metrics.conventions import Conventions, conventions
 from frtune.metrics.counting import score_names
-from frtune.metrics.matching import Match
+from frtune.metrics.phrase_matching import Match
 from frtune.metrics.rouge import ROUGE_KEYS
 from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frtune.errors import InputError, nearest
-from frtune.tasks._task import ModelKind
+from frtune.tasks.base import ModelKind
 
 FamilyName = Literal[
     "camembert", "flaubert", "bert", "t5", "bart", "polyglot", "gptj", "llama", "phi"

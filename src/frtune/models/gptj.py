@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from frtune.models._build import Built, build_model
-from frtune.quantization import QuantizationName
-from frtune.tasks._task import Task
+from frtune.models.build import Built, build_model
+from frtune.models.bitsandbytes import QuantizationName
+from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.models._build import Built, fit_tokens, load_model
-from frtune.models._checkpoint import (
+from frtune.models.build import Built, fit_tokens, load_model
+from frtune.models.checkpoint_files import (
     check_safetensors,
     check_task,
     check_weights,
     first_line,
     read_config,
 )
-from frtune.models._tokenizer import load_tokenizer
+from frtune.models.tokenizer import load_tokenizer
 from frtune.models.families import family_for
-from frtune.quantization import QuantizationName, quantization_record, torch_dtype
-from frtune.tasks._task import Task
+from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
+from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -72,7 +72,7 @@ def load_saved(
         return _load_full(directory, task, dtype, quantization)
     model, tokenizer = _load_adapter(directory, task, dtype, quantization)
     if merge:
-        from frtune.adapters import merge as merge_adapter
+        from frtune.models.lora import merge as merge_adapter
 
         model = merge_adapter(model).model
     return model.eval(), tokenizer
@@ -129,7 +129,7 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
     from peft import PeftConfig, set_peft_model_state_dict
     from safetensors.torch import load_file
 
-    from frtune.adapters import wrap
+    from frtune.models.lora import wrap
 
     try:
         lora = PeftConfig.from_pretrained(str(directory))

@@ -81,7 +81,7 @@ def tiny_checkpoint(
 def _tokenizer_files(
     family: Family, corpus: Iterable[str], tokenizer: str | None, vocab_size: int
 ) -> dict[str, Any]:
-    from frtune.models._tiny_tokenizers import RECIPES
+    from frtune.models.tiny_tokenizers import RECIPES
 
     recipe = RECIPES.get((family.name, tokenizer))
     if recipe is None:
@@ -107,7 +107,7 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
     import transformers
     from transformers import PreTrainedTokenizerFast
 
-    from frtune.models._zero3 import zero3_suspended
+    from frtune.models.deepspeed import zero3_suspended
 
     if "tokenizer.json" in files:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))

@@ -25,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frtune.capabilities import QUANTIZED, Method, Sharding
+from frtune.models.compatibility import QUANTIZED, Method, Sharding
 from frtune.planning.parameters import Parameters
 
 Precision = Literal["bf16", "fp32"]

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.models._checkpoint import check_family, check_task, read_config
+from frtune.models.checkpoint_files import check_family, check_task, read_config
 from frtune.models.families import Family, family_named
 from frtune.planning.shapes import SHAPES
 
@@ -124,8 +124,8 @@ def adapted(model: PreTrainedModel, found: Architecture, lora: LoraConfig) -> An
     """Put the adapter on as the builder does; rows of new tokens stand for those added later."""
     import torch
 
-    from frtune.adapters import add_adapter
-    from frtune.models._build import head_names
+    from frtune.models.lora import add_adapter
+    from frtune.models.build import head_names
 
     rows = model.config.get_text_config().vocab_size
     with torch.device("meta"):
@@ -180,7 +180,7 @@ def _packed_layers(found: Architecture) -> list[Any]:
     import transformers
     from transformers.integrations import replace_with_bnb_linear
 
-    from frtune.models._build import _skipping_heads
+    from frtune.models.build import _skipping_heads
 
     model: Any = empty_model(found)
     loader = getattr(transformers, found.auto_class)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from frtune.capabilities import QUANTIZED, Method, Sharding, cell, combinations, refusal
+from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
 from frtune.errors import InputError
 from frtune.models.families import FAMILIES
 from frtune.planning.activations import Activations, Casting, Step, activations
@@ -159,7 +159,7 @@ def plan(
         >>> found.recommended.method, found.recommended.sharding
         ('full', 'none')
     """
-    from frtune.adapters import lora_config
+    from frtune.models.lora import lora_config
 
     for name, value in (("gpus", gpus), ("batch", batch)):
         if value < 1:
@@ -188,7 +188,7 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
         >>> default_task("almanach/camembert-base")
         'classification'
     """
-    from frtune.models._checkpoint import read_config
+    from frtune.models.checkpoint_files import read_config
     from frtune.models.families import family_for, family_named
     from frtune.planning.shapes import SHAPES
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from frtune.models._checkpoint import local_file
+from frtune.models.checkpoint_files import local_file
 from frtune.models.families import Family
 
 LAYERS, WIDTH, HEADS, INNER = 2, 64, 4, 128
@@ -77,7 +77,7 @@ def write_miniature(
     import torch
     import transformers
 
-    from frtune.models._zero3 import zero3_suspended
+    from frtune.models.deepspeed import zero3_suspended
 
     directory.mkdir(parents=True)
     small = small_config(config, family)

@@ -18,7 +18,7 @@ from frtune.preflight.stages import Log, Stage, warnings_to
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from frtune.training.run import RunSettings
+    from frtune.run.run import RunSettings
 
 
 @dataclass
@@ -94,8 +94,8 @@ def _folder(args: Any) -> Iterator[Path]:
 
 
 def _arguments(flight: _Flight) -> None:
-    from frtune.saving import check_output_dir
-    from frtune.training.checks import check_arguments
+    from frtune.training.saving import check_output_dir
+    from frtune.training.argument_checks import check_arguments
 
     flight.log.begin("arguments", "as soon as it starts")
     check_arguments(flight.args)
@@ -105,7 +105,7 @@ def _arguments(flight: _Flight) -> None:
 
 def _data(flight: _Flight) -> None:
     from frtune.preflight.rows import leakage, missing_classes
-    from frtune.training import run
+    from frtune.run import run
 
     flight.log.begin("data", "while it reads the data")
     flight.task, flight.splits, notes = run._read(flight.task, flight.settings, flight.args)
@@ -118,13 +118,13 @@ def _data(flight: _Flight) -> None:
 
 
 def _checkpoint(flight: _Flight) -> None:
-    from frtune.models._build import check_options
-    from frtune.models._zero3 import zero3_suspended
+    from frtune.models.build import check_options
+    from frtune.models.deepspeed import zero3_suspended
     from frtune.planning.parameters import architecture, empty_model
     from frtune.preflight.weights import check_loadable
-    from frtune.training import run
+    from frtune.run import run
     from frtune.training.encoding import check_length
-    from frtune.training.setup import check_metric, check_precision
+    from frtune.training.make_trainer import check_metric, check_precision
     from frtune.training.trainer import GenerationSchedule
 
     task, settings, args = flight.task, flight.settings, flight.args
@@ -143,7 +143,7 @@ def _checkpoint(flight: _Flight) -> None:
     generation = GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows)
     check_metric(task, args, generation)
     if settings.mixup:
-        from frtune.augment.mixup import check_mixup
+        from frtune.training.mixup.mixup import check_mixup
 
         with zero3_suspended():
             check_mixup(settings.mixing(), task, empty_model(found), args)
@@ -156,8 +156,8 @@ def _checkpoint(flight: _Flight) -> None:
 
 
 def _tokens(flight: _Flight) -> None:
-    from frtune.models._tokenizer import add_tokens, load_tokenizer
-    from frtune.models.proofs import prove_texts, prove_tokenizer
+    from frtune.models.tokenizer import add_tokens, load_tokenizer
+    from frtune.models.verification import prove_texts, prove_tokenizer
     from frtune.preflight.rows import SAMPLED, cut_report, sample_of
     from frtune.training.encoding import encode_dataset
 
@@ -208,7 +208,7 @@ def _schedule(flight: _Flight) -> None:
 
 
 def _resume(flight: _Flight) -> None:
-    from frtune.preflight.resuming import check_resumable
+    from frtune.preflight.resume_check import check_resumable
     from frtune.preflight.rows import SAMPLED
 
     if not flight.settings.resume:
@@ -229,12 +229,12 @@ def _resume(flight: _Flight) -> None:
 
 
 def _room(flight: _Flight) -> None:
-    from frtune.adapters import lora_config
-    from frtune.capabilities import method_name
-    from frtune.models._zero3 import zero3_suspended
+    from frtune.models.lora import lora_config
+    from frtune.models.compatibility import method_name
+    from frtune.models.deepspeed import zero3_suspended
     from frtune.planning.parameters import count
-    from frtune.preflight.room import check_disk, memory_forecast
-    from frtune.training import run
+    from frtune.preflight.resources import check_disk, memory_forecast
+    from frtune.run import run
 
     task, settings, args, log = flight.task, flight.settings, flight.args, flight.log
     saves = flight.schedule.saves_every(args)
@@ -254,7 +254,7 @@ def _room(flight: _Flight) -> None:
 
 
 def _rehearsal(flight: _Flight) -> None:
-    from frtune.preflight.rehearsal import Plot, rehearse, small_arguments, small_settings
+    from frtune.preflight.miniature_run import Plot, rehearse, small_arguments, small_settings
     from frtune.training.distributed import on_main
 
     args, folder = flight.args, flight.folder
@@ -279,9 +279,9 @@ def _make_miniature(flight: _Flight) -> tuple[str, int]:
     from datasets import DatasetDict
 
     from frtune.preflight.miniature import write_miniature
-    from frtune.preflight.rehearsal import EVAL_ROWS, few_steps
+    from frtune.preflight.miniature_run import EVAL_ROWS, few_steps
     from frtune.preflight.rows import few_rows
-    from frtune.training.run import is_tiny
+    from frtune.run.run import is_tiny
 
     found, small = flight.found, flight.checkpoint
     if not is_tiny(flight.settings):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frtune.errors import InputError
-from frtune.models._checkpoint import first_line
+from frtune.models.checkpoint_files import first_line
 
 Status = Literal["ok", "warning", "failed"]
 

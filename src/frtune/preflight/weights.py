@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from frtune.models._checkpoint import check_weights
+from frtune.models.checkpoint_files import check_weights
 from frtune.planning.parameters import Architecture, empty_model
-from frtune.preflight.room import size_text
+from frtune.preflight.resources import size_text
 
 _FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -64,7 +64,7 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.
     """
-    from frtune.models._build import _check_whole, _quiet, head_names
+    from frtune.models.build import _check_whole, _quiet, head_names
 
     files = weight_files(checkpoint)
     if files is None:

@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.rating.desk import RatingDesk, Sheet, letter
+from frtune.rating.session import RatingDesk, Sheet, letter
 from frtune.rating.study import rater_name
-from frtune.web.language import PageLanguage
+from frtune.web.translations import PageLanguage
 from frtune.web.launch import load_gradio
-from frtune.web.marked import escape, marked_text
+from frtune.web.highlight import escape, marked_text
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -121,7 +121,7 @@ def build_page(store: RatingStore, language: PageLanguage, *, signed_in: bool = 
 
     Args:
         store: The file of the study.
-        language: Of ``frtune.rating.words.WORDS``.
+        language: Of ``frtune.rating.translations.WORDS``.
         signed_in: Raters are those who signed in, and give no name.
     """
     gradio = load_gradio()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frtune.rating.reading import REFERENCE
+from frtune.rating.sources import REFERENCE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def agreement(scores: np.ndarray, ratings: np.ndarray, *, samples: int = 1000) -
     """
     import numpy as np
 
-    from frtune.metrics.resampling import interval, resampled, spearman_score
+    from frtune.metrics.bootstrap import interval, resampled, spearman_score
 
     items, runs = scores.shape
     found: dict[str, Any] = dict.fromkeys(("spearman", "low", "high"))

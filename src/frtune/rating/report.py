@@ -106,7 +106,7 @@ def _runs(
     study: RatingStudy, judgements: Judgements, values: np.ndarray, samples: int
 ) -> list[dict[str, Any]]:
     """Each run's mean with its interval over items, and its difference from the first."""
-    from frtune.metrics.resampling import interval, paired_p_value, resampled
+    from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 
     draws = [
         resampled(lambda picks, run=run: values[picks, run].mean(axis=1), len(values),
@@ -242,8 +242,8 @@ def _score_line(name: str, found: Mapping[str, Any]) -> str:
 
 def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
     """Write ``ratings.md`` and ``ratings.json``; returns the directory."""
-    from frtune.saving import staged
-    from frtune.tasks._store import write_json
+    from frtune.training.saving import staged
+    from frtune.tasks.config_file import write_json
 
     with staged(directory) as draft:
         (draft / "ratings.md").write_text(report_markdown(report), encoding="utf-8")

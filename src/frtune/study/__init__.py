@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frtune.study._study import study as study
+    from frtune.study.study import study as study
     from frtune.study.answers import convergence as convergence
     from frtune.study.functions import compare_layers as compare_layers
     from frtune.study.functions import layer_statistics as layer_statistics
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from frtune.study.result import Study as Study
 
 _HOME = {
-    "study": "frtune.study._study",
+    "study": "frtune.study.study",
     "Study": "frtune.study.result",
     "layer_statistics": "frtune.study.functions",
     "compare_layers": "frtune.study.functions",

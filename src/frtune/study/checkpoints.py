@@ -89,8 +89,8 @@ def read_checkpoint(name: str, path: str | os.PathLike[str]) -> Checkpoint:
         InputError: If it is none of these, holds no safetensors, is of a family that frtune does
             not know, or is quantised.
     """
-    from frtune.models._checkpoint import check_weights, read_config
-    from frtune.models._tokenizer import load_tokenizer
+    from frtune.models.checkpoint_files import check_weights, read_config
+    from frtune.models.tokenizer import load_tokenizer
     from frtune.models.families import family_for
     from frtune.models.loading import ADAPTER_CONFIG, find_base
 
@@ -122,7 +122,7 @@ def load_base(checkpoint: Checkpoint) -> Base:
 
 
 def _load_full(checkpoint: Checkpoint) -> Any:
-    from frtune.models._build import _check_whole, _read_weights, fit_tokens
+    from frtune.models.build import _check_whole, _read_weights, fit_tokens
 
     model, info = _read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
     # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
@@ -133,13 +133,13 @@ def _load_full(checkpoint: Checkpoint) -> Any:
 
 def _load_adapter(checkpoint: Checkpoint) -> Any:
     from frtune.models.loading import load_saved
-    from frtune.tasks._store import load_task
+    from frtune.tasks.config_file import load_task
 
     return load_saved(checkpoint.path, load_task(checkpoint.path), merge=True)[0]
 
 
 def _weight_files(path: str) -> list[Path]:
-    from frtune.models._checkpoint import local_file
+    from frtune.models.checkpoint_files import local_file
     from frtune.models.loading import ADAPTER_CONFIG, find_base
 
     directory = Path(path)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frtune._allocator import return_freed_memory
+from frtune.environment.memory import return_freed_memory
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import BatchLayer, Counts, LayerCosines, Layout, Value, cosine_statistics
 from frtune.study.hidden import Base, Hidden, hidden_states
-from frtune.study.moments import Moments, outlier_dimensions, spectrum
+from frtune.study.covariance import Moments, outlier_dimensions, spectrum
 from frtune.study.sampling import TokenSample
 from frtune.study.settings import Settings
 

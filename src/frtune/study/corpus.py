@@ -113,8 +113,8 @@ def encode(
     """
     import numpy as np
 
-    from frtune.tasks._sequence import text_frame
-    from frtune.tasks._tokens import token_ids
+    from frtune.tasks.sequences import text_frame
+    from frtune.tasks.tokenization import token_ids
 
     frame = text_frame(tokenizer)
     room = max(1, max_tokens - frame.tokens)

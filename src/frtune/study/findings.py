@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from frtune.study.reading import (
+from frtune.study.tables import (
     compared,
     curve,
     main_answers,

@@ -12,7 +12,7 @@ from frtune.study.corpus import Corpus
 if TYPE_CHECKING:
     import torch
 
-    from frtune.tasks._task import ModelKind
+    from frtune.tasks.base import ModelKind
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from frtune.study.reading import compared, curve, main_answers, of_checkpoint, same_layer
+from frtune.study.tables import compared, curve, main_answers, of_checkpoint, same_layer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from frtune.study.collect import Collected
-    from frtune.tasks._task import ModelKind
+    from frtune.tasks.base import ModelKind
 
 TEST_SHARE = 0.25
 FOLDS = 3

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
 from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
-from frtune.study.reading import compared, curve, of_checkpoint, same_layer
+from frtune.study.tables import compared, curve, of_checkpoint, same_layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def write_report(study: Study, directory: str | os.PathLike[str]) -> Path:
     Raises:
         ImportError: Without the extra ``plots``.
     """
-    from frtune.saving import staged
+    from frtune.training.saving import staged
     from frtune.study.plots import save_plots
 
     with staged(directory) as draft:
@@ -70,7 +70,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         study: What ``frtune.study.study`` returned.
         images: SVG files of the plots by name, as ``save_plots`` names them.
     """
-    from frtune.pages import render
+    from frtune.html import render
 
     names = [checkpoint["name"] for checkpoint in study.checkpoints]
     return render(

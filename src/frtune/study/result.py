@@ -75,7 +75,7 @@ class Study:
         Returns:
             The directory.
         """
-        from frtune.saving import staged
+        from frtune.training.saving import staged
 
         with staged(directory) as draft:
             text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
-from frtune.tasks._task import ModelKind
+from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,7 @@ class SequenceClassification:
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
-        from frtune.tasks._labels import check_limit, check_names
+        from frtune.data.labels import check_limit, check_names
 
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
@@ -109,7 +109,7 @@ class SequenceClassification:
 
     def reason(self, row: Mapping[str, Any]) -> str | None:
         """Say why a row cannot be learnt from; ``None`` when it can."""
-        from frtune.tasks._labels import label_reason, text_reason
+        from frtune.data.labels import label_reason, text_reason
 
         return text_reason(row[self.text_column], self.text_column) or label_reason(
             row[self.label_column], self.label_column
@@ -124,7 +124,7 @@ class SequenceClassification:
         Raises:
             InputError: For a row without text or label, or if there is one class only.
         """
-        from frtune.tasks._labels import count_classes, train_split
+        from frtune.data.labels import count_classes, train_split
 
         train, where = train_split(data), "training rows"
         dataclasses.replace(self, labels=None).check(train, where)
@@ -141,15 +141,15 @@ class SequenceClassification:
             InputError: For a missing column, a blank text, a row without label, a score in place
                 of a class, or a label that no training row had.
         """
-        from frtune.tasks._labels import check_ids
-        from frtune.tasks.rows import check_rows
+        from frtune.data.labels import check_ids
+        from frtune.data.row_checks import check_rows
 
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         check_ids(dataset, self.label_column, self.labels, where)
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.tasks.rows import rows_of
+        from frtune.data.row_checks import rows_of
 
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 
@@ -162,7 +162,7 @@ class SequenceClassification:
     @property
     def known_labels(self) -> list[str]:
         """The classes; ``InputError`` before ``fit``."""
-        from frtune.tasks._labels import known
+        from frtune.data.labels import known
 
         return known(self.labels)
 
@@ -192,8 +192,8 @@ class SequenceClassification:
             ``input_ids``, ``length`` (tokens to order by), ``source_cut`` (was the text
             shortened) and, with labels, ``labels`` (id of the class).
         """
-        from frtune.tasks._labels import label_id
-        from frtune.tasks._sequence import encode_texts
+        from frtune.data.labels import label_id
+        from frtune.tasks.sequences import encode_texts
 
         texts = [clean_text(text) for text in batch[self.text_column]]
         ids, cut = encode_texts(tokenizer, texts, self.max_source_tokens)
@@ -211,7 +211,7 @@ class SequenceClassification:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks._sequence import SequenceCollator, token_id
+        from frtune.tasks.sequences import SequenceCollator, token_id
 
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id))
 
@@ -231,7 +231,7 @@ class SequenceClassification:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over rows, the same however a step is cut into batches."""
-        from frtune.training.loss import StepLoss
+        from frtune.tasks.loss import StepLoss
 
         return StepLoss(label_smoothing=args.label_smoothing_factor, class_weights=self.weights)
 
@@ -249,8 +249,8 @@ class SequenceClassification:
         eval_dataset: Dataset | None = None,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; see ``frtune.training.setup.make_trainer``."""
-        from frtune.training.setup import make_trainer
+        """Make a ``Trainer`` for this task; see ``frtune.training.make_trainer.make_trainer``."""
+        from frtune.training.make_trainer import make_trainer
 
         return make_trainer(
             self,
@@ -291,7 +291,7 @@ class SequenceClassification:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[str]:
         """True label of each row, raw or encoded."""
-        from frtune.tasks._labels import label_id
+        from frtune.data.labels import label_id
 
         labels = self.known_labels
         if "input_ids" in dataset.column_names and "labels" in dataset.column_names:

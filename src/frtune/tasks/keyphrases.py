@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.errors import InputError
-from frtune.tasks._task import ModelKind
-from frtune.tasks._tokens import (
+from frtune.tasks.base import ModelKind
+from frtune.tasks.tokenization import (
     END,
     MIDDLE,
     START,
@@ -147,7 +147,7 @@ class KeyphraseGeneration:
                 separator that no row holds.
         """
         from frtune.data.checks import columns_check, separator_check
-        from frtune.tasks.rows import bad_values, check_texts
+        from frtune.data.row_checks import bad_values, check_texts
 
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
@@ -269,7 +269,7 @@ class KeyphraseGeneration:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``Seq2SeqCollator`` or ``CausalCollator``."""
-        from frtune.training.collators import CausalCollator, Seq2SeqCollator
+        from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 
         pad_id = int(tokenizer.pad_token_id)
         if model.config.is_encoder_decoder:
@@ -278,7 +278,7 @@ class KeyphraseGeneration:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over target tokens, the same however a step is cut into batches."""
-        from frtune.training.loss import StepLoss
+        from frtune.tasks.loss import StepLoss
 
         return StepLoss(
             shift=not model.config.is_encoder_decoder, label_smoothing=args.label_smoothing_factor
@@ -291,8 +291,8 @@ class KeyphraseGeneration:
         args: TrainingArguments,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
-        from frtune.training.setup import make_trainer
+        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
+        from frtune.training.make_trainer import make_trainer
 
         return make_trainer(self, model, tokenizer, args, **settings)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.errors import InputError
-from frtune.tasks._spans import Occurrences, find_keywords, keyword_key
-from frtune.tasks._tagging import LABELS, Found, Subwords
-from frtune.tasks._task import ModelKind
+from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
+from frtune.tasks.token_labels import LABELS, Found, Subwords
+from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +126,7 @@ class KeywordExtraction:
 
         An empty list is a text without keywords, and is learnt; a missing one is not.
         """
-        from frtune.tasks._keyword_rows import list_reason
+        from frtune.tasks.keyword_rows import list_reason
 
         text, column = row[self.text_column], self.text_column
         if not isinstance(text, str) or not clean_text(text):
@@ -141,7 +141,7 @@ class KeywordExtraction:
                 that no row holds, or a data set without any keyword in any text.
         """
         from frtune.data.checks import separator_check
-        from frtune.tasks.rows import check_rows, rows_of
+        from frtune.data.row_checks import check_rows, rows_of
 
         columns = [*self.columns, *self.label_columns]
         check_rows(dataset, columns, self.reason, where)
@@ -159,7 +159,7 @@ class KeywordExtraction:
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.tasks.rows import rows_of
+        from frtune.data.row_checks import rows_of
 
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 
@@ -197,7 +197,7 @@ class KeywordExtraction:
             each of them stands in the text. ``counts``: at a row's first window, its keywords,
             those missing, those under longer ones, and occurrences under longer ones.
         """
-        from frtune.tasks._keyword_rows import encode_rows
+        from frtune.tasks.keyword_rows import encode_rows
 
         return encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
@@ -207,7 +207,7 @@ class KeywordExtraction:
         Returns:
             One sentence each; nothing where there is nothing to say.
         """
-        from frtune.tasks._keyword_rows import encoding_notes
+        from frtune.tasks.keyword_rows import encoding_notes
 
         return encoding_notes(encoded, self.max_source_tokens)
 
@@ -215,13 +215,13 @@ class KeywordExtraction:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``TokenCollator``."""
-        from frtune.training.collators import TokenCollator
+        from frtune.tasks.collators import TokenCollator
 
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over tokens, the same however a step is cut into batches."""
-        from frtune.training.loss import StepLoss
+        from frtune.tasks.loss import StepLoss
 
         weighted = self.keyword_weight != 1
         return StepLoss(
@@ -241,8 +241,8 @@ class KeywordExtraction:
         args: TrainingArguments,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
-        from frtune.training.setup import make_trainer
+        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
+        from frtune.training.make_trainer import make_trainer
 
         return make_trainer(self, model, tokenizer, args, **settings)
 
@@ -259,7 +259,7 @@ class KeywordExtraction:
         Returns:
             The keywords of each raw row, in the order of its text.
         """
-        from frtune.tasks._keyword_rows import stitched
+        from frtune.tasks.keyword_rows import stitched
 
         return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
 
@@ -272,7 +272,7 @@ class KeywordExtraction:
             ``{"keywords": [{"text", "start", "end", "score"}, ...]}``, every occurrence in the
             order of the text; without ``score`` where outputs are labels.
         """
-        from frtune.tasks._keyword_rows import stitched
+        from frtune.tasks.keyword_rows import stitched
 
         return [
             {"keywords": [found for found in text.described(self.subwords)]}
@@ -285,7 +285,7 @@ class KeywordExtraction:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[list[str]]:
         """True keywords of each raw row, of raw rows or encoded ones."""
-        from frtune.tasks._keyword_rows import raw_rows
+        from frtune.tasks.keyword_rows import raw_rows
 
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
@@ -297,7 +297,7 @@ class KeywordExtraction:
     ) -> dict[str, float]:
         """Score the labels, or logits, of the rows of an encoded data set."""
         from frtune.metrics import token_scores
-        from frtune.tasks._keyword_rows import stitched
+        from frtune.tasks.keyword_rows import stitched
 
         texts = list(stitched(outputs, dataset, self))
         scores = self.compute_metrics(
@@ -324,7 +324,7 @@ class KeywordExtraction:
                 true span. Keywords that are given as text stand wherever the text holds them.
         """
         from frtune.metrics import keyword_scores
-        from frtune.tasks._keyword_rows import span_metrics
+        from frtune.tasks.keyword_rows import span_metrics
 
         names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
         scores = keyword_scores(names, references, normalize=self.key)
@@ -339,7 +339,7 @@ class KeywordExtraction:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the texts."""
-        from frtune.tasks._keyword_rows import intervals, stitched
+        from frtune.tasks.keyword_rows import intervals, stitched
 
         texts = list(stitched(outputs, dataset, self))
         return intervals(self, texts, self.references(dataset))
@@ -369,8 +369,8 @@ class KeywordExtraction:
             most frequent training keywords that stand in the text), as many as a training row has.
             Without training rows, ``nothing`` alone.
         """
-        from frtune.tasks._keyword_baselines import keyword_baselines
-        from frtune.tasks._keyword_rows import raw_rows
+        from frtune.tasks.keyword_baselines import keyword_baselines
+        from frtune.tasks.keyword_rows import raw_rows
 
         if train is None:
             return {"nothing": [[] for _ in raw_rows(test, self.columns)]}

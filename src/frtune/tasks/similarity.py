@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
-from frtune.tasks._task import ModelKind
+from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ class SentenceSimilarity:
     symmetric: bool = _option(False, "read pairs in both orders and average")
 
     def __post_init__(self):
-        from frtune.tasks._labels import check_limit, check_names
+        from frtune.data.labels import check_limit, check_names
 
         check_limit(self.max_source_tokens)
         if self.head not in ("classification", "regression"):
@@ -122,7 +122,7 @@ class SentenceSimilarity:
             >>> SentenceSimilarity().reason({"sentence1": "NS", "sentence2": "Oui.", "label": 0})
             "column sentence1 holds the placeholder 'NS'"
         """
-        from frtune.tasks._labels import label_reason, score_reason, sentence_reason
+        from frtune.data.labels import label_reason, score_reason, sentence_reason
 
         for column in self.columns:
             if found := sentence_reason(row[column], column):
@@ -140,7 +140,7 @@ class SentenceSimilarity:
             InputError: For a row that cannot be used, for one label or more than two, or for two
                 that do not say which means similar.
         """
-        from frtune.tasks._labels import check_pair_labels, count_classes, train_split
+        from frtune.data.labels import check_pair_labels, count_classes, train_split
 
         train, where = train_split(data), "training rows"
         dataclasses.replace(self, labels=None).check(train, where)
@@ -157,8 +157,8 @@ class SentenceSimilarity:
             InputError: For a missing column, a blank sentence or ``NS``, a row without label, a
                 score for the classification head or text for the regression head.
         """
-        from frtune.tasks._labels import check_ids
-        from frtune.tasks.rows import check_rows
+        from frtune.data.labels import check_ids
+        from frtune.data.row_checks import check_rows
 
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         if not self.scored:
@@ -166,7 +166,7 @@ class SentenceSimilarity:
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every sentence of a data set, to train a tokenizer on."""
-        from frtune.tasks.rows import rows_of
+        from frtune.data.row_checks import rows_of
 
         for row in rows_of(dataset, self.columns):
             yield from (clean_text(row[column]) for column in self.columns)
@@ -180,7 +180,7 @@ class SentenceSimilarity:
     @property
     def known_labels(self) -> list[str]:
         """The two labels; ``InputError`` before ``fit``."""
-        from frtune.tasks._labels import known
+        from frtune.data.labels import known
 
         return known(self.labels)
 
@@ -211,8 +211,8 @@ class SentenceSimilarity:
             two, one an order, when symmetric); ``length``; ``source_cut`` (was the pair shortened);
             with labels, ``labels`` (id of the class, or score).
         """
-        from frtune.tasks._labels import label_id
-        from frtune.tasks._sequence import encode_pairs
+        from frtune.data.labels import label_id
+        from frtune.tasks.sequences import encode_pairs
 
         for column in self.columns:
             if not all(isinstance(text, str) for text in batch[column]):
@@ -238,7 +238,7 @@ class SentenceSimilarity:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks._sequence import SequenceCollator, token_id
+        from frtune.tasks.sequences import SequenceCollator, token_id
 
         orders = 2 if self.symmetric else 1
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
@@ -251,7 +251,7 @@ class SentenceSimilarity:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy or squared error over pairs, the same however a step is cut."""
-        from frtune.training.loss import StepLoss
+        from frtune.tasks.loss import StepLoss
 
         smoothing = 0.0 if self.scored else args.label_smoothing_factor
         loss = StepLoss(regression=self.scored, label_smoothing=smoothing)
@@ -275,8 +275,8 @@ class SentenceSimilarity:
         args: TrainingArguments,
         **settings: Any,
     ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.setup.make_trainer`` says more."""
-        from frtune.training.setup import make_trainer
+        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
+        from frtune.training.make_trainer import make_trainer
 
         return make_trainer(self, model, tokenizer, args, **settings)
 
@@ -311,7 +311,7 @@ class SentenceSimilarity:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[Any]:
         """True label (text) or score (number) of each row, raw or encoded."""
-        from frtune.tasks._labels import label_id
+        from frtune.data.labels import label_id
 
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
         values = dataset["labels" if encoded else self.label_column]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.tasks._task import ModelKind
+from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

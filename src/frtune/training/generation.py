@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.tasks._task import ModelKind
-from frtune.training.casting import cast_once
-from frtune.training.collators import prompt_batch
+from frtune.tasks.base import ModelKind
+from frtune.training.autocast import cast_once
+from frtune.tasks.collators import prompt_batch
 from frtune.training.decoding import write_batch
-from frtune.training.order import by_length
+from frtune.training.evaluation_order import by_length
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -51,7 +51,7 @@ def push(
     if trainer.hub_model_id is None:
         trainer.init_hf_repo(token=token, private=private)
     if save:
-        from frtune.saving import save as save_model
+        from frtune.training.saving import save as save_model
 
         save_model(trainer, str(args.output_dir), proof=False)
     if not trainer.is_world_process_zero():

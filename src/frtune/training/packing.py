@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.training.collators import IGNORED, check_labels, row_ids
+from frtune.tasks.collators import IGNORED, check_labels, row_ids
 from frtune.training.encoding import kind_of
 
 if TYPE_CHECKING:

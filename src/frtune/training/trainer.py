@@ -13,23 +13,23 @@ from datasets import Dataset
 from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from frtune._allocator import keep_freed_memory
-from frtune._threads import fit_threads
+from frtune.environment.memory import keep_freed_memory
+from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, RunStopped
-from frtune.quantization import save_base_quantization
+from frtune.models.bitsandbytes import save_base_quantization
 from frtune.tasks._ahead import analysed_ahead
-from frtune.tasks._store import save_task
-from frtune.training.batches import LengthBatches, groups_by_length
-from frtune.training.casting import cast_once
-from frtune.training.collators import IGNORED, pad, training_collator
-from frtune.training.conditions import conditions
+from frtune.tasks.config_file import save_task
+from frtune.training.batching import LengthBatches, groups_by_length
+from frtune.training.autocast import cast_once
+from frtune.tasks.collators import IGNORED, pad, training_collator
+from frtune.training.resume_checks import conditions
 from frtune.training.dropout import fast_masks
 from frtune.training.encoding import encode_dataset, kind_of
 from frtune.training.generation import Generated, generate, generation_settings, prompts_of
-from frtune.training.loss import keep_scored
-from frtune.training.order import by_length
-from frtune.training.stopping import StopRequest
-from frtune.training.survival import (
+from frtune.tasks.loss import keep_scored
+from frtune.training.evaluation_order import by_length
+from frtune.training.signals import StopRequest
+from frtune.training.resumable_trainer import (
     drafted,
     explained_memory,
     report_non_finite,
@@ -208,7 +208,7 @@ class TaskTrainer(Trainer):
             self._step_rows += inputs["row"].tolist()
         if self.mixup is None:
             return super().training_step(model, inputs, num_items_in_batch)
-        from frtune.augment.hooks import mixed
+        from frtune.training.mixup.hooks import mixed
 
         with mixed(self.model, inputs) as inputs:
             return super().training_step(model, inputs, num_items_in_batch)

@@ -13,13 +13,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.web.language import LANGUAGES
+from frtune.web.translations import LANGUAGES
 from frtune.web.sign_in import PASSWORD_VARIABLE, read_auth
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from frtune.web.language import PageLanguage
+    from frtune.web.translations import PageLanguage
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

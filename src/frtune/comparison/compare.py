@@ -1,0 +1,200 @@
+"""Saved models side by side on the same rows: scores, agreement, size, speed, memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from frtune.comparison.row_scores import RowScores
+
+logger = logging.getLogger(__name__)
+
+_TIMED = 64  # rows whose texts are timed, again and again
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side.
+
+    Attributes:
+        task: Name of their task.
+        rows: How many rows they were scored on.
+        f1_name: The score in ``f1``, and ``accuracy_name`` that in ``accuracy``.
+        accuracy_name: ``None`` where the task has no accuracy.
+        models: One dict a model, the first the one that the others are held against: ``name``,
+            ``directory``, ``sequence`` (what it was trained from), ``quantized`` (the method or
+            ``None``), ``scores``, ``accuracy``, ``f1``, ``f1_low`` and ``f1_high`` (95 %
+            interval), ``difference`` of the F1 from the first with ``difference_low``,
+            ``difference_high`` and ``p_value``, ``agreement`` (share of rows with the same
+            answer as the first), ``size_bytes``, ``memory_bytes``, ``latency``, ``bf16``.
+        machine: Processor and threads that the times are of.
+    """
+
+    task: str
+    rows: int
+    f1_name: str
+    accuracy_name: str | None
+    models: list[dict[str, Any]]
+    machine: dict[str, Any]
+
+
+def compare(
+    directories: Sequence[str | Path],
+    data: str | Path | Dataset,
+    *,
+    split: str | None = None,
+    max_rows: int | None = None,
+    output_dir: str | Path | None = None,
+    batch_sizes: Sequence[int] = (1, 32),
+    samples: int = 2000,
+) -> Comparison:
+    """Compare saved models of one task on the same rows.
+
+    Args:
+        directories: What ``frtune train`` or ``frtune quantize`` left; the others are held against
+            the first.
+        data: As for ``frtune.evaluate``.
+        split: Which split to score; ``None`` takes test, else validation, else the only one.
+        max_rows: Score so many rows, after a seeded shuffle.
+        output_dir: Where ``comparison.md``, ``comparison.json`` and, with the extra ``plots``,
+            ``comparison.png`` go; ``None`` writes nothing.
+        batch_sizes: Texts a batch, for the times.
+        samples: Resamples of the bootstrap; the draws are the same for every model.
+
+    Raises:
+        InputError: If the directories are of different tasks or labels, or the data does not fit.
+    """
+    from frtune.comparison.measurement import measure, size_bytes
+    from frtune.evaluation import _rows
+    from frtune.models.lineage import lineage
+    from frtune.models.bitsandbytes import quantization_record
+
+    if any(isinstance(size, bool) or size < 1 for size in batch_sizes) or not batch_sizes:
+        raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
+    places = [Path(directory) for directory in directories]
+    tasks = _same_task(places)
+    rows, _ = _rows(data, tasks[0], split, None, max_rows)
+    for task in tasks[1:]:
+        task.check(rows, str(data))
+    found: list[RowScores] = []
+    models: list[dict[str, Any]] = []
+    timed = rows.select_columns([*tasks[0].columns]).select(range(min(_TIMED, len(rows)))).to_list()
+    for place, name in zip(places, _names(places), strict=True):
+        logger.info("comparing %s", place)
+        found.append(_score(place, rows))
+        record = quantization_record(place)
+        models.append({
+            "name": name, "directory": str(place), "sequence": lineage(place),
+            "quantized": record["method"] if record else None,
+            **_statistics(found[0], found[-1], samples),
+            "size_bytes": size_bytes(place), **measure(place, timed, batch_sizes=batch_sizes),
+        })  # fmt: skip
+    result = Comparison(
+        tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
+    )
+    if output_dir is not None:
+        from frtune.comparison.report import write_comparison
+
+        write_comparison(result, Path(output_dir))
+    return result
+
+
+def _same_task(places: Sequence[Path]) -> list[Any]:
+    """The tasks of the directories, which must answer the same question."""
+    from frtune.tasks.config_file import load_task
+
+    if not places:
+        raise InputError("directories: none. Give at least one model directory.")
+    tasks = []
+    for place in places:
+        if not place.is_dir():
+            raise InputError(f"{place}: no such directory. Give the output of frtune train.")
+        tasks.append(load_task(place))
+    first = tasks[0]
+    for place, task in zip(places[1:], tasks[1:], strict=True):
+        if task.name != first.name:
+            raise InputError(
+                f"{place}: is of the task {task.name}, and {places[0]} of {first.name}. "
+                "Compare models of one task."
+            )
+        for name in ("head", "labels"):
+            ours, theirs = getattr(first, name, None), getattr(task, name, None)
+            if sorted(ours or []) != sorted(theirs or []):
+                raise InputError(
+                    f"{place}: its {name} is {theirs}, and that of {places[0]} {ours}. "
+                    "Compare models that answer alike."
+                )
+    return tasks
+
+
+def _names(places: Sequence[Path]) -> list[str]:
+    """The last part of each path, or the whole where two are alike."""
+    short = [place.resolve().name for place in places]
+    return [
+        name if short.count(name) == 1 else str(place)
+        for name, place in zip(short, places, strict=True)
+    ]
+
+
+def _score(place: Path, rows: Dataset) -> RowScores:
+    from frtune.comparison.row_scores import row_scores
+    from frtune.inference import load
+
+    predictor = load(place)
+    encoded = predictor.encode(rows, with_labels=True)
+    outputs = predictor.outputs(encoded, progress=place.name, scored=True)
+    return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)
+
+
+def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any]:
+    from frtune.metrics.bootstrap import interval, paired_p_value, resampled
+
+    count = len(own.answers)
+    draws = resampled(own.resample, count, samples=samples)
+    low, high = interval(draws)
+    values: dict[str, Any] = {
+        "scores": own.scores,
+        "accuracy": None if own.accuracy_name is None else own.scores[own.accuracy_name],
+        "f1": own.scores[own.f1_name],
+        "f1_low": low,
+        "f1_high": high,
+    }
+    if own is first:
+        return {**values, "difference": None, "p_value": None, "agreement": None}
+    base = resampled(first.resample, count, samples=samples)
+    low, high = interval(draws - base)
+    same = sum(a == b for a, b in zip(first.answers, own.answers, strict=True))
+    return {
+        **values,
+        "difference": own.scores[own.f1_name] - first.scores[first.f1_name],
+        "difference_low": low,
+        "difference_high": high,
+        "p_value": paired_p_value(base, draws),
+        "agreement": same / count,
+    }
+
+
+def _machine() -> dict[str, Any]:
+    import platform
+
+    import torch
+
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [
+        line.split(":", 1)[1].strip()
+        for line in (cpuinfo.read_text().splitlines() if cpuinfo.is_file() else ())
+        if line.startswith("model name")
+    ]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,105 @@
+"""Size, speed and memory of a saved model, measured in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
+
+
+def size_bytes(directory: str | Path) -> int:
+    """Size of a model's weights on disk; an adapter's with those of its base."""
+    from frtune.models.loading import ADAPTER_CONFIG, find_base
+
+    directory = Path(directory)
+    places = [directory]
+    if (directory / ADAPTER_CONFIG).is_file():
+        places.append(Path(find_base(directory)))
+    return sum(file.stat().st_size for place in places for file in place.glob("*.safetensors"))
+
+
+def measure(
+    directory: str | Path, rows: Sequence[Mapping[str, Any]], *, batch_sizes: Sequence[int]
+) -> dict[str, Any]:
+    """Open a directory in a fresh process, time it there, and take the process's memory.
+
+    Args:
+        directory: The model.
+        rows: Texts to answer, as the task's columns.
+        batch_sizes: Rows a batch.
+
+    Returns:
+        ``memory_bytes``, the largest resident memory of the process, PyTorch included;
+        ``latency``: for each batch size (as text) seconds a text, ``median`` and ``p95``, from
+        encoded rows to logits (or generated ids), and ``batches``, how many were timed; ``bf16``,
+        whether ``frtune.load`` computes in it here.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
+        content = {"rows": [dict(row) for row in rows], "batch_sizes": list(batch_sizes)}
+        asked.write_text(json.dumps(content), encoding="utf-8")
+        program = "import sys; from frtune.comparison.measurement import _measured; _measured(*sys.argv[1:])"
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"{directory}: cannot be measured in a process of its own: {last}")
+        return json.loads(answered.read_text(encoding="utf-8"))
+
+
+def _measured(directory: str, asked: str, answered: str) -> None:
+    from frtune.inference import load
+
+    content = json.loads(Path(asked).read_text(encoding="utf-8"))
+    predictor = load(directory)
+    encoded = predictor.encode(content["rows"])
+    latency = {str(size): _latency(predictor, encoded, size) for size in content["batch_sizes"]}
+    found = {"latency": latency, "bf16": predictor.bf16, "memory_bytes": _peak_memory()}
+    Path(answered).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _latency(predictor: Any, encoded: Any, size: int) -> dict[str, float]:
+    """Seconds a text, over batches of consecutive rows; the rows start again when they end."""
+    import numpy as np
+
+    predictor = dataclasses.replace(predictor, batch_size=size)
+    count = _TEXTS if size == 1 else _BATCHES
+    order = np.resize(np.arange(len(encoded)), (count + _WARM_UP) * size).reshape(-1, size)
+    seconds: list[float] = []
+    begun = time.perf_counter()
+    for i, picks in enumerate(order):
+        batch = encoded.select(picks)
+        start = time.perf_counter()
+        predictor.outputs(batch)
+        if i >= _WARM_UP:
+            seconds.append((time.perf_counter() - start) / size)
+        if seconds and time.perf_counter() - begun > _SECONDS:
+            break
+    median, p95 = np.quantile(seconds, [0.5, 0.95]).tolist()
+    return {"median": median, "p95": p95, "batches": len(seconds)}
+
+
+def _peak_memory() -> int:
+    """Largest resident memory of this process, in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss there counts the parent's memory before exec, too
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

@@ -1,0 +1,142 @@
+"""A comparison for people: a table in Markdown, the same in JSON, a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.plotting import COLOURS
+from frtune.training.saving import staged
+from frtune.tasks.config_file import write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from frtune.comparison.compare import Comparison
+
+MIB = 2**20
+
+
+def comparison_rows(found: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Headings of the table, and its rows as text."""
+    sizes = list(found.models[0]["latency"])
+    head = [
+        "model", "trained from", "quantised",
+        *([found.accuracy_name] if found.accuracy_name else []),
+        f"{found.f1_name} (95 %)", "against first", "p", "agreement", "MiB on disk",
+        *(f"ms a text, batch {size}" for size in sizes), "memory, MiB",
+    ]  # fmt: skip
+    return [part for part in head if part], [_row(found, model, sizes) for model in found.models]
+
+
+def _row(found: Comparison, model: dict[str, Any], sizes: list[str]) -> list[str]:
+    first = model["difference"] is None
+    times = (model["latency"][size] for size in sizes)
+    return [
+        model["name"],
+        " → ".join(model["sequence"]),
+        model["quantized"] or ("no, in bf16" if model["bf16"] else "no"),
+        *([f"{model['accuracy']:.4f}"] if found.accuracy_name else []),
+        f"{model['f1']:.4f} ({model['f1_low']:.3f} to {model['f1_high']:.3f})",
+        "" if first else f"{model['difference']:+.4f}",
+        "" if first else f"{model['p_value']:.3f}",
+        "" if first else f"{model['agreement']:.1%}",
+        f"{model['size_bytes'] / MIB:.1f}",
+        *(f"{1000 * time['median']:.1f} (p95 {1000 * time['p95']:.1f})" for time in times),
+        f"{model['memory_bytes'] / MIB:.0f}",
+    ]
+
+
+def comparison_markdown(found: Comparison) -> str:
+    """The table, and a note on how its numbers came about."""
+    head, rows = comparison_rows(found)
+    lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3), *rows]
+    table = "\n".join("| " + " | ".join(_cell(part) for part in line) + " |" for line in lines)
+    machine = found.machine
+    return (
+        f"# {found.task}: {len(found.models)} models on {found.rows} rows\n\n{table}\n\n"
+        f"Brackets behind {found.f1_name}: 95 % bootstrap interval over the rows. p: paired "
+        "bootstrap test against the first model, on the same draws; from 0.05 on, the difference "
+        "may be chance. Agreement: rows with the same answer as the first model's. Times: "
+        "median and 95th percentile, from encoded rows to answers, on "
+        f"{machine['processor']} ({machine['instructions']}, {machine['threads']} "
+        "threads). Memory: the largest of a fresh process that opens the model and answers, "
+        f"PyTorch included.\n{_fastest(found)}"
+    )
+
+
+def _fastest(found: Comparison) -> str:
+    """Whose median is the smallest, by size of the batch; nothing of one model alone."""
+    if len(found.models) < 2:
+        return ""
+    names = [
+        f"{min(found.models, key=lambda model: model['latency'][size]['median'])['name']} "
+        f"(batch {size})"
+        for size in found.models[0]["latency"]
+    ]
+    return f"\nFastest here, by median: {', '.join(names)}.\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def write_comparison(found: Comparison, directory: Path) -> None:
+    """Write ``comparison.md``, ``comparison.json`` and, where matplotlib is, ``comparison.png``."""
+    with staged(directory) as draft:
+        (draft / "comparison.md").write_text(comparison_markdown(found), encoding="utf-8")
+        write_json(draft / "comparison.json", dataclasses.asdict(found))
+        if find_spec("matplotlib") is not None:
+            picture = comparison_picture(found)
+            picture.savefig(draft / "comparison.png", dpi=150, bbox_inches="tight")
+
+
+def comparison_picture(found: Comparison) -> Figure:
+    """Draw score, size and time of each model as bars.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("A picture needs matplotlib: pip install 'frtune[plots]'.") from error
+    models = found.models
+    sizes = list(models[0]["latency"])
+    panels: list[tuple[str, list[float]]] = [
+        (f"{found.f1_name}, 95 % interval", [model["f1"] for model in models]),
+        ("weights on disk (MiB)", [model["size_bytes"] / MIB for model in models]),
+        *(
+            (f"ms a text, batch {size}", [1000 * m["latency"][size]["median"] for m in models])
+            for size in sizes
+        ),
+        ("memory (MiB)", [model["memory_bytes"] / MIB for model in models]),
+    ]
+    figure = Figure(figsize=(2.6 * len(panels), 1.1 + 0.45 * len(models)), layout="constrained")
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    places = range(len(models))
+    for axes, (title, values) in zip(all_axes, panels, strict=True):
+        colours = [COLOURS[i % len(COLOURS)] for i in places]
+        bars = axes.barh(places, values, color=colours)
+        axes.set_title(title, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.3)
+        if axes is all_axes[0]:
+            errors = [
+                [max(0.0, m["f1"] - m["f1_low"]) for m in models],
+                [max(0.0, m["f1_high"] - m["f1"]) for m in models],
+            ]
+            axes.errorbar(values, places, xerr=errors, fmt="none", ecolor="black", capsize=3)
+            axes.set_xlim(min([0.0, *(m["f1_low"] for m in models)]), 1.0)
+        else:
+            axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+    all_axes[0].set_yticks(places, [_tick(model) for model in models])
+    all_axes[0].invert_yaxis()
+    return figure
+
+
+def _tick(model: dict[str, Any]) -> str:
+    text = model["name"].replace("$", r"\$")
+    return text if len(text) <= 40 else f"...{text[-37:]}"

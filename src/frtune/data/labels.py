@@ -1,0 +1,264 @@
+"""Class labels as they come in data: text, numbers, names of a ``ClassLabel``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from frtune.data.cleaning import clean_text
+from frtune.errors import InputError
+from frtune.data.row_checks import rows_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# labels whose order needs no saying: not similar, similar
+KNOWN_PAIRS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
+PLACEHOLDER = "NS"  # stands in PAWS-X for a sentence that was not translated
+MANY_ROWS = 20  # from here on, as many labels as rows are no classes
+
+
+def label_text(value: Any) -> str | None:
+    """Return a label as text; ``None`` where there is none (blank, NaN, null).
+
+    Example:
+        >>> [label_text(value) for value in (" loyer ", 3, 2.0, True, float("nan"), "", None)]
+        ['loyer', '3', '2', 'true', None, None, None]
+    """
+    if value is None or value != value:  # NaN is not equal to itself
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = clean_text(value) if isinstance(value, str) else str(value)
+    return None if text == "" or text.lower() == "nan" else text
+
+
+def label_reason(value: Any, column: str) -> str | None:
+    """Say why a value is no class label; ``None`` when it is one.
+
+    Example:
+        >>> label_reason(0.5, "label")
+        'column label holds 0.5, a score and no class'
+    """
+    if isinstance(value, float) and not (math.isnan(value) or value.is_integer()):
+        return f"column {column} holds {value}, a score and no class"
+    if isinstance(value, list | dict):
+        return f"column {column} holds {str(value)[:40]}, not one label"
+    return f"column {column} has no label" if label_text(value) is None else None
+
+
+def score_reason(value: Any, column: str) -> str | None:
+    """Say why a value is no score; ``None`` when it is one.
+
+    Example:
+        >>> score_reason("3,8", "score"), score_reason(3.8, "score")
+        ("column score holds '3,8', which is no number", None)
+    """
+    if value is None or value != value:
+        return f"column {column} has no score"
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
+        return f"column {column} holds {str(value)[:40]!r}, which is no number"
+    return None
+
+
+def text_reason(value: Any, column: str) -> str | None:
+    """Say why a value is no text to learn from; ``None`` when it is one."""
+    if value is not None and not isinstance(value, str):
+        return f"column {column} holds {str(value)[:40]!r}, which is no text"
+    return None if clean_text(value) else f"column {column} is blank"
+
+
+def sentence_reason(value: Any, column: str) -> str | None:
+    """Say why a value is no sentence of a pair; ``None`` when it is one."""
+    if isinstance(value, str) and value.strip() == PLACEHOLDER:
+        return f"column {column} holds the placeholder {PLACEHOLDER!r}"
+    return text_reason(value, column)
+
+
+def ordered(labels: Iterable[str]) -> list[str]:
+    """Put labels in order: numbers by value when all are numbers, else by the alphabet.
+
+    Example:
+        >>> ordered(["10", "9", "1"]), ordered(["loyer", "10", "9"])
+        (['1', '9', '10'], ['10', '9', 'loyer'])
+    """
+    labels = set(labels)
+    if all(label.lstrip("-").isdecimal() for label in labels):
+        return sorted(labels, key=lambda label: (int(label), label))
+    return sorted(labels)
+
+
+def class_names(dataset: Dataset, column: str) -> list[str] | None:
+    """Names of a ``ClassLabel`` column; ``None`` for any other column.
+
+    Names that are numbers themselves, and so could be taken for the ids, are not used.
+    """
+    names = getattr(dataset.features.get(column), "names", None)
+    if names is None:
+        return None
+    if any(name.lstrip("-").isdecimal() for name in names):
+        return [str(i) for i in range(len(names))]
+    return list(names)
+
+
+def label_name(value: Any, names: list[str] | None) -> str | None:
+    """Return a label as text: its name where the column is a ``ClassLabel``; ``None`` for none.
+
+    Example:
+        >>> label_name(1, ["neg", "pos"]), label_name(-1, ["neg", "pos"]), label_name(1, None)
+        ('pos', None, '1')
+    """
+    if names is None or not isinstance(value, int):
+        return label_text(value)
+    return names[value] if 0 <= value < len(names) else None
+
+
+def check_limit(max_source_tokens: Any) -> None:
+    """Refuse a limit that is no number of tokens."""
+    value = max_source_tokens
+    if isinstance(value, bool) or not isinstance(value, int) or value < 8:
+        raise InputError(f"max_source_tokens={value!r}: a whole number of at least 8.")
+
+
+def check_names(labels: Any) -> list[str] | None:
+    """Return named labels as a list of text; refuse fewer than two, and one that is there twice.
+
+    Example:
+        >>> check_names((0, 1)), check_names(None)
+        (['0', '1'], None)
+    """
+    if labels is None:
+        return None
+    names = [label_text(label) for label in labels] if not isinstance(labels, str) else []
+    if len(names) < 2 or None in names or len(set(names)) < len(names):
+        raise InputError(
+            f"labels={labels!r}: at least two, each once. Leave labels out to have them found."
+        )
+    return [str(name) for name in names]
+
+
+def known(labels: list[str] | None) -> list[str]:
+    """The labels, which a task knows after ``fit``.
+
+    Raises:
+        InputError: If it does not know them yet.
+    """
+    if labels is None:
+        raise InputError(
+            "labels=None: not known yet. Use the task that task.fit(train) returns, or pass "
+            'labels=["0", "1"], say.'
+        )
+    return labels
+
+
+def label_id(value: Any, labels: list[str]) -> int:
+    """Return the id of a label; the number of a ``ClassLabel`` that has names is one already.
+
+    Example:
+        >>> label_id(" poste", ["loyer", "poste"]), label_id(0, ["loyer", "poste"])
+        (1, 0)
+        >>> label_id(1, ["1", "2"])
+        0
+    """
+    text = label_text(value)
+    if text in labels:
+        return labels.index(text)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(labels):
+        return value
+    raise InputError(f"label={value!r}: one of {', '.join(labels)}. Mend the row, or train anew.")
+
+
+def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: str) -> None:
+    """Refuse labels that no training row had, and rows of a ``ClassLabel`` without one.
+
+    Args:
+        dataset: Rows, all with a label.
+        column: Column of the labels.
+        labels: The classes, or ``None`` when they are not known yet.
+        where: What the rows are called in the message.
+
+    Raises:
+        InputError: Names the first such row and label, and how many rows there are.
+    """
+    names = class_names(dataset, column)
+    unseen: Counter[str] = Counter()
+    first = 0
+    for number, row in enumerate(rows_of(dataset, [column]), start=1):
+        value = row[column]
+        text = label_name(value, names)
+        if text is None:
+            raise InputError(
+                f"{where}, row {number}: column {column} has no label ({value}). "
+                "frtune prepare sets such rows aside."
+            )
+        if labels is not None and text not in labels:
+            unseen[text] += 1
+            first = first or number
+    if unseen:
+        shown = ", ".join(f"{label!r} ({count} rows)" for label, count in unseen.most_common(3))
+        raise InputError(
+            f"{where}, row {first}: column {column} has labels that training has not: {shown}. "
+            f"Training has {', '.join((labels or [])[:10])}. Mend them, or add training rows."
+        )
+
+
+def train_split(data: Dataset | Mapping[str, Dataset]) -> Dataset:
+    """The training rows of ``data``, which are splits or these rows themselves."""
+    return data["train"] if isinstance(data, Mapping) else data
+
+
+def count_classes(
+    dataset: Dataset, column: str, where: str, labels: list[str] | None
+) -> dict[str, int]:
+    """Count the rows of each class, in the order of the classes.
+
+    Args:
+        dataset: Training rows, all with a label.
+        column: Column of the labels.
+        where: What the rows are called in messages.
+        labels: The classes and their order; ``None`` takes those found.
+
+    Raises:
+        InputError: If there is one class only, a label that is not in ``labels``, or a label of
+            its own for every row.
+    """
+    names = class_names(dataset, column)
+    found: Counter[str] = Counter()
+    for row in rows_of(dataset, [column]):
+        found[str(label_name(row[column], names))] += 1
+    labels = labels or names or ordered(found)
+    extra = [label for label in found if label not in labels]
+    if extra:
+        raise InputError(
+            f"{where}, column {column}: {extra[0]!r} is not in labels={labels}. "
+            "Name every label, or leave labels out to have them found."
+        )
+    if len(found) < 2:
+        raise InputError(
+            f"{where}, column {column}: {next(iter(found), None)!r} is the only label. "
+            "Training needs rows of at least two."
+        )
+    if len(found) == len(dataset) >= MANY_ROWS:
+        raise InputError(
+            f"{where}, column {column}: every one of {len(dataset)} rows has a label of its own. "
+            "Name the column with the classes."
+        )
+    return {label: found[label] for label in labels}
+
+
+def check_pair_labels(found: list[str], where: str, *, named: list[str] | None) -> None:
+    """Refuse labels of pairs that are not two, or do not say which means similar."""
+    if len(found) > 2:
+        raise InputError(
+            f"{where}: {len(found)} labels ({', '.join(found[:5])}). Two are learnt; scores are "
+            "with --head regression."
+        )
+    if named is None and found not in KNOWN_PAIRS:
+        raise InputError(
+            f"{where}: which of {found[0]!r} and {found[1]!r} means similar? "
+            f"Name it last: --labels {found[0]} {found[1]}, say."
+        )

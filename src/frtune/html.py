@@ -1,0 +1,35 @@
+"""Pages that stand alone: one HTML file, everything inside, nothing fetched, all text escaped."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of the package; values are escaped.
+
+    Args:
+        template: Path below the package, such as ``study/report.html.jinja``.
+        values: What it names; a name without a value is an error.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return page.get_template(template).render(**values)
+
+
+def figure_data(figure: Figure) -> str:
+    """A figure as SVG in base64, for ``data:image/svg+xml``."""
+    from frtune.plotting import rendered
+
+    return base64.b64encode(rendered(figure, "svg")).decode("ascii")

@@ -1,0 +1,277 @@
+"""A finished model in 8 or 4 bits: one directory, proven in a fresh process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from frtune import __version__
+from frtune.errors import InputError, nearest
+from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
+from frtune.training.saving import staged
+from frtune.tasks.config_file import TASK_FILE, load_task, save_task, write_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+Method = Literal["int8", "int8-weights", "bnb-int8", "nf4"]
+METHODS: dict[str, str] = {
+    "int8": "8-bit weights and activations, for CPUs",
+    "int8-weights": "8-bit weights, activations as they were, for CPUs",
+    "bnb-int8": "LLM.int8() of bitsandbytes, for GPUs",
+    "nf4": "4-bit NormalFloat of bitsandbytes, for GPUs",
+}
+_PROBE_ROWS, _PROBE_TOKENS = 16, 64
+_ALLOWED = 1e-2  # of the largest logit, between this process and a fresh one
+
+
+def quantize(
+    directory: str | Path, output_dir: str | Path, *, method: Method = "int8", proof: bool = True
+) -> dict[str, Any]:
+    """Quantise a finished model, and leave a directory that ``frtune.load`` opens.
+
+    The linear layers and the token embedding of the base are quantised; the task's head and a
+    language model's output layer stay in full precision. An adapter is merged first.
+
+    Args:
+        directory: What ``frtune train`` or ``frtune.save`` left: full weights or an adapter.
+        output_dir: A new or empty directory, outside of ``directory``.
+        method: ``"int8"``: a row of weights shares a scale, and activations are rounded token by
+            token while the model runs. ``"int8-weights"`` rounds weights alone: no faster, but
+            closer to the original. ``"bnb-int8"`` and ``"nf4"`` are those of bitsandbytes.
+        proof: Open the result in a fresh process; its logits must be those of this one.
+
+    Returns:
+        What ``frtune_quantization.json`` holds: ``method``, ``source``, ``size_before_bytes``,
+        ``size_after_bytes`` (of the weights), ``layers``, ``max_logit_difference`` and
+        ``same_choice`` (share of equal best labels or tokens) against the original on probe
+        texts, ``reload_difference`` (``None`` without proof).
+
+    Raises:
+        InputError: If the directory holds no finished model in full precision, or the output is
+            not a new directory.
+        RuntimeError: If the fresh process finds other logits.
+    """
+    from frtune.models.lineage import copy_lineage
+    from frtune.models.loading import ADAPTER_CONFIG, load_saved
+    from frtune.models.verification import probe_logits
+
+    directory, output_dir = Path(directory), Path(output_dir)
+    if method not in get_args(Method):
+        hint = nearest(str(method), list(METHODS))
+        raise InputError(f"method={method!r}: one of {', '.join(METHODS)}.{hint}")
+    task = _check_places(directory, output_dir)
+    adapted = (directory / ADAPTER_CONFIG).is_file()
+    model, tokenizer = load_saved(directory, task, merge=adapted)
+    before = sum(t.numel() * t.element_size() for t in model.parameters())
+    batch = _probe_batch(directory, tokenizer)
+    original = probe_logits(model, batch)
+    with _removed_on_error(output_dir), staged(output_dir) as draft:
+        tokenizer.save_pretrained(draft)
+        save_task(task, draft)
+        copy_lineage(directory, draft)
+        if method in ("int8", "int8-weights"):
+            layers = _write_int8(model, draft, method)
+        else:
+            model, layers = _write_bitsandbytes(model, task, draft, method)
+        found = probe_logits(model, batch)
+        record = {
+            "frtune_version": __version__,
+            "method": method,
+            "source": str(directory),
+            "merged_adapter": adapted,
+            "size_before_bytes": before,
+            "size_after_bytes": sum(file.stat().st_size for file in draft.glob("*.safetensors")),
+            "layers": layers,
+            **_differences(original, found, batch["attention_mask"].bool()),
+            "reload_difference": None,
+        }
+        write_json(draft / QUANTIZATION_FILE, record)
+        if proof:
+            record["reload_difference"] = _prove(draft, batch, found)
+            write_json(draft / QUANTIZATION_FILE, record)
+        (draft / "README.md").write_text(_card(task, output_dir, record), encoding="utf-8")
+    return record
+
+
+def _check_places(directory: Path, output_dir: Path) -> Any:
+    """The task of a directory that can be quantised into ``output_dir``."""
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    if not (directory / TASK_FILE).is_file():
+        raise InputError(
+            f"{directory}: holds no {TASK_FILE}. Give the output directory of frtune train."
+        )
+    record = quantization_record(directory)
+    if record is not None:
+        raise InputError(
+            f"{directory}: is quantised already ({record['method']}). "
+            f"Quantise what it was made from, {record.get('source')}."
+        )
+    inside, place = directory.resolve(), output_dir.resolve()
+    if place == inside or inside in place.parents:
+        raise InputError(f"output={output_dir}: is inside {directory}. Give a directory beside it.")
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"output={output_dir}: is a file. Give a new directory.")
+    if output_dir.exists() and any(output_dir.iterdir()):
+        raise InputError(f"output={output_dir}: holds files. Give a new directory.")
+    return load_task(directory)
+
+
+@contextlib.contextmanager
+def _removed_on_error(output_dir: Path) -> Iterator[None]:
+    """Remove the output directory again if it was made here and nothing came of it."""
+    existed = output_dir.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):
+                output_dir.rmdir()
+        raise
+
+
+def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
+    """Quantise ``model`` in place and write it; how many layers were replaced."""
+    from frtune.models.build import head_names
+    from frtune.models.int8 import pack_layers, quantize_layers, save_int8
+
+    output: Any = model.get_output_embeddings()
+    kept = [name for name, module in model.named_modules() if name and module is output]
+    activations = "int8" if method == "int8" else "float"
+    layers = quantize_layers(model, activations=activations, skip=[*head_names(model), *kept])
+    save_int8(model, draft)
+    pack_layers(model)
+    return len(layers)
+
+
+def _write_bitsandbytes(
+    model: PreTrainedModel, task: Any, draft: Path, method: str
+) -> tuple[PreTrainedModel, int]:
+    """Quantise while loading, which is how bitsandbytes works, and write that model."""
+    from frtune.models.build import load_model
+    from frtune.models.checkpoint_files import check_task, read_config
+    from frtune.models.families import family_for
+
+    with tempfile.TemporaryDirectory(dir=draft) as folder:
+        model.save_pretrained(folder)
+        config = read_config(folder)
+        auto_class = check_task(task, family_for(config.model_type))
+        name = "int8" if method == "bnb-int8" else "nf4"
+        quantized = load_model(folder, auto_class, config, task, quantization=name).eval()
+    quantized.config._name_or_path = ""
+    quantized.save_pretrained(draft)
+    classes = ("Linear8bitLt", "Linear4bit")
+    return quantized, sum(type(module).__name__ in classes for module in quantized.modules())
+
+
+def _probe_batch(directory: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A few texts as the model reads them: of the test rows where they lie there, or made up."""
+    from frtune.models.tokenizer import PROBES
+
+    texts: list[str] = []
+    if (directory / "predictions.jsonl").is_file():
+        with (directory / "predictions.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line, _ in zip(lines, range(_PROBE_ROWS), strict=False)]
+        texts = [str(row["input"]) for row in rows if row.get("input")]
+    encoded: Any = tokenizer(
+        texts or list(PROBES), padding=True, return_tensors="pt", verbose=False,
+        padding_side="right",
+    )  # fmt: skip
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    # cut here, since a tokenizer keeps the truncation that it is told
+    return {name: encoded[name][:, :_PROBE_TOKENS] for name in names if name in encoded}
+
+
+def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None]:
+    """How far the logits moved, and the share of equal choices where there is a choice.
+
+    Args:
+        original: Logits, ``(batch, classes)`` or ``(batch, length, classes)``.
+        found: The same of the quantised model.
+        real: Which tokens are no padding, ``(batch, length)``.
+    """
+    import torch
+
+    if original.ndim == 3 and original.shape[1] == real.shape[1]:
+        original, found = original[real], found[real]  # (tokens, classes)
+    same = None
+    if original.shape[-1] > 1:
+        same = (original.argmax(-1) == found.argmax(-1)).to(torch.float32).mean().item()
+    return {
+        "max_logit": original.abs().max().item(),
+        "max_logit_difference": (original - found).abs().max().item(),
+        "same_choice": same,
+    }
+
+
+def _prove(directory: Path, batch: dict[str, Any], expected: Any) -> float:
+    """Open ``directory`` in a fresh process; the largest difference of a logit from ``expected``.
+
+    Raises:
+        RuntimeError: If the process fails, or its logits differ.
+    """
+    from safetensors.torch import load_file, save_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder) / "batch.safetensors", Path(folder) / "logits.safetensors"
+        save_file({name: value.contiguous() for name, value in batch.items()}, asked)
+        program = "import sys; from frtune.model_quantization import _answer; _answer(*sys.argv[1:])"
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"{directory}: a fresh process cannot open the result: {last}")
+        found = load_file(answered)["logits"]
+    difference = (expected - found).abs().max().item()
+    if not difference <= _ALLOWED * max(1.0, expected.abs().max().item()):
+        raise RuntimeError(
+            f"{directory}: a fresh process finds other logits (difference {difference:.2g}). "
+            "Do not use it; report the model and the method."
+        )
+    return difference
+
+
+def _answer(directory: str, asked: str, answered: str) -> None:
+    """Write the logits of a saved model for a saved batch: the other side of ``_prove``."""
+    from safetensors.torch import load_file, save_file
+
+    from frtune.models.loading import load_saved
+    from frtune.models.verification import probe_logits
+
+    model, _ = load_saved(directory, load_task(directory))
+    save_file({"logits": probe_logits(model, load_file(asked)).contiguous()}, answered)
+
+
+def _card(task: Any, output_dir: Path, record: dict[str, Any]) -> str:
+    """Text of ``README.md``."""
+    before, after = (record[f"size_{name}_bytes"] / 2**20 for name in ("before", "after"))
+    merged = ", its adapter merged first" if record["merged_adapter"] else ""
+    same = record["same_choice"]
+    choices = "" if same is None else f"; {same:.1%} of the choices are the same"
+    return (
+        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n- quantized\n---\n\n"
+        f"# {task.name}: {output_dir.resolve().name}\n\n"
+        f"`{record['source']}` quantised with `{record['method']}` "
+        f"({METHODS[record['method']]}){merged}: {record['layers']} layers, weights "
+        f"{before:.1f} MiB before and {after:.1f} MiB after. The head is in full precision.\n\n"
+        f"On probe texts a logit moved by {record['max_logit_difference']:.3g} at most, of "
+        f"{record['max_logit']:.3g}{choices}. What that means for the scores says\n"
+        "`frtune compare ORIGINAL QUANTISED --data X`.\n\n"
+        "```python\nimport frtune\n\n"
+        f'model = frtune.load("{output_dir.name}")\nmodel.predict(["..."])\n```\n'
+    )

@@ -1,0 +1,184 @@
+"""Weights in 8 or 4 bits: fewer bytes of memory, the rest of the training as before.
+
+``frtune.model_quantization`` quantises a finished model; the record that it leaves is read here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from frtune.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig
+
+QuantizationName = Literal["int8", "nf4"]
+
+QUANTIZATION_FILE = "frtune_quantization.json"
+BASE_FILE = "frtune_base.json"  # beside an adapter: how its base was quantised in training
+
+
+def quantization_config(
+    name: QuantizationName | None,
+    *,
+    compute_dtype: Any = None,
+    skip_modules: Sequence[str] = (),
+) -> BitsAndBytesConfig | None:
+    """Make the bitsandbytes configuration of a name.
+
+    ``int8`` is LLM.int8() (Dettmers et al., 2022): a quarter of the memory of fp32 weights.
+    ``nf4`` is the NormalFloat of QLoRA (Dettmers et al., 2023) with double quantisation: an
+    eighth. Quantised weights are frozen, so that both go with LoRA only. Neither goes with ZeRO-3,
+    which splits the weights that bitsandbytes packs; ZeRO-2 does.
+
+    Args:
+        name: ``"int8"``, ``"nf4"``, or ``None`` for no quantisation.
+        compute_dtype: nf4 only: type of the multiplications, as a name or a ``torch.dtype``;
+            ``None`` takes bf16, which T5 survives. int8 multiplies in integers.
+        skip_modules: Names of modules that stay as they are. The builders pass the task's heads
+            and the output layer: a quantised head cannot be trained.
+
+    Returns:
+        The configuration for ``from_pretrained(quantization_config=...)``, or ``None``.
+
+    Raises:
+        InputError: If the name is unknown, or int8 is given a compute type.
+
+    Example:
+        >>> quantization_config(None) is None
+        True
+        >>> quantization_config("nf4").bnb_4bit_quant_type
+        'nf4'
+    """
+    if name is None:
+        return None
+    allowed = list(get_args(QuantizationName))
+    if name not in allowed:
+        raise InputError(
+            f"quantization={name!r}: {' or '.join(allowed)}.{nearest(str(name), allowed)}"
+        )
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    skipped = list(skip_modules) or None
+    if name == "int8":
+        if compute_dtype is not None:
+            raise InputError(
+                f"compute_dtype={compute_dtype}: for nf4 only, since int8 multiplies in integers. "
+                "Leave it out."
+            )
+        _say_cast_once()
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch_dtype(compute_dtype) or torch.bfloat16,
+        llm_int8_skip_modules=skipped,
+    )
+
+
+def _say_cast_once() -> None:
+    """Let bitsandbytes say once, not at every layer and step, that int8 casts to fp16."""
+    reporter = logging.getLogger("bitsandbytes.autograd._functions")
+    if not any(isinstance(found, _Once) for found in reporter.filters):
+        reporter.addFilter(_Once())
+
+
+class _Once(logging.Filter):
+    """Pass the first message of each template."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message's template is new."""
+        new = str(record.msg)[:40] not in self._seen
+        self._seen.add(str(record.msg)[:40])
+        return new
+
+
+def torch_dtype(dtype: Any) -> Any:
+    """Turn ``"bfloat16"``, ``"float16"`` or ``"float32"`` into the ``torch.dtype``.
+
+    Raises:
+        InputError: If it is neither of these nor one of the three ``torch.dtype``.
+
+    Example:
+        >>> torch_dtype("bfloat16")
+        torch.bfloat16
+    """
+    import torch
+
+    if dtype is None:
+        return None
+    allowed = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    found = dtype if dtype in allowed.values() else allowed.get(str(dtype))
+    if found is None:
+        hint = nearest(str(dtype), list(allowed))
+        raise InputError(f"dtype={dtype!r}: one of {', '.join(allowed)}.{hint}")
+    return found
+
+
+def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Say how a finished model was quantised.
+
+    Returns:
+        ``method`` and what else ``frtune quantize`` wrote down, or ``None`` for a model in full
+        precision.
+
+    Raises:
+        InputError: If the record cannot be read.
+    """
+    path = Path(directory) / QUANTIZATION_FILE
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["method"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: is no record of a quantisation ({error}). Quantise again."
+        ) from error
+    return record
+
+
+def save_base_quantization(directory: str | os.PathLike[str], model: Any) -> None:
+    """Write down how the base of an adapter is quantised, if it is; ``model`` has the adapter."""
+    from frtune.tasks.config_file import write_json
+
+    found = getattr(model.config, "quantization_config", None)
+    if found is not None and hasattr(model, "peft_config"):
+        values = found if isinstance(found, dict) else found.to_dict()
+        write_json(Path(directory) / BASE_FILE, {"quantization_config": values})
+
+
+def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig | None:
+    """How the base of a saved adapter was quantised when the adapter was trained on it.
+
+    An adapter has learnt to make up for what its base lost, and was scored on that base.
+
+    Returns:
+        The configuration for ``load_saved``, or ``None`` for a base in full precision.
+
+    Raises:
+        InputError: If the record cannot be read.
+    """
+    path = Path(directory) / BASE_FILE
+    if not path.is_file():
+        return None
+    from transformers import BitsAndBytesConfig
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["quantization_config"]
+        return BitsAndBytesConfig(**values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: is no record of a quantised base ({error}). Train again."
+        ) from error

@@ -1,0 +1,199 @@
+"""What a checkpoint is, before any weight is loaded: its config, its files, its family."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.models.families import Family, families_for, family_for
+from frtune.tasks.base import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+_SAFE = ("model.safetensors", "model.safetensors.index.json")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "model.ckpt.index")
+
+
+def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
+    """Read the config of a directory or hub name.
+
+    Raises:
+        InputError: If there is no such checkpoint, or none that Transformers knows.
+    """
+    from transformers import AutoConfig
+
+    name = os.fspath(checkpoint)
+    directory = Path(name)
+    if directory.is_dir():
+        _check_directory(directory)
+    elif directory.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name:
+        raise InputError(
+            f"checkpoint={name!r}: no such directory. Pass a directory with config.json, "
+            'or a hub name such as "google-bert/bert-base-cased".'
+        )
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except OSError as error:
+        raise InputError(
+            f"checkpoint={name!r}: neither a directory here nor a hub model that can be reached. "
+            f"Check the name and the network, or pass a directory. ({first_line(error)})"
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            f"checkpoint={name!r}: its config cannot be read. Choose a checkpoint of a kind that "
+            f"Transformers has itself; code from the hub is never run. ({first_line(error)})"
+        ) from error
+
+
+def _check_directory(directory: Path) -> None:
+    if (directory / "config.json").is_file():
+        return
+    if (directory / "adapter_config.json").is_file():
+        raise InputError(
+            f"checkpoint={str(directory)!r}: an adapter without its base. "
+            "Open it with frtune.load, or pass a merged model."
+        )
+    raise InputError(
+        f"checkpoint={str(directory)!r}: has no config.json. Pass the directory of a model."
+    )
+
+
+def check_weights(checkpoint: str | os.PathLike[str]) -> None:
+    """Refuse a directory without weights, or with pickled ones, which can run any code.
+
+    Raises:
+        InputError: If it has no safetensors file, or one that is not whole.
+    """
+    directory = Path(checkpoint)
+    if not directory.is_dir():
+        return
+    found = [name for name in _SAFE if (directory / name).is_file()]
+    if found:
+        for name in found[:1] if found[0] == _SAFE[0] else _shards(directory / _SAFE[1]):
+            check_safetensors(directory / name)
+        return
+    pickled = [name for name in _PICKLED if (directory / name).is_file()]
+    if pickled:
+        raise InputError(
+            f"checkpoint={str(directory)!r}: weights in {pickled[0]}, while only safetensors is "
+            f"read, because a pickle can run code. {conversion(directory)}"
+        )
+    if (directory / "model.int8.safetensors").is_file():
+        raise InputError(
+            f"checkpoint={str(directory)!r}: is quantised for serving, and does not train. "
+            "Pass the model that it was made from."
+        )
+    raise InputError(
+        f"checkpoint={str(directory)!r}: has no {_SAFE[0]}. Copy the weights there, "
+        "or pass another directory."
+    )
+
+
+def _shards(index: Path) -> list[str]:
+    """Names of the files that the index of split weights names; they stand beside it."""
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{index}: is no index of weights. Copy the whole directory.") from error
+    for name in names:
+        if name != os.path.basename(name) or not name.endswith(".safetensors"):
+            raise InputError(f"{index}: names {name!r}, which is no safetensors file beside it.")
+    return names
+
+
+def check_safetensors(path: Path) -> None:
+    """Refuse a file of weights that is missing, cut short, or something else.
+
+    Raises:
+        InputError: Names the file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: is not a whole safetensors file ({first_line(error)}). Copy it again."
+        ) from error
+
+
+def conversion(checkpoint: object) -> str:
+    """Say how to convert pickled weights."""
+    return (
+        "If you trust it, convert it once: "
+        "python -c 'from transformers import AutoModelForPreTraining as M; "
+        f'M.from_pretrained("{checkpoint}", use_safetensors=False).save_pretrained("converted")\', '
+        "and copy the tokenizer's files there."
+    )
+
+
+def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:
+    """Return the checkpoint's family; refuse one that is not the builder's.
+
+    Raises:
+        InputError: If ``wanted`` is another family, or no family covers the model type.
+    """
+    if wanted is None or model_type in wanted.model_types:
+        return wanted or family_for(model_type)
+    try:
+        other = f"Use {family_for(model_type).builder}"
+    except InputError:
+        other = "No builder covers that; use another checkpoint"
+    allowed = " or ".join(repr(name) for name in wanted.model_types)
+    raise InputError(
+        f"checkpoint={str(checkpoint)!r}: its model_type is {model_type!r}, and {wanted.builder} "
+        f"takes {allowed}. {other}, or a checkpoint such as {wanted.default_checkpoint!r}."
+    )
+
+
+def check_task(task: Task, family: Family) -> str:
+    """Return the name of the auto class that gives ``family`` the task's head.
+
+    Raises:
+        InputError: If the task does not fit the family's kind.
+    """
+    if family.kind in task.auto_classes:
+        return task.auto_classes[family.kind]
+    kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
+    raise InputError(
+        f"task={task.name!r}: not for {family.name}, which is {kind}. "
+        f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for a message of one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
+    """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
+    from transformers.utils.hub import cached_file
+
+    found: Any = cached_file(
+        os.fspath(checkpoint),
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return Path(found) if found else None
+
+
+def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
+    """Whether the checkpoint's safetensors on this machine hold a weight called ``name``."""
+    index = local_file(checkpoint, "model.safetensors.index.json")
+    if index is not None:
+        return name in json.loads(index.read_text("utf-8"))["weight_map"]
+    weights = local_file(checkpoint, "model.safetensors")
+    if weights is None:
+        return False
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as tensors:
+        return name in set(tensors.keys())

@@ -1,0 +1,267 @@
+"""The run itself, on a miniature and a few rows: train, kill, resume, save, test, predict."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import gc
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from frtune.errors import InputError
+from frtune.preflight.miniature import LAYERS
+from frtune.preflight.schedule import Schedule
+from frtune.preflight.stages import Log, warnings_dropped
+
+BATCH, EVAL_ROWS = 2, 8
+_TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
+
+KILL = "kill and resume"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The stages of a rehearsal, and at what point the real run would meet the failure of each."""
+
+    moments: dict[str, str]
+
+    @classmethod
+    def of(cls, args: Any, found: Schedule) -> Plot:
+        """Name the steps of the real run."""
+        total = f"of {found.steps}"
+        evaluates, saves = found.evaluates_every(args), found.saves_every(args)
+        first = f"at the first evaluation, step {min(evaluates or 0, found.steps)} {total}"
+        saved = f"at the first checkpoint, step {min(saves or 0, found.steps)} {total}"
+        last = f"after the last of {found.steps} steps"
+        return cls(
+            {
+                "model": "once the model is loaded and the rows are tokenised",
+                "optimizer step": f"at step 1 {total}, with all rows tokenised",
+                **({"evaluation": first} if evaluates else {}),
+                **({"checkpoint": saved, KILL: "when it is resumed"} if saves else {}),
+                "best checkpoint": f"{last}, where it is loaded",
+                "save and reload": f"{last}, when the model is saved",
+                "test": f"{last}, when the test rows are scored",
+                "report": f"{last}, when scores and predictions are written",
+                "predict": "when the saved model is used",
+            }
+        )
+
+
+class Killed(BaseException):
+    """Ends a run where a kill would; no ``Exception``, so that nothing tidies up."""
+
+
+class _Watch(TrainerCallback):
+    """Begins a stage when the one before has ended; kills the run where it is told to."""
+
+    def __init__(self, log: Log, plot: Plot, *, kill: bool):
+        self.log, self.moments, self.kill = log, plot.moments, kill
+        self.loss: dict[int, float] = {}
+        self.saved = False
+        self.over = False
+
+    def _done(self, name: str) -> None:
+        """End the stage ``name``, if it is the one that has begun; the next of the plot begins."""
+        names = list(self.moments)
+        if self.log.name == name:
+            following = names[names.index(name) + 1]
+            self.log.begin(following, self.moments[following])
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._done("model")
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self._done("optimizer step")
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        self._done("evaluation")
+
+    def on_save(self, args, state, control, **kwargs):
+        self.saved = True
+        self._done("checkpoint")
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs is None or "loss" not in logs:
+            return
+        self.loss[state.global_step] = logs["loss"]
+        if self.kill and self.saved:
+            raise Killed
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.over = True
+        if self.log.name == KILL and self.kill:
+            self.log.warn("not tried: these rows make one step")
+        self._done(KILL)
+        self._done("checkpoint")
+        self._done("best checkpoint")
+
+    def on_prediction_step(self, args, state, control, **kwargs):
+        if self.over:
+            self._done("save and reload")
+
+    def on_predict(self, args, state, control, **kwargs):
+        self._done("test")
+
+
+def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> None:
+    """Live through a run with the miniature and the rows that ``settings`` name.
+
+    Args:
+        task: The task, fitted to all rows.
+        settings: ``RunSettings`` of the miniature run.
+        args: ``TrainingArguments`` of the miniature run; nothing is written beside their
+            ``output_dir``.
+        log: Where the stages go.
+        plot: The stages.
+    """
+    from frtune.models.deepspeed import zero3_suspended
+    from frtune.run.run import run
+
+    watch = _Watch(log, plot, kill=KILL in plot.moments)
+    log.begin("model", plot.moments["model"])
+    with warnings_dropped(), contextlib.redirect_stdout(io.StringIO()):  # Trainer prints its log
+        try:
+            scores = run(task, settings, args, callbacks=[watch])
+        except Killed:
+            scores = None
+        gc.collect()  # the killed run's model
+        if scores is None:
+            again = _Watch(log, plot, kill=False)
+            if log.name != KILL:
+                log.begin(KILL, plot.moments[KILL])
+            args = dataclasses.replace(args)  # Accelerate takes DeepSpeed's settings once
+            resuming = dataclasses.replace(settings, resume=True)
+            scores = run(task, resuming, args, callbacks=[again])
+            _compare(watch.loss, again.loss, log)
+        if log.name != "report":
+            log.begin("report", plot.moments["report"])
+        _check_scores(scores, log)
+        log.begin("predict", plot.moments["predict"])
+        with zero3_suspended():  # generation shares its rows among all processes
+            _predict(task, settings, args.output_dir, log)
+    log.end()
+
+
+def _compare(before: dict[int, float], after: dict[int, float], log: Log) -> None:
+    step = max(before.keys() & after.keys(), default=None)
+    if step is None:
+        raise InputError(
+            f"the resumed run logged steps {sorted(after)}, not the step {max(before)} at which "
+            "it was killed. Report the arguments."
+        )
+    lost = abs(after[step] - before[step]) / max(1e-6, abs(before[step]))
+    if lost > _TOLERANCE:
+        raise InputError(
+            f"step {step} has loss {before[step]:.6g} at first and {after[step]:.6g} after "
+            "resuming: other rows or other weights. Train without interruption, and report it."
+        )
+
+
+def _check_scores(scores: dict[str, float], log: Log) -> None:
+    names = [name for name in scores if name.startswith("test_") and "baseline" not in name]
+    log.say(f"{len(scores)} scores, {len(names)} of them of the test rows")
+
+
+def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
+    from frtune.data.loading import load_splits
+    from frtune.inference import load
+
+    splits, _ = load_splits(settings.data, task_name=task.name, cut=False)
+    row = splits["test"][0]
+    answers = load(directory).predict([{name: row[name] for name in task.columns}])
+    answer = {k: v for k, v in answers[0].items() if not k.startswith("text")}
+    log.say(f"answers {json.dumps(answer, ensure_ascii=False)[:60]}")
+
+
+# --- the miniature run's data, settings and arguments --------------------------------------------
+
+
+def few_steps(args: Any) -> int:
+    """Rows of the two optimizer steps that are rehearsed."""
+    return 2 * _batch(args) * _accumulated(args) * args.world_size * max(1, args.n_gpu)
+
+
+def _batch(args: Any) -> int:
+    return min(BATCH, args.per_device_train_batch_size)
+
+
+def _accumulated(args: Any) -> int:
+    return min(2, args.gradient_accumulation_steps)
+
+
+def small_settings(settings: Any, *, data: Path, checkpoint: Path, lora: bool) -> Any:
+    """``RunSettings`` of the miniature run."""
+    return dataclasses.replace(
+        settings,
+        data=str(data),
+        checkpoint=str(checkpoint),
+        encoding=None,
+        max_train_rows=None,
+        max_eval_rows=None,
+        max_test_rows=None,
+        lora=lora,
+        mixup_layer=settings.mixup_layer and min(settings.mixup_layer, LAYERS),
+        mixup_rows=settings.mixup_rows and min(settings.mixup_rows, 4),
+        resume=False,
+    )
+
+
+def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool = False) -> Any:
+    """Training arguments of the miniature run: two steps, and an event of each kind after each.
+
+    Args:
+        args: Those of the real run.
+        output_dir: Where the miniature run writes.
+        rows: Training rows of the miniature run.
+        by_tokens: Whether batches are cut by tokens, so that their number is not known.
+    """
+    by_epoch = "epoch" in (args.eval_strategy.value, args.save_strategy.value)
+    one_step = few_steps(args) // 2
+    epochs = 2 if by_epoch or by_tokens or rows <= one_step else 1
+    return dataclasses.replace(
+        args,
+        output_dir=str(output_dir),
+        num_train_epochs=epochs,
+        max_steps=-1 if epochs == 2 else 2,
+        per_device_train_batch_size=_batch(args),
+        per_device_eval_batch_size=min(4, args.per_device_eval_batch_size),
+        gradient_accumulation_steps=_accumulated(args),
+        eval_steps=1 if args.eval_strategy.value == "steps" else None,
+        eval_delay=0,
+        save_steps=1 if args.save_strategy.value == "steps" else args.save_steps,
+        logging_strategy="steps",
+        logging_steps=1,
+        disable_tqdm=True,
+        report_to="none",
+        push_to_hub=False,
+        torch_compile=False,
+        deepspeed=_open_ends(args.deepspeed),
+    )
+
+
+def _open_ends(deepspeed: Any) -> Any:
+    """The DeepSpeed configuration with "auto" for the numbers that follow from rows and steps."""
+    if not deepspeed:
+        return None
+    config = copy.deepcopy(deepspeed)
+    if not isinstance(config, dict):
+        config = json.loads(Path(deepspeed).read_text(encoding="utf-8"))
+    for name in (
+        "train_batch_size",
+        "train_micro_batch_size_per_gpu",
+        "gradient_accumulation_steps",
+    ):
+        if name in config:
+            config[name] = "auto"
+    parameters = config.get("scheduler", {}).get("params", {})
+    for name in ("total_num_steps", "warmup_num_steps"):
+        if name in parameters:
+            parameters[name] = "auto"
+    return config

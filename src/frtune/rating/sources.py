@@ -1,0 +1,175 @@
+"""A study from the predictions of runs and, if given, the rows that they are for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.errors import InputError
+from frtune.rating.study import Item, RatingStudy
+
+REFERENCE = "(reference)"
+_PHRASES = ("prediction", "keyphrases", "keywords")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Predictions of a run, by cleaned text.
+
+    Attributes:
+        texts: The text as it was given.
+        phrases: What the run predicted.
+        references: The true phrases, where the file has them.
+        task: The run's task, where the file stands in a model directory.
+    """
+
+    texts: dict[str, str]
+    phrases: dict[str, tuple[str, ...]]
+    references: dict[str, tuple[str, ...]]
+    task: Any = None
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run: a directory with ``predictions.jsonl``, or a file of ``frtune predict``.
+
+    Raises:
+        InputError: With the line, if it holds no lists of phrases.
+    """
+    from frtune.data.readers import read_rows
+    from frtune.tasks.config_file import TASK_FILE, load_task
+
+    path = Path(path)
+    file = path / "predictions.jsonl" if path.is_dir() else path
+    if not file.is_file():
+        wanted = "frtune evaluate leaves one" if path.is_dir() else "frtune predict writes one"
+        raise InputError(f"{file}: no such file. {wanted}.")
+    if file.suffix.lower() not in (".jsonl", ".json"):
+        raise InputError(f"{file}: not JSON lines. Give what frtune evaluate or predict wrote.")
+    run = Run({}, {}, {}, load_task(path) if (path / TASK_FILE).is_file() else None)
+    for line, row in read_rows(file):
+        text = row.get("input", row.get("text"))
+        key = next((key for key in _PHRASES if isinstance(row.get(key), list)), None)
+        if not isinstance(text, str) or key is None:
+            raise InputError(
+                f"{file}, line {line}: needs a text (input or text) and a list of phrases "
+                f"({', '.join(_PHRASES)}). Rate runs of keyphrases or keywords."
+            )
+        place = clean_text(text)
+        run.texts[place] = text
+        run.phrases[place] = _phrases(row[key])
+        if isinstance(row.get("reference"), list):
+            run.references[place] = _phrases(row["reference"])
+    if not run.texts:
+        raise InputError(f"{file}: has no rows.")
+    return run
+
+
+def _phrases(values: Sequence[Any]) -> tuple[str, ...]:
+    """Phrases, each once; keywords of ``frtune predict`` come with their places."""
+    texts = [value["text"] if isinstance(value, dict) else str(value) for value in values]
+    return tuple(dict.fromkeys(" ".join(text.split()) for text in texts if text.strip()))
+
+
+def make_study(
+    runs: Sequence[str | Path],
+    data: str | Path | None = None,
+    *,
+    max_rows: int | None = None,
+    with_reference: bool = False,
+    seed: int = 42,
+    columns: Mapping[str, str | None] | None = None,
+    **settings: Any,
+) -> RatingStudy:
+    """Put a study together: the rows for which every run has a prediction.
+
+    Args:
+        runs: As for ``read_run``; named by as much of their path's end as tells them apart.
+        data: The rows to judge, with their true phrases; as every command reads them. ``None``
+            takes those of the first run.
+        max_rows: So many, after a seeded shuffle.
+        with_reference: Let raters judge the true phrases too, as one more run.
+        seed: Of the shuffles.
+        columns: ``text`` and ``keyphrases``: names of the columns of ``data``; by default those
+            of the first run's task.
+        **settings: ``mode``, ``scale`` and ``question`` of ``RatingStudy``.
+
+    Raises:
+        InputError: If no row is in all runs, or ``with_reference`` finds no true phrases.
+    """
+    from frtune.names import named
+
+    names = named([str(Path(path)) for path in runs])
+    found = [read_run(path) for path in names.values()]
+    rows = _rows_of(found[0]) if data is None else _rows_of_data(data, found, columns or {})
+    items, seen = [], set()
+    for text, reference in rows:
+        key = clean_text(text)
+        if key in seen or not all(key in run.phrases for run in found):
+            continue
+        seen.add(key)
+        known = [run.references[key] for run in found if key in run.references]
+        reference = reference or (known[0] if known else None)
+        phrases = [run.phrases[key] for run in found]
+        if with_reference:
+            if reference is None:
+                continue
+            phrases.append(reference)
+        items.append(Item(text, tuple(phrases), reference))
+    if not items:
+        raise InputError(
+            f"{', '.join(names)}: have no row{' with true phrases' if with_reference else ''} in "
+            f"common{f' that is in {data}' if data else ''}. Predict the same rows with each run."
+        )
+    random.Random(seed).shuffle(items)
+    if max_rows is not None and max_rows < 1:
+        raise InputError(f"rows={max_rows}: at least 1. Leave it out to judge all.")
+    run_names = (*names, REFERENCE) if with_reference else tuple(names)
+    return RatingStudy(run_names, tuple(items[:max_rows]), seed=seed, **settings)
+
+
+def _rows_of(run: Run) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    for key, text in run.texts.items():
+        yield text, run.references.get(key)
+
+
+def _rows_of_data(
+    data: str | Path, runs: Sequence[Run], columns: Mapping[str, str | None]
+) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """Text and true phrases of each row; test rows come first."""
+    from frtune.data.checks import columns_check
+    from frtune.data.loading import load_splits
+
+    task = next((run.task for run in runs if run.task is not None), None)
+    task_name = "keyphrases" if task is None else task.name
+    splits, _ = load_splits(data, task_name=task_name, cut=False)
+    text_column = columns.get("text") or getattr(task, "text_column", "text")
+    for name in sorted(splits):  # test, train, validation
+        rows = splits[name]
+        columns_check(rows, [text_column], f"{data}, {name}")
+        asked = columns.get("keyphrases")
+        if asked is not None:
+            columns_check(rows, [asked], f"{data}, {name}")
+        usual = getattr(task, f"{task_name}_column", None)
+        true = next((c for c in (asked, usual, "keyphrases", "keywords")
+                     if c in rows.column_names), None)  # fmt: skip
+        separator = getattr(task, "separator", "; ")
+        for row in rows:
+            if not isinstance(row[text_column], str):
+                continue
+            phrases = None
+            if true is not None and row[true] is not None:
+                phrases = tuple(clean_keyphrases(split_keyphrases(row[true], separator)))
+            yield row[text_column], phrases or None
+
+
+def summary(study: RatingStudy) -> str:
+    """What a study holds, in one line."""
+    true = sum(item.reference is not None for item in study.items)
+    return (
+        f"{len(study.items)} texts ({true} with true phrases), "
+        f"{len(study.runs)} runs: {', '.join(study.runs)}"
+    )

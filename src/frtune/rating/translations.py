@@ -1,0 +1,54 @@
+"""What the rating page says, in English, French and Korean."""
+
+from __future__ import annotations
+
+from frtune.web.translations import Words
+
+WORDS: Words = {
+    "name": ("Your name or code", "Votre nom ou code", "이름 또는 코드"),
+    "start": ("Start", "Commencer", "시작"),
+    "signed_in": ("Signed in as {name}", "Connecté : {name}", "{name}(으)로 로그인함"),
+    "bad_name": (
+        "Give a name of 1 to 64 characters.",
+        "Donnez un nom de 1 à 64 caractères.",
+        "1~64자의 이름을 입력하세요.",
+    ),
+    "ask_score": (
+        "How well does each list sum up the text?",
+        "Chaque liste résume-t-elle bien le texte ?",
+        "각 목록이 본문을 얼마나 잘 요약합니까?",
+    ),
+    "ask_prefer": (
+        "Which list sums up the text best?",
+        "Quelle liste résume le mieux le texte ?",
+        "어느 목록이 본문을 가장 잘 요약합니까?",
+    ),
+    "list": ("List", "Liste", "목록"),
+    "wrong": ("tick phrases that are wrong", "cochez les expressions fausses", "틀린 표현에 표시"),
+    "grade": ("Grade", "Note", "점수"),
+    "best": ("Best list", "Meilleure liste", "가장 좋은 목록"),
+    "no_difference": ("no difference", "aucune différence", "차이 없음"),
+    "no_phrases": ("(no phrases)", "(aucune expression)", "(표현 없음)"),
+    "back": ("Back", "Retour", "뒤로"),
+    "next": ("Save and go on", "Enregistrer et continuer", "저장하고 다음으로"),
+    "progress": (
+        "{place} of {items} · {done} answered",
+        "{place} sur {items} · {done} réponses",
+        "{items}개 중 {place}번째 · {done}개 응답",
+    ),
+    "incomplete": (
+        "Answer for each list first.",
+        "Répondez d'abord pour chaque liste.",
+        "먼저 각 목록에 답하세요.",
+    ),
+    "failed": (
+        "The answer could not be saved. Try again.",
+        "La réponse n'a pas pu être enregistrée. Réessayez.",
+        "답을 저장하지 못했습니다. 다시 시도하세요.",
+    ),
+    "finished": (
+        "All {items} are answered. Thank you! You may close the page, or go back.",
+        "Les {items} sont faits. Merci ! Vous pouvez fermer la page, ou revenir en arrière.",
+        "{items}개를 모두 마쳤습니다. 감사합니다! 페이지를 닫거나 뒤로 가도 됩니다.",
+    ),
+}

@@ -1,0 +1,230 @@
+"""The model card that a run leaves: data, scores, settings, versions, hardware, use, limits."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune import __version__
+from frtune.inference import text_columns
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from frtune.run.run import RunSettings
+
+THIS = "this model"
+BASELINE = "test_baseline_"
+
+VERSIONED = (
+    "torch",
+    "transformers",
+    "datasets",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "deepspeed",
+    "rouge-score",
+    "kiwipiepy",
+)
+
+
+def baselines_in(metrics: Mapping[str, Any], headline: Sequence[str]) -> list[str]:
+    """The baselines whose scores are among metrics, in their order.
+
+    Example:
+        >>> baselines_in({"test_baseline_tfidf_f1": 0.1, "test_f1": 0.5}, ["f1"])
+        ['tfidf']
+    """
+    longest_first = sorted(headline, key=len, reverse=True)  # f1_at_10 ends partial_f1_at_10
+    names = {
+        key[len(BASELINE) : -len(score) - 1]: None
+        for key in metrics
+        if key.startswith(BASELINE)
+        for score in [next((s for s in longest_first if key.endswith(f"_{s}")), None)]
+        if score
+    }
+    return list(names)
+
+
+def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
+    """The results table: the model and each baseline against the task's headline scores."""
+    names = baselines_in(metrics, task.headline)
+    rows = [(THIS, "test_"), *((name, f"{BASELINE}{name}_") for name in names)]
+    return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
+
+
+def number(value: float | None) -> str:
+    """Four decimals, or nothing."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def _interval(metrics: dict[str, float], name: str) -> str:
+    low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
+    return "" if low is None else f" ({low:.3f} to {high:.3f})"
+
+
+def versions() -> dict[str, str]:
+    """Versions of frtune, Python and the libraries that a score depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"frtune": __version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(args: Any) -> str:
+    """What the run had, in words: GPUs or processor, threads, memory, processes.
+
+    Args:
+        args: The run's ``TrainingArguments``.
+    """
+    from frtune.run import manifest
+
+    found = manifest.hardware(args.world_size)
+    gpus = [] if args.use_cpu else found["gpus"]
+    parts = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
+    parts += [found["cpu"], f"{found['threads']} of {found['cores']} threads"]
+    parts += [f"{found['memory_bytes'] / 2**30:.0f} GiB memory"]
+    parts.append(f"{args.world_size} process" + ("es" if args.world_size > 1 else ""))
+    return ", ".join(parts)
+
+
+def model_card(
+    task: Any,
+    settings: RunSettings,
+    args: Any,
+    *,
+    splits: DatasetDict,
+    notes: Sequence[str],
+    metrics: dict[str, float],
+    signatures: dict[str, str],
+    history: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Text of ``README.md``.
+
+    Args:
+        task: What was learnt.
+        settings: Of the run.
+        args: The run's ``TrainingArguments``.
+        splits: Raw rows.
+        notes: What was decided about the data.
+        metrics: As in ``metrics.json``.
+        signatures: As in ``signatures.json``.
+        history: ``trainer.state.log_history``.
+    """
+    base = settings.checkpoint or "tiny"
+    sections = [
+        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n---\n",
+        f"# {task.name}: {Path(args.output_dir).resolve().name}\n",
+        f"Fine-tuned from `{_code(base)}`"
+        + (" with LoRA" if settings.lora else "")
+        + (f" on an {settings.quantization} base" if settings.quantization else "")
+        + ".\n",
+        "## Use\n",
+        _use(task, Path(args.output_dir).name),
+        "## Data\n",
+        f"`{_code(settings.data)}`: "
+        + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
+        + " rows.\n",
+        *(f"- {note}" for note in notes),
+        *_hashes(splits),
+        "\n## Scores\n",
+        _score_section(task, metrics, signatures),
+        "\n## Limits\n",
+        *(f"- {sentence}" for sentence in limits(task, settings, splits)),
+        "\n## Settings\n",
+        "`config.yaml` beside this file repeats the run: "
+        f"`frtune train {task.name} --config config.yaml`. `manifest.json` has what it was made "
+        "with. `report.html` shows its curves, and the rows it answered worst and best.\n",
+        "## Hardware and versions\n",
+        hardware(args) + _duration(history) + ".\n",
+        ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
+    ]
+    return "\n".join(sections)
+
+
+def _use(task: Any, name: str) -> str:
+    pair = len(text_columns(task)) > 1
+    first, second = text_columns(task)[0], text_columns(task)[-1]
+    texts = f'{{"{first}": "...", "{second}": "..."}}' if pair else '"..."'
+    return (
+        "```python\nimport frtune\n\n"
+        f'model = frtune.load("{_code(name)}")\n'
+        f"model.predict([{texts}])\n```\n\n"
+        f'```bash\nfrtune predict {_code(name)} --text "..."'
+        + (' --text-pair "..."' if pair else "")
+        + "\n```\n"
+    )
+
+
+def _hashes(splits: DatasetDict) -> list[str]:
+    from frtune.training.resume_checks import data_hash
+
+    return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
+
+
+def limits(task: Any, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
+    """What a reader must not expect of the model, as far as the run itself tells."""
+    from frtune.run.run import is_tiny
+
+    found = [
+        "The scores hold for rows like the test rows; of other sources, languages and times they "
+        "say nothing.",
+        "What is wrong or one-sided in the training rows and in the checkpoint, the model may "
+        "repeat. The licences of both hold for it.",
+    ]
+    if is_tiny(settings):
+        found.insert(0, "It started from random weights: for trying things out, not for use.")
+    if len(splits.get("test", ())) < 200:
+        found.append(f"{len(splits.get('test', ()))} test rows are few: mind the intervals.")
+    if task.name == "keywords":
+        found.append("It finds keywords that stand in the text, and no others.")
+    elif task.generates:
+        found.append(
+            "It writes phrases that need not stand in the text, and some may be wrong. Of a "
+            f"source longer than {task.max_source_tokens} tokens it reads the beginning."
+        )
+    else:
+        found.append(f"Of a text longer than {task.max_source_tokens} tokens it loses the end.")
+    return found
+
+
+def _duration(history: Sequence[Mapping[str, Any]]) -> str:
+    seconds = [entry["train_runtime"] for entry in history if "train_runtime" in entry]
+    return f"; training took {sum(seconds):.0f} s" if seconds else ""
+
+
+def _code(text: str) -> str:
+    return str(text).replace("`", "'")
+
+
+def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, str]) -> str:
+    lines = [
+        "On the test rows, fractions from 0 to 1; the baselines use no model. In brackets: 95 % "
+        "bootstrap interval over the rows.\n",
+        "| | " + " | ".join(task.headline) + " |",
+        "| --- |" + " ---: |" * len(task.headline),
+    ]
+    for label, values in score_rows(task, metrics):
+        cells = [number(value) for value in values]
+        if label == THIS:
+            cells = [
+                f"{cell}{_interval(metrics, name)}"
+                for cell, name in zip(cells, task.headline, strict=True)
+            ]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    if task.health_scores:
+        lines.append("\nGeneration health:\n")
+        lines += [f"- {name}: {number(metrics[f'test_{name}'])}" for name in task.health_scores]
+    if "eval_loss" in metrics:
+        lines.append(f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}.")
+    lines.append("\nTwo scores are comparable when their signatures are equal:\n")
+    lines += [f"- `{signatures[name]}`" for name in task.headline if name in signatures]
+    return "\n".join(lines) + "\n"

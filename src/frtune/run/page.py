@@ -1,0 +1,290 @@
+"""Put the page of a run together and write it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.plotting import has_matplotlib
+from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
+from frtune.run.examples import worst_and_best
+from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+    from matplotlib.figure import Figure
+
+    from frtune.run.run import RunSettings
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+CLASSES = 20  # as many fit into a matrix on a page
+
+HEALTH = {
+    "eos_rate": "ended by themselves",
+    "cut_by_limit_rate": "cut by max_target_tokens",
+    "empty_rate": "without a phrase",
+    "repeated_phrase_rate": "phrases that repeat an earlier one",
+    "mean_tokens": "tokens a row",
+    "mean_phrases": "phrases a row",
+}
+
+
+def write_page(directory: Path, **parts: Any) -> None:
+    """Write ``page_html(directory, **parts)`` to ``report.html`` in ``directory``.
+
+    A failure is logged and costs nothing else: the scores and the weights are worth more.
+    """
+    try:
+        text = page_html(directory, **parts)
+        (directory / "report.html").write_text(text, encoding="utf-8")
+    except Exception as error:
+        logger.warning("no report.html: %s: %s", type(error).__name__, error, exc_info=True)
+
+
+def page_html(
+    directory: Path,
+    *,
+    trainer: TaskTrainer,
+    settings: RunSettings,
+    splits: DatasetDict,
+    notes: Sequence[str],
+    metrics: dict[str, float],
+    encoded: Dataset,
+) -> str:
+    """The page of a run, as text.
+
+    Args:
+        directory: Where ``predictions.jsonl`` is.
+        trainer: After training and ``predict`` on the test rows.
+        settings: Of the run.
+        splits: Raw rows.
+        notes: What was decided about the data.
+        metrics: As in ``metrics.json``.
+        encoded: The encoded test rows.
+    """
+    from frtune.run.model_card import hardware, versions
+    from frtune.html import render
+
+    task, state = trainer.task, trainer.state
+    with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    measure, worst, best = worst_and_best(task, lines)
+    cuts = _cuts(trainer, encoded)
+    return render(
+        "run_report/page.html.jinja",
+        title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
+        subtitle=_subtitle(settings, splits),
+        headlines=_headlines(
+            task, state, settings=settings, metrics=metrics, cuts=cuts, rows=len(lines)
+        ),
+        plots=has_matplotlib(),
+        curves=_curves(task, state) if has_matplotlib() else [],
+        scores=_score_table(task, metrics),
+        names=task.headline,
+        confusion=_confusion(task, lines),
+        measure=measure,
+        ends=[("Worst rows", worst), ("Best rows", best)],
+        lengths=_lengths(trainer, splits) if has_matplotlib() else [],
+        sample=SAMPLE,
+        cuts=cuts,
+        health=[(text, metrics[f"test_{name}"]) for name, text in HEALTH.items()
+                if name in task.health_scores],
+        notes=notes,
+        settings=_settings(settings, trainer),
+        versions=", ".join(f"{name} {number}" for name, number in versions().items()),
+        hardware=hardware(trainer.args),
+    )  # fmt: skip
+
+
+def _subtitle(settings: RunSettings, splits: DatasetDict) -> str:
+    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items())
+    return f"{settings.data}: {counts} rows. Trained from {settings.checkpoint or 'tiny'}."
+
+
+# --- in short ------------------------------------------------------------------------------------
+
+
+def main_score(task: Any) -> str:
+    """The score that a reader looks at first: what selects the checkpoint, or the first one."""
+    name = task.primary_metric.removeprefix("eval_")
+    return name if name in task.headline else task.headline[0]
+
+
+def _headlines(
+    task: Any,
+    state: Any,
+    *,
+    settings: RunSettings,
+    metrics: dict[str, float],
+    cuts: list[dict[str, Any]],
+    rows: int,
+) -> list[str]:
+    from frtune.run.run import is_tiny
+
+    found = [_score_sentence(task, metrics, rows)]
+    if is_tiny(settings):
+        found.append(
+            "The model started from random weights: the scores show that training works, and "
+            "nothing more."
+        )
+    steps = {entry["step"] for entry in state.log_history if "eval_loss" in entry}
+    if state.best_global_step and len(steps) > 1:
+        last = state.best_global_step == max(steps)
+        found.append(
+            f"The weights of step {state.best_global_step} were kept, the best of "
+            f"{len(steps)} evaluations" + (", and the last: more epochs may gain." if last else ".")
+        )
+    for cut in cuts:
+        if cut["cut"]:
+            found.append(
+                f"{cut['cut']:,} of {cut['rows']:,} {cut['split']} rows are longer than "
+                f"{cut['limit']} and were cut."
+            )
+    if metrics.get("test_eos_rate", 1) < 0.95:
+        found.append(
+            f"{1 - metrics['test_eos_rate']:.0%} of the generated lines did not end by themselves."
+        )
+    if metrics.get("test_empty_rate", 0) > 0.05:
+        found.append(f"{metrics['test_empty_rate']:.0%} of the test rows were given no phrase.")
+    return found
+
+
+def _score_sentence(task: Any, metrics: dict[str, float], rows: int) -> str:
+    from frtune.run.model_card import score_rows
+
+    name = main_score(task)
+    at = task.headline.index(name)
+    (_, own), *others = score_rows(task, metrics)
+    low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
+    text = f"{name} {own[at]:.3f}"
+    text += "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
+    text += f" on {rows:,} test rows."
+    known = [(values[at], label) for label, values in others if values[at] is not None]
+    if not known:
+        return text
+    greater = task.metric_directions()[name]
+    best, label = (max if greater else min)(known)
+    text += f" The best baseline, {label}, has {best:.3f}"
+    if low is not None and low <= best <= high:
+        return text + ", which the interval holds: the difference may be chance."
+    return text + ("." if (own[at] > best) == greater else ", and is better than the model.")
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _score_table(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
+    from frtune.run.model_card import THIS, score_rows
+
+    def cell(label: str, name: str, value: float | None) -> dict[str, Any]:
+        ends = [metrics.get(f"test_{name}_{end}") for end in ("low", "high")]
+        shown = label == THIS and ends[0] is not None
+        return {"value": value, "interval": ends if shown else None}
+
+    return [
+        (label, [cell(label, n, v) for n, v in zip(task.headline, values, strict=True)])
+        for label, values in score_rows(task, metrics)
+    ]
+
+
+def _figure(figure: Figure | None, alt: str, caption: str = "") -> list[dict[str, str]]:
+    from frtune.html import figure_data
+
+    return [] if figure is None else [
+        {"image": figure_data(figure), "alt": alt, "caption": caption or alt + "."}
+    ]  # fmt: skip
+
+
+def _curves(task: Any, state: Any) -> list[dict[str, str]]:
+    history = state.log_history
+    names = [name for name in task.headline if name != "mse"][:4]
+    return [
+        *_figure(loss_figure(history), "Training and validation loss by step"),
+        *_figure(score_figure(history, names, state.best_global_step), "Validation scores by step"),
+        *_figure(rate_figure(history), "Learning rate by step"),
+    ]
+
+
+def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
+    task, tokenizer = trainer.task, trainer.processing_class
+    found = []
+    for what, lengths, limit in (
+        ("source", source_lengths(splits, task, tokenizer), task.max_source_tokens),
+        ("target", target_lengths(splits, task, tokenizer),
+         getattr(task, "max_target_tokens", 0)),
+    ):  # fmt: skip
+        if lengths:
+            caption = f"Tokens of the {what}, special tokens counted, by split"
+            found += _figure(length_figure(lengths, limit, what), caption)
+    return found
+
+
+def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
+    """How many rows of each split lost tokens, of texts and of targets."""
+    from frtune.training.encoding import truncation_report
+
+    task, found = trainer.task, []
+    splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
+    for split, rows in {**splits, "test": encoded}.items():
+        counts = truncation_report(rows) if rows is not None else {}
+        for column, limit in (("source_cut", "max_source_tokens"),
+                              ("target_cut", "max_target_tokens")):  # fmt: skip
+            if column in counts:
+                found.append({"split": split, "what": column.removesuffix("_cut"),
+                              "rows": counts["rows"], "cut": counts[column],
+                              "limit": f"{limit}={getattr(task, limit)}"})  # fmt: skip
+    return found
+
+
+def _confusion(task: Any, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The confusion matrix where rows have labels: whole, or the pairs most confused."""
+    labels = getattr(task, "labels", None)
+    if labels is None or not lines or not isinstance(lines[0]["prediction"], str):
+        return None
+    from frtune.metrics import class_scores, confusion_matrix
+
+    said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
+    matrix = confusion_matrix(said, true, labels)
+    pairs = [
+        (count, labels[i], labels[j])
+        for i, row in enumerate(matrix)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    rows = [
+        (label, [(count, count / max(1, sum(row))) for count in row])
+        for label, row in zip(labels, matrix, strict=True)
+    ]
+    return {
+        "labels": labels,
+        "rows": rows if len(labels) <= CLASSES else None,
+        "pairs": pairs[:12],
+        "classes": class_scores(said, true, labels),
+    }
+
+
+def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:
+    args = trainer.args
+    rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
+    rows *= args.world_size * max(1, args.n_gpu)
+    schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
+    parts = [
+        f"{args.num_train_epochs:g} epochs" if args.max_steps < 1 else f"{args.max_steps} steps",
+        f"learning rate {args.learning_rate:g} ({schedule})",
+        f"{rows} rows a step",
+        f"seed {args.seed}",
+        "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32",
+    ]
+    if settings.lora:
+        parts.append(f"LoRA of rank {settings.lora_r}")
+    if settings.quantization:
+        parts.append(f"base in {settings.quantization}")
+    if settings.mixup:
+        parts.append(f"MixUp of {settings.mixup_level}")
+    return ", ".join(parts) + "."

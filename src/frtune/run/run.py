@@ -1,0 +1,389 @@
+"""One whole run: data, model, training, the best checkpoint's scores, a proven model directory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.training.mixup.mixup import Level, Mixup
+from frtune.errors import InputError
+from frtune.training.saving import TINY, check_output_dir, save, staged
+from frtune.tasks.config_file import write_json
+from frtune.training.argument_checks import check_arguments
+from frtune.training.distributed import on_main
+from frtune.lock import locked
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+    from transformers import TrainingArguments
+
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+# training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
+NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run needs to know besides its task and its ``TrainingArguments``.
+
+    Attributes:
+        data: File, folder, hub name, or 'sample' for the bundled rows.
+        checkpoint: Hub name, directory, or 'tiny' (random weights; the default with 'sample').
+        family: Model family, where the checkpoint cannot say.
+        encoding: Encoding of the data files (default: UTF-8).
+        max_train_rows: Train on so many rows, after a seeded shuffle.
+        max_eval_rows: Validate on so many rows.
+        max_test_rows: Test on so many rows.
+        lora: Train a LoRA adapter; by default of a decoder with a classification head alone.
+        lora_r: Rank of the adapter.
+        lora_alpha: Scale of the adapter.
+        lora_dropout: Dropout before the adapter.
+        int8: Load the base in int8 (with --lora).
+        nf4: Load the base in 4-bit nf4 (with --lora).
+        merge: Also save the adapter merged into its base, in merged/.
+        max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
+            included, in place of --per-device-train-batch-size.
+        packing: Lay the rows of a training batch end to end, without padding; none sees another
+            (decoders that write text).
+        mixup: Train on mixes of rows: embeddings and labels of two in one.
+        mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
+        mixup_alpha: Shares are drawn from Beta(alpha, alpha).
+        mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
+        mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
+        resume: Go on with the run in the output directory, from its newest whole checkpoint.
+        early_stopping_patience: Stop after so many evaluations without gain; 0: off.
+        generate_every_epochs: Generate and score while training.
+        generate_max_rows: Score so many rows while training.
+        proof: Prove tokenizer and saved model (--no-proof: off).
+    """
+
+    data: str = "sample"
+    checkpoint: str | None = None
+    family: str | None = None
+    encoding: str | None = None
+    max_train_rows: int | None = None
+    max_eval_rows: int | None = None
+    max_test_rows: int | None = None
+    lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
+    lora_r: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.05
+    int8: bool = False
+    nf4: bool = False
+    merge: bool = False
+    max_tokens_per_batch: int | None = None
+    packing: bool = False
+    mixup: bool = False
+    mixup_level: Level = "embeddings"
+    mixup_alpha: float = 0.2
+    mixup_layer: int | None = None
+    mixup_rows: int | None = None
+    resume: bool = False
+    early_stopping_patience: int = 3
+    generate_every_epochs: int | None = None
+    generate_max_rows: int | None = None
+    proof: bool = True
+
+    def __post_init__(self):
+        if self.int8 and self.nf4:
+            raise InputError("--int8 and --nf4: one of the two. Leave one out.")
+        for name in ("level", "alpha", "layer", "rows"):
+            if not self.mixup and getattr(self, f"mixup_{name}") != getattr(Mixup, name):
+                raise InputError(f"--mixup-{name}: needs --mixup. Pass it too.")
+        self.mixing()  # refuses bad values
+
+    def mixing(self) -> Mixup | None:
+        """What ``task.trainer`` is told about MixUp."""
+        if not self.mixup:
+            return None
+        return Mixup(self.mixup_level, self.mixup_alpha, self.mixup_layer, self.mixup_rows)
+
+    @property
+    def quantization(self) -> str | None:
+        """``"int8"``, ``"nf4"`` or ``None``."""
+        return "int8" if self.int8 else "nf4" if self.nf4 else None
+
+
+def is_tiny(settings: RunSettings | Any) -> bool:
+    """Whether the run starts from a tiny checkpoint: asked for, or the default of the sample."""
+    return settings.checkpoint == TINY or (
+        settings.checkpoint is None and settings.data == "sample"
+    )
+
+
+def run(
+    task: Any, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
+) -> dict[str, float]:
+    """Train, keep the best checkpoint, test it, and leave a model directory.
+
+    Args:
+        task: What to learn.
+        settings: Data, checkpoint and adapter.
+        args: ``Seq2SeqTrainingArguments``; ``args.output_dir`` becomes the model directory.
+        callbacks: Further ``TrainerCallback`` objects.
+
+    Returns:
+        The scores of ``metrics.json``: ``eval_*`` and ``test_*``.
+
+    Raises:
+        InputError: Before anything is loaded or written, if input is bad.
+    """
+    from frtune.training.batching import check_batches
+
+    check_arguments(args)
+    check_batches(args, settings.max_tokens_per_batch)
+    if args.resume_from_checkpoint:
+        raise InputError(
+            f"resume_from_checkpoint={args.resume_from_checkpoint}: pass --resume with the "
+            "run's --output-dir; its newest whole checkpoint is taken."
+        )
+    if args.process_index > 0:
+        return _run(task, settings, args, callbacks)
+    check_output_dir(args.output_dir, resume=settings.resume)
+    with locked(args.output_dir):
+        return _run(task, settings, args, callbacks)
+
+
+def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) -> dict[str, float]:
+    from frtune.run.report import write_report
+    from frtune.training.resumable_trainer import resumed_from
+
+    main = args.process_index == 0
+    with _undone_on_error(Path(args.output_dir), settings.resume):
+        fitted, splits, notes = _read(task, settings, args)
+        checkpoint = _checkpoint(fitted, settings, args, splits)
+        settings = with_lora(settings, task, checkpoint)
+        trainer = _prepare(fitted, settings, args, splits, checkpoint)
+        for callback in callbacks:
+            trainer.add_callback(callback)
+        start = resumed_from(trainer, _resumes(settings, args))
+        if main:
+            _write_start(trainer, splits, run_config(task, settings, args))
+    for note in notes if main else ():
+        logger.warning(note)
+    result = trainer.train(resume_from_checkpoint=start)
+    # the weights first: what comes after may fail, and took no hours
+    save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
+    test = trainer.encode(splits["test"])
+    scores = _numbers(trainer.predict(test).metrics or {})
+    metrics = {"train_loss": result.training_loss, **_best(trainer), **scores}
+    if main:
+        with staged(args.output_dir) as draft:
+            metrics = write_report(
+                draft,
+                trainer=trainer,
+                settings=settings,
+                splits=splits,
+                notes=notes,
+                metrics=metrics,
+                encoded=test,
+            )
+    if args.push_to_hub:
+        trainer.push_to_hub("End of training", save=False)
+    return metrics
+
+
+@contextlib.contextmanager
+def _undone_on_error(output_dir: Path, resume: bool):
+    """Leave no trace of a run that ends before its first step."""
+    existed = output_dir.exists()
+    try:
+        yield
+    except BaseException:
+        if not resume:
+            shutil.rmtree(output_dir / TINY, ignore_errors=True)
+        if not existed:
+            with contextlib.suppress(OSError):
+                output_dir.rmdir()
+        raise
+
+
+def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict, list[str]]:
+    """The task, told what the training rows say (its labels, say), the splits, and notes."""
+    from frtune.data.loading import load_splits
+
+    with args.main_process_first(desc="reading data"):
+        # first whole, so that a bad row is named by its number in the file
+        for where, rows in _whole(settings, task).items():
+            task.check(rows, where)
+        splits, notes = load_splits(
+            settings.data,
+            task_name=task.name,
+            encoding=settings.encoding,
+            max_train_rows=settings.max_train_rows,
+            max_eval_rows=settings.max_eval_rows,
+            max_test_rows=settings.max_test_rows,
+            stratify_by=task.stratify_column,
+        )
+        task = task.fit(splits)
+        for name, dataset in splits.items():
+            task.check(dataset, f"{settings.data}, {name}")
+    return task, splits, notes
+
+
+def _whole(settings: RunSettings, task: Any) -> dict[str, Dataset]:
+    """The rows of each split as the data has it, by what they are called in messages."""
+    from frtune.data.loading import load_splits
+
+    splits, _ = load_splits(
+        settings.data, task_name=task.name, encoding=settings.encoding, cut=False
+    )
+    if len(splits) == 1:
+        return {settings.data: next(iter(splits.values()))}
+    return {f"{settings.data}, {name}": rows for name, rows in splits.items()}
+
+
+def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
+    """Settle whether an adapter is trained: by default of a decoder with a classification head.
+
+    Raises:
+        InputError: If an adapter is to be merged and there is none.
+    """
+    from frtune.models.checkpoint_files import read_config
+    from frtune.models.families import family_for
+
+    lora = settings.lora
+    if lora is None:
+        kind = family_for(read_config(checkpoint).model_type).kind
+        lora = kind == "decoder" and not task.generates
+    if settings.merge and not lora:
+        raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
+    return dataclasses.replace(settings, lora=lora)
+
+
+def _prepare(
+    task: Any, settings: RunSettings, args: Any, splits: DatasetDict, checkpoint: str
+) -> TaskTrainer:
+    from transformers import EarlyStoppingCallback, set_seed
+
+    from frtune.models.build import build_model
+    from frtune.training.trainer import GenerationSchedule
+
+    set_seed(args.seed)  # a new head is drawn before the Trainer seeds
+    model, tokenizer = build_model(
+        task,
+        checkpoint=checkpoint,
+        family=settings.family,
+        lora=_lora(settings),
+        quantization=settings.quantization,
+        gradient_checkpointing=bool(args.gradient_checkpointing),  # refused before any weight
+        proof=settings.proof,
+    )
+    patience = settings.early_stopping_patience
+    stops = patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
+    return task.trainer(
+        model,
+        tokenizer,
+        args,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        schedule=GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows),
+        mixup=settings.mixing(),
+        max_tokens_per_batch=settings.max_tokens_per_batch,
+        packing=settings.packing,
+        callbacks=[EarlyStoppingCallback(patience)] if stops else [],
+    )
+
+
+def _lora(settings: RunSettings) -> Any:
+    from frtune.models.lora import lora_config
+
+    if not settings.lora:
+        return None
+    return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
+
+
+def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
+    """The checkpoint to start from; ``tiny`` is made from the training texts first."""
+    from frtune.models.families import FAMILIES
+    from frtune.models.tiny import tiny_checkpoint
+
+    if not is_tiny(settings):
+        if settings.checkpoint:
+            return settings.checkpoint
+        if settings.family in FAMILIES:
+            return FAMILIES[settings.family].default_checkpoint
+        raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
+    directory = Path(args.output_dir) / TINY
+    family = settings.family or task.tiny_family
+    # one process of all hosts: they share the output directory
+    with args.main_process_first(local=False, desc="making a tiny checkpoint"):
+        if not directory.exists():
+            tiny_checkpoint(family, task.corpus(splits["train"]), directory, seed=args.seed)
+    return str(directory)
+
+
+def _resumes(settings: RunSettings, args: Any) -> bool:
+    """Whether there is a checkpoint to go on from, if the run is to go on at all."""
+    from frtune.training.atomic_checkpoints import checkpoints, tidy
+
+    def saved() -> bool:
+        tidy(Path(args.output_dir))
+        found = checkpoints(Path(args.output_dir))
+        if not found:
+            logger.warning("resuming from the start: no checkpoint was saved yet")
+        return bool(found)
+
+    return settings.resume and on_main(args, saved)
+
+
+def _best(trainer: TaskTrainer) -> dict[str, float]:
+    """The validation scores of the step whose weights were kept."""
+    best = trainer.state.best_global_step
+    for entry in reversed(trainer.state.log_history):
+        if any(key.startswith("eval_") for key in entry) and best in (None, entry["step"]):
+            return _numbers({k: v for k, v in entry.items() if k.startswith("eval_")})
+    return {}
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
+    """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
+    from frtune.training.arguments import recipe
+
+    # not by comparing with default arguments: making some resets accelerate's state
+    values = args.to_dict()
+    chosen = recipe(task)  # whose values differ from the Trainer's defaults
+    changed = {
+        item.name: values[item.name]
+        for item in dataclasses.fields(args)
+        if item.init
+        and item.name not in NOT_REPEATED
+        and isinstance(values[item.name], str | int | float | bool | list)
+        and (
+            item.name in chosen or values[item.name] != getattr(item.default, "value", item.default)
+        )
+        and (item.default is not None or values[item.name])
+    }
+    content = {
+        **{k: v for k, v in dataclasses.asdict(settings).items() if v is not None},
+        **{k: v for k, v in dataclasses.asdict(task).items() if v is not None},
+        **changed,
+        "output_dir": args.output_dir,
+    }
+    content.pop("resume")
+    return content
+
+
+def _write_start(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
+    """Write ``config.yaml`` and ``manifest.json``."""
+    import yaml
+
+    from frtune.run.manifest import RUN_MANIFEST, run_manifest
+
+    with staged(trainer.args.output_dir) as draft:
+        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+        (draft / "config.yaml").write_text(text, encoding="utf-8")
+        write_json(draft / RUN_MANIFEST, run_manifest(trainer, splits, config))

@@ -1,0 +1,200 @@
+"""The same run under several seeds: one model directory each, and mean and interval of scores."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frtune.errors import InputError
+from frtune.run.model_card import baselines_in
+
+logger = logging.getLogger(__name__)
+
+SEEDS_FILE = "seeds.json"
+# what may differ between the seeds of one run; the adapter is settled by the checkpoint
+OWN = {"seed", "output_dir", "lora"}
+NO_SCORES = ("_runtime", "_per_second", "_low", "_high")
+
+# from a seed and an output directory to task, RunSettings and training arguments
+Make = Callable[[int, str], tuple[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """Scores of several seeds.
+
+    Attributes:
+        task: Name of the task.
+        seeds: The seeds, in order.
+        scores: By name of ``metrics.json``: ``values`` (one a seed), ``mean``, ``std`` (of the
+            seeds, divided by their number less one), ``low`` and ``high`` (95 % interval of the
+            mean).
+    """
+
+    task: str
+    seeds: list[int]
+    scores: dict[str, dict[str, Any]]
+
+
+def mean_interval(values: Sequence[float]) -> dict[str, float]:
+    """Mean of a score over seeds with its 95 % interval by Student's t.
+
+    The interval is about what the seed changes, and not about other test rows.
+
+    Example:
+        >>> {name: round(value, 4) for name, value in mean_interval([0.5, 0.6, 0.7]).items()}
+        {'mean': 0.6, 'std': 0.1, 'low': 0.3516, 'high': 0.8484}
+    """
+    import numpy as np
+    from scipy.stats import t
+
+    found = np.asarray(values, float)
+    mean, std = float(found.mean()), float(found.std(ddof=1))
+    half = float(t.ppf(0.975, len(found) - 1)) * std / len(found) ** 0.5
+    return {"mean": mean, "std": std, "low": mean - half, "high": mean + half}
+
+
+def run_seeds(
+    make: Make, count: int, *, output_dir: str, first: int = 42, resume: bool = False
+) -> SeedScores:
+    """Run ``count`` seeds from ``first`` on, each in ``output_dir/seed-N``.
+
+    The rows of train, validation and test are the same for every seed. Seeds that are finished are
+    skipped with ``resume``, and one that was interrupted goes on.
+
+    Args:
+        make: Task, settings and arguments of a seed.
+        count: Seeds, from 2.
+        output_dir: Where ``seed-N/``, ``seeds.json`` and ``report.html`` go.
+        first: The first seed.
+        resume: Go on in a directory that holds seeds.
+
+    Raises:
+        InputError: For fewer than two seeds, several processes, or finished seeds of another run.
+    """
+    from frtune.training.saving import staged
+    from frtune.tasks.config_file import write_json
+    from frtune.run.run import run
+
+    seeds = list(range(first, first + count))
+    root = Path(output_dir)
+    _check(make, seeds, root, resume)
+    metrics = []
+    for number, seed in enumerate(seeds, start=1):
+        place = root / f"seed-{seed}"
+        task, settings, args = make(seed, str(place))
+        if _finished(place):
+            logger.warning("seed %d (%d of %d): finished before", seed, number, count)
+            metrics.append(json.loads((place / "metrics.json").read_text("utf-8")))
+            continue
+        logger.warning("seed %d (%d of %d): %s", seed, number, count, place)
+        metrics.append(run(task, settings, args))
+        gc.collect()  # the last model, before the next one is loaded
+    found = SeedScores(task.name, seeds, summary(metrics))
+    with staged(root) as draft:
+        write_json(draft / SEEDS_FILE, {
+            "task": found.task, "seeds": seeds, "interval": "95 %, Student's t over the seeds",
+            "scores": found.scores,
+        })  # fmt: skip
+        (draft / "report.html").write_text(_page(found, task, root), encoding="utf-8")
+    return found
+
+
+def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Values, mean and interval of every score that each run has; times and intervals left out."""
+    names = [
+        name
+        for name in metrics[0]
+        if all(name in each for each in metrics) and not name.endswith(NO_SCORES)
+    ]
+    return {
+        name: {"values": (values := [each[name] for each in metrics]), **mean_interval(values)}
+        for name in names
+    }
+
+
+def _finished(place: Path) -> bool:
+    return (place / "metrics.json").is_file()
+
+
+def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
+    """Refuse what would fail later, or give a mean over runs that differ."""
+    import yaml
+
+    from frtune.training.saving import check_output_dir
+    from frtune.run.run import run_config
+
+    if len(seeds) < 2:
+        raise InputError(f"--seeds {len(seeds)}: at least 2. Leave it out for one run.")
+    if not resume:
+        check_output_dir(root)
+    for seed in seeds:
+        place = root / f"seed-{seed}"
+        task, settings, args = make(seed, str(place))
+        if args.world_size > 1:
+            raise InputError(
+                f"--seeds: with one process only, and there are {args.world_size}. Launch a run "
+                f"for each seed with --seed N --output-dir {root}/seed-N; then --seeds "
+                f"{len(seeds)} --resume without the launcher reads their scores."
+            )
+        if not _finished(place):
+            continue
+        theirs = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
+        ours = run_config(task, settings, args)
+        for name in sorted({*ours, *theirs} - OWN):
+            if ours.get(name) != theirs.get(name):
+                raise InputError(
+                    f"{place}: was run with {name}={theirs.get(name)}, and this command has "
+                    f"{ours.get(name)}. Give the same options, or another --output-dir."
+                )
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def rows_of(found: SeedScores, task: Any) -> list[tuple[str, list[Any]]]:
+    """A line for each headline score: its name, and mean, ends, then baselines."""
+    names = baselines_in(found.scores, task.headline)
+    rows = []
+    for score in task.headline:
+        own = found.scores.get(f"test_{score}")
+        others = [found.scores.get(f"test_baseline_{name}_{score}") for name in names]
+        rows.append((score, [own, *(other and other["mean"] for other in others)]))
+    return rows
+
+
+def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
+    """Print mean and interval of the headline scores."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Scores on the test rows: mean of {len(found.seeds)} seeds, 95 % (t)")
+    table.add_column("score")
+    for name in ("mean", "interval", *baselines_in(found.scores, task.headline)):
+        table.add_column(name, justify="right")
+    for score, (own, *others) in rows_of(found, task):
+        if own is None:
+            continue
+        span = f"{own['low']:.3f} to {own['high']:.3f}"
+        shown = ("" if value is None else f"{value:.4f}" for value in others)
+        table.add_row(score, f"{own['mean']:.4f}", span, *shown)
+    console = Console()
+    console.print(table)
+    console.print(f"{directory}/{SEEDS_FILE}, {directory}/report.html", soft_wrap=True)
+
+
+def _page(found: SeedScores, task: Any, root: Path) -> str:
+    from frtune.html import render
+
+    return render(
+        "run_report/seeds.html.jinja",
+        title=f"{found.task}: {root.resolve().name}, {len(found.seeds)} seeds",
+        seeds=found.seeds,
+        baselines=baselines_in(found.scores, task.headline),
+        rows=[(name, cells) for name, cells in rows_of(found, task) if cells[0]],
+    )

@@ -1,0 +1,200 @@
+"""Batches of language-model examples: padded to the longest row, masked by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+IGNORED = -100
+
+
+def pad(
+    rows: Sequence[Sequence[int]], *, value: int, side: str = "right", multiple_of: int = 1
+) -> torch.Tensor:
+    """Stack ragged ``rows`` into an int64 tensor of shape ``(rows, longest)``.
+
+    Example:
+        >>> pad([[5, 6], [7]], value=0, side="left").tolist()
+        [[5, 6], [0, 7]]
+    """
+    import torch
+
+    longest = max(map(len, rows), default=0)
+    width = -(-longest // multiple_of) * multiple_of
+    out = torch.full((len(rows), width), value, dtype=torch.int64)
+    for i, row in enumerate(rows):
+        if len(row):
+            place = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+            out[i, place] = torch.as_tensor(row, dtype=torch.int64)
+    return out
+
+
+def _mask(rows: Sequence[Sequence[int]], *, side: str, multiple_of: int) -> torch.Tensor:
+    return pad([[1] * len(row) for row in rows], value=0, side=side, multiple_of=multiple_of)
+
+
+def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """``row``, int64 of shape ``(rows,)``, where the examples have it."""
+    import torch
+
+    if "row" not in examples[0]:
+        return {}
+    return {"row": torch.tensor([example["row"] for example in examples], dtype=torch.int64)}
+
+
+def check_labels(examples: Sequence[dict[str, Any]]) -> None:
+    """Raise ``ValueError`` if the ``labels`` and ``input_ids`` of an example differ in length."""
+    for i, example in enumerate(examples):
+        if len(example["input_ids"]) != len(example["labels"]):
+            raise ValueError(
+                f"example {example.get('row', i)}: {len(example['input_ids'])} input_ids but "
+                f"{len(example['labels'])} labels. A decoder needs one label for each token."
+            )
+
+
+@dataclass(frozen=True)
+class CausalCollator:
+    """Pad prompt + target examples into one decoder-only batch.
+
+    Padding is masked by position, not by token id, so that a pad token equal to EOS hides no EOS.
+
+    Args:
+        pad_id: Token id written into ``input_ids`` at padded positions.
+        multiple_of: Batch length is rounded up to this many tokens; 1 turns rounding off.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` (1 = real token) and ``labels`` (-100 = no loss), each
+        int64 of shape ``(batch, length)``; ``row`` (batch,) where the examples have it.
+
+    Raises:
+        ValueError: If an example's ``labels`` and ``input_ids`` differ in length.
+
+    Example:
+        >>> batch = CausalCollator(pad_id=0)([
+        ...     {"input_ids": [5, 6, 7], "labels": [-100, 6, 7]},
+        ...     {"input_ids": [8], "labels": [8]}])
+        >>> batch["labels"].tolist()
+        [[-100, 6, 7], [8, -100, -100]]
+        >>> batch["attention_mask"].tolist()
+        [[1, 1, 1], [1, 0, 0]]
+    """
+
+    pad_id: int
+    multiple_of: int = 1
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make the batch of ``examples``."""
+        check_labels(examples)
+        ids = [example["input_ids"] for example in examples]
+        layout = {"side": "right", "multiple_of": self.multiple_of}
+        return {
+            "input_ids": pad(ids, value=self.pad_id, **layout),
+            "attention_mask": _mask(ids, **layout),
+            "labels": pad([example["labels"] for example in examples], value=IGNORED, **layout),
+            **row_ids(examples),
+        }
+
+
+@dataclass(frozen=True)
+class TokenCollator:
+    """Pad token-classification examples into one batch.
+
+    Args:
+        pad_id: Token id written into ``input_ids`` at padded positions.
+        multiple_of: Batch length is rounded up to this many tokens; 1 turns rounding off.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` (1 = real token) and, where the examples have them,
+        ``labels`` (-100 = no loss), each int64 of shape ``(batch, length)``; ``row`` (batch,) where
+        the examples have it.
+
+    Example:
+        >>> batch = TokenCollator(pad_id=1)([
+        ...     {"input_ids": [5, 7, 6], "labels": [-100, 2, -100]}, {"input_ids": [5, 6],
+        ...      "labels": [-100, -100]}])
+        >>> batch["input_ids"].tolist(), batch["labels"].tolist()
+        ([[5, 7, 6], [5, 6, 1]], [[-100, 2, -100], [-100, -100, -100]])
+    """
+
+    pad_id: int
+    multiple_of: int = 1
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Pad ``examples`` into one batch."""
+        ids = [example["input_ids"] for example in examples]
+        layout = {"side": "right", "multiple_of": self.multiple_of}
+        batch = {
+            "input_ids": pad(ids, value=self.pad_id, **layout),
+            "attention_mask": _mask(ids, **layout),
+            **row_ids(examples),
+        }
+        if "labels" in examples[0]:
+            labels = [example["labels"] for example in examples]
+            batch["labels"] = pad(labels, value=IGNORED, **layout)
+        return batch
+
+
+@dataclass(frozen=True)
+class Seq2SeqCollator:
+    """Pad sources and targets into one encoder-decoder batch.
+
+    Args:
+        pad_id: Token id written into ``input_ids`` at padded positions.
+        model: Shifts the labels into ``decoder_input_ids`` as its own loss would.
+        multiple_of: Batch lengths are rounded up to this many tokens; 1 turns rounding off.
+
+    Returns:
+        ``input_ids`` and ``attention_mask`` (batch, source), ``labels`` (batch, target; -100 = no
+        loss) and ``decoder_input_ids`` (batch, target), int64; ``row`` (batch,) where the examples
+        have it.
+    """
+
+    pad_id: int
+    model: PreTrainedModel
+    multiple_of: int = 1
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make the batch of ``examples``."""
+        ids = [example["input_ids"] for example in examples]
+        layout = {"side": "right", "multiple_of": self.multiple_of}
+        labels = pad([example["labels"] for example in examples], value=IGNORED, **layout)
+        return {
+            "input_ids": pad(ids, value=self.pad_id, **layout),
+            "attention_mask": _mask(ids, **layout),
+            "labels": labels,
+            "decoder_input_ids": self.model.prepare_decoder_input_ids_from_labels(labels=labels),
+            **row_ids(examples),
+        }
+
+
+def prompt_batch(
+    prompts: Sequence[Sequence[int]], *, pad_id: int, side: str
+) -> dict[str, torch.Tensor]:
+    """Pad prompts for generation: left for decoders, right for encoders.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, int64 of shape ``(batch, longest)``.
+    """
+    return {
+        "input_ids": pad(prompts, value=pad_id, side=side),
+        "attention_mask": _mask(prompts, side=side, multiple_of=1),
+    }
+
+
+def training_collator(trainer: Any) -> Any:
+    """The collator of a ``TaskTrainer``'s training batches: packing, mixing, or as for others."""
+    if trainer.packing:
+        from frtune.training.packing import packing_collator
+
+        return packing_collator(trainer.model)
+    if trainer.mixup is None:
+        return trainer.data_collator
+    from frtune.training.mixup.mixup import training_collator as mixing
+
+    plain, seed = trainer.data_collator, trainer.args.seed
+    return mixing(trainer.mixup, trainer.task, trainer.model, collator=plain, seed=seed)

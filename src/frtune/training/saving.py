@@ -1,0 +1,167 @@
+"""A finished model on disk: whole, without pickle, and proven to be what was in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.errors import InputError
+from frtune.lock import LOCK_FILE
+
+if TYPE_CHECKING:
+    from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+PROOF_ROWS = 2
+TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
+
+
+@contextlib.contextmanager
+def staged(directory: str | Path) -> Iterator[Path]:
+    """Give a draft folder inside ``directory``; on success its files move to their final names.
+
+    An error or a kill leaves nothing under a final name.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=directory))
+    try:
+        yield draft
+        for item in sorted(draft.iterdir()):
+            target = directory / item.name
+            if target.is_dir() and item.is_dir():
+                shutil.rmtree(target)
+            os.replace(item, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
+    """Refuse a directory that holds something else, unless a run is to be resumed there.
+
+    Raises:
+        InputError: If the directory has files and ``resume`` is false, or is no directory, or
+            cannot be written.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"output_dir={directory}: is a file. Give a directory.")
+    found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
+    found = [name for name in found if name != LOCK_FILE]
+    if found and not resume:
+        if "config.yaml" in found or found == [TINY]:
+            what, way = "another run", ", or pass --resume to go on with it"
+        else:
+            what, way = f"files ({', '.join(found[:3])})", ""
+        raise InputError(f"output_dir={directory}: holds {what}. Give a new directory{way}.")
+    # killed while it prepared, a run leaves no more than that
+    if "config.yaml" not in found and not all(name == TINY or name[0] == "." for name in found):
+        raise InputError(
+            f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
+            "Give a new directory."
+        )
+    parent = next(
+        folder for folder in [directory, *directory.absolute().parents] if folder.exists()
+    )
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"output_dir={directory}: {parent} is not writable. Give another place.")
+
+
+def save(
+    trainer: TaskTrainer, directory: str | Path, *, proof: bool = True, merge: bool = False
+) -> Path:
+    """Save a trained model so that ``frtune.load`` opens it: safetensors, tokenizer and task.
+
+    With several processes, all of them must call this. An adapter is saved as an adapter, with the
+    rows of new tokens; ``frtune.load`` opens its base in the bits that it was trained on.
+
+    Args:
+        trainer: As ``task.trainer`` made it.
+        directory: Where to; created if needed. Files appear whole or not at all.
+        proof: Reload what was saved and compare its logits with those in memory.
+        merge: Also save the adapter merged into its base, in ``merged/``.
+
+    Returns:
+        The directory.
+
+    Raises:
+        RuntimeError: If the reloaded model differs from the one in memory.
+    """
+    main = trainer.args.process_index == 0
+    with staged(directory) if main else contextlib.nullcontext(Path(directory)) as draft:
+        _write_model(trainer, draft, proof=proof, merge=merge)
+    trainer.accelerator.wait_for_everyone()
+    return Path(directory)
+
+
+def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
+    """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
+    from frtune.models.lineage import save_lineage
+    from frtune.models.deepspeed import zero3_suspended
+    from frtune.models.verification import probe_logits, prove_saved
+
+    batch = _probe_batch(trainer) if proof else None
+    if proof and batch is None:
+        logger.warning("save-reload proof left out: the trainer has no rows to try")
+    # ZeRO-3 splits the weights: all ranks compute the logits together
+    expected = probe_logits(trainer.model_wrapped, batch) if batch else None
+    trainer.save_model(str(draft), _internal_call=True)  # which pushes nothing
+    if trainer.args.process_index > 0:
+        return
+    (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
+    model: Any = trainer.model
+    base = getattr(model, "name_or_path", "") or model.config.name_or_path
+    save_lineage(draft, checkpoint=base, task=trainer.task.name)
+    with zero3_suspended():
+        if batch:
+            difference = prove_saved(
+                draft, trainer.model, trainer.processing_class, trainer.task, batch,
+                expected=expected,
+            )  # fmt: skip
+            logger.info("save-reload proof: logits differ by %.2g at most", difference)
+        if merge:
+            _write_merged(trainer, draft, batch, expected)
+
+
+def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
+    """The first rows of training or validation, as the model gets them."""
+    rows = trainer.train_dataset if trainer.train_dataset is not None else trainer.eval_dataset
+    if rows is None:
+        return None
+    batch = trainer.data_collator([rows[i] for i in range(min(PROOF_ROWS, len(rows)))])
+    return {name: value for name, value in batch.items() if name not in ("row", "labels")}
+
+
+def _write_merged(
+    trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
+) -> None:
+    """Merge the saved adapter into its base, loaded again in full precision.
+
+    Says how far the logits of ``batch`` are from ``expected``, those of the model in memory.
+    """
+    from frtune.models.lineage import copy_lineage
+    from frtune.models.loading import load_saved
+    from frtune.models.verification import probe_logits
+    from frtune.tasks.config_file import save_task
+
+    model, tokenizer = load_saved(draft, trainer.task, merge=True)
+    if batch:
+        difference = (probe_logits(model, batch) - expected).abs().max().item()
+        quantized = getattr(trainer.model.config, "quantization_config", None) is not None
+        logger.log(
+            logging.WARNING if quantized else logging.INFO,
+            "merged: logits differ by %.2g at most from those of the adapter%s",
+            difference,
+            " on its quantised base" if quantized else "",
+        )
+    model.save_pretrained(draft / "merged")
+    copy_lineage(draft, draft / "merged")
+    tokenizer.save_pretrained(draft / "merged")
+    save_task(trainer.task, draft / "merged")

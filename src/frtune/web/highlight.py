@@ -1,0 +1,108 @@
+"""Text as HTML, everything escaped, with stretches of it highlighted."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from frtune.tasks.spans import Span, find_keywords, fold, keyword_key
+
+# Hangul, kana and Han: particles and compounds leave no space at a phrase's edges
+_UNSPACED = ("\u1100", "\u11ff"), ("\u3040", "\u30ff"), ("\u3400", "\u9fff"), ("\uac00", "\ud7af")
+
+CSS = """
+.frtune-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.9; }
+.frtune-text mark, .frtune-chip { color: inherit; border-radius: .3em; padding: .1em .25em;
+  background: color-mix(in srgb, #e69f00 calc(15% + var(--s, 1) * 40%), transparent); }
+.frtune-text mark small { opacity: .75; margin-inline-start: .3em; font-size: .7em; }
+.frtune-chip { display: inline-block; margin: .15em .3em .15em 0; overflow-wrap: anywhere; }
+.frtune-absent { background: none; border: 1px dashed #0072b2; }
+.frtune-error { border-inline-start: 4px solid #d55e00; padding: .4em .8em;
+  overflow-wrap: anywhere; }
+.frtune-bar { background: #0072b2; height: .6em; border-radius: .3em; min-width: 1px; }
+.frtune-table { border-collapse: collapse; width: 100%; }
+.frtune-table td, .frtune-table th { padding: .15em .6em .15em 0 !important; text-align: start;
+  border: 0 !important; overflow-wrap: anywhere; }
+.frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; }
+.frtune-note { opacity: .75; font-size: .9em; }
+"""
+
+
+class Mark(NamedTuple):
+    """A stretch ``text[start:end]`` to highlight; ``score`` from 0 to 1 is shown beside it."""
+
+    start: int
+    end: int
+    score: float | None = None
+
+
+def escape(value: object) -> str:
+    """``value`` as text of a page, quotation marks too.
+
+    Example:
+        >>> escape('<img onerror="x">')
+        '&lt;img onerror=&quot;x&quot;&gt;'
+    """
+    return html.escape(str(value), quote=True)
+
+
+def marked_text(text: str, marks: Iterable[Mark]) -> str:
+    """Return ``text`` as HTML with ``marks`` highlighted.
+
+    Of two that overlap the first stays, and the longer of two that start together.
+
+    Example:
+        >>> marked_text("a <b> c", [Mark(2, 5)])
+        '<div class="frtune-text">a <mark>&lt;b&gt;</mark> c</div>'
+    """
+    parts, at = [], 0
+    for mark in sorted(marks, key=lambda mark: (mark.start, -mark.end)):
+        if not at <= mark.start < mark.end <= len(text):
+            continue
+        parts.append(escape(text[at : mark.start]))
+        inside, style = escape(text[mark.start : mark.end]), ""
+        if mark.score is not None:
+            style, inside = (
+                f' style="--s:{mark.score:.2f}"',
+                f"{inside}<small>{mark.score:.2f}</small>",
+            )
+        parts.append(f"<mark{style}>{inside}</mark>")
+        at = mark.end
+    return f'<div class="frtune-text">{"".join(parts)}{escape(text[at:])}</div>'
+
+
+def find_phrases(text: str, phrases: Sequence[str]) -> tuple[list[Span], list[bool]]:
+    """Find phrases in a text, whatever their case, apostrophes and spaces.
+
+    Phrases stand between word boundaries; one with Hangul, kana or Han is looked for anywhere,
+    because particles stick to it. Of spans that overlap the longest stays.
+
+    Returns:
+        The spans, and for each phrase whether the text holds it.
+
+    Example:
+        >>> find_phrases("인공지능은 빠르다.", ["인공지능", "속도"])
+        ([Span(start=0, end=4)], [True, False])
+    """
+    found = find_keywords(text, phrases, ignore_accents=False)
+    spans, missing = list(found.spans), {_key(phrase) for phrase in found.missing}
+    folded = None
+    for key in sorted(missing, key=len, reverse=True):
+        if not any(low <= char <= high for char in key for low, high in _UNSPACED):
+            continue
+        folded = folded or fold(text, ignore_accents=False)
+        start = folded.text.find(key)
+        if start >= 0:
+            missing.discard(key)
+        while start >= 0:
+            span = folded.origin(start, start + len(key))
+            if all(span.end <= other.start or other.end <= span.start for other in spans):
+                spans.append(span)
+            start = folded.text.find(key, start + len(key))
+    keys = [_key(phrase) for phrase in phrases]
+    return sorted(spans), [bool(key) and key not in missing for key in keys]
+
+
+def _key(phrase: str) -> str:
+    return keyword_key(phrase, ignore_accents=False)

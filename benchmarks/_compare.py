@@ -232,7 +232,7 @@ def hardware() -> dict[str, Any]:
         if name in sys.modules:
             found[name] = sys.modules[name].__version__
     if "torch" in sys.modules:
-        from frtune.training.arguments import has_bf16
+        from frtune.environment.hardware import has_bf16
 
         found["fast bf16"] = has_bf16()
     return found

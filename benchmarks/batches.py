@@ -60,8 +60,8 @@ def step(
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from frtune.environment.hardware import has_bf16
     from frtune.environment.memory import keep_freed_memory
-    from frtune.training.arguments import has_bf16
     from frtune.training.dropout import fast_masks
 
     if keep:
@@ -91,8 +91,8 @@ def answers(timer: Timer, batches: int, once: bool) -> dict[str, float]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from frtune.environment.hardware import has_bf16
     from frtune.environment.memory import keep_freed_memory
-    from frtune.training.arguments import has_bf16
     from frtune.training.autocast import cast_once
 
     keep_freed_memory()

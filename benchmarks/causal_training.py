@@ -137,7 +137,7 @@ def main() -> None:
         args.rounds, args.rows, args.valid_rows, args.layers = 1, 16, 2, 1
     python = peer_python("trl", "trl")
     warm_up()
-    from frtune.training.arguments import has_bf16
+    from frtune.environment.hardware import has_bf16
 
     with tempfile.TemporaryDirectory() as folder:
         begin = functools.partial(

@@ -85,7 +85,7 @@ def plain(timer: Timer, data: str, count: int, valid: int, how: str) -> dict[str
         TrainingArguments,
     )
 
-    from frtune.training.arguments import has_bf16
+    from frtune.environment.hardware import has_bf16
 
     torch.manual_seed(42)
     texts, labels = rows_of(data, "train", count)

@@ -111,7 +111,8 @@ def prepared(family: str, folder: Path, count: int, new: int):
     from datasets import Dataset
 
     from frtune import KeyphraseGeneration, build_model
-    from frtune.training.encoding import encode_dataset, kind_of
+    from frtune.models.families import kind_of
+    from frtune.training.encoding import encode_dataset
 
     task = KeyphraseGeneration(max_source_tokens=SOURCE, max_target_tokens=new)
     model, tokenizer = build_model(task, checkpoint=str(folder), proof=False)
@@ -132,8 +133,8 @@ def ours(timer: Timer, family: str, folder: Path, count: int, new: int) -> dict:
     """The way of frtune, in bf16 where that is fast, as its evaluations and predictions are."""
     import torch
 
-    from frtune.training.arguments import has_bf16
-    from frtune.training.encoding import kind_of
+    from frtune.environment.hardware import has_bf16
+    from frtune.models.families import kind_of
     from frtune.training.generation import generate, generation_settings, prompts_of
 
     autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16, enabled=has_bf16())
@@ -193,7 +194,7 @@ def in_row_order(timer: Timer, family: str, folder: Path, count: int, new: int) 
     """The way of ``generate`` on batches in the order of the rows."""
     import torch
 
-    from frtune.training.encoding import kind_of
+    from frtune.models.families import kind_of
     from frtune.training.generation import prompts_of
 
     task, model, tokenizer, rows = prepared(family, folder, count, new)

@@ -223,7 +223,8 @@ def make_trainer(asked: dict[str, Any], run: str) -> Any:
     from transformers import Trainer, TrainingArguments
 
     from frtune import build_model, lora_config, training_arguments
-    from frtune.training.encoding import encode_dataset, kind_of
+    from frtune.models.families import kind_of
+    from frtune.training.encoding import encode_dataset
 
     task, cpu = make_task(asked), asked["device"] == "cpu"
     base = {"dtype": "bfloat16"} if asked["way"] == "frtune, bf16 base" else {}
@@ -241,8 +242,8 @@ def make_trainer(asked: dict[str, Any], run: str) -> Any:
         args = training_arguments(task, run, **settings)
         return task.trainer(model, tokenizer, args, train_dataset=make_rows(asked))
     from frtune.models.checkpoint_files import read_config
-    from frtune.models.tokenizer import add_tokens, load_tokenizer
     from frtune.models.families import family_named
+    from frtune.models.tokenizer import add_tokens, load_tokenizer
 
     family = family_named(asked["family"])
     tokenizer = load_tokenizer(asked["folder"], family, read_config(asked["folder"]))

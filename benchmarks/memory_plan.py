@@ -125,7 +125,7 @@ def _random_model(found: Any, method: str, folder: str) -> Any:
 
     from frtune import lora_config, quantization_config
     from frtune.models.lora import add_adapter
-    from frtune.models.build import head_names, load_weights
+    from frtune.models.weights import head_names, load_weights
 
     model = getattr(transformers, found.auto_class).from_config(found.config)
     output = model.get_output_embeddings()

@@ -107,7 +107,7 @@ def main() -> None:
         args.rounds, args.rows, args.short_rows, args.valid_rows = 1, 16, 16, 4
     python = peer_python("sentence-transformers", "sentence-transformers")
     warm_up()
-    from frtune.training.arguments import has_bf16
+    from frtune.environment.hardware import has_bf16
 
     peer, script, table = "CrossEncoderTrainer", "_sentence_transformers_peer.py", []
     with tempfile.TemporaryDirectory() as folder:

@@ -16,9 +16,9 @@ from pathlib import Path
 from datasets import DatasetDict
 
 import frtune
-from frtune.models.families import FAMILIES
+from frtune.models.families import FAMILIES, kind_of
 from frtune.training.distributed import leave
-from frtune.training.encoding import encode_once, kind_of
+from frtune.training.encoding import encode_once
 
 
 def options() -> argparse.Namespace:

@@ -23,9 +23,10 @@ from pathlib import Path
 from transformers import set_seed
 
 import frtune
-from frtune.training.mixup.mixup import LEVELS
+from frtune.models.families import kind_of
 from frtune.run.seed_statistics import difference_of_runs, mean_of_runs
-from frtune.training.encoding import encode_dataset, kind_of
+from frtune.training.encoding import encode_dataset
+from frtune.training.mixup.mixup import LEVELS
 
 SCORES = ("accuracy", "f1_macro")
 

@@ -44,7 +44,8 @@ from frtune.models.families import FAMILIES
 RANKS = 2
 IMPORTED = (
     "frtune.metrics.keyphrase_report", "frtune.metrics.signatures", "frtune.models.loading",
-    "frtune.models.verification", "frtune.data.row_checks", "frtune.training.make_trainer", "frtune.training.trainer",
+    "frtune.models.model_verification", "frtune.data.row_checks",
+    "frtune.training.make_trainer", "frtune.training.trainer",
     "peft.tuners.lora.bnb", "scipy.stats", "sklearn.metrics", "torch.utils.cpp_extension",
     "transformers.training_args_seq2seq",
 )  # fmt: skip

@@ -21,8 +21,8 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))  # for chromium.visit
 
 def served(page, language, footer):
     """Serve a page in the background; its address."""
-    from frtune.web.launch import Server, start
     from frtune.web.highlight import CSS
+    from frtune.web.launch import Server, start
 
     return start(page, Server(), language, css=CSS, footer=footer)[0]
 
@@ -33,8 +33,8 @@ def demo(directories: list[str], row: int, name: str, *, both: bool) -> None:
     from frtune.demo.app import build_page
     from frtune.demo.models import open_models
     from frtune.demo.translations import WORDS
-    from frtune.web.translations import PageLanguage
     from frtune.web.launch import private_folder
+    from frtune.web.translations import PageLanguage
 
     lines = (Path(directories[0]) / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     language = PageLanguage(WORDS, "en")
@@ -59,8 +59,8 @@ def rate(directories: list[str]) -> None:
     from frtune.rating.sources import make_study
     from frtune.rating.store import RatingStore
     from frtune.rating.translations import WORDS
-    from frtune.web.translations import PageLanguage
     from frtune.web.launch import private_folder
+    from frtune.web.translations import PageLanguage
 
     language = PageLanguage(WORDS, "en")
     folder = tempfile.mkdtemp()

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import importlib
 
+from frtune.version import __version__ as __version__
+
 TYPE_CHECKING = False  # importing typing would be half of the import
 if TYPE_CHECKING:  # for editors and type checkers; at run time names load on first use
-    from frtune.models.lora import lora_config as lora_config
-    from frtune.models.lora import merge as merge
-    from frtune.training.mixup.mixup import Mixup as Mixup
     from frtune.comparison.compare import compare as compare
     from frtune.data.loading import load_splits as load_splits
     from frtune.data.prepare import prepare as prepare
@@ -22,20 +21,21 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.labelling.endpoint import Endpoint as Endpoint
     from frtune.labelling.prompts import LabelJob as LabelJob
     from frtune.labelling.run import label as label
-    from frtune.models.build import build_model as build_model
+    from frtune.model_quantization import quantize as quantize
     from frtune.models.bart import build_bart as build_bart
     from frtune.models.bert import build_bert as build_bert
+    from frtune.models.bitsandbytes import quantization_config as quantization_config
+    from frtune.models.build import build_model as build_model
     from frtune.models.camembert import build_camembert as build_camembert
     from frtune.models.flaubert import build_flaubert as build_flaubert
     from frtune.models.gptj import build_gptj as build_gptj
     from frtune.models.llama import build_llama as build_llama
+    from frtune.models.lora import lora_config as lora_config
+    from frtune.models.lora import merge as merge
     from frtune.models.phi import build_phi as build_phi
     from frtune.models.polyglot import build_polyglot as build_polyglot
     from frtune.models.t5 import build_t5 as build_t5
     from frtune.models.tiny import tiny_checkpoint as tiny_checkpoint
-    from frtune.models.bitsandbytes import quantization_config as quantization_config
-    from frtune.training.saving import save as save
-    from frtune.model_quantization import quantize as quantize
     from frtune.tasks.classification import SequenceClassification as SequenceClassification
     from frtune.tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
     from frtune.tasks.keywords import KeywordExtraction as KeywordExtraction
@@ -46,8 +46,9 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.training.arguments import (
         training_arguments as training_arguments,
     )
+    from frtune.training.mixup.mixup import Mixup as Mixup
+    from frtune.training.saving import save as save
 
-__version__ = "0.1.0"
 
 _HOME = {
     "InputError": "frtune.errors",
@@ -72,6 +73,7 @@ _HOME = {
     "quantization_config": "frtune.models.bitsandbytes",
     "load_splits": "frtune.data.loading",
     "prepare": "frtune.data.prepare",
+    "make_trainer": "frtune.training.make_trainer",
     "training_arguments": "frtune.training.arguments",
     "scale_learning_rate": "frtune.training.arguments",
     "save": "frtune.training.saving",

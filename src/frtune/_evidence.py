@@ -71,7 +71,7 @@ EVIDENCE = (
         features=("train", "checkpointing"),
     ),
     Evidence(
-        "tests/test_capabilities.py::test_gradient_checkpointing_runs_each_layer_twice_and_trains",
+        "tests/models/test_compatibility.py::test_gradient_checkpointing_runs_each_layer_twice_and_trains",
         tuple(family for family in _ALL if family != "flaubert"),
         ("full", "lora", *_QUANTIZED),
         features=("checkpointing",),

@@ -6,7 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from frtune.data.loading import load_splits
 from frtune.errors import InputError
+from frtune.inference import load
+from frtune.score_files import write_scores
+from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,10 +43,6 @@ def evaluate(
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
-    from frtune.inference import load
-    from frtune.run.report import write_scores
-    from frtune.training.saving import staged
-
     predictor = load(directory, batch_size=batch_size)
     rows, train = _rows(data, predictor.task, split, encoding, max_rows)
     encoded = predictor.encode(rows, with_labels=True)
@@ -68,8 +68,6 @@ def _rows(
     data: Any, task: Any, split: str | None, encoding: str | None, max_rows: int | None
 ) -> tuple[Dataset, Dataset | None]:
     """The rows to score, and the training rows where the data has them."""
-    from frtune.data.loading import load_splits
-
     splits, _ = load_splits(data, task_name=task.name, encoding=encoding, cut=False)
     if split is None:
         split = next(name for name in ("test", "validation", "train") if name in splits)

@@ -6,6 +6,10 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from frtune.plotting import rendered
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -17,8 +21,6 @@ def render(template: str, **values: Any) -> str:
         template: Path below the package, such as ``study/report.html.jinja``.
         values: What it names; a name without a value is an error.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -30,6 +32,4 @@ def render(template: str, **values: Any) -> str:
 
 def figure_data(figure: Figure) -> str:
     """A figure as SVG in base64, for ``data:image/svg+xml``."""
-    from frtune.plotting import rendered
-
     return base64.b64encode(rendered(figure, "svg")).decode("ascii")

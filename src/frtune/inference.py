@@ -8,17 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+from datasets import Dataset
+from tqdm.auto import tqdm
+
+from frtune.data.cleaning import clean_text
+from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.environment.memory import keep_freed_memory
 from frtune.environment.threads import fit_threads
-from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
+from frtune.metrics.classification import softmax
+from frtune.models.bitsandbytes import base_quantization
+from frtune.models.families import kind_of
+from frtune.models.loading import load_saved
+from frtune.tasks._ahead import analysed_ahead
+from frtune.tasks.config_file import load_task
+from frtune.training.autocast import cast_once
+from frtune.training.encoding import encode_dataset
+from frtune.training.evaluation_order import by_length
+from frtune.training.generation import generate, generation_settings, prompts_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from frtune.training.generation import Generated
+    from frtune.tasks.generated import Generated
 
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
@@ -106,10 +120,6 @@ class Predictor:
         self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False
     ) -> Dataset:
         """Encode rows, by default without their labels."""
-        from datasets import Dataset
-
-        from frtune.training.encoding import encode_dataset, kind_of
-
         if not isinstance(rows, Dataset):
             rows = Dataset.from_list([dict(row) for row in rows])
         return encode_dataset(
@@ -130,14 +140,11 @@ class Predictor:
             return self._logits(encoded, progress)
         if not scored:
             return self._generate(encoded, progress, each=None)
-        from frtune.tasks._ahead import analysed_ahead
 
         with analysed_ahead(self.task, encoded, self.tokenizer, self.model.device) as each:
             return self._generate(encoded, progress, each)
 
     def _generate(self, encoded: Dataset, progress: str | None, each: Any) -> list[Generated]:
-        from frtune.training.encoding import kind_of
-        from frtune.training.generation import generate, generation_settings, prompts_of
 
         kind = kind_of(self.model)
         settings = generation_settings(
@@ -161,10 +168,6 @@ class Predictor:
 
         Rows whose label would hang on the rounding of bf16 are computed without it.
         """
-        from tqdm.auto import tqdm
-
-        from frtune.training.evaluation_order import by_length
-
         order = by_length(encoded["length"])
         found: list[Any] = [None] * len(order)
         with tqdm(total=len(order), desc=progress, disable=progress is None, unit="row") as bar:
@@ -181,8 +184,6 @@ class Predictor:
         self, encoded: Dataset, order: Sequence[int], autocast: Callable[[], Any]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Rows by number, in that order, each with its logits."""
-        from frtune.training.autocast import cast_once
-
         collate = self.task.collator(self.model, self.tokenizer)
         with cast_once(self.model, autocast):
             for start in range(0, len(order), self.batch_size):
@@ -198,7 +199,6 @@ class Predictor:
 
     @contextlib.contextmanager
     def _autocast(self) -> Iterator[None]:
-        import torch
 
         device = self.model.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
@@ -217,10 +217,6 @@ def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
         >>> close_calls([np.array([0.0, 0.05]), np.array([0.0, 2.0])])
         {0}
     """
-    import numpy as np
-
-    from frtune.metrics.classification import softmax
-
     if not logits or logits[0].ndim != 1 or len(logits[0]) < 2:
         return set()
     best = np.sort(softmax(logits))[:, -2:]  # (rows, 2)
@@ -249,19 +245,12 @@ def load(
     Raises:
         InputError: If the directory does not exist, or holds no whole model.
     """
-    from frtune.models.loading import load_saved
-    from frtune.models.bitsandbytes import base_quantization
-    from frtune.tasks.config_file import load_task
-    from frtune.training.arguments import has_accelerator, has_bf16
-
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     task = load_task(directory)
     model, tokenizer = load_saved(directory, task, quantization=base_quantization(directory))
     if device is None and has_accelerator():
-        import torch
-
         device = torch.accelerator.current_accelerator().type
     if device is not None and not getattr(model, "is_quantized", False):
         model.to(device)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from frtune.errors import InputError
 
 LOCK_FILE = ".frtune.lock"
@@ -27,8 +29,6 @@ def locked(
     Raises:
         InputError: If another process holds the directory, or it cannot be written.
     """
-    from filelock import FileLock, Timeout
-
     directory = Path(directory)
     existed = directory.exists()
     try:

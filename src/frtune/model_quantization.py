@@ -13,11 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from frtune import __version__
+import torch
+from safetensors.torch import load_file, save_file
+
 from frtune.errors import InputError, nearest
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
-from frtune.training.saving import staged
+from frtune.models.checkpoint_files import check_task, read_config
+from frtune.models.families import family_for
+from frtune.models.int8 import pack_layers, quantize_layers, save_int8
+from frtune.models.lineage import copy_lineage
+from frtune.models.loading import ADAPTER_CONFIG, load_saved
+from frtune.models.probe import probe_logits
+from frtune.models.tokenizer import PROBES
+from frtune.models.weights import head_names, load_model
 from frtune.tasks.config_file import TASK_FILE, load_task, save_task, write_json
+from frtune.training.saving import staged
+from frtune.version import __version__
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -62,10 +73,6 @@ def quantize(
             not a new directory.
         RuntimeError: If the fresh process finds other logits.
     """
-    from frtune.models.lineage import copy_lineage
-    from frtune.models.loading import ADAPTER_CONFIG, load_saved
-    from frtune.models.verification import probe_logits
-
     directory, output_dir = Path(directory), Path(output_dir)
     if method not in get_args(Method):
         hint = nearest(str(method), list(METHODS))
@@ -143,9 +150,6 @@ def _removed_on_error(output_dir: Path) -> Iterator[None]:
 
 def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
     """Quantise ``model`` in place and write it; how many layers were replaced."""
-    from frtune.models.build import head_names
-    from frtune.models.int8 import pack_layers, quantize_layers, save_int8
-
     output: Any = model.get_output_embeddings()
     kept = [name for name, module in model.named_modules() if name and module is output]
     activations = "int8" if method == "int8" else "float"
@@ -159,10 +163,6 @@ def _write_bitsandbytes(
     model: PreTrainedModel, task: Any, draft: Path, method: str
 ) -> tuple[PreTrainedModel, int]:
     """Quantise while loading, which is how bitsandbytes works, and write that model."""
-    from frtune.models.build import load_model
-    from frtune.models.checkpoint_files import check_task, read_config
-    from frtune.models.families import family_for
-
     with tempfile.TemporaryDirectory(dir=draft) as folder:
         model.save_pretrained(folder)
         config = read_config(folder)
@@ -177,8 +177,6 @@ def _write_bitsandbytes(
 
 def _probe_batch(directory: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """A few texts as the model reads them: of the test rows where they lie there, or made up."""
-    from frtune.models.tokenizer import PROBES
-
     texts: list[str] = []
     if (directory / "predictions.jsonl").is_file():
         with (directory / "predictions.jsonl").open(encoding="utf-8") as lines:
@@ -201,8 +199,6 @@ def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None
         found: The same of the quantised model.
         real: Which tokens are no padding, ``(batch, length)``.
     """
-    import torch
-
     if original.ndim == 3 and original.shape[1] == real.shape[1]:
         original, found = original[real], found[real]  # (tokens, classes)
     same = None
@@ -221,12 +217,12 @@ def _prove(directory: Path, batch: dict[str, Any], expected: Any) -> float:
     Raises:
         RuntimeError: If the process fails, or its logits differ.
     """
-    from safetensors.torch import load_file, save_file
-
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "batch.safetensors", Path(folder) / "logits.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, asked)
-        program = "import sys; from frtune.model_quantization import _answer; _answer(*sys.argv[1:])"
+        program = (
+            "import sys; from frtune.model_quantization import _answer; _answer(*sys.argv[1:])"
+        )
         done = subprocess.run(
             [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
             capture_output=True,
@@ -248,11 +244,6 @@ def _prove(directory: Path, batch: dict[str, Any], expected: Any) -> float:
 
 def _answer(directory: str, asked: str, answered: str) -> None:
     """Write the logits of a saved model for a saved batch: the other side of ``_prove``."""
-    from safetensors.torch import load_file, save_file
-
-    from frtune.models.loading import load_saved
-    from frtune.models.verification import probe_logits
-
     model, _ = load_saved(directory, load_task(directory))
     save_file({"logits": probe_logits(model, load_file(asked)).contiguous()}, answered)
 

@@ -6,6 +6,8 @@ has a marker of its own besides.
 
 from __future__ import annotations
 
+import io
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ def require_matplotlib() -> None:
 
 def has_matplotlib() -> bool:
     """Whether the extra ``plots`` is installed."""
-    from importlib.util import find_spec
-
     return find_spec("matplotlib") is not None
 
 
@@ -75,8 +75,6 @@ def legend(figure: Figure) -> None:
 
 def rendered(figure: Figure, kind: str) -> bytes:
     """Return a figure as the bytes of a PNG or SVG file, the same for the same figure."""
-    import io
-
     from matplotlib import rc_context
 
     buffer = io.BytesIO()

@@ -53,7 +53,7 @@ def test_a_file_is_answered_row_by_row_as_its_texts_are(
     directory, suffix, tmp_path, capsys, monkeypatch
 ):
     # in bf16 the rows of a batch round each other's scores
-    monkeypatch.setattr("frtune.training.arguments.has_bf16", lambda: False)
+    monkeypatch.setattr("frtune.environment.hardware.has_bf16", lambda: False)
 
     def answers(*flags):
         assert main(["predict", str(directory), *flags]) == 0

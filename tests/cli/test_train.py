@@ -141,7 +141,7 @@ def test_every_option_of_ours_is_documented():
     from dataclasses import fields
 
     from frtune import KeyphraseGeneration
-    from frtune.run.run import RunSettings
+    from frtune.run.settings import RunSettings
 
     for cls in (KeyphraseGeneration, RunSettings):
         assert {item.name for item in fields(cls)} == documented(cls).keys()

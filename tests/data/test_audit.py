@@ -6,11 +6,11 @@ import pytest
 from datasets import Dataset
 
 from frtune.data.audit import audit
-from frtune.data.near_duplicates import near_pairs
 from frtune.data.fingerprints import Letters, jaccard, shingles
 from frtune.data.language import LANGUAGES, other_language
 from frtune.data.loading import load_splits
 from frtune.data.measures import is_present, measure
+from frtune.data.near_duplicates import near_pairs
 from frtune.errors import InputError
 
 

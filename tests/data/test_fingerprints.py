@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frtune.data.cleaning import clean_text
-from frtune.data.near_duplicates import shared_runs
 from frtune.data.fingerprints import Letters, WordCodes, distinct, run_keys, shingles
+from frtune.data.near_duplicates import shared_runs
 
 TEXTS = st.text(st.sampled_from(" .a_éßB中の한\uf900\n9²\U0001f600\u0301İ-\ud800"), max_size=40)
 

@@ -13,9 +13,9 @@ from chromium import visit
 from frtune.demo.app import Desk, build_page, previews
 from frtune.demo.models import PageModel
 from frtune.demo.translations import WORDS
-from frtune.web.translations import PageLanguage
-from frtune.web.launch import Server, private_folder, start
 from frtune.web.highlight import CSS
+from frtune.web.launch import Server, private_folder, start
+from frtune.web.translations import PageLanguage
 
 TEXT = "L'opération de la cantine a réussi cet été."
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)> ${alert(3)} {{value}}"

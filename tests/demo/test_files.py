@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from frtune.demo.files import answer_file, read_rows
+from frtune.demo.files import answer_file
+from frtune.demo.uploads import read_rows
 from frtune.errors import InputError
 
 TEXTS = ["L'été à la cantine.", 'Il a dit "oui", <b>non</b>.', "예산안을 밝혔다."]

@@ -17,8 +17,8 @@ from frtune.metrics import (
     span_scores,
     token_scores,
 )
-from frtune.metrics.intervals import auc_score, score_intervals
 from frtune.metrics.bootstrap import interval
+from frtune.metrics.intervals import auc_score, score_intervals
 
 ROWS, SAMPLES = 24, 40
 

@@ -9,7 +9,8 @@ from test_build import step
 from conftest import CORPUS, FAMILY_NAMES
 from frtune import InputError, build_model, lora_config, merge
 from frtune.models.loading import load_saved
-from frtune.models.verification import probe_logits, prove_saved
+from frtune.models.model_verification import prove_saved
+from frtune.models.probe import probe_logits
 from tasks import MARKERS, Classify, Generate, batch_for, task_for
 
 TEXTS = [*CORPUS[:3], f"{MARKERS[0]}{CORPUS[3]}{MARKERS[1]}budget{MARKERS[2]}"]

@@ -9,7 +9,7 @@ from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
 from frtune.models.tiny_tokenizers import RECIPES
 from frtune.models.tokenizer import PAD_TOKEN, PROBES
-from frtune.models.verification import prove_tokenizer
+from frtune.models.tokenizer_verification import prove_tokenizer
 from tasks import MARKERS, Generate, task_for
 
 WITH_FILE = [recipe for recipe in RECIPES if recipe[0] != "flaubert"]

@@ -12,9 +12,9 @@ from frtune.rating.app import build_page
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Item, RatingStudy
 from frtune.rating.translations import WORDS
-from frtune.web.translations import PageLanguage
-from frtune.web.launch import Server, private_folder, start
 from frtune.web.highlight import CSS
+from frtune.web.launch import Server, private_folder, start
+from frtune.web.translations import PageLanguage
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"
 CHECKED = "document.querySelectorAll('input[type=radio]:checked').length"

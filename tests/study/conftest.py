@@ -9,7 +9,7 @@ import pytest
 def fp32():
     """Numbers are compared to six digits, also where bf16 is fast and thus the default."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("frtune.training.arguments.has_bf16", lambda: False)
+        patch.setattr("frtune.environment.hardware.has_bf16", lambda: False)
         yield
 
 

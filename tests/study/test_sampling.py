@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frtune.study.corpus import Corpus, encode
-from frtune.study.hidden import hidden_states
 from frtune.study.covariance import Moments, spectrum
+from frtune.study.hidden import hidden_states
 from frtune.study.sampling import TokenSample, bottom, text_keys
 
 

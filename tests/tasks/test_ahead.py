@@ -9,7 +9,7 @@ from datasets import Dataset
 from frtune import KeyphraseGeneration, build_model
 from frtune.metrics import morphemes, tokenizers
 from frtune.tasks._ahead import analysed_ahead
-from frtune.training.generation import Generated
+from frtune.tasks.generated import Generated
 
 TASK = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=32)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")

@@ -10,9 +10,9 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 import frtune
 from frtune import SequenceClassification, build_model, lora_config
+from frtune.data.row_checks import set_aside
 from frtune.errors import InputError
 from frtune.tasks.sequences import SequenceCollator, encode_texts
-from frtune.data.row_checks import set_aside
 from frtune.training.arguments import training_arguments
 
 ENCODERS = ("camembert", "flaubert", "bert")

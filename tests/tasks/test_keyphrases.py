@@ -12,8 +12,8 @@ from datasets import Dataset, DatasetDict
 
 from frtune import InputError, KeyphraseGeneration, build_model
 from frtune.metrics import default_tokenizer
+from frtune.tasks.generated import Generated
 from frtune.tasks.keyphrases import END, MIDDLE, START
-from frtune.training.generation import Generated
 
 SEQ2SEQ = [("t5", None), ("t5", "byte-level"), ("bart", None), ("bart", "byte-level")]
 DECODERS = [("polyglot", None), ("llama", None)]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from frtune import InputError, KeywordExtraction
 from frtune.metrics import tagged_spans
-from frtune.models.tokenizer import load_tokenizer
 from frtune.models.families import FAMILIES
+from frtune.models.tokenizer import load_tokenizer
 from frtune.tasks.alignment import align, tokenize
 from frtune.tasks.spans import Span, plain
 from frtune.tasks.token_labels import label_tokens, read_labels

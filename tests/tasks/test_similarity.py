@@ -7,9 +7,9 @@ from datasets import Dataset
 
 import frtune
 from frtune import SentenceSimilarity, build_model, load_splits, lora_config
+from frtune.data.row_checks import set_aside
 from frtune.errors import InputError
 from frtune.tasks.sequences import encode_pairs
-from frtune.data.row_checks import set_aside
 from frtune.training.arguments import training_arguments
 
 FAMILIES = ("camembert", "flaubert", "bert", "phi")

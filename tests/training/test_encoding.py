@@ -19,8 +19,8 @@ from frtune import (
     build_model,
     load_splits,
 )
+from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
-from frtune.tasks.tokenization import token_ids
 from frtune.training.encoding import encode_dataset, encode_once, is_encoded
 
 FAMILIES = ("camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama")

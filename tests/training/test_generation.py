@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from frtune import KeyphraseGeneration, build_model
-from frtune.training.encoding import encode_dataset, kind_of
+from frtune.models.families import kind_of
+from frtune.training.encoding import encode_dataset
 from frtune.training.generation import _share, generate, generation_settings, prompts_of
 
 

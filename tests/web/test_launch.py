@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from frtune.errors import InputError
-from frtune.web.translations import PageLanguage
 from frtune.web.launch import (
     Server,
     add_server_options,
@@ -21,6 +20,7 @@ from frtune.web.launch import (
     server_of,
     start,
 )
+from frtune.web.translations import PageLanguage
 
 
 def _options(*flags):

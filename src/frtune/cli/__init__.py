@@ -8,8 +8,8 @@ import os
 import sys
 from typing import NoReturn
 
-from frtune import __version__
 from frtune.errors import InputError, RunStopped, nearest
+from frtune.version import __version__
 
 COMMANDS = {
     "train": "train a model, keep the best checkpoint, test it",

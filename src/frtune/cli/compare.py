@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from frtune.cli import Parser
+from frtune.comparison.compare import compare
+from frtune.comparison.report import comparison_markdown
 
 
 def main(argv: list[str]) -> int:
@@ -23,9 +25,6 @@ def main(argv: list[str]) -> int:
         help="texts a batch, for the times (1 32)",
     )  # fmt: skip
     chosen = parser.parse(argv)
-
-    from frtune.comparison.report import comparison_markdown
-    from frtune.comparison.compare import compare
 
     found = compare(
         chosen.directories,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 
+from datasets import disable_progress_bars
+
 from frtune.cli import EXIT_DONE, Parser
+from frtune.demo.app import build_page
+from frtune.demo.models import open_models
+from frtune.demo.translations import WORDS
 from frtune.errors import InputError
+from frtune.web.highlight import CSS
+from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
+from frtune.web.translations import PageLanguage
 
 
 def main(argv: list[str]) -> int:
     """Parse ``argv``, open the models, serve the page until Ctrl-C."""
-    from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
-
     parser = Parser(
         prog="frtune demo",
         description="Serve a local page on which saved models answer: a text, or a file; one "
@@ -29,14 +35,6 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--max-file-mb {chosen.max_file_mb}: more than 0.")
     server = server_of(chosen, max_file_bytes=int(chosen.max_file_mb * 1_000_000))
     load_gradio()  # says at once if it is missing
-
-    from datasets import disable_progress_bars
-
-    from frtune.demo.app import build_page
-    from frtune.demo.models import open_models
-    from frtune.demo.translations import WORDS
-    from frtune.web.translations import PageLanguage
-    from frtune.web.highlight import CSS
 
     models = open_models(
         chosen.directories, max_characters=chosen.max_characters, examples=chosen.examples

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from frtune.cli import Parser
+from frtune.evaluation import evaluate
 
 
 def main(argv: list[str]) -> int:
@@ -26,8 +27,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--max-rows", type=int, help="score so many rows, after a seeded shuffle")
     parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
     chosen = parser.parse(argv)
-
-    from frtune.evaluation import evaluate
 
     name = Path(chosen.data).stem or "data"
     metrics = evaluate(

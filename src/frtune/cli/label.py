@@ -10,6 +10,10 @@ from typing import Any
 
 from frtune.cli import EXIT_DONE, EXIT_FAILED, Parser
 from frtune.errors import InputError
+from frtune.labelling.budget import Budget
+from frtune.labelling.endpoint import Endpoint
+from frtune.labelling.prompts import LabelJob
+from frtune.labelling.run import beside, estimate, label
 
 _JOB = ("task", "labels", "count", "language", "absent_phrases", "text_column", "title_column",
         "output_column", "passes")  # fmt: skip
@@ -86,11 +90,6 @@ def main(argv: list[str]) -> int:
     """Parse ``argv``, label, print a summary."""
     chosen = _parser().parse(argv)  # type: ignore[attr-defined]
     options = vars(chosen)
-
-    from frtune.labelling.budget import Budget
-    from frtune.labelling.endpoint import Endpoint
-    from frtune.labelling.prompts import LabelJob
-    from frtune.labelling.run import estimate, label
 
     budget = Budget(
         tokens=chosen.budget_tokens,
@@ -175,6 +174,5 @@ def _why(report: dict[str, Any], output: str) -> str:
         return f"stopped: the next request could pass the budget. Raise it; {again}"
     if report["stopped"] == "endpoint":
         return f"stopped: {report['detail']}. {again}"
-    from frtune.labelling.run import beside
 
     return f"no row could be labelled: {beside(Path(output), 'rejected.jsonl')} says why."

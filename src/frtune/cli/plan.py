@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
 
 from frtune.cli import Parser
 from frtune.errors import InputError
+from frtune.planning.plan import default_task, plan
+from frtune.tasks.config_file import task_class
 
 if TYPE_CHECKING:
     from frtune.planning.plan import Option, Plan
@@ -42,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Run ``frtune plan`` with ``argv``."""
     options = _parser().parse(argv)  # type: ignore[attr-defined]
-    from frtune.planning.plan import default_task, plan
 
     name = options.task or default_task(options.checkpoint, options.family)
     found = plan(
@@ -56,17 +62,12 @@ def main(argv: list[str]) -> None:
         precision=options.precision,
     )
     if options.json:
-        import json
-
         print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found)
 
 
 def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
-    from dataclasses import fields
-
-    from frtune.tasks.config_file import task_class
 
     cls = task_class(name)
     known = {item.name for item in fields(cls)}
@@ -83,9 +84,6 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
 
 def _show(found: Plan) -> None:
     """Print the plan as a table, and the command to run."""
-    from rich.console import Console
-    from rich.table import Table
-
     step = found.step
     console = Console()
     table = Table("method", "sharding", "weights", "gradients", "optimizer", "buffers",

@@ -9,8 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from datasets import disable_progress_bars
+from tqdm.auto import tqdm
+
 from frtune.cli import Parser
+from frtune.data.checks import columns_check
+from frtune.data.loading import load_splits
+from frtune.data.row_checks import check_texts
+from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
+from frtune.inference import load, text_columns
 
 WINDOW = 1_000
 
@@ -38,8 +46,6 @@ def main(argv: list[str]) -> int:
     if chosen.output and Path(chosen.output).exists():
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
-    from frtune.inference import load
-
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
@@ -60,8 +66,6 @@ def main(argv: list[str]) -> int:
 
 def _one_row(task: Any, text: str, text_pair: str | None) -> dict[str, str]:
     """The row of ``--text`` and, for a task of pairs, ``--text-pair``."""
-    from frtune.inference import text_columns
-
     columns = text_columns(task)
     if len(columns) == 1 and text_pair is not None:
         raise InputError(
@@ -75,8 +79,6 @@ def _one_row(task: Any, text: str, text_pair: str | None) -> dict[str, str]:
 
 
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-    from datasets import disable_progress_bars
-    from tqdm.auto import tqdm
 
     disable_progress_bars()  # one for each window
     quiet = file is sys.stdout
@@ -91,11 +93,6 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
 
 def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
-    from frtune.data.checks import columns_check
-    from frtune.data.loading import load_splits
-    from frtune.inference import text_columns
-    from frtune.data.row_checks import check_texts
-
     if Path(path).suffix == ".txt":
         if len(text_columns(task)) > 1:
             raise InputError(
@@ -117,7 +114,6 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
 
 
 def _lines(path: Path, encoding: str | None) -> Iterator[list[str]]:
-    from frtune.data.text_lines import read_lines
 
     rows: list[str] = []
     for number, line in read_lines(path, encoding):

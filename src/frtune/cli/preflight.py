@@ -6,12 +6,18 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+import datasets
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from transformers.utils import logging
+
 from frtune.cli import Parser
 from frtune.cli.train import TASKS, parse
+from frtune.preflight.run import preflight
+from frtune.training.distributed import leave
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from frtune.preflight.stages import Stage
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -32,11 +38,7 @@ def main(argv: list[str]) -> int:
     chosen = parser.parse(argv[:2])
     task, settings, args = parse(chosen.task, argv[2:])
 
-    from frtune.preflight.run import preflight
-    from frtune.training.distributed import leave
-
     _quiet()
-    from rich.console import Console
 
     main_process = args.process_index == 0
     console = Console(file=sys.stdout, highlight=False)
@@ -50,16 +52,11 @@ def main(argv: list[str]) -> int:
 
 def _quiet() -> None:
     """Leave the screen to the stages."""
-    import datasets
-    from transformers.utils import logging
-
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
 
 
 def _show(console: Console, stage: Stage) -> None:
-    from rich.table import Table
-    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     table.add_column(width=7)

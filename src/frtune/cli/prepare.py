@@ -6,7 +6,12 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from frtune.cli import Parser
+from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
 from frtune.tasks.config_file import TASK_CLASSES, task_class
 
@@ -73,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Run ``frtune prepare`` with ``argv``."""
     chosen = _parser().parse(argv)  # type: ignore[attr-defined]
-    from frtune.data.prepare import Cut, Filters, prepare
 
     audit = prepare(
         chosen.data,
@@ -110,8 +114,6 @@ def _task(chosen: argparse.Namespace) -> Any:
 
 def _show(audit: dict[str, Any], output: str) -> None:
     """Print the audit as short tables."""
-    from rich.console import Console
-
     rows = audit["rows"]
     console = Console()
     console.print(
@@ -128,7 +130,6 @@ def _show(audit: dict[str, Any], output: str) -> None:
 
 
 def _splits_table(splits: dict[str, Any]) -> Any:
-    from rich.table import Table
 
     first = next(iter(splits.values()))
     lengths = [name for name in ("words", "tokens") if name in first]
@@ -151,14 +152,12 @@ def _splits_table(splits: dict[str, Any]) -> Any:
 
 
 def _labels_cell(labels: dict[str, int]) -> str:
-    from rich.markup import escape
 
     shown = [f"{label}: {count}" for label, count in list(labels.items())[:8]]
     return escape(", ".join(shown) + (f", {len(labels) - 8} more" if len(labels) > 8 else ""))
 
 
 def _leakage_table(leakage: dict[str, Any]) -> Any:
-    from rich.table import Table
 
     table = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
     for name, pair in leakage.items():

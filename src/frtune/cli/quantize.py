@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from frtune.cli import Parser
+from frtune.model_quantization import METHODS, quantize
 
 
 def main(argv: list[str]) -> int:
     """Parse ``argv``, quantise, say what came of it."""
-    from frtune.model_quantization import METHODS, quantize
-
     parser = Parser(
         prog="frtune quantize",
         description="Quantise a finished model, to about a quarter of its size. Leaves a "

@@ -7,10 +7,18 @@ import sys
 
 from frtune.cli import EXIT_DONE, Parser
 from frtune.errors import InputError
+from frtune.rating.app import build_page
+from frtune.rating.report import rating_report, report_markdown, write_report
+from frtune.rating.sources import make_study, summary
+from frtune.rating.store import RatingStore
+from frtune.rating.study import parse_scale
+from frtune.rating.translations import WORDS
+from frtune.web.highlight import CSS
+from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
+from frtune.web.translations import PageLanguage
 
 
 def _parser() -> argparse.ArgumentParser:
-    from frtune.web.launch import add_server_options
 
     parser = Parser(
         prog="frtune rate",
@@ -60,8 +68,6 @@ def main(argv: list[str]) -> int:
 
 
 def _evaluate(chosen: argparse.Namespace) -> int:
-    from frtune.rating.report import rating_report, report_markdown, write_report
-    from frtune.rating.store import RatingStore
 
     store = RatingStore(chosen.output)
     if chosen.export:
@@ -77,14 +83,6 @@ def _evaluate(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from frtune.rating.app import build_page
-    from frtune.rating.sources import make_study, summary
-    from frtune.rating.store import RatingStore
-    from frtune.rating.study import parse_scale
-    from frtune.rating.translations import WORDS
-    from frtune.web.translations import PageLanguage
-    from frtune.web.launch import load_gradio, private_folder, serve, server_of
-    from frtune.web.highlight import CSS
 
     server = server_of(chosen)
     load_gradio()  # says at once if it is missing

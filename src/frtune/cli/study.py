@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.table import Table
+
 from frtune.cli import Parser
+from frtune.names import named
+from frtune.plotting import require_matplotlib
+from frtune.study import study
+from frtune.study.findings import headlines
+from frtune.study.report import short_table, write_report
+from frtune.study.rows import read_rows
 
 if TYPE_CHECKING:
     from frtune.study.result import Study
@@ -54,11 +63,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Parse ``argv``, study, write the results, print the main ones."""
     options = vars(_parser().parse(argv))  # type: ignore[attr-defined]
-    from frtune.plotting import require_matplotlib
-    from frtune.study import study
-    from frtune.names import named
-    from frtune.study.report import write_report
-    from frtune.study.rows import read_rows
 
     require_matplotlib()  # now, and not after hours
     output = Path(options.pop("output_dir"))
@@ -75,12 +79,6 @@ def main(argv: list[str]) -> int:
 
 def _show(study: Study, report: Path) -> None:
     """Print the main numbers by layer, what was found, and where the report is."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from frtune.study.findings import headlines
-    from frtune.study.report import short_table
-
     columns, rows = short_table(study)
     table = Table(
         title="By layer (0 = embeddings): change of tokens, cosines within a text and "

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from argparse import SUPPRESS
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+import yaml
+from transformers import HfArgumentParser, Seq2SeqTrainingArguments
 
 from frtune.cli import Parser
 from frtune.errors import InputError, RunStopped, nearest
+from frtune.run.report import results_table
+from frtune.run.run import run
+from frtune.run.seeds import run_seeds, seeds_table
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.config_file import task_class
+from frtune.training.arguments import recipe, training_arguments
+from frtune.training.distributed import leave
 
 TASKS = ("classification", "similarity", "keywords", "keyphrases")
 
@@ -27,10 +41,6 @@ def main(argv: list[str]) -> int:
         return _train_seeds(task_name, argv[1:], seeds)
     task, settings, args = parse(task_name, argv[1:])
 
-    from frtune.run.report import results_table
-    from frtune.training.distributed import leave
-    from frtune.run.run import run
-
     try:
         metrics = run(task, settings, args)
     except RunStopped:
@@ -46,7 +56,6 @@ def _train_seeds(task_name: str, argv: list[str], seeds: str) -> int:
     """Run several seeds and print mean and interval."""
     if not seeds.isdecimal():
         raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
-    from frtune.run.seeds import run_seeds, seeds_table
 
     task, settings, args = parse(task_name, argv)
 
@@ -65,14 +74,6 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
 
     A flag beats the YAML file, the YAML file beats the default.
     """
-    from dataclasses import fields
-
-    from transformers import HfArgumentParser, Seq2SeqTrainingArguments
-
-    from frtune.tasks.config_file import task_class
-    from frtune.training.arguments import recipe, training_arguments
-    from frtune.run.run import RunSettings, is_tiny
-
     cls = task_class(task_name)
     types = [cls, RunSettings, Seq2SeqTrainingArguments]
     parser = HfArgumentParser(
@@ -119,9 +120,6 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
 
 def documented(cls: type) -> dict[str, str]:
     """Read what the ``Attributes`` section of a class's docstring says of each field."""
-    import inspect
-    import re
-
     section = re.split(r"\n\w+:\n", inspect.getdoc(cls) or "", maxsplit=1)[-1]
     lines = re.sub(r"\n {8}", " ", section.partition("\n\n")[0])
     return dict(re.findall(r"^ {4}(\w+): (.+)$", lines, flags=re.MULTILINE))
@@ -146,10 +144,6 @@ def _option(argv: list[str], name: str) -> str | None:
 
 def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
     """Read a flat YAML file; keys may be written with dashes or underscores."""
-    from pathlib import Path
-
-    import yaml
-
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

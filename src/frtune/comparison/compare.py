@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from frtune.comparison.measurement import measure, size_bytes
+from frtune.comparison.report import write_comparison
+from frtune.comparison.result import Comparison
+from frtune.comparison.row_scores import row_scores
 from frtune.errors import InputError
+from frtune.evaluation import _rows
+from frtune.inference import load
+from frtune.metrics.bootstrap import interval, paired_p_value, resampled
+from frtune.models.bitsandbytes import quantization_record
+from frtune.models.lineage import lineage
+from frtune.tasks.config_file import load_task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,32 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TIMED = 64  # rows whose texts are timed, again and again
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Models side by side.
-
-    Attributes:
-        task: Name of their task.
-        rows: How many rows they were scored on.
-        f1_name: The score in ``f1``, and ``accuracy_name`` that in ``accuracy``.
-        accuracy_name: ``None`` where the task has no accuracy.
-        models: One dict a model, the first the one that the others are held against: ``name``,
-            ``directory``, ``sequence`` (what it was trained from), ``quantized`` (the method or
-            ``None``), ``scores``, ``accuracy``, ``f1``, ``f1_low`` and ``f1_high`` (95 %
-            interval), ``difference`` of the F1 from the first with ``difference_low``,
-            ``difference_high`` and ``p_value``, ``agreement`` (share of rows with the same
-            answer as the first), ``size_bytes``, ``memory_bytes``, ``latency``, ``bf16``.
-        machine: Processor and threads that the times are of.
-    """
-
-    task: str
-    rows: int
-    f1_name: str
-    accuracy_name: str | None
-    models: list[dict[str, Any]]
-    machine: dict[str, Any]
 
 
 def compare(
@@ -72,11 +58,6 @@ def compare(
     Raises:
         InputError: If the directories are of different tasks or labels, or the data does not fit.
     """
-    from frtune.comparison.measurement import measure, size_bytes
-    from frtune.evaluation import _rows
-    from frtune.models.lineage import lineage
-    from frtune.models.bitsandbytes import quantization_record
-
     if any(isinstance(size, bool) or size < 1 for size in batch_sizes) or not batch_sizes:
         raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
     places = [Path(directory) for directory in directories]
@@ -101,16 +82,12 @@ def compare(
         tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
     )
     if output_dir is not None:
-        from frtune.comparison.report import write_comparison
-
         write_comparison(result, Path(output_dir))
     return result
 
 
 def _same_task(places: Sequence[Path]) -> list[Any]:
     """The tasks of the directories, which must answer the same question."""
-    from frtune.tasks.config_file import load_task
-
     if not places:
         raise InputError("directories: none. Give at least one model directory.")
     tasks = []
@@ -145,8 +122,6 @@ def _names(places: Sequence[Path]) -> list[str]:
 
 
 def _score(place: Path, rows: Dataset) -> RowScores:
-    from frtune.comparison.row_scores import row_scores
-    from frtune.inference import load
 
     predictor = load(place)
     encoded = predictor.encode(rows, with_labels=True)
@@ -155,7 +130,6 @@ def _score(place: Path, rows: Dataset) -> RowScores:
 
 
 def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any]:
-    from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 
     count = len(own.answers)
     draws = resampled(own.resample, count, samples=samples)
@@ -183,9 +157,6 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
 
 
 def _machine() -> dict[str, Any]:
-    import platform
-
-    import torch
 
     cpuinfo = Path("/proc/cpuinfo")
     names = [

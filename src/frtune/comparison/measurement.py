@@ -12,13 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from frtune.inference import load
+from frtune.models.loading import ADAPTER_CONFIG, find_base
+
 _WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
 
 
 def size_bytes(directory: str | Path) -> int:
     """Size of a model's weights on disk; an adapter's with those of its base."""
-    from frtune.models.loading import ADAPTER_CONFIG, find_base
-
     directory = Path(directory)
     places = [directory]
     if (directory / ADAPTER_CONFIG).is_file():
@@ -49,7 +52,7 @@ def measure(
         asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
         content = {"rows": [dict(row) for row in rows], "batch_sizes": list(batch_sizes)}
         asked.write_text(json.dumps(content), encoding="utf-8")
-        program = "import sys; from frtune.comparison.measurement import _measured; _measured(*sys.argv[1:])"
+        program = f"import sys; from {__name__} import _measured; _measured(*sys.argv[1:])"
         done = subprocess.run(
             [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
             capture_output=True,
@@ -62,7 +65,6 @@ def measure(
 
 
 def _measured(directory: str, asked: str, answered: str) -> None:
-    from frtune.inference import load
 
     content = json.loads(Path(asked).read_text(encoding="utf-8"))
     predictor = load(directory)
@@ -74,8 +76,6 @@ def _measured(directory: str, asked: str, answered: str) -> None:
 
 def _latency(predictor: Any, encoded: Any, size: int) -> dict[str, float]:
     """Seconds a text, over batches of consecutive rows; the rows start again when they end."""
-    import numpy as np
-
     predictor = dataclasses.replace(predictor, batch_size=size)
     count = _TEXTS if size == 1 else _BATCHES
     order = np.resize(np.arange(len(encoded)), (count + _WARM_UP) * size).reshape(-1, size)

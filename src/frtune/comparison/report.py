@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.plotting import COLOURS
-from frtune.training.saving import staged
 from frtune.tasks.config_file import write_json
+from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from frtune.comparison.compare import Comparison
+    from frtune.comparison.result import Comparison
 
 MIB = 2**20
 

@@ -6,6 +6,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from frtune.metrics import keyphrase_scores_per_document
+from frtune.metrics.bootstrap import count_score, f1_of_sums, spearman_score
+
 if TYPE_CHECKING:
     from frtune.metrics.bootstrap import Score
 
@@ -45,10 +50,6 @@ def row_scores(task: Any, outputs: Sequence[Any], encoded: Any, tokenizer: Any) 
         said = [tuple(answer["keyphrases"]) for answer in answers]
         resample = _phrases_f1([list(row) for row in said], references, task.k)
     elif getattr(task, "scored", False):
-        import numpy as np
-
-        from frtune.metrics.bootstrap import spearman_score
-
         name, accuracy = "spearman", None
         found = [answer["similarity"] for answer in answers]
         resample = spearman_score(np.array(found), np.array(references))
@@ -61,9 +62,6 @@ def row_scores(task: Any, outputs: Sequence[Any], encoded: Any, tokenizer: Any) 
 
 
 def _sets_f1(found: Sequence, references: Sequence, key: Callable[[str], str]) -> Score:
-    import numpy as np
-
-    from frtune.metrics.bootstrap import count_score, f1_of_sums
 
     pairs = [
         ({key(text) for text in row}, {key(text) for text in true})
@@ -74,9 +72,6 @@ def _sets_f1(found: Sequence, references: Sequence, key: Callable[[str], str]) -
 
 
 def _classes_f1(found: Sequence, references: Sequence, labels: Sequence[str]) -> Score:
-    import numpy as np
-
-    from frtune.metrics.bootstrap import count_score, f1_of_sums
 
     names = np.array(labels)
     predicted = np.array(found)[:, None] == names  # (rows, classes)
@@ -87,11 +82,6 @@ def _classes_f1(found: Sequence, references: Sequence, labels: Sequence[str]) ->
 
 def _phrases_f1(found: Sequence, references: Sequence, k: int) -> Score:
     """Mean over documents of the F1 at ``k`` of each."""
-    import numpy as np
-
-    from frtune.metrics import keyphrase_scores_per_document
-    from frtune.metrics.bootstrap import count_score
-
     values = np.array(keyphrase_scores_per_document(found, references, k=k)[f"f1_at_{k}"])
     counts = np.stack([values, np.ones_like(values)], axis=1)  # (rows, 2)
     return count_score(counts, lambda sums: sums[:, 0] / sums[:, 1])

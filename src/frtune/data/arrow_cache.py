@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, config
 
 from frtune.data.readers import read_rows
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from datasets import Dataset
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 
@@ -37,8 +37,6 @@ def read_file(path: Path, encoding: str | None = None) -> Dataset:
     Raises:
         InputError: With file and line, for a file that is empty or broken.
     """
-    from datasets import Dataset, config
-
     key = _content_key(path, encoding)
     arrow = Path(config.HF_DATASETS_CACHE) / "frtune" / key / "rows.arrow"
     if not arrow.exists():
@@ -76,8 +74,6 @@ def _write_batches(
     path: Path, encoding: str | None, target: Path, fixed: pa.Schema | None
 ) -> pa.Schema | None:
     """Write the rows; return the schema to write them with instead, or ``None`` when done."""
-    import pyarrow as pa
-
     cells_are_text = path.suffix.lower() in (".csv", ".tsv")
     schema, first, writer = fixed, fixed, None
     with open(target, "wb") as sink:
@@ -104,8 +100,6 @@ def _batched(rows: Iterable[tuple[int, dict]], size: int) -> Iterator[Batch]:
 
 def _visible(schema: pa.Schema) -> pa.Schema:
     """The schema as it is written: a column without any value is text."""
-    import pyarrow as pa
-
     return pa.schema(
         (field.name, pa.string() if pa.types.is_null(field.type) else field.type)
         for field in schema
@@ -113,7 +107,6 @@ def _visible(schema: pa.Schema) -> pa.Schema:
 
 
 def _record_batch(batch: Batch, schema: pa.Schema, cells_are_text: bool) -> pa.RecordBatch:
-    import pyarrow as pa
 
     rows = [row for _, row in batch]
     columns = []
@@ -131,7 +124,6 @@ def _record_batch(batch: Batch, schema: pa.Schema, cells_are_text: bool) -> pa.R
 
 def _cell_types(batch: Batch) -> pa.Schema:
     """Types of text cells: whole numbers, decimals, else text. ``007`` and ``NA`` are text."""
-    import pyarrow as pa
 
     def kind(name: str) -> pa.DataType:
         found = pa.null()
@@ -152,7 +144,6 @@ def _cell_types(batch: Batch) -> pa.Schema:
 
 
 def _value_types(path: Path, batch: Batch) -> pa.Schema:
-    import pyarrow as pa
 
     names = dict.fromkeys(name for _, row in batch for name in row)
     fields = []
@@ -166,8 +157,6 @@ def _value_types(path: Path, batch: Batch) -> pa.Schema:
 
 def _merge(path: Path, schema: pa.Schema, found: pa.Schema, batch: Batch) -> pa.Schema:
     """The schema that holds both; text is the widest type of CSV cells."""
-    import pyarrow as pa
-
     merged = {field.name: field.type for field in schema}
     for field in found:
         known = merged.get(field.name, pa.null())
@@ -181,7 +170,6 @@ def _merge(path: Path, schema: pa.Schema, found: pa.Schema, batch: Batch) -> pa.
 
 
 def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
 
     schemas = [pa.schema([("x", left)]), pa.schema([("x", right)])]
     return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
@@ -189,8 +177,6 @@ def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
 
 def _culprit(path: Path, name: str, batch: Batch, known: pa.DataType) -> InputError:
     """The error for the first value of a column that does not go with those before it."""
-    import pyarrow as pa
-
     for line, row in batch:
         where = f"{path}, line {line}, column {name}"
         try:
@@ -215,7 +201,6 @@ def _kind_of(value: Any) -> str:
 
 
 def _kind(found: pa.DataType) -> str:
-    import pyarrow as pa
 
     names = (
         (pa.types.is_boolean, "true or false"),
@@ -230,8 +215,6 @@ def _kind(found: pa.DataType) -> str:
 
 
 def _write_parquet(path: Path, target: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as source, open(target, "wb") as sink:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frtune.data.sources import listed
+import numpy as np
+
 from frtune.data.audit import column_of
 from frtune.data.near_duplicates import NearPair, first_of_each
+from frtune.data.sources import listed
 from frtune.data.splitting import SPLITS, Cut, cut_rows
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
 
     from frtune.data.row_schema import Shape
@@ -42,8 +44,6 @@ class Fate:
     @classmethod
     def of_filters(cls, table: Dataset, parts: list[Part], shape: Shape) -> Fate:
         """Start with what the filters say and with the splits that the rows came in."""
-        import numpy as np
-
         came_in = np.array([SPLITS.index(part.split) for part in parts], np.int8)
         split = came_in[column_of(table, "part")]
         reasons = table.data.column("reason").chunks
@@ -65,8 +65,6 @@ class Fate:
 
         Of labels and scores, a repeated text with another one is a conflict.
         """
-        import numpy as np
-
         rows = np.flatnonzero(self.split >= 0)
         keys = column_of(self.table, "key")[rows]
         first = rows[first_of_each(keys, -self.split[rows].astype(np.int64))]
@@ -107,8 +105,6 @@ class Fate:
         Returns:
             Notes that say what was cut.
         """
-        import numpy as np
-
         kept = np.flatnonzero(self.split >= 0)
         if not len(kept):
             raise InputError(f"{where}: no row is left of {len(self.split)}: {self._reasons()}")
@@ -136,8 +132,6 @@ class Fate:
 
     def count_reasons(self) -> dict[str, int]:
         """Count the rejected rows by their reason, the most frequent first."""
-        from collections import Counter
-
         counts: Counter[str] = Counter(reason for reason, _ in self.late.values())
         for chunk in self.table.data.column("reason").chunks:
             counts.update(reason for reason in chunk.to_pylist() if reason)

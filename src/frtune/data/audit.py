@@ -7,14 +7,16 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from datasets import Features, Value, concatenate_datasets
+
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
-from frtune.data.near_duplicates import RUN_WORDS, near_pairs, shared_runs
 from frtune.data.filters import threshold_check
 from frtune.data.measures import measure, measured_types, processes
+from frtune.data.near_duplicates import RUN_WORDS, near_pairs, shared_runs
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
@@ -62,9 +64,6 @@ def audit(
         >>> found["leakage"]["train/test"]["same_text"]
         1
     """
-    import numpy as np
-    from datasets import Features, Value, concatenate_datasets
-
     threshold_check(near_threshold)
     needed = [name for name in (text_column, title_column, keyphrases_column) if name]
     measured = []
@@ -146,8 +145,6 @@ def summarize(
     Returns:
         As ``audit``.
     """
-    import numpy as np
-
     if pairs is None:
         pairs = list(near_pairs(table, split_of, threshold=near_threshold)) if len(table) else []
     keys = column_of(table, "key")
@@ -183,7 +180,6 @@ def summarize(
 def _split_report(
     table: Dataset, rows: np.ndarray, keys: np.ndarray, target: str
 ) -> dict[str, Any]:
-    import numpy as np
 
     report: dict[str, Any] = {
         "rows": len(rows),
@@ -214,8 +210,6 @@ def count_labels(table: Dataset, rows: np.ndarray, column: str) -> dict[str, int
 
 def column_of(table: Dataset, name: str) -> np.ndarray:
     """A column of numbers as an array of shape ``(rows,)``."""
-    import numpy as np
-
     chunks = table.data.column(name).chunks
     return np.concatenate(
         [np.zeros(0, np.int64), *(c.to_numpy(zero_copy_only=False) for c in chunks)]
@@ -223,7 +217,6 @@ def column_of(table: Dataset, name: str) -> np.ndarray:
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float] | None:
-    import numpy as np
 
     if not len(values):
         return None

@@ -6,16 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import Features, List, Value, concatenate_datasets
+
 from frtune.data.cleaning import clean_text
+from frtune.data.labels import class_names
 from frtune.data.measures import count_tokens, measure, measured_types, processes
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+    from frtune.data.filters import Filters
     from frtune.data.row_schema import Shape
     from frtune.data.sources import Part
-    from frtune.data.filters import Filters
 
 
 def examine(
@@ -35,10 +38,6 @@ def examine(
         are written under, ``reason`` and ``detail`` (empty when no filter rejects it), ``source``
         (what is compared) and the columns of ``measures.measure``.
     """
-    from datasets import concatenate_datasets
-
-    from frtune.data.labels import class_names
-
     wanted = ("id", "title") if shape.task.name == "keyphrases" else ("id",)
     extra = [
         name
@@ -75,7 +74,6 @@ def examine(
 
 
 def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
-    from datasets import Features, List, Value
 
     whole, text = Value("int64"), Value("string")
     target = {"phrases": List(text), "label": text, "score": Value("float64")}[shape.target]

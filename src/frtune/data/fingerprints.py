@@ -13,10 +13,8 @@ import re
 import sys
 import zlib
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 SHINGLE_CHARACTERS = 5
 HASHES = 64
@@ -41,7 +39,6 @@ class Letters:
     """
 
     def __init__(self, text: str):
-        import numpy as np
 
         self._text = text
         folded = text.casefold().encode("utf-32-le", "surrogatepass")
@@ -68,8 +65,6 @@ class Letters:
 
     def grams(self) -> np.ndarray:
         """A hash of each character 5-gram, in their order; one for a shorter text. uint64."""
-        import numpy as np
-
         codes = self._codes[:-1] if self._spaced.endswith(" ") else self._codes
         missing = max(0, SHINGLE_CHARACTERS - len(codes))
         codes = np.pad(codes, (0, missing), constant_values=_SPACE) if missing else codes
@@ -81,8 +76,6 @@ class Letters:
         Returns:
             uint32 of shape ``(HASHES,)``.
         """
-        import numpy as np
-
         # 32 bits are enough to find the least of a text's shingles, and twice as quick
         hashes = (self.grams() >> np.uint64(32)).astype(np.uint32)
         factors = _odd_numbers(HASHES, seed=2).astype(np.uint32)[:, None]
@@ -118,8 +111,6 @@ def shingles(text: str) -> np.ndarray:
 
 def distinct(values: np.ndarray) -> np.ndarray:
     """Return what ``numpy.unique`` does; by sorting, which is quicker for hashes."""
-    import numpy as np
-
     values = np.sort(values)
     return values[np.r_[True, values[1:] != values[:-1]]] if len(values) else values
 
@@ -131,8 +122,6 @@ def jaccard(left: np.ndarray, right: np.ndarray) -> float:
         >>> round(jaccard(shingles("the school budget"), shingles("the school budgets")), 3)
         0.929
     """
-    import numpy as np
-
     both = len(np.intersect1d(left, right, assume_unique=True))
     return both / max(1, len(left) + len(right) - both)
 
@@ -158,16 +147,12 @@ def band_keys(signatures: np.ndarray, rows: int) -> np.ndarray:
     Returns:
         uint64 of shape ``(texts, HASHES // rows)``.
     """
-    import numpy as np
-
     bands = signatures.astype(np.uint64).reshape(len(signatures), -1, rows)
     return _mix((_mix(bands) * _odd_numbers(rows, seed=3)).sum(axis=2, dtype=np.uint64))
 
 
 def sketch(signatures: np.ndarray) -> np.ndarray:
     """Return eight bits of each hash, to estimate from: uint8 of the same shape."""
-    import numpy as np
-
     return (_mix(signatures.astype(np.uint64)) >> np.uint64(56)).astype(np.uint8)
 
 
@@ -186,8 +171,6 @@ def run_keys(codes: np.ndarray, length: int) -> np.ndarray:
 
 def _rolling(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """A hash of each run of ``len(factors)`` codes: uint64, none of fewer codes."""
-    import numpy as np
-
     count = max(0, len(codes) - len(factors) + 1)
     codes = codes.astype(np.uint64)
     total = codes[:count] * factors[0]
@@ -200,22 +183,17 @@ def _rolling(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
 @cache
 def _is_letter() -> np.ndarray:
     """Whether each character is a letter or a digit."""
-    import numpy as np
-
     return np.frombuffer(bytes(map(str.isalnum, map(chr, range(sys.maxunicode + 1)))), bool)
 
 
 @cache
 def _odd_numbers(count: int, *, seed: int) -> np.ndarray:
-    import numpy as np
 
     return np.random.default_rng(seed).integers(0, 2**63, count, dtype=np.uint64) * 2 + 1
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
     """Spread the bits of 64-bit numbers evenly (the finalizer of SplitMix64); in place."""
-    import numpy as np
-
     part = values >> np.uint64(30)
     values ^= part
     values *= np.uint64(0xBF58476D1CE4E5B9)

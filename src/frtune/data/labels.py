@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_text
-from frtune.errors import InputError
 from frtune.data.row_checks import rows_of
+from frtune.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset

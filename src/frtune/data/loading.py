@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frtune.data.sources import listed, name_of, read_splits
+from datasets import DatasetDict
+
 from frtune.data.checks import columns_check
+from frtune.data.sources import listed, name_of, read_splits
 from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
 
 __all__ = ["SPLITS", "columns_check", "load_splits"]
 
@@ -63,8 +65,6 @@ def load_splits(
         >>> notes
         ['validation and test were cut from train: 8:1:1, seed 42 (16, 2 and 2 rows)']
     """
-    from datasets import DatasetDict
-
     splits, notes = read_splits(source, task_name=task_name, encoding=encoding)
     if cut and "train" in splits:
         splits, note = _cut_missing(splits, seed, name_of(source), stratify_by)

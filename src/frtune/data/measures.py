@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from datasets import List, Value
+
 from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch
+from frtune.data.token_ids import token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -65,8 +70,6 @@ def measure(
         ``fingerprints``), ``characters``, ``words``, ``phrases``, ``present`` (phrases that stand
         in the text) and perhaps ``tokens``.
     """
-    import numpy as np
-
     letters = [Letters(text) for text in texts]
     signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
     code = WordCodes()
@@ -93,8 +96,6 @@ def measure(
 
 def measured_types(*, phrases: bool, tokens: bool) -> dict[str, Any]:
     """The types of the columns of ``measure``, as ``datasets.Features`` takes them."""
-    from datasets import List, Value
-
     counts = ["characters", "words", *(["phrases", "present"] if phrases else [])]
     counts += ["tokens"] if tokens else []
     return {
@@ -108,8 +109,6 @@ def measured_types(*, phrases: bool, tokens: bool) -> dict[str, Any]:
 
 def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the number of tokens of each text, without special tokens."""
-    from frtune.tasks.tokenization import token_ids
-
     return [len(ids) for ids in token_ids(texts, tokenizer)]
 
 
@@ -122,8 +121,6 @@ def processes(rows: int, num_proc: int | None = None) -> int | None:
         >>> processes(100), processes(100_000, num_proc=3)
         (None, 3)
     """
-    import os
-
     affinity = getattr(os, "sched_getaffinity", None)
     wanted = num_proc or (len(affinity(0)) if affinity else os.cpu_count() or 1)
     wanted = min(wanted, rows // 2000)

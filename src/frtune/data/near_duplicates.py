@@ -7,10 +7,11 @@ from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from frtune.data.fingerprints import distinct, jaccard, run_keys, shingles
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
 
 RUN_WORDS = 8
@@ -43,8 +44,6 @@ def first_of_each(keys: np.ndarray, rank: np.ndarray) -> np.ndarray:
         >>> first_of_each(np.array([5, 7, 5, 7]), np.array([0, 1, 0, 0])).tolist()
         [0, 3, 0, 3]
     """
-    import numpy as np
-
     order = np.lexsort((np.arange(len(keys)), rank, keys))
     starts = np.r_[True, keys[order][1:] != keys[order][:-1]] if len(keys) else np.zeros(0, bool)
     kept = np.empty(len(keys), np.int64)
@@ -66,8 +65,6 @@ def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Itera
         A row is compared with at most 50 rows that share a band with it, so that boilerplate
         does not make the work grow with the square of the rows.
     """
-    import numpy as np
-
     texts = table.select_columns(["text"])
 
     @lru_cache(maxsize=512)
@@ -99,8 +96,6 @@ def _lists(table: Dataset, column: str) -> Iterator[np.ndarray]:
 
 def _bands(table: Dataset) -> Iterator[np.ndarray]:
     """The keys of one band after the other: uint64 of shape ``(rows,)``."""
-    import numpy as np
-
     count = next(_lists(table, "bands")).shape[1]
     for band in range(count):
         yield np.concatenate([keys[:, band] for keys in _lists(table, "bands")])
@@ -110,8 +105,6 @@ def _candidates(
     keys: np.ndarray, left: np.ndarray, right: np.ndarray, sketches: np.ndarray, threshold: float
 ) -> Iterator[np.ndarray]:
     """Codes ``row * rows + other row`` of pairs that share a key and look alike enough."""
-    import numpy as np
-
     order = left[np.argsort(keys[left], kind="stable")]
     begin = np.searchsorted(keys[order], keys[right], "left")
     count = np.searchsorted(keys[order], keys[right], "right") - begin
@@ -146,8 +139,6 @@ def shared_runs(
     Returns:
         ``words``, ``rows_checked``, ``rows`` (that share a run) and ``share`` of those checked.
     """
-    import numpy as np
-
     if len(other) > _RUN_SAMPLE:
         other = other[np.random.default_rng(0).permutation(len(other))[:_RUN_SAMPLE]]
     none = (np.zeros(0, np.int64), np.zeros(0, np.uint64))
@@ -174,8 +165,6 @@ def shared_runs(
 
 def _runs(table: Dataset, rows: np.ndarray, words: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The runs of some rows, piece by piece: whose they are, and their keys."""
-    import numpy as np
-
     asked, start = np.zeros(len(table), bool), 0
     asked[rows] = True
     for chunk in table.data.column("codes").chunks:

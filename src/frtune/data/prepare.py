@@ -8,14 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.data.examination import examine
+import numpy as np
+from transformers import AutoTokenizer
+
 from frtune.data.assignment import REJECTED, Fate
+from frtune.data.audit import summarize
+from frtune.data.examination import examine
+from frtune.data.filters import Filters
+from frtune.data.near_duplicates import near_pairs
 from frtune.data.prepared_files import publish, write_rows
 from frtune.data.row_schema import Shape
 from frtune.data.sources import name_of, quiet_hub, read_parts
-from frtune.data.audit import summarize
-from frtune.data.near_duplicates import near_pairs
-from frtune.data.filters import Filters
 from frtune.data.splitting import SPLITS, Cut
 from frtune.errors import InputError
 
@@ -99,8 +102,6 @@ def prepare(
 
 def _compare(fate: Fate, filters: Filters) -> dict[str, Any]:
     """Look for leakage between the splits, reject what is to be rejected, and sum up."""
-    import numpy as np
-
     threshold = filters.near_threshold
     others = [name for name in ("text",) if name in fate.table.column_names]
     sources = fate.table.remove_columns(others).rename_column("source", "text")
@@ -156,7 +157,6 @@ def _tokenizer(
         )
     if not isinstance(tokenizer, (str, Path)):
         return tokenizer
-    from transformers import AutoTokenizer
 
     try:
         with quiet_hub():

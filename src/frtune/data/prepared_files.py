@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from datasets.utils import tqdm
+
 from frtune.data.splitting import SPLITS
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
     Raises:
         RuntimeError: If the rows written are not those that were read.
     """
-    from datasets.utils import tqdm
-
     folder.mkdir(parents=True)
     names = [name for i, name in enumerate(SPLITS) if (fate.split == i).any()]
     written: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from frtune.data.audit import join_title
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.labels import label_name, score_reason
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ class Shape:
 
     def targets(self, values: Sequence[Any], class_names: list[str] | None) -> list[Any]:
         """Clean targets: lists of phrases, labels as text, or scores; ``None`` for none."""
-        from frtune.data.labels import label_name, score_reason
-
         if self.target == "phrases":
             separator = self.task.separator
             return [clean_keyphrases(split_keyphrases(value, separator)) for value in values]

@@ -6,15 +6,19 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+from datasets import Dataset, Features, concatenate_datasets, load_dataset, load_from_disk
 
 from frtune.data.arrow_cache import SUFFIXES, read_file
 from frtune.data.splitting import SPLITS
 from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import DatasetDict
 
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
 _PREPARED = {"audit.json", "rejected.jsonl"}  # what frtune prepare leaves beside the splits
@@ -37,8 +41,6 @@ def read_parts(
     encoding: str | None = None,
 ) -> tuple[list[Part], list[str]]:
     """Read all rows of ``source`` in its order, file by file; a column has one type in all."""
-    from datasets import Dataset
-
     if isinstance(source, Dataset):
         return [Part("train", "Dataset", source)], []
     if isinstance(source, Mapping):
@@ -71,8 +73,6 @@ def read_splits(
     encoding: str | None = None,
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Read the splits that ``source`` has, whole and in its order; cut none and drop no row."""
-    from datasets import concatenate_datasets
-
     parts, notes = read_parts(source, task_name=task_name, encoding=encoding)
     found: dict[str, list[Dataset]] = {}
     for part in parts:
@@ -156,7 +156,6 @@ def _named_splits(splits: Mapping[Any, Dataset], where: str) -> list[Part]:
 
 
 def _from_disk(path: Path) -> list[Part]:
-    from datasets import Dataset, load_from_disk
 
     try:
         loaded = load_from_disk(str(path))
@@ -191,7 +190,6 @@ def _from_hub(name: str) -> list[Part]:
             f"data={name}: no such file or folder.{nearest(Path(name).name, beside)} "
             "Check the path."
         )
-    from datasets import load_dataset
 
     repository, config, revision = hub_name(name)
     try:
@@ -222,7 +220,6 @@ def hub_name(name: str) -> tuple[str, str | None, str | None]:
 
 
 def _sample(task_name: str) -> Part:
-    from importlib.resources import as_file, files
 
     bundled = (files("frtune.data") / "samples").iterdir()
     have = {Path(f.name).stem: f for f in bundled if Path(f.name).suffix in SUFFIXES}
@@ -236,9 +233,6 @@ def _sample(task_name: str) -> Part:
 
 def _same_types(parts: list[Part]) -> list[Part]:
     """Give a column one type in all parts."""
-    import pyarrow as pa
-    from datasets import Features
-
     schema = pa.schema([])
     for part in parts:
         for field in part.rows.features.arrow_schema:
@@ -265,8 +259,6 @@ def _same_types(parts: list[Part]) -> list[Part]:
 
 def _common_type(left: Any, right: Any, suffix: str) -> Any:
     """The type that holds both; ``None`` when there is none. Cells of CSV can always be text."""
-    import pyarrow as pa
-
     schemas = [pa.schema([("x", left)]), pa.schema([("x", right)])]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SPLITS = ("train", "validation", "test")
 
@@ -111,8 +109,6 @@ def cut_rows(
         >>> cut_rows(6, {"test": 2}, seed=42, where="the data", strata="aaabbb")["test"].tolist()
         [2, 3]
     """
-    import numpy as np
-
     counts = {
         name: part if isinstance(part, int) else max(1, round(part * rows))
         for name, part in wanted.items()
@@ -136,8 +132,6 @@ def cut_rows(
 
 def _stratified(order: np.ndarray, counts: list[int], strata: Sequence[Hashable]) -> np.ndarray:
     """Reorder rows so that each run of ``counts`` rows has the classes in their shares."""
-    import numpy as np
-
     queues: dict[Hashable, list[int]] = {}
     for row in order.tolist():
         queues.setdefault(strata[row], []).append(row)
@@ -153,8 +147,6 @@ def _stratified(order: np.ndarray, counts: list[int], strata: Sequence[Hashable]
 
 def _shares(sizes: np.ndarray, left: np.ndarray, count: int) -> np.ndarray:
     """Rows of each class for a split of ``count``, by largest remainder; one a class stays."""
-    import numpy as np
-
     quota = count * sizes / sizes.sum()
     taken = np.minimum(quota.astype(int), np.maximum(left - 1, 0))
     while taken.sum() < count:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.demo.files import SUFFIXES, answer_file, read_rows
+from frtune.demo.files import answer_file
 from frtune.demo.models import PageModel, TooLong
 from frtune.demo.render import answer_html, error_html
+from frtune.demo.uploads import SUFFIXES, read_rows
 from frtune.errors import InputError, nearest
-from frtune.web.translations import PageLanguage
-from frtune.web.launch import load_gradio
 from frtune.web.highlight import escape
+from frtune.web.launch import load_gradio
+from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
     from gradio import Blocks

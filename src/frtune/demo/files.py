@@ -8,45 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
+from frtune.inference import text_columns
 
 if TYPE_CHECKING:
     from frtune.demo.models import PageModel
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 _AT_ONCE = 32  # so that others get an answer in between
-
-
-def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
-    """Read the rows of an uploaded file; nothing of it is kept elsewhere.
-
-    Args:
-        path: Where the file lies.
-        name: What messages call it.
-
-    Returns:
-        The rows; of a text file, one a line with the column ``text``.
-
-    Raises:
-        InputError: With the line, for what cannot be read, and for a file without rows.
-    """
-    from frtune.data import readers as _readers
-    from frtune.data.text_lines import read_lines
-
-    path = Path(path)
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{name}: is none of {', '.join(SUFFIXES)}. Save it as one of them.")
-    try:
-        if suffix == ".txt":
-            rows = [{"text": line.strip()} for _, line in read_lines(path)]
-        else:
-            rows = [row for _, row in _readers.read_rows(path)]
-    except InputError as error:
-        raise InputError(str(error).replace(str(path), name)) from None
-    if not rows:
-        raise InputError(f"{name}: has no rows.")
-    return rows
 
 
 def answer_file(
@@ -69,8 +38,6 @@ def answer_file(
     Raises:
         InputError: If the file has no column that the model reads.
     """
-    from frtune.inference import text_columns
-
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if Path(name).suffix.lower() == ".txt" and not model.takes_pairs:
         (wanted,) = text_columns(model.task)
@@ -138,8 +105,6 @@ def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _usable(model: PageModel, row: Mapping[str, Any]) -> bool:
-    from frtune.data.cleaning import clean_text
-    from frtune.inference import text_columns
 
     values = [row.get(column) for column in text_columns(model.task)]
     if not all(isinstance(value, str) and clean_text(value) for value in values):

@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.demo.uploads import read_rows
 from frtune.errors import InputError
 from frtune.inference import load, text_columns
+from frtune.names import named
 
 if TYPE_CHECKING:
     from frtune.inference import Predictor
@@ -110,9 +112,6 @@ def open_models(
     Raises:
         InputError: If a directory holds no model, or an example file no rows.
     """
-    from frtune.demo.files import read_rows
-    from frtune.names import named
-
     if not directories:
         raise InputError("DIR: at least one. Give the output of frtune train.")
     if max_characters < 1:
@@ -140,7 +139,6 @@ def _own_examples(directory: Path, task: Any) -> list[dict[str, Any]]:
         keys = ("input", "input_pair")[: len(columns)]
         if rows and all(key in rows[0] for key in keys):
             return [dict(zip(columns, (row[key] for key in keys), strict=True)) for row in rows]
-    from frtune.demo.files import read_rows
 
     folder = Path(__file__).parents[1] / "data" / "samples"
     sample = next(folder.glob(f"{task.name}.*"))

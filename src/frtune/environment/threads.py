@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+import torch
+
 
 def fit_threads() -> int:
     """Lower PyTorch's threads to the cores that this process has; returns how many it uses.
@@ -18,8 +20,6 @@ def fit_threads() -> int:
         >>> fit_threads() >= 1
         True
     """
-    import torch
-
     now = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:
         return now

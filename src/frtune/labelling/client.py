@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -259,8 +260,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         >>> retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), retry_after({})
         (0.0, None)
     """
-    from datetime import datetime, timezone
-
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:

@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from sklearn.metrics import cohen_kappa_score
+
 from frtune.labelling.steps import Outcome
+from frtune.metrics.keyphrases import keyphrase_scores_per_document
 
 _QUANTILES = {"p05": 0.05, "median": 0.5, "p95": 0.95}
 
@@ -18,8 +22,6 @@ def distribution(values: Sequence[int]) -> dict[str, float]:
         >>> distribution([1, 2, 6])["mean"], distribution([1, 2, 6])["median"]
         (3.0, 2.0)
     """
-    import numpy as np
-
     if not len(values):
         return {}
     array = np.asarray(values, dtype=np.float64)
@@ -112,7 +114,6 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
         each = [float(one == other) for one, other in pairs]
         share = round(sum(each) / len(each), 4)
         return found | {"same_share": share, "kappa": _kappa(first, second)}, each
-    from frtune.metrics.keyphrases import keyphrase_scores_per_document
 
     k = max(map(len, [*first, *second]))
     exact = keyphrase_scores_per_document(first, second, k=k)
@@ -127,7 +128,6 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
 
 
 def _kappa(first: list[str], second: list[str]) -> float | None:
-    from sklearn.metrics import cohen_kappa_score
 
     if len({*first, *second}) < 2:
         return None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from frtune.errors import InputError
 from frtune.labelling.budget import Budget, BudgetSpentError, Ledger
 from frtune.labelling.client import Client, RefusedError, UnavailableError
@@ -74,7 +76,6 @@ class Asking:
             pool.submit(asyncio.run, self._run(rows)).result()
 
     async def _run(self, rows: Dataset) -> None:
-        from tqdm import tqdm
 
         ledger = Ledger(self._budget, self._journal.spent)
         client = Client(self._endpoint, ledger=ledger, journal=self._journal)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frtune.labelling.request_loop import distinct_texts
 from frtune.labelling.quality import (
     agreement,
     answer_quality,
     keyphrase_quality,
     label_quality,
 )
+from frtune.labelling.request_loop import distinct_texts
 from frtune.labelling.rows import texts_of
 from frtune.labelling.steps import Outcome, Request, Steps
 from frtune.labelling.store import Answer

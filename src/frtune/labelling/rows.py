@@ -6,15 +6,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.data.audit import join_title
 from frtune.data.checks import columns_check
+from frtune.data.row_checks import rows_of
+from frtune.data.sources import name_of, read_splits
+from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 from frtune.labelling.prompts import LabelJob
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 
 def read_rows(
@@ -25,8 +27,6 @@ def read_rows(
     Raises:
         InputError: For what cannot be read, has several splits, or lacks a column.
     """
-    from frtune.data.sources import name_of, read_splits
-
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1.")
     where = name_of(source)
@@ -53,9 +53,6 @@ def read_rows(
 
 
 def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
-    from datasets import Dataset
-
-    from frtune.data.text_lines import read_lines
 
     if not path.is_file():
         raise InputError(f"{path}: no such file. Check the path.")
@@ -67,8 +64,6 @@ def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
 
 def texts_of(rows: Dataset, job: LabelJob) -> Iterator[tuple[str, str]]:
     """Yield each row's text, title included, and why it cannot be asked about (or ``""``)."""
-    from frtune.data.row_checks import rows_of
-
     columns = [name for name in (job.text_column, job.title_column) if name]
     for row in rows_of(rows, columns):
         text = row[job.text_column]

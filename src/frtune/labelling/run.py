@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.labelling.request_loop import Asking, distinct_texts
 from frtune.labelling.budget import Budget, Tokens, likely_tokens, most_tokens
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
+from frtune.labelling.request_loop import Asking, distinct_texts
 from frtune.labelling.results import Results
 from frtune.labelling.rows import read_rows, write_lines
 from frtune.labelling.steps import Request, Steps

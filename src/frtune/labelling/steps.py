@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from frtune.labelling.answers import Parsed, parse_keyphrases, parse_label
 from frtune.labelling.prompts import LabelJob
 from frtune.labelling.store import Answer, content_key
+from frtune.metrics.phrases import presence_for, presence_test, stemmer_for
 
 Messages = list[dict[str, str]]
 
@@ -103,14 +104,11 @@ def presence_in(text: str, language: str | None) -> Callable[[str], bool]:
         >>> presence_in("Two solar cells.", "en")("solar cell")
         True
     """
-    from frtune.metrics.phrases import presence_for, presence_test
-
     presence = presence_for(language)
     return presence_test(text, presence, _stemmer(language) if presence == "stem" else None)
 
 
 @lru_cache
 def _stemmer(language: str | None) -> Callable[[str], str]:
-    from frtune.metrics.phrases import stemmer_for
 
     return stemmer_for(language)

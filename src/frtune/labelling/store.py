@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock, Timeout
+
 from frtune.errors import InputError
 from frtune.labelling.budget import Tokens
 
@@ -109,8 +111,6 @@ class Journal:
 
     def __enter__(self) -> Journal:
         """Lock the file against a second run, read it, cut off a torn last line."""
-        from filelock import FileLock, Timeout
-
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
             self._lock.acquire()

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
 from frtune.errors import InputError
 from frtune.metrics.morphemes import load_kiwi
 from frtune.metrics.stopwords import ENGLISH, FRENCH
@@ -92,8 +95,6 @@ def tfidf_phrases(
     """
     if not train_texts:
         raise InputError("train_texts=[]: at least one text. Pass the training texts.")
-    from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
     train = train_texts[:_MAX_TRAIN_TEXTS]
     train_candidates, candidates = _candidates(train, language), _candidates(texts, language)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import rankdata
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 # from the rows drawn, (samples, rows), to a score for each sample, (samples,)
 Score = Callable[["np.ndarray"], "np.ndarray"]
@@ -27,7 +26,6 @@ def count_score(counts: np.ndarray, ratio: Callable[[np.ndarray], np.ndarray]) -
         >>> accuracy(np.array([[0, 1], [0, 0]])).tolist()
         [0.5, 1.0]
     """
-    import numpy as np
 
     def score(picks: np.ndarray) -> np.ndarray:
         rows = len(counts)
@@ -49,8 +47,6 @@ def f1_of_sums(sums: np.ndarray) -> np.ndarray:
         >>> f1_of_sums(np.array([[1, 1, 2], [0, 0, 0]])).round(4).tolist()
         [0.6667, 0.0]
     """
-    import numpy as np
-
     parts = sums.reshape(len(sums), -1, 3).astype(float)  # (samples, classes, 3)
     sizes = parts[..., 1] + parts[..., 2]
     f1 = 2 * parts[..., 0] / np.where(sizes > 0, sizes, 1)
@@ -59,8 +55,6 @@ def f1_of_sums(sums: np.ndarray) -> np.ndarray:
 
 def spearman_score(predictions: np.ndarray, references: np.ndarray) -> Score:
     """Make Spearman's correlation, ranks with ties averaged; 0 where either side is constant."""
-    import numpy as np
-    from scipy.stats import rankdata
 
     def centred(values: np.ndarray) -> np.ndarray:
         ranks = rankdata(values, axis=1)
@@ -85,8 +79,6 @@ def resampled(score: Score, rows: int, *, samples: int = 1000, seed: int = 0) ->
     Raises:
         InputError: If there are no rows, or ``samples`` isn't positive.
     """
-    import numpy as np
-
     if rows < 1 or samples < 1:
         raise InputError(f"rows={rows}, samples={samples}: whole numbers from 1.")
     rng = np.random.default_rng(seed)
@@ -106,8 +98,6 @@ def interval(scores: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
         >>> [round(bound, 3) for bound in interval(np.arange(101) / 100, level=0.9)]
         [0.05, 0.95]
     """
-    import numpy as np
-
     tail = (1 - level) / 2
     low, high = np.quantile(scores, [tail, 1 - tail])
     return float(low), float(high)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import frtune
+import numpy as np
+from scipy import stats
+from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support, roc_auc_score
+
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
+from frtune.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +40,6 @@ def classification_scores(
         >>> scores["accuracy"], round(scores["f1_macro"], 4), round(scores["mcc"], 4)
         (0.75, 0.7333, 0.5774)
     """
-    from sklearn.metrics import matthews_corrcoef
-
     _check(predictions, references)
     scores = {"accuracy": _share(predictions, references)}
     for average in AVERAGES:
@@ -100,8 +100,6 @@ def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
         >>> roc_auc([0.9, 0.4, 0.6], [True, False, False]), roc_auc([0.5, 0.5], [True, False])
         (1.0, 0.5)
     """
-    from sklearn.metrics import roc_auc_score
-
     _check(scores, positive)
     if len(set(map(bool, positive))) < 2:
         return 0.5
@@ -122,9 +120,6 @@ def correlation_scores(
         >>> round(scores["pearson"], 4), scores["spearman"], round(scores["mse"], 4)
         (0.982, 1.0, 0.3333)
     """
-    import numpy as np
-    from scipy import stats
-
     _check(predictions, references)
     left, right = np.asarray(predictions, float), np.asarray(references, float)
     scores = {"pearson": 0.0, "spearman": 0.0, "mse": float(((left - right) ** 2).mean())}
@@ -144,8 +139,6 @@ def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
         >>> softmax([[0.0, 0.0]]).tolist()
         [[0.5, 0.5]]
     """
-    import numpy as np
-
     rows = np.asarray(logits, float)
     powers = np.exp(rows - rows.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
@@ -162,7 +155,7 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
         >>> classification_signatures()["f1_macro"]
         'f1_macro|avg:macro|classes:seen|zero_division:0|v:0.1'
     """
-    release = ".".join(frtune.__version__.split(".")[:2])
+    release = ".".join(__version__.split(".")[:2])
     averaged = {
         f"{part}_{average}": f"{part}_{average}|avg:{average}|classes:seen|zero_division:0"
         for average in AVERAGES
@@ -177,7 +170,7 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
 
 def correlation_signatures() -> dict[str, str]:
     """How ``correlation_scores`` are computed, one line a score."""
-    release = ".".join(frtune.__version__.split(".")[:2])
+    release = ".".join(__version__.split(".")[:2])
     texts = ("pearson|constant:0", "spearman|ties:average|constant:0", "mse|unit:data")
     return {text.split("|")[0]: f"{text}|v:{release}" for text in texts}
 
@@ -188,8 +181,6 @@ def confusion_picture(matrix: Sequence[Sequence[int]], labels: Sequence[str], pa
     Raises:
         ImportError: Without the extra ``plots``.
     """
-    import numpy as np
-
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -213,8 +204,6 @@ def write_class_details(
     directory: Path, predictions: Sequence[str], references: Sequence[str], labels: Sequence[str]
 ) -> None:
     """Write ``classes.json`` and, where matplotlib is, ``confusion_matrix.png``."""
-    from importlib.util import find_spec
-
     matrix = confusion_matrix(predictions, references, labels)
     content: dict[str, Any] = {
         "classes": class_scores(predictions, references, labels),
@@ -231,8 +220,6 @@ def write_class_details(
 
 def _parts(predictions: Sequence[str], references: Sequence[str], **options: Any) -> Any:
     """Precision, recall, F1 and rows; a fraction over nothing is 0."""
-    from sklearn.metrics import precision_recall_fscore_support
-
     zero: Any = 0
     return precision_recall_fscore_support(references, predictions, zero_division=zero, **options)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from frtune.errors import InputError
 
 
@@ -29,8 +31,6 @@ def bootstrap_interval(
         >>> 0.39 <= low < 0.5 < high <= 0.61
         True
     """
-    import numpy as np
-
     if not 0 < level < 1:
         raise InputError(f"level={level}: between 0 and 1. Pass level=0.95, say.")
     if samples < 1:

@@ -11,15 +11,14 @@ without repeats, hits + missed is the number of references, and these are the us
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from frtune.errors import InputError
 from frtune.metrics.conventions import Conventions
 from frtune.metrics.phrase_matching import find_hits
 from frtune.metrics.phrases import check_documents, clean_phrases, presence_test, stemmer_for
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Phrases = Sequence[Sequence[str]]
 MEASURES = ("precision", "recall", "f1")
@@ -80,8 +79,6 @@ def count_hits(documents: list[Document], part: str, chosen: Conventions) -> np.
     Returns:
         float64 of shape ``(documents, 3 cuts, 4 counts)``.
     """
-    import numpy as np
-
     counts = np.zeros((len(documents), 3, 4))
     for row, document in enumerate(documents):
         predicted, wanted = document.parts[part]
@@ -151,8 +148,6 @@ def mean_score(values: Any) -> float:
         >>> mean_score([1.0, float("nan"), 0.0]), mean_score([])
         (0.5, 0.0)
     """
-    import numpy as np
-
     kept = np.asarray(values, float)
     kept = kept[~np.isnan(kept)]
     return float(kept.mean()) if kept.size else 0.0
@@ -172,8 +167,6 @@ def _comparable(
 
 def _precision_recall_f1(counts: np.ndarray) -> np.ndarray:
     """Turn counts (..., 3 cuts, 4) into scores (..., 9), in the order of ``score_names``."""
-    import numpy as np
-
     hits, shown, missed = counts[..., 0], counts[..., 1], counts[..., 2]
     scores = np.stack(
         [
@@ -187,6 +180,5 @@ def _precision_recall_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    import numpy as np
 
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from frtune.metrics.bootstrap import (
     Score,
@@ -13,9 +14,6 @@ from frtune.metrics.bootstrap import (
     resampled,
     spearman_score,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Intervals = dict[str, tuple[float, float]]
 Ratios = Mapping[str, Callable[["np.ndarray"], "np.ndarray"]]
@@ -61,8 +59,6 @@ def class_intervals(
         >>> [round(bound, 3) for bound in found["accuracy"]]
         [0.35, 0.65]
     """
-    import numpy as np
-
     names = np.array(labels)
     predicted = np.array(predictions)[:, None] == names  # (rows, classes)
     true = np.array(references)[:, None] == names
@@ -96,8 +92,6 @@ def _f1_weighted(sums: np.ndarray) -> np.ndarray:
 
 def _mcc(sums: np.ndarray) -> np.ndarray:
     """Matthews' correlation of any number of classes (Gorodkin 2004, equation 8)."""
-    import numpy as np
-
     right, predicted, true = _parts(sums)
     rows = true.sum(1)
     above = right.sum(1) * rows - (predicted * true).sum(1)
@@ -107,8 +101,6 @@ def _mcc(sums: np.ndarray) -> np.ndarray:
 
 def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Divide; 0 over nothing."""
-    import numpy as np
-
     return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)
 
 
@@ -117,8 +109,6 @@ def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def auc_score(scores: np.ndarray, positive: np.ndarray) -> Score:
     """Make ``roc_auc`` of rows that are drawn again; 0.5 where all drawn are of one kind."""
-    import numpy as np
-
     order = np.argsort(scores, kind="stable")
     ties = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])  # first of each equal score
 
@@ -143,8 +133,6 @@ def pair_intervals(
     labels: Sequence[str],
 ) -> Intervals:
     """Intervals of ``class_intervals`` and ``roc_auc``; the second label means similar."""
-    import numpy as np
-
     similar = np.array([label == labels[1] for label in references])
     auc = auc_score(np.array(similarities), similar)
     found = class_intervals(predictions, references, labels)
@@ -155,8 +143,6 @@ def correlation_intervals(
     predictions: Sequence[float], references: Sequence[float], *, samples: int = 1000
 ) -> Intervals:
     """Intervals of the scores of ``correlation_scores``."""
-    import numpy as np
-
     x, y = np.asarray(predictions, float), np.asarray(references, float)
     a, b = x - x.mean(), y - y.mean()  # far from 0, the sums of squares would cancel
     counts = np.stack([a, b, a * a, b * b, a * b, (x - y) ** 2, np.ones_like(x)], axis=1)
@@ -168,7 +154,6 @@ def correlation_intervals(
 
 
 def _pearson(sums: np.ndarray) -> np.ndarray:
-    import numpy as np
 
     x, y, xx, yy, xy, _, n = sums.T
     below = (n * xx - x * x) * (n * yy - y * y)
@@ -193,7 +178,6 @@ def keyword_intervals(
         tokens: The same for labels: 0 (O), 1 (B), 2 (I), and -100 in the true ones.
         samples: Draws.
     """
-    import numpy as np
 
     def sizes(pairs: Iterable[tuple[set, set]]) -> np.ndarray:
         return np.array([[len(p & t), len(p), len(t)] for p, t in pairs], float).reshape(-1, 3)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
+
 Match = Literal["exact", "partial", "fuzzy", "stem"]
 
 
@@ -63,9 +67,6 @@ def fuzzy_hits(predictions: Sequence[str], references: Sequence[str], threshold:
     """
     if not predictions or not references:
         return Hits([False] * len(predictions), [len(predictions)] * len(references))
-    import numpy as np
-    from rapidfuzz.distance import Indel
-    from rapidfuzz.process import cdist
 
     similarity = cdist(
         predictions, references, scorer=Indel.normalized_similarity, dtype=np.float64

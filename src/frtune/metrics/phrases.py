@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
+import snowballstemmer
+
 from frtune.errors import InputError
 
 Normalize = Literal["none", "nfc", "casefold"]
@@ -79,7 +81,6 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
             f"language={language!r}: a language with a stemmer ({', '.join(sorted(STEMMERS))}). "
             + (hint or "Pass one of them, or use match='exact', 'partial' or 'fuzzy'.")
         )
-    import snowballstemmer
 
     stem_word = lru_cache(maxsize=200_000)(snowballstemmer.stemmer(STEMMERS[language]).stemWord)
 

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rapidfuzz.distance import LCSseq
+from rouge_score import rouge_scorer
+
 from frtune.errors import InputError
 from frtune.metrics.tokenizers import (
     TokenizerName,
@@ -146,7 +149,6 @@ def _ngram_f1(predicted: Tokens, wanted: Tokens, n: int) -> float:
 
 def _lcs_f1(predicted: Tokens, wanted: Tokens) -> float:
     # rouge_score fills a table in Python; rapidfuzz's bit-parallel LCS gives the same length.
-    from rapidfuzz.distance import LCSseq
 
     ids = {token: i for i, token in enumerate(dict.fromkeys([*predicted, *wanted]))}
     length = LCSseq.similarity([ids[t] for t in predicted], [ids[t] for t in wanted])
@@ -157,7 +159,6 @@ def _summary_f1s(texts: dict[int, tuple[str, str]], tokenizer: Any) -> dict[int,
     """Let ``rouge_score`` itself score texts of several lines; all lines are tokenized at once."""
     if not texts:
         return {}
-    from rouge_score import rouge_scorer
 
     pairs = texts.values()
     lines = list({line: None for pair in pairs for text in pair for line in text.split("\n")})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
 
 from frtune.metrics.phrases import check_documents
-
-if TYPE_CHECKING:
-    import numpy as np
 
 # phrases to vectors of length 1, (phrases, size)
 Embed = Callable[[list[str]], "np.ndarray"]
@@ -68,10 +68,6 @@ def encoder(checkpoint: str, *, batch_size: int = 64) -> Embed:
         checkpoint: Directory or hub name of an encoder, such as a sentence-transformers model.
         batch_size: Phrases a batch.
     """
-    import numpy as np
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
 

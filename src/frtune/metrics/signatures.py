@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import frtune
 from frtune.metrics.conventions import Conventions, conventions
 from frtune.metrics.counting import score_names
 from frtune.metrics.phrase_matching import Match
 from frtune.metrics.rouge import ROUGE_KEYS
 from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer
+from frtune.version import __version__
 
 
 def keyphrase_signatures(
@@ -106,5 +106,5 @@ def _skipped(chosen: Conventions) -> list[str]:
 
 
 def _join(*fields: str) -> str:
-    release = ".".join(frtune.__version__.split(".")[:2])
+    release = ".".join(__version__.split(".")[:2])
     return "|".join([*fields, f"v:{release}"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-import frtune
+import numpy as np
+
 from frtune.errors import InputError
+from frtune.version import __version__
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 IGNORED = -100
@@ -59,8 +61,6 @@ def token_scores(
         >>> token_scores([[0, 1, 0, 0, 2]], [[0, 1, 2, 0, -100]])
         {'token_accuracy': 0.75, 'token_accuracy_all_o': 0.5, 'token_f1_macro': 0.6}
     """
-    import numpy as np
-
     _check_rows(predictions, references)
     pairs = [(p, t) for row in zip(predictions, references, strict=True) for p, t in _zipped(*row)]
     both = np.array([pair for pair in pairs if pair[1] != IGNORED], dtype=np.int64).reshape(-1, 2)
@@ -167,7 +167,7 @@ def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> di
         >>> span_signatures()["keyword_f1"]
         'keyword_f1|norm:fold-noaccents|avg:micro|v:0.1'
     """
-    release = "v:" + ".".join(frtune.__version__.split(".")[:2])
+    release = "v:" + ".".join(__version__.split(".")[:2])
     norm = "norm:fold-noaccents" if ignore_accents else "norm:fold"
     parts = {
         "token_accuracy": [f"tokens:{subwords}"],

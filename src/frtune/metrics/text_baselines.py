@@ -6,6 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+
 _TOKEN = r"\w+|[^\w\s]"
 
 
@@ -38,10 +43,6 @@ def tfidf_logistic(
         >>> tfidf_logistic(["loyer mars", "timbre poste"], ["loyer", "poste"], ["loyer avril"])
         ['loyer']
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
     model = make_pipeline(
         TfidfVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), sublinear_tf=True),
         LogisticRegression(C=10, max_iter=1000, class_weight="balanced" if balanced else None),
@@ -79,9 +80,6 @@ def calibrated(
         >>> calibrated([0.0, 1.0], [1.0, 5.0], [0.5], chance=False)
         [3.0]
     """
-    import numpy as np
-    from sklearn.linear_model import LinearRegression, LogisticRegression
-
     known, asked = np.asarray(train)[:, None], np.asarray(values)[:, None]
     if chance:
         return LogisticRegression().fit(known, targets).predict_proba(asked)[:, 1].tolist()
@@ -109,8 +107,6 @@ def pair_baselines(
         ``constant`` (the mean target), ``random`` (targets drawn from training) and
         ``word_overlap`` (see there; mapped to the target by ``calibrated``).
     """
-    import numpy as np
-
     rows = len(test[0])
     known, asked = word_overlap(*train), word_overlap(*test)
     return {

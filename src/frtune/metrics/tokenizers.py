@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from rouge_score import tokenizers
+
 from frtune.errors import InputError, nearest
 from frtune.metrics.morphemes import Analyser, Morphemes, cache_directory
 
@@ -159,8 +161,6 @@ def _named(name: str) -> Tokenizer:
     if name in ("ko", "komoran"):
         return _korean("kiwi" if name == "ko" else "komoran", cache_directory())
     if name == "rouge":
-        from rouge_score import tokenizers
-
         release = ".".join(version("rouge-score").split(".")[:2])
         tokenize = tokenizers.DefaultTokenizer(use_stemmer=False).tokenize
         return Tokenizer(_one_by_one(tokenize), f"rouge-{release}")

@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
+
+import torch
+from transformers import BitsAndBytesConfig
 
 from frtune.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from transformers import BitsAndBytesConfig
+from frtune.tasks.config_file import write_json
 
 QuantizationName = Literal["int8", "nf4"]
 
@@ -62,8 +63,6 @@ def quantization_config(
         raise InputError(
             f"quantization={name!r}: {' or '.join(allowed)}.{nearest(str(name), allowed)}"
         )
-    import torch
-    from transformers import BitsAndBytesConfig
 
     skipped = list(skip_modules) or None
     if name == "int8":
@@ -114,8 +113,6 @@ def torch_dtype(dtype: Any) -> Any:
         >>> torch_dtype("bfloat16")
         torch.bfloat16
     """
-    import torch
-
     if dtype is None:
         return None
     allowed = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -151,8 +148,6 @@ def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | N
 
 def save_base_quantization(directory: str | os.PathLike[str], model: Any) -> None:
     """Write down how the base of an adapter is quantised, if it is; ``model`` has the adapter."""
-    from frtune.tasks.config_file import write_json
-
     found = getattr(model.config, "quantization_config", None)
     if found is not None and hasattr(model, "peft_config"):
         values = found if isinstance(found, dict) else found.to_dict()
@@ -173,7 +168,6 @@ def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig |
     path = Path(directory) / BASE_FILE
     if not path.is_file():
         return None
-    from transformers import BitsAndBytesConfig
 
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["quantization_config"]

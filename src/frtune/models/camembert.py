@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from frtune.models.build import Built, build_model
 from frtune.models.bitsandbytes import QuantizationName
+from frtune.models.build import build_model
+from frtune.models.weights import Built
 from frtune.tasks.base import Task
 
 if TYPE_CHECKING:

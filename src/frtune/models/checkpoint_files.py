@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig
+from transformers.utils.hub import cached_file
+
 from frtune.errors import InputError
 from frtune.models.families import Family, families_for, family_for
 from frtune.tasks.base import Task
@@ -24,8 +28,6 @@ def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
     Raises:
         InputError: If there is no such checkpoint, or none that Transformers knows.
     """
-    from transformers import AutoConfig
-
     name = os.fspath(checkpoint)
     directory = Path(name)
     if directory.is_dir():
@@ -111,8 +113,6 @@ def check_safetensors(path: Path) -> None:
     Raises:
         InputError: Names the file.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="numpy"):
             pass
@@ -173,8 +173,6 @@ def first_line(error: BaseException) -> str:
 
 def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
-    from transformers.utils.hub import cached_file
-
     found: Any = cached_file(
         os.fspath(checkpoint),
         name,
@@ -193,7 +191,6 @@ def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
     weights = local_file(checkpoint, "model.safetensors")
     if weights is None:
         return False
-    from safetensors import safe_open
 
     with safe_open(weights, framework="pt") as tensors:
         return name in set(tensors.keys())

@@ -6,14 +6,17 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+import torch
+from transformers import T5ForConditionalGeneration
+from transformers.integrations import deepspeed
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+
 
 def enabled() -> bool:
     """Whether a training configuration with ZeRO-3 is alive in this process.
 
     ``TrainingArguments(deepspeed=...)`` must have been made before the model.
     """
-    from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-
     return is_deepspeed_zero3_enabled()
 
 
@@ -25,7 +28,6 @@ def start_process_group() -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return
     import deepspeed
-    import torch
 
     # DeepSpeed counts by its own group, also where torch has one
     if not deepspeed.comm.is_initialized():
@@ -36,8 +38,6 @@ def start_process_group() -> None:
 @contextlib.contextmanager
 def zero3_suspended() -> Iterator[None]:
     """Make or load a whole model on one rank, in a run whose own model is split."""
-    from transformers.integrations import deepspeed
-
     config = deepspeed._hf_deepspeed_config_weak_ref
     deepspeed.unset_hf_deepspeed_config()
     try:
@@ -53,8 +53,6 @@ def t5_output_untied(name: str) -> Iterator[None]:
     Transformers calls every T5 tied, and ties before it loads where ZeRO-3 splits the weights: the
     output layer would be the embedding.
     """
-    from transformers import T5ForConditionalGeneration
-
     tied = T5ForConditionalGeneration._tied_weights_keys
     T5ForConditionalGeneration._tied_weights_keys = {
         key: source for key, source in (tied or {}).items() if key != name

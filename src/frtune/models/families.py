@@ -6,7 +6,7 @@ To add a family, add a row here, a builder beside this file, and a recipe to ``t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from frtune.errors import InputError, nearest
 from frtune.tasks.base import ModelKind
@@ -169,3 +169,8 @@ def families_for(kinds: object) -> list[str]:
         ['t5', 'bart']
     """
     return [family.name for family in FAMILIES.values() if family.kind in kinds]  # type: ignore[operator]
+
+
+def kind_of(model: Any) -> ModelKind:
+    """The model's kind, by its family."""
+    return family_for(model.config.model_type).kind

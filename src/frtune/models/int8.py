@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
+import transformers
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from frtune.errors import InputError
@@ -204,8 +207,6 @@ def save_int8(model: PreTrainedModel, directory: str | os.PathLike[str]) -> None
 
     Buffers that Transformers computes are written too, so that loading needs no initialisation.
     """
-    from safetensors.torch import save_file
-
     tensors, first, tied = {}, {}, {}
     parameters = model.named_parameters(remove_duplicate=False)
     for name, tensor in [*parameters, *model.named_buffers(remove_duplicate=False)]:
@@ -229,9 +230,6 @@ def load_int8(
     Raises:
         InputError: If the file is missing or is not this model's.
     """
-    import transformers
-    from safetensors import SafetensorError, safe_open
-
     path = Path(directory) / INT8_WEIGHTS
     try:
         with safe_open(path, framework="pt") as file:

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peft import PeftConfig, set_peft_model_state_dict
+from safetensors.torch import load_file
+
 from frtune.errors import InputError
-from frtune.models.build import Built, fit_tokens, load_model
+from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import (
     check_safetensors,
     check_task,
@@ -16,9 +19,12 @@ from frtune.models.checkpoint_files import (
     first_line,
     read_config,
 )
-from frtune.models.tokenizer import load_tokenizer
 from frtune.models.families import family_for
-from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
+from frtune.models.int8 import load_int8
+from frtune.models.lora import merge as merge_adapter
+from frtune.models.lora import wrap
+from frtune.models.tokenizer import load_tokenizer
+from frtune.models.weights import Built, fit_tokens, load_model
 from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -72,8 +78,6 @@ def load_saved(
         return _load_full(directory, task, dtype, quantization)
     model, tokenizer = _load_adapter(directory, task, dtype, quantization)
     if merge:
-        from frtune.models.lora import merge as merge_adapter
-
         model = merge_adapter(model).model
     return model.eval(), tokenizer
 
@@ -94,7 +98,6 @@ def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any) -> Bu
 
 
 def _load_int8(directory: Path, task: Task, auto_class: str, config: Any, method: str) -> Any:
-    from frtune.models.int8 import load_int8
 
     for name, value in task.config_overrides().items():
         setattr(config, name, value)
@@ -126,11 +129,6 @@ def _load_adapter(
 
 def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
     """Put the saved adapter on its base; heads are fp32 before they are filled."""
-    from peft import PeftConfig, set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    from frtune.models.lora import wrap
-
     try:
         lora = PeftConfig.from_pretrained(str(directory))
     except (ValueError, TypeError, KeyError, AttributeError) as error:

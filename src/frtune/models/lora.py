@@ -9,10 +9,21 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.utils.integrations import gather_params_ctx
+from peft.utils.other import ModulesToSaveWrapper
+
 from frtune.errors import InputError
+from frtune.models.bitsandbytes import torch_dtype
+from frtune.models.checkpoint_files import read_config
+from frtune.models.probe import probe_logits
+from frtune.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
     from frtune.models.families import Family
@@ -65,7 +76,6 @@ def lora_config(
             raise InputError(f"{name}={value!r}: a whole number of at least 1. Pass {name}=8, say.")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout={dropout!r}: from 0 to below 1. Pass dropout=0.05, say.")
-    from peft import LoraConfig
 
     return LoraConfig(
         r=r,
@@ -124,8 +134,6 @@ def add_adapter(
 
 def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:
     """PEFT's ``get_peft_model``, also under ZeRO-3, and with what it leaves open mended."""
-    from peft import get_peft_model
-
     with _token_rows_under_zero3(), warnings.catch_warnings():
         # PEFT asks by a name that Transformers calls deprecated
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
@@ -163,11 +171,6 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     Raises:
         InputError: If the model has no adapter, or its base is not found.
     """
-    import torch
-
-    from frtune.models.verification import probe_logits
-    from frtune.models.bitsandbytes import torch_dtype
-
     if not hasattr(model, "merge_and_unload"):
         raise InputError(f"model={type(model).__name__}: has no adapter. Pass a model with LoRA.")
     dtype = torch_dtype(dtype)
@@ -187,11 +190,6 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
 
 def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
     """The same adapter on its base, loaded again without quantisation."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
-
-    from frtune.models.build import load_weights
-    from frtune.models.checkpoint_files import read_config
-
     lora: Any = copy.deepcopy(model.peft_config["default"])
     quantized: Any = model.get_base_model()
     rows = quantized.config.vocab_size
@@ -217,9 +215,6 @@ def _finish(model: PeftModel) -> PeftModel:
     Trained heads become fp32, as LoRA's own weights are; the rows of new tokens keep the output
     layer's bias; and saving stores those rows alone, never the whole embedding, whoever saves.
     """
-    import torch
-    from peft.utils.other import ModulesToSaveWrapper
-
     for module in model.modules():
         if isinstance(module, ModulesToSaveWrapper):
             for head in module.modules_to_save.values():
@@ -237,8 +232,6 @@ def _finish(model: PeftModel) -> PeftModel:
 
 def _match_dtype(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Give an fp32 head on a bf16 base its input in its own type."""
-    import torch
-
     if torch.is_autocast_enabled(inputs[0].device.type) if inputs else True:
         return inputs
     dtype = next(head.parameters()).dtype
@@ -260,9 +253,6 @@ def _embedding_names(model: PreTrainedModel) -> list[str]:
 
 def _keep_output_bias(model: PeftModel) -> None:
     """Keep the bias of an output layer (GPT-J, Phi), which PEFT's token rows leave out."""
-    import torch
-    import torch.nn.functional as F
-    from peft.tuners.trainable_tokens import TrainableTokensLayer
 
     class BiasedTokenRows(TrainableTokensLayer):
         def forward_adapters(self, x, active_adapters, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -306,8 +296,6 @@ def _token_rows_under_zero3() -> Iterator[None]:
     PEFT broadcasts them from rank 0 through a CUDA device. Every rank has the whole embedding
     while it is gathered, so that each can copy for itself.
     """
-    from peft.tuners.trainable_tokens import TrainableTokensLayer
-    from peft.utils.integrations import gather_params_ctx
 
     def collect(self, weight, rows, embed_dim):  # type: ignore[no-untyped-def]
         with gather_params_ctx([weight], modifier_rank=None):

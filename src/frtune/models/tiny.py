@@ -10,8 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+import transformers
+from transformers import PreTrainedTokenizerFast
+
 from frtune.errors import InputError
+from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import Family, FamilyName, family_named
+from frtune.models.tiny_tokenizers import RECIPES
 
 _WIDTH, _LAYERS, _HEADS, _INNER = 128, 2, 4, 512
 _POSITIONS = 2048  # a source of 1024 tokens, its target, and room
@@ -81,7 +87,6 @@ def tiny_checkpoint(
 def _tokenizer_files(
     family: Family, corpus: Iterable[str], tokenizer: str | None, vocab_size: int
 ) -> dict[str, Any]:
-    from frtune.models.tiny_tokenizers import RECIPES
 
     recipe = RECIPES.get((family.name, tokenizer))
     if recipe is None:
@@ -103,11 +108,6 @@ def _write_files(files: dict[str, Any], directory: Path) -> None:
 
 
 def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed: int) -> None:
-    import torch
-    import transformers
-    from transformers import PreTrainedTokenizerFast
-
-    from frtune.models.deepspeed import zero3_suspended
 
     if "tokenizer.json" in files:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))
@@ -130,8 +130,6 @@ def _start_t5(model: Any) -> None:
     T5's own scale of 1 for both is made for pretraining: the first logits are as wide as the
     model, and the rows move slowly. These scales memorise in a third of the steps.
     """
-    import torch
-
     width = model.config.d_model
     weight = torch.randn(model.config.vocab_size, width) * width**-0.5
     model.lm_head.weight = torch.nn.Parameter(weight)

@@ -12,8 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import sentencepiece
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import trainers as tokenizer_trainers
+from transformers.models.flaubert.tokenization_flaubert import (
+    remove_non_printing_char,
+    replace_unicode_punct,
+)
 
 from frtune.models.families import FamilyName
 
@@ -79,8 +84,6 @@ def _byte_level(texts: Sequence[str], vocab_size: int, special_tokens: Sequence[
 
 def _unigram_pieces(texts: Sequence[str], vocab_size: int) -> list[tuple[str, float]]:
     """SentencePiece's pieces with their log probabilities, the best first."""
-    import sentencepiece
-
     model = io.BytesIO()
     # on one thread: the same texts give the same pieces; the trainer of `tokenizers` does not
     sentencepiece.SentencePieceTrainer.train(
@@ -192,10 +195,6 @@ def _moses_words(text: str) -> list[str]:
         raise ImportError(
             "FlauBERT's tokenizer needs sacremoses: pip install 'frtune[flaubert]'."
         ) from error
-    from transformers.models.flaubert.tokenization_flaubert import (
-        remove_non_printing_char,
-        replace_unicode_punct,
-    )
 
     text = sacremoses.MosesPunctNormalizer(lang="fr").normalize(replace_unicode_punct(text))
     text = remove_non_printing_char(text)

@@ -7,6 +7,9 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from tokenizers import Tokenizer
+from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
+
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
 from frtune.models.families import Family
@@ -41,8 +44,6 @@ def load_tokenizer(
         InputError: If the checkpoint has no tokenizer that can be read.
         ImportError: If it needs a package that is missing.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
     name = os.fspath(checkpoint)
     published = local_file(name, "tokenizer.json")
     try:
@@ -80,8 +81,6 @@ def _missing_package(family: Family, error: ImportError) -> ImportError:
 
 def differing_probe(tokenizer: PreTrainedTokenizerBase, published: os.PathLike[str]) -> str | None:
     """Return the first probe text that ``tokenizer.json`` itself encodes otherwise."""
-    from tokenizers import Tokenizer
-
     try:
         reference = Tokenizer.from_file(os.fspath(published))
     except Exception as error:  # tokenizers raises bare exceptions
@@ -124,8 +123,6 @@ def add_tokens(
     Raises:
         InputError: If the tokenizer does not keep a token whole.
     """
-    from transformers import AddedToken
-
     known = tokenizer.get_vocab()
     missing = [token for token in new_tokens if token not in known]
     if missing:

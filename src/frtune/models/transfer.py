@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from safetensors import safe_open
+
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,9 +32,6 @@ def prove_encoder(model: PreTrainedModel, directory: str | os.PathLike[str]) -> 
         InputError: If the directory holds no safetensors of a full model.
         RuntimeError: If a weight is missing there or differs.
     """
-    import torch
-    from safetensors import safe_open
-
     files = sorted(Path(directory).glob("model*.safetensors"))
     if not files:
         raise InputError(

@@ -15,6 +15,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from transformers.modeling_layers import GradientCheckpointingLayer
+
 from frtune.planning.parameters import Architecture, adapted, empty_model
 
 if TYPE_CHECKING:
@@ -104,8 +109,6 @@ def _trace(
     lora: LoraConfig | None,
     casting: Casting,
 ) -> _Traced:
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
 
     config = copy.deepcopy(found.config)
     for name, layers in depth.items():
@@ -135,8 +138,6 @@ def _fused_attention() -> Any:
 
     The CPU's kernel is fused only without dropout and without gradients for the bias.
     """
-    import torch
-    from torch.overrides import TorchFunctionMode
 
     class Fused(TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
@@ -154,8 +155,6 @@ def _fused_attention() -> Any:
 
 def _fill(model: Any, dtype: Any) -> None:
     """Give a model on the meta device CPU tensors of the mode that is on; tied ones stay tied."""
-    import torch
-
     done: dict[int, Any] = {}
 
     def filled(tensor: Any) -> Any:
@@ -175,7 +174,6 @@ class _Kept:
     """Storages that autograd keeps, parameters left out; each counts once."""
 
     def __init__(self, model: Any):
-        from transformers.modeling_layers import GradientCheckpointingLayer
 
         self._seen = {p.untyped_storage()._cdata for p in model.parameters()}
         self._storages: list[Any] = []  # held, so that no address is used twice
@@ -189,8 +187,6 @@ class _Kept:
 
     def pack(self, tensor: Any) -> Any:
         """Count the tensor's storage, and keep the tensor as it is."""
-        import torch
-
         storage = tensor.untyped_storage()
         if storage._cdata not in self._seen:
             self._seen.add(storage._cdata)
@@ -202,8 +198,6 @@ class _Kept:
 
     def copies(self, model: Any) -> int:
         """Bytes of bf16 copies of linear weights, those of the output layer left out."""
-        import torch
-
         rows = model.config.get_text_config().vocab_size
         left = Counter(self._shapes)
         found = 0
@@ -229,8 +223,6 @@ class _Kept:
 
 def _batch(found: Architecture, step: Step) -> dict[str, Any]:
     """A batch of the task's shape: (rows, tokens), int64."""
-    import torch
-
     length = step.source_tokens
     if found.family.kind == "decoder":
         length += step.target_tokens
@@ -245,8 +237,6 @@ def _batch(found: Architecture, step: Step) -> dict[str, Any]:
 
 def _loss(logits: Any, step: Step) -> Any:
     """The task's loss: only positions that count are cast to fp32; returns those."""
-    import torch
-
     if step.target_tokens and logits.dim() == 3:  # (rows, tokens, vocabulary)
         logits = logits[:, -step.target_tokens :].contiguous()
     scored = logits.reshape(-1, logits.shape[-1]).float()  # (rows * tokens, classes)

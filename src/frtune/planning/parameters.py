@@ -7,8 +7,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+import transformers
+from transformers import AutoConfig
+from transformers.integrations import replace_with_bnb_linear
+
 from frtune.models.checkpoint_files import check_family, check_task, read_config
 from frtune.models.families import Family, family_named
+from frtune.models.lora import add_adapter
+from frtune.models.weights import _skipping_heads, head_names
 from frtune.planning.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -98,7 +105,6 @@ def architecture(
 
 
 def _config_of(settings: dict[str, Any]) -> Any:
-    from transformers import AutoConfig
 
     settings = dict(settings)
     return AutoConfig.for_model(settings.pop("model_type"), **settings)
@@ -106,9 +112,6 @@ def _config_of(settings: dict[str, Any]) -> Any:
 
 def empty_model(found: Architecture, *, config: Any = None) -> PreTrainedModel:
     """Make the model on the meta device: shapes without data."""
-    import torch
-    import transformers
-
     loader = getattr(transformers, found.auto_class)
     with torch.device("meta"):
         model = loader.from_config(copy.deepcopy(config or found.config), dtype=torch.float32)
@@ -122,11 +125,6 @@ def empty_model(found: Architecture, *, config: Any = None) -> PreTrainedModel:
 
 def adapted(model: PreTrainedModel, found: Architecture, lora: LoraConfig) -> Any:
     """Put the adapter on as the builder does; rows of new tokens stand for those added later."""
-    import torch
-
-    from frtune.models.lora import add_adapter
-    from frtune.models.build import head_names
-
     rows = model.config.get_text_config().vocab_size
     with torch.device("meta"):
         return add_adapter(
@@ -177,10 +175,6 @@ def count(found: Architecture, lora: LoraConfig) -> Parameters:
 def _packed_layers(found: Architecture) -> list[Any]:
     """The layers that bitsandbytes replaces, by Transformers' own rule."""
     import bitsandbytes
-    import transformers
-    from transformers.integrations import replace_with_bnb_linear
-
-    from frtune.models.build import _skipping_heads
 
     model: Any = empty_model(found)
     loader = getattr(transformers, found.auto_class)

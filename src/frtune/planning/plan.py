@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
+from transformers import TrainingArguments
+
+from frtune import KeyphraseGeneration, SequenceClassification
 from frtune.errors import InputError
-from frtune.models.families import FAMILIES
+from frtune.models.checkpoint_files import read_config
+from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
+from frtune.models.families import FAMILIES, family_for, family_named
+from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
+from frtune.planning.shapes import SHAPES
+from frtune.training.encoding import check_length
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -159,8 +168,6 @@ def plan(
         >>> found.recommended.method, found.recommended.sharding
         ('full', 'none')
     """
-    from frtune.models.lora import lora_config
-
     for name, value in (("gpus", gpus), ("batch", batch)):
         if value < 1:
             raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
@@ -188,10 +195,6 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
         >>> default_task("almanach/camembert-base")
         'classification'
     """
-    from frtune.models.checkpoint_files import read_config
-    from frtune.models.families import family_for, family_named
-    from frtune.planning.shapes import SHAPES
-
     shape = SHAPES.get(os.fspath(checkpoint))
     if family is None:
         found = family_for(shape["model_type"] if shape else read_config(checkpoint).model_type)
@@ -201,7 +204,6 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
 
 
 def _task(name: str) -> Any:
-    from frtune import KeyphraseGeneration, SequenceClassification
 
     if name == "keyphrases":
         return KeyphraseGeneration()
@@ -209,9 +211,6 @@ def _task(name: str) -> Any:
 
 
 def _check_length(task: Any, found: Architecture) -> None:
-    from types import SimpleNamespace
-
-    from frtune.training.encoding import check_length
 
     check_length(task, SimpleNamespace(config=found.config))
 
@@ -266,8 +265,6 @@ def _judged(option: Option, whole: Plan) -> Option:
 
 def _command(option: Option, whole: Plan, fits: str) -> str:
     """The command line that trains so."""
-    import shlex
-
     zero = option.sharding.startswith("zero")
     words = ["frtune"]
     if zero or whole.gpus > 1:  # DeepSpeed wants a launcher on one GPU, too
@@ -293,9 +290,6 @@ def _command(option: Option, whole: Plan, fits: str) -> str:
 
 
 def _checkpointing_flag() -> str:
-    from dataclasses import fields
-
-    from transformers import TrainingArguments
 
     names = {item.name for item in fields(TrainingArguments)}
     # its name before Transformers 5.20

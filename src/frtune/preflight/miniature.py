@@ -8,7 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
+
 from frtune.models.checkpoint_files import local_file
+from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import Family
 
 LAYERS, WIDTH, HEADS, INNER = 2, 64, 4, 128
@@ -74,11 +78,6 @@ def write_miniature(
         directory: Where to; it must not exist.
         tied: What its config.json says of ``tie_word_embeddings``.
     """
-    import torch
-    import transformers
-
-    from frtune.models.deepspeed import zero3_suspended
-
     directory.mkdir(parents=True)
     small = small_config(config, family)
     with torch.random.fork_rng(devices=[]), zero3_suspended():

@@ -14,10 +14,14 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from frtune.data.loading import load_splits
 from frtune.errors import InputError
+from frtune.inference import load
+from frtune.models.deepspeed import zero3_suspended
 from frtune.preflight.miniature import LAYERS
 from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
+from frtune.run.run import run
 
 BATCH, EVAL_ROWS = 2, 8
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
@@ -121,9 +125,6 @@ def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> No
         log: Where the stages go.
         plot: The stages.
     """
-    from frtune.models.deepspeed import zero3_suspended
-    from frtune.run.run import run
-
     watch = _Watch(log, plot, kill=KILL in plot.moments)
     log.begin("model", plot.moments["model"])
     with warnings_dropped(), contextlib.redirect_stdout(io.StringIO()):  # Trainer prints its log
@@ -170,8 +171,6 @@ def _check_scores(scores: dict[str, float], log: Log) -> None:
 
 
 def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
-    from frtune.data.loading import load_splits
-    from frtune.inference import load
 
     splits, _ = load_splits(settings.data, task_name=task.name, cut=False)
     row = splits["test"][0]

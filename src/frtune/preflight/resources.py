@@ -7,10 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from frtune.models.compatibility import QUANTIZED, Method, Sharding
+import psutil
+import torch
+
 from frtune.errors import InputError
-from frtune.planning.memory import trained
-from frtune.planning.parameters import Architecture, Parameters
+from frtune.models.compatibility import QUANTIZED, Method, Sharding
+from frtune.planning.activations import Casting, Step, activations
+from frtune.planning.memory import memory, trained
+from frtune.planning.parameters import Architecture, Parameters, count
+from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
@@ -103,13 +108,6 @@ def memory_forecast(
     Returns:
         A note, and a warning if the longest batch does not fit.
     """
-    import torch
-
-    from frtune.planning.activations import Casting, Step, activations
-    from frtune.planning.memory import memory
-    from frtune.planning.parameters import count
-    from frtune.planning.plan import CONTEXT, plan
-
     processes = args.world_size * max(1, args.n_gpu)
     on_gpu = args.device.type == "cuda"
     room = torch.cuda.mem_get_info()[1] if on_gpu else _host_bytes() // processes
@@ -136,6 +134,5 @@ def memory_forecast(
 
 
 def _host_bytes() -> int:
-    import psutil
 
     return int(psutil.virtual_memory().available)

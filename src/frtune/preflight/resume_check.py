@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import torch
+
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
 from frtune.training.resume_checks import check_conditions, conditions
 
@@ -43,8 +45,6 @@ def check_resumable(
     Raises:
         InputError: Says what differs.
     """
-    import torch
-
     found = _newest_whole(Path(args.output_dir))
     if found is None:
         return f"{args.output_dir} holds no whole checkpoint: the run starts anew"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_text
 from frtune.inference import text_columns
+from frtune.training.encoding import truncation_report
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,8 +72,6 @@ def missing_classes(splits: Mapping[str, Dataset], task: Any) -> list[str]:
 
 def cut_report(encoded: Dataset, task: Any, where: str) -> tuple[str | None, str | None]:
     """Share of rows whose source or target is cut: a note, and a warning if it is large."""
-    from frtune.training.encoding import truncation_report
-
     cut = truncation_report(encoded)
     notes, warnings = [], []
     for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):

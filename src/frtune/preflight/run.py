@@ -12,13 +12,46 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from datasets import DatasetDict
+
 from frtune.errors import InputError
+from frtune.models.build import check_options
+from frtune.models.compatibility import method_name
+from frtune.models.deepspeed import zero3_suspended
+from frtune.models.lora import lora_config
+from frtune.models.tokenizer import add_tokens, load_tokenizer
+from frtune.models.tokenizer_verification import prove_texts, prove_tokenizer
+from frtune.planning.parameters import architecture, count, empty_model
+from frtune.preflight.miniature import write_miniature
+from frtune.preflight.miniature_run import (
+    EVAL_ROWS,
+    Plot,
+    few_steps,
+    rehearse,
+    small_arguments,
+    small_settings,
+)
+from frtune.preflight.resources import check_disk, memory_forecast
+from frtune.preflight.resume_check import check_resumable
+from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
+from frtune.preflight.schedule import check_deepspeed_steps, forecasts, schedule
 from frtune.preflight.stages import Log, Stage, warnings_to
+from frtune.preflight.weights import check_loadable
+from frtune.run import run
+from frtune.run.settings import is_tiny
+from frtune.training.argument_checks import check_arguments
+from frtune.training.distributed import on_main
+from frtune.training.encoding import check_length, encode_dataset
+from frtune.training.make_trainer import check_metric, check_precision
+from frtune.training.mixup.collator import check_mixup
+from frtune.training.packing import check_packing
+from frtune.training.saving import check_output_dir
+from frtune.training.trainer import GenerationSchedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from frtune.run.run import RunSettings
+    from frtune.run.settings import RunSettings
 
 
 @dataclass
@@ -79,8 +112,6 @@ def preflight(
 @contextlib.contextmanager
 def _folder(args: Any) -> Iterator[Path]:
     """A temporary folder, the same for all processes."""
-    from frtune.training.distributed import on_main
-
     name = on_main(args, lambda: tempfile.mkdtemp(prefix="frtune-preflight-"))
     try:
         if not Path(name).is_dir():
@@ -94,8 +125,6 @@ def _folder(args: Any) -> Iterator[Path]:
 
 
 def _arguments(flight: _Flight) -> None:
-    from frtune.training.saving import check_output_dir
-    from frtune.training.argument_checks import check_arguments
 
     flight.log.begin("arguments", "as soon as it starts")
     check_arguments(flight.args)
@@ -104,8 +133,6 @@ def _arguments(flight: _Flight) -> None:
 
 
 def _data(flight: _Flight) -> None:
-    from frtune.preflight.rows import leakage, missing_classes
-    from frtune.run import run
 
     flight.log.begin("data", "while it reads the data")
     flight.task, flight.splits, notes = run._read(flight.task, flight.settings, flight.args)
@@ -118,14 +145,6 @@ def _data(flight: _Flight) -> None:
 
 
 def _checkpoint(flight: _Flight) -> None:
-    from frtune.models.build import check_options
-    from frtune.models.deepspeed import zero3_suspended
-    from frtune.planning.parameters import architecture, empty_model
-    from frtune.preflight.weights import check_loadable
-    from frtune.run import run
-    from frtune.training.encoding import check_length
-    from frtune.training.make_trainer import check_metric, check_precision
-    from frtune.training.trainer import GenerationSchedule
 
     task, settings, args = flight.task, flight.settings, flight.args
     flight.log.begin("checkpoint", "when it loads the model, with the data read")
@@ -143,23 +162,15 @@ def _checkpoint(flight: _Flight) -> None:
     generation = GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows)
     check_metric(task, args, generation)
     if settings.mixup:
-        from frtune.training.mixup.mixup import check_mixup
-
         with zero3_suspended():
             check_mixup(settings.mixing(), task, empty_model(found), args)
     if settings.packing:
-        from frtune.training.packing import check_packing
-
         check_packing(task, model, args)
     with zero3_suspended():
         flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
 
 
 def _tokens(flight: _Flight) -> None:
-    from frtune.models.tokenizer import add_tokens, load_tokenizer
-    from frtune.models.verification import prove_texts, prove_tokenizer
-    from frtune.preflight.rows import SAMPLED, cut_report, sample_of
-    from frtune.training.encoding import encode_dataset
 
     task, found, log = flight.task, flight.found, flight.log
     log.begin("tokens", "while it tokenises the rows")
@@ -190,7 +201,6 @@ def _tokens(flight: _Flight) -> None:
 
 
 def _schedule(flight: _Flight) -> None:
-    from frtune.preflight.schedule import check_deepspeed_steps, forecasts, schedule
 
     settings, args = flight.settings, flight.args
     flight.log.begin("schedule", "when the training starts, with all rows tokenised")
@@ -208,8 +218,6 @@ def _schedule(flight: _Flight) -> None:
 
 
 def _resume(flight: _Flight) -> None:
-    from frtune.preflight.resume_check import check_resumable
-    from frtune.preflight.rows import SAMPLED
 
     if not flight.settings.resume:
         return
@@ -229,12 +237,6 @@ def _resume(flight: _Flight) -> None:
 
 
 def _room(flight: _Flight) -> None:
-    from frtune.models.lora import lora_config
-    from frtune.models.compatibility import method_name
-    from frtune.models.deepspeed import zero3_suspended
-    from frtune.planning.parameters import count
-    from frtune.preflight.resources import check_disk, memory_forecast
-    from frtune.run import run
 
     task, settings, args, log = flight.task, flight.settings, flight.args, flight.log
     saves = flight.schedule.saves_every(args)
@@ -254,8 +256,6 @@ def _room(flight: _Flight) -> None:
 
 
 def _rehearsal(flight: _Flight) -> None:
-    from frtune.preflight.miniature_run import Plot, rehearse, small_arguments, small_settings
-    from frtune.training.distributed import on_main
 
     args, folder = flight.args, flight.folder
     flight.log.begin("miniature", "never: it is made for the preflight alone")
@@ -276,20 +276,13 @@ def _rehearsal(flight: _Flight) -> None:
 
 def _make_miniature(flight: _Flight) -> tuple[str, int]:
     """Write the small checkpoint and the few rows; return the one's directory, the other's size."""
-    from datasets import DatasetDict
-
-    from frtune.preflight.miniature import write_miniature
-    from frtune.preflight.miniature_run import EVAL_ROWS, few_steps
-    from frtune.preflight.rows import few_rows
-    from frtune.run.run import is_tiny
-
     found, small = flight.found, flight.checkpoint
     if not is_tiny(flight.settings):
         small = str(flight.folder / "miniature")
         write_miniature(flight.checkpoint, found.config, found.family, Path(small), tied=found.tied)
     counts = {"train": few_steps(flight.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
     few = DatasetDict()
-    for name, count in counts.items():
-        few[name] = few_rows(flight.splits[name], flight.encoded[name], count, flight.task)
+    for name, wanted in counts.items():
+        few[name] = few_rows(flight.splits[name], flight.encoded[name], wanted, flight.task)
     few.save_to_disk(str(flight.folder / "rows"))
     return small, len(few["train"])

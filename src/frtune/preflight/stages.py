@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from transformers.utils import logging as library
+
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line
 
@@ -122,8 +124,6 @@ def warnings_to(log: Log) -> Iterator[None]:
 @contextlib.contextmanager
 def warnings_dropped() -> Iterator[None]:
     """Drop frtune's and Transformers' warnings: they would be about a handful of rows."""
-    from transformers.utils import logging as library
-
     level = library.get_verbosity()
     library.set_verbosity_error()
     try:

@@ -7,7 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import safe_open
+
 from frtune.models.checkpoint_files import check_weights
+from frtune.models.weights import _check_whole, _quiet, head_names
 from frtune.planning.parameters import Architecture, empty_model
 from frtune.preflight.resources import size_text
 
@@ -31,7 +36,6 @@ def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path] | None:
 
 
 def _folder(checkpoint: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
 
     if os.path.isdir(checkpoint):
         return Path(checkpoint)
@@ -44,9 +48,6 @@ def _folder(checkpoint: str) -> Path | None:
 
 def empty_tensors(files: list[Path]) -> dict[str, Any]:
     """Every tensor of safetensors files on the meta device: name and shape, no data."""
-    import torch
-    from safetensors import safe_open
-
     found = {}
     for file in files:
         with safe_open(str(file), framework="pt") as opened:
@@ -64,8 +65,6 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.
     """
-    from frtune.models.build import _check_whole, _quiet, head_names
-
     files = weight_files(checkpoint)
     if files is None:
         return "weights not on this machine yet: the run downloads them first"

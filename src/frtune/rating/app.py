@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from frtune.errors import InputError
 from frtune.rating.session import RatingDesk, Sheet, letter
 from frtune.rating.study import rater_name
-from frtune.web.translations import PageLanguage
-from frtune.web.launch import load_gradio
 from frtune.web.highlight import escape, marked_text
+from frtune.web.launch import load_gradio
+from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
     from gradio import Blocks

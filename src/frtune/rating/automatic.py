@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from frtune.metrics import (
+    default_tokenizer,
+    keyphrase_scores_per_document,
+    rouge_scores_per_document,
+)
+from frtune.metrics.bootstrap import interval, resampled, spearman_score
+from frtune.metrics.phrases import STEMMERS
+from frtune.metrics.semantic import encoder as make_encoder
+from frtune.metrics.semantic import semantic_scores_per_document
 from frtune.rating.sources import REFERENCE
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from frtune.rating.study import RatingStudy
 
 
@@ -33,17 +42,6 @@ def automatic_scores(
         By name of the score, ``(items, runs)``; the true phrases, where they were judged as a run,
         are left out.
     """
-    import numpy as np
-
-    from frtune.metrics import (
-        default_tokenizer,
-        keyphrase_scores_per_document,
-        rouge_scores_per_document,
-    )
-    from frtune.metrics.phrases import STEMMERS
-    from frtune.metrics.semantic import encoder as make_encoder
-    from frtune.metrics.semantic import semantic_scores_per_document
-
     runs = scored_runs(study)
     predictions = [list(study.items[i].phrases[run]) for i in items for run in runs]
     references = [list(study.items[i].reference or ()) for i in items for _ in runs]
@@ -97,10 +95,6 @@ def agreement(scores: np.ndarray, ratings: np.ndarray, *, samples: int = 1000) -
         >>> found["same_order"], found["pairs"], round(found["spearman"], 4)
         (0.5, 2, 0.4)
     """
-    import numpy as np
-
-    from frtune.metrics.bootstrap import interval, resampled, spearman_score
-
     items, runs = scores.shape
     found: dict[str, Any] = dict.fromkeys(("spearman", "low", "high"))
     if np.ptp(scores) > 0 and np.ptp(ratings) > 0:

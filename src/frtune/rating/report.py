@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from frtune.errors import InputError
+from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 from frtune.rating.automatic import agreement, automatic_scores, scored_runs
 from frtune.rating.study import Judgement, RatingStudy
+from frtune.tasks.config_file import write_json
+from frtune.training.saving import staged
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from frtune.rating.store import RatingStore
 
 Judgements = Mapping[tuple[str, int], Judgement]
@@ -86,8 +89,6 @@ def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], 
     Returns:
         Places of items, and ``(items, runs)``.
     """
-    import numpy as np
-
     runs = len(study.runs)
     given: dict[int, list[list[float]]] = {}
     for (_, item), judgement in judgements.items():
@@ -106,8 +107,6 @@ def _runs(
     study: RatingStudy, judgements: Judgements, values: np.ndarray, samples: int
 ) -> list[dict[str, Any]]:
     """Each run's mean with its interval over items, and its difference from the first."""
-    from frtune.metrics.bootstrap import interval, paired_p_value, resampled
-
     draws = [
         resampled(lambda picks, run=run: values[picks, run].mean(axis=1), len(values),
                   samples=samples)
@@ -151,8 +150,6 @@ def krippendorff_alpha(
     Raises:
         ImportError: If the package is missing; names the extra.
     """
-    import numpy as np
-
     raters = sorted({rater for rater, _ in judgements})
     runs = len(study.runs)
     width = runs if study.mode == "score" else 1
@@ -242,9 +239,6 @@ def _score_line(name: str, found: Mapping[str, Any]) -> str:
 
 def write_report(report: Mapping[str, Any], directory: str | Path) -> Path:
     """Write ``ratings.md`` and ``ratings.json``; returns the directory."""
-    from frtune.training.saving import staged
-    from frtune.tasks.config_file import write_json
-
     with staged(directory) as draft:
         (draft / "ratings.md").write_text(report_markdown(report), encoding="utf-8")
         write_json(draft / "ratings.json", report)

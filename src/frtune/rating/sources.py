@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.loading import load_splits
+from frtune.data.readers import read_rows
 from frtune.errors import InputError
+from frtune.names import named
 from frtune.rating.study import Item, RatingStudy
+from frtune.tasks.config_file import TASK_FILE, load_task
 
 REFERENCE = "(reference)"
 _PHRASES = ("prediction", "keyphrases", "keywords")
@@ -39,9 +44,6 @@ def read_run(path: str | Path) -> Run:
     Raises:
         InputError: With the line, if it holds no lists of phrases.
     """
-    from frtune.data.readers import read_rows
-    from frtune.tasks.config_file import TASK_FILE, load_task
-
     path = Path(path)
     file = path / "predictions.jsonl" if path.is_dir() else path
     if not file.is_file():
@@ -100,8 +102,6 @@ def make_study(
     Raises:
         InputError: If no row is in all runs, or ``with_reference`` finds no true phrases.
     """
-    from frtune.names import named
-
     names = named([str(Path(path)) for path in runs])
     found = [read_run(path) for path in names.values()]
     rows = _rows_of(found[0]) if data is None else _rows_of_data(data, found, columns or {})
@@ -140,9 +140,6 @@ def _rows_of_data(
     data: str | Path, runs: Sequence[Run], columns: Mapping[str, str | None]
 ) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Text and true phrases of each row; test rows come first."""
-    from frtune.data.checks import columns_check
-    from frtune.data.loading import load_splits
-
     task = next((run.task for run in runs if run.task is not None), None)
     task_name = "keyphrases" if task is None else task.name
     splits, _ = load_splits(data, task_name=task_name, cut=False)

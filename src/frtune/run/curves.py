@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from frtune.plotting import COLOURS, legend, line_style, new_frame, plain_text, whole_numbers
 
@@ -57,7 +60,6 @@ def rate_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
 def _lines(
     history: Sequence[Mapping[str, Any]], title: str, label: str, names: Mapping[str, str]
 ) -> Figure | None:
-    import math
 
     drawn = {name: points(history, name) for name in names}
     drawn = {name: found for name, found in drawn.items() if found[0]}
@@ -84,8 +86,6 @@ def length_figure(lengths: Mapping[str, Sequence[int]], limit: int, what: str) -
         limit: Tokens that the model is given at most.
         what: ``"source"`` or ``"target"``.
     """
-    import numpy as np
-
     figure, axes = new_frame(
         f"Tokens of the {what} before it is cut", "tokens", "share of rows (%)"
     )

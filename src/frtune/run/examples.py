@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from frtune.metrics import keyphrase_scores_per_document, keyword_scores_per_document
 from frtune.metrics.spans import keyword_key
+from frtune.tasks.spans import find_keywords
 
 SHOWN = 6  # rows at each end
 CHARACTERS = 600  # of a text
@@ -43,14 +45,10 @@ def worst_and_best(
 def row_values(task: Any, lines: Sequence[Line]) -> tuple[str, list[float]]:
     """One number a row, higher is better, and what it is."""
     if task.name == "keyphrases":
-        from frtune.metrics import keyphrase_scores_per_document
-
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
         name = f"f1_at_{task.k}"
         return name, keyphrase_scores_per_document(said, true, k=task.k)[name]
     if task.name == "keywords":
-        from frtune.metrics import keyword_scores_per_document
-
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
         found = keyword_scores_per_document(said, true, normalize=task.key)
         return "keyword_f1", found["keyword_f1"]
@@ -106,8 +104,6 @@ def _piece(text: str, kind: str = "plain") -> dict[str, str]:
 
 def _marked(task: Any, line: Line, true_keys: set[str]) -> list[dict[str, str]]:
     """A text cut at its keywords: those found and right, found and wrong, and missed."""
-    from frtune.tasks.spans import find_keywords
-
     text = line["input"]
     said = {
         (span["start"], span["end"]): "right" if task.key(span["text"]) in true_keys else "wrong"

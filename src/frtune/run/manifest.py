@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.environment.hardware import hardware
+from frtune.environment.versions import versions
 from frtune.training.resume_checks import data_hash
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ def run_manifest(
         ``model``, ``versions``, ``git``, ``hardware``, ``environment``, ``started`` (UTC) and
         ``resumed_from``, the checkpoint's name.
     """
-    from frtune.run.model_card import versions
-
     args = trainer.args
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -73,32 +72,3 @@ def git_state(directory: str | Path = ".") -> dict[str, Any] | None:
         return {"commit": commit, "changed": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def hardware(processes: int = 1) -> dict[str, Any]:
-    """Processor, cores, threads, memory and GPUs of this machine.
-
-    Args:
-        processes: Of the run, over all hosts.
-    """
-    import torch
-
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "cuda": torch.version.cuda,
-        "processes": processes,
-        "system": platform.platform(),
-    }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune import __version__
+from frtune.environment.versions import versions
 from frtune.inference import text_columns
+from frtune.run import manifest
+from frtune.run.settings import is_tiny
+from frtune.training.resume_checks import data_hash
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-    from frtune.run.run import RunSettings
+    from frtune.run.settings import RunSettings
 
 THIS = "this model"
 BASELINE = "test_baseline_"
-
-VERSIONED = (
-    "torch",
-    "transformers",
-    "datasets",
-    "peft",
-    "accelerate",
-    "bitsandbytes",
-    "deepspeed",
-    "rouge-score",
-    "kiwipiepy",
-)
 
 
 def baselines_in(metrics: Mapping[str, Any], headline: Sequence[str]) -> list[str]:
@@ -66,27 +56,12 @@ def _interval(metrics: dict[str, float], name: str) -> str:
     return "" if low is None else f" ({low:.3f} to {high:.3f})"
 
 
-def versions() -> dict[str, str]:
-    """Versions of frtune, Python and the libraries that a score depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"frtune": __version__, "python": platform.python_version()}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def hardware(args: Any) -> str:
     """What the run had, in words: GPUs or processor, threads, memory, processes.
 
     Args:
         args: The run's ``TrainingArguments``.
     """
-    from frtune.run import manifest
-
     found = manifest.hardware(args.world_size)
     gpus = [] if args.use_cpu else found["gpus"]
     parts = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
@@ -165,15 +140,12 @@ def _use(task: Any, name: str) -> str:
 
 
 def _hashes(splits: DatasetDict) -> list[str]:
-    from frtune.training.resume_checks import data_hash
 
     return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 
 def limits(task: Any, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
     """What a reader must not expect of the model, as far as the run itself tells."""
-    from frtune.run.run import is_tiny
-
     found = [
         "The scores hold for rows like the test rows; of other sources, languages and times they "
         "say nothing.",

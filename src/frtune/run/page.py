@@ -8,16 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.environment.versions import versions
+from frtune.html import figure_data, render
+from frtune.metrics import class_scores, confusion_matrix
 from frtune.plotting import has_matplotlib
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
+from frtune.run.model_card import THIS, hardware, score_rows
+from frtune.run.settings import is_tiny
+from frtune.training.encoding import truncation_report
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from matplotlib.figure import Figure
 
-    from frtune.run.run import RunSettings
+    from frtune.run.settings import RunSettings
     from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
@@ -67,9 +73,6 @@ def page_html(
         metrics: As in ``metrics.json``.
         encoded: The encoded test rows.
     """
-    from frtune.run.model_card import hardware, versions
-    from frtune.html import render
-
     task, state = trainer.task, trainer.state
     with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
@@ -124,7 +127,6 @@ def _headlines(
     cuts: list[dict[str, Any]],
     rows: int,
 ) -> list[str]:
-    from frtune.run.run import is_tiny
 
     found = [_score_sentence(task, metrics, rows)]
     if is_tiny(settings):
@@ -155,7 +157,6 @@ def _headlines(
 
 
 def _score_sentence(task: Any, metrics: dict[str, float], rows: int) -> str:
-    from frtune.run.model_card import score_rows
 
     name = main_score(task)
     at = task.headline.index(name)
@@ -179,7 +180,6 @@ def _score_sentence(task: Any, metrics: dict[str, float], rows: int) -> str:
 
 
 def _score_table(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
-    from frtune.run.model_card import THIS, score_rows
 
     def cell(label: str, name: str, value: float | None) -> dict[str, Any]:
         ends = [metrics.get(f"test_{name}_{end}") for end in ("low", "high")]
@@ -193,8 +193,6 @@ def _score_table(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[d
 
 
 def _figure(figure: Figure | None, alt: str, caption: str = "") -> list[dict[str, str]]:
-    from frtune.html import figure_data
-
     return [] if figure is None else [
         {"image": figure_data(figure), "alt": alt, "caption": caption or alt + "."}
     ]  # fmt: skip
@@ -226,8 +224,6 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
 
 def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
     """How many rows of each split lost tokens, of texts and of targets."""
-    from frtune.training.encoding import truncation_report
-
     task, found = trainer.task, []
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
     for split, rows in {**splits, "test": encoded}.items():
@@ -246,7 +242,6 @@ def _confusion(task: Any, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | N
     labels = getattr(task, "labels", None)
     if labels is None or not lines or not isinstance(lines[0]["prediction"], str):
         return None
-    from frtune.metrics import class_scores, confusion_matrix
 
     said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
     matrix = confusion_matrix(said, true, labels)

@@ -7,17 +7,32 @@ import dataclasses
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.training.mixup.mixup import Level, Mixup
+import yaml
+from transformers import EarlyStoppingCallback, set_seed
+
+from frtune.data.loading import load_splits
 from frtune.errors import InputError
-from frtune.training.saving import TINY, check_output_dir, save, staged
+from frtune.lock import locked
+from frtune.models.build import build_model
+from frtune.models.checkpoint_files import read_config
+from frtune.models.families import FAMILIES, family_for
+from frtune.models.lora import lora_config
+from frtune.models.tiny import tiny_checkpoint
+from frtune.run.manifest import RUN_MANIFEST, run_manifest
+from frtune.run.report import write_report
+from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.config_file import write_json
 from frtune.training.argument_checks import check_arguments
+from frtune.training.arguments import recipe
+from frtune.training.atomic_checkpoints import checkpoints, tidy
+from frtune.training.batching import check_batches
 from frtune.training.distributed import on_main
-from frtune.lock import locked
+from frtune.training.resumable_trainer import resumed_from
+from frtune.training.saving import TINY, check_output_dir, save, staged
+from frtune.training.trainer import GenerationSchedule
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -29,95 +44,6 @@ logger = logging.getLogger(__name__)
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a run needs to know besides its task and its ``TrainingArguments``.
-
-    Attributes:
-        data: File, folder, hub name, or 'sample' for the bundled rows.
-        checkpoint: Hub name, directory, or 'tiny' (random weights; the default with 'sample').
-        family: Model family, where the checkpoint cannot say.
-        encoding: Encoding of the data files (default: UTF-8).
-        max_train_rows: Train on so many rows, after a seeded shuffle.
-        max_eval_rows: Validate on so many rows.
-        max_test_rows: Test on so many rows.
-        lora: Train a LoRA adapter; by default of a decoder with a classification head alone.
-        lora_r: Rank of the adapter.
-        lora_alpha: Scale of the adapter.
-        lora_dropout: Dropout before the adapter.
-        int8: Load the base in int8 (with --lora).
-        nf4: Load the base in 4-bit nf4 (with --lora).
-        merge: Also save the adapter merged into its base, in merged/.
-        max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
-            included, in place of --per-device-train-batch-size.
-        packing: Lay the rows of a training batch end to end, without padding; none sees another
-            (decoders that write text).
-        mixup: Train on mixes of rows: embeddings and labels of two in one.
-        mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
-        mixup_alpha: Shares are drawn from Beta(alpha, alpha).
-        mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
-        mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
-        resume: Go on with the run in the output directory, from its newest whole checkpoint.
-        early_stopping_patience: Stop after so many evaluations without gain; 0: off.
-        generate_every_epochs: Generate and score while training.
-        generate_max_rows: Score so many rows while training.
-        proof: Prove tokenizer and saved model (--no-proof: off).
-    """
-
-    data: str = "sample"
-    checkpoint: str | None = None
-    family: str | None = None
-    encoding: str | None = None
-    max_train_rows: int | None = None
-    max_eval_rows: int | None = None
-    max_test_rows: int | None = None
-    lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
-    lora_r: int = 8
-    lora_alpha: int = 16
-    lora_dropout: float = 0.05
-    int8: bool = False
-    nf4: bool = False
-    merge: bool = False
-    max_tokens_per_batch: int | None = None
-    packing: bool = False
-    mixup: bool = False
-    mixup_level: Level = "embeddings"
-    mixup_alpha: float = 0.2
-    mixup_layer: int | None = None
-    mixup_rows: int | None = None
-    resume: bool = False
-    early_stopping_patience: int = 3
-    generate_every_epochs: int | None = None
-    generate_max_rows: int | None = None
-    proof: bool = True
-
-    def __post_init__(self):
-        if self.int8 and self.nf4:
-            raise InputError("--int8 and --nf4: one of the two. Leave one out.")
-        for name in ("level", "alpha", "layer", "rows"):
-            if not self.mixup and getattr(self, f"mixup_{name}") != getattr(Mixup, name):
-                raise InputError(f"--mixup-{name}: needs --mixup. Pass it too.")
-        self.mixing()  # refuses bad values
-
-    def mixing(self) -> Mixup | None:
-        """What ``task.trainer`` is told about MixUp."""
-        if not self.mixup:
-            return None
-        return Mixup(self.mixup_level, self.mixup_alpha, self.mixup_layer, self.mixup_rows)
-
-    @property
-    def quantization(self) -> str | None:
-        """``"int8"``, ``"nf4"`` or ``None``."""
-        return "int8" if self.int8 else "nf4" if self.nf4 else None
-
-
-def is_tiny(settings: RunSettings | Any) -> bool:
-    """Whether the run starts from a tiny checkpoint: asked for, or the default of the sample."""
-    return settings.checkpoint == TINY or (
-        settings.checkpoint is None and settings.data == "sample"
-    )
 
 
 def run(
@@ -137,8 +63,6 @@ def run(
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
     """
-    from frtune.training.batching import check_batches
-
     check_arguments(args)
     check_batches(args, settings.max_tokens_per_batch)
     if args.resume_from_checkpoint:
@@ -154,8 +78,6 @@ def run(
 
 
 def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) -> dict[str, float]:
-    from frtune.run.report import write_report
-    from frtune.training.resumable_trainer import resumed_from
 
     main = args.process_index == 0
     with _undone_on_error(Path(args.output_dir), settings.resume):
@@ -209,8 +131,6 @@ def _undone_on_error(output_dir: Path, resume: bool):
 
 def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict, list[str]]:
     """The task, told what the training rows say (its labels, say), the splits, and notes."""
-    from frtune.data.loading import load_splits
-
     with args.main_process_first(desc="reading data"):
         # first whole, so that a bad row is named by its number in the file
         for where, rows in _whole(settings, task).items():
@@ -232,8 +152,6 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict
 
 def _whole(settings: RunSettings, task: Any) -> dict[str, Dataset]:
     """The rows of each split as the data has it, by what they are called in messages."""
-    from frtune.data.loading import load_splits
-
     splits, _ = load_splits(
         settings.data, task_name=task.name, encoding=settings.encoding, cut=False
     )
@@ -248,9 +166,6 @@ def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
     Raises:
         InputError: If an adapter is to be merged and there is none.
     """
-    from frtune.models.checkpoint_files import read_config
-    from frtune.models.families import family_for
-
     lora = settings.lora
     if lora is None:
         kind = family_for(read_config(checkpoint).model_type).kind
@@ -263,10 +178,6 @@ def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
 def _prepare(
     task: Any, settings: RunSettings, args: Any, splits: DatasetDict, checkpoint: str
 ) -> TaskTrainer:
-    from transformers import EarlyStoppingCallback, set_seed
-
-    from frtune.models.build import build_model
-    from frtune.training.trainer import GenerationSchedule
 
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     model, tokenizer = build_model(
@@ -295,7 +206,6 @@ def _prepare(
 
 
 def _lora(settings: RunSettings) -> Any:
-    from frtune.models.lora import lora_config
 
     if not settings.lora:
         return None
@@ -304,9 +214,6 @@ def _lora(settings: RunSettings) -> Any:
 
 def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
     """The checkpoint to start from; ``tiny`` is made from the training texts first."""
-    from frtune.models.families import FAMILIES
-    from frtune.models.tiny import tiny_checkpoint
-
     if not is_tiny(settings):
         if settings.checkpoint:
             return settings.checkpoint
@@ -324,7 +231,6 @@ def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict
 
 def _resumes(settings: RunSettings, args: Any) -> bool:
     """Whether there is a checkpoint to go on from, if the run is to go on at all."""
-    from frtune.training.atomic_checkpoints import checkpoints, tidy
 
     def saved() -> bool:
         tidy(Path(args.output_dir))
@@ -351,8 +257,6 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
 
 def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
     """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
-    from frtune.training.arguments import recipe
-
     # not by comparing with default arguments: making some resets accelerate's state
     values = args.to_dict()
     chosen = recipe(task)  # whose values differ from the Trainer's defaults
@@ -379,10 +283,6 @@ def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
 
 def _write_start(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
     """Write ``config.yaml`` and ``manifest.json``."""
-    import yaml
-
-    from frtune.run.manifest import RUN_MANIFEST, run_manifest
-
     with staged(trainer.args.output_dir) as draft:
         text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")

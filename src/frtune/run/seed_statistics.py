@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from scipy import stats
+
 from frtune.errors import InputError
 
 
@@ -39,9 +42,6 @@ def mean_of_runs(scores: Sequence[float], *, level: float = 0.95) -> Mean:
         >>> [round(value, 3) for value in mean_of_runs([0.80, 0.81, 0.82])]
         [0.81, 0.785, 0.835]
     """
-    import numpy as np
-    from scipy import stats
-
     count = len(scores)
     if count < 2:
         raise InputError(f"scores: {count}. An interval needs runs of two seeds or more.")
@@ -69,8 +69,6 @@ def difference_of_runs(
         >>> round(found.mean, 3), round(found.p_value, 3)
         (0.02, 0.074)
     """
-    from scipy import stats
-
     if len(scores) != len(others):
         raise InputError(f"scores: {len(scores)} and {len(others)}. Give pairs of the same seed.")
     # rounded, so that what differs by the rounding of floats alone is equal

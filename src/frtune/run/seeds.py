@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import t
+
 from frtune.errors import InputError
+from frtune.html import render
 from frtune.run.model_card import baselines_in
+from frtune.run.run import run, run_config
+from frtune.tasks.config_file import write_json
+from frtune.training.saving import check_output_dir, staged
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +60,6 @@ def mean_interval(values: Sequence[float]) -> dict[str, float]:
         >>> {name: round(value, 4) for name, value in mean_interval([0.5, 0.6, 0.7]).items()}
         {'mean': 0.6, 'std': 0.1, 'low': 0.3516, 'high': 0.8484}
     """
-    import numpy as np
-    from scipy.stats import t
-
     found = np.asarray(values, float)
     mean, std = float(found.mean()), float(found.std(ddof=1))
     half = float(t.ppf(0.975, len(found) - 1)) * std / len(found) ** 0.5
@@ -77,10 +84,6 @@ def run_seeds(
     Raises:
         InputError: For fewer than two seeds, several processes, or finished seeds of another run.
     """
-    from frtune.training.saving import staged
-    from frtune.tasks.config_file import write_json
-    from frtune.run.run import run
-
     seeds = list(range(first, first + count))
     root = Path(output_dir)
     _check(make, seeds, root, resume)
@@ -124,11 +127,6 @@ def _finished(place: Path) -> bool:
 
 def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
     """Refuse what would fail later, or give a mean over runs that differ."""
-    import yaml
-
-    from frtune.training.saving import check_output_dir
-    from frtune.run.run import run_config
-
     if len(seeds) < 2:
         raise InputError(f"--seeds {len(seeds)}: at least 2. Leave it out for one run.")
     if not resume:
@@ -170,9 +168,6 @@ def rows_of(found: SeedScores, task: Any) -> list[tuple[str, list[Any]]]:
 
 def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
     """Print mean and interval of the headline scores."""
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(title=f"Scores on the test rows: mean of {len(found.seeds)} seeds, 95 % (t)")
     table.add_column("score")
     for name in ("mean", "interval", *baselines_in(found.scores, task.headline)):
@@ -189,7 +184,6 @@ def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
 
 
 def _page(found: SeedScores, task: Any, root: Path) -> str:
-    from frtune.html import render
 
     return render(
         "run_report/seeds.html.jinja",

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from frtune.study.study import study as study
     from frtune.study.answers import convergence as convergence
     from frtune.study.functions import compare_layers as compare_layers
     from frtune.study.functions import layer_statistics as layer_statistics
     from frtune.study.functions import probe_layers as probe_layers
     from frtune.study.result import Study as Study
+    from frtune.study.study import study as study
 
 _HOME = {
     "study": "frtune.study.study",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy import stats
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -67,8 +70,6 @@ def convergence(
 
 
 def _correlations(x: Any, y: Any) -> list[dict[str, Any]]:
-    import numpy as np
-    from scipy import stats
 
     n = len(x)
     if n < LEAST_LAYERS or np.ptp(x) == 0 or np.ptp(y) == 0:

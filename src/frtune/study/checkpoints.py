@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from frtune.errors import InputError
+from frtune.models.checkpoint_files import check_weights, local_file, read_config
+from frtune.models.families import family_for
+from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
+from frtune.models.tokenizer import load_tokenizer
+from frtune.models.weights import _check_whole, _read_weights, fit_tokens
 from frtune.study.hidden import Base, base_of
+from frtune.tasks.config_file import load_task
+from frtune.training.encoding import _positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -58,8 +67,6 @@ class Checkpoint:
     @property
     def max_tokens(self) -> int | None:
         """Longest text that the model has positions for; ``None`` without a limit."""
-        from frtune.training.encoding import _positions
-
         return _positions(self.config)
 
     def describe(self) -> dict[str, Any]:
@@ -89,11 +96,6 @@ def read_checkpoint(name: str, path: str | os.PathLike[str]) -> Checkpoint:
         InputError: If it is none of these, holds no safetensors, is of a family that frtune does
             not know, or is quantised.
     """
-    from frtune.models.checkpoint_files import check_weights, read_config
-    from frtune.models.tokenizer import load_tokenizer
-    from frtune.models.families import family_for
-    from frtune.models.loading import ADAPTER_CONFIG, find_base
-
     path = os.fspath(path)
     adapter = (Path(path) / ADAPTER_CONFIG).is_file()
     source = find_base(Path(path)) if adapter else path
@@ -115,14 +117,11 @@ def load_base(checkpoint: Checkpoint) -> Base:
     Raises:
         InputError: If weights are missing.
     """
-    import torch
-
     model = _load_adapter(checkpoint) if checkpoint.adapter else _load_full(checkpoint)
     return base_of(model.to("cuda" if torch.cuda.is_available() else "cpu").eval())
 
 
 def _load_full(checkpoint: Checkpoint) -> Any:
-    from frtune.models.build import _check_whole, _read_weights, fit_tokens
 
     model, info = _read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
     # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
@@ -132,15 +131,11 @@ def _load_full(checkpoint: Checkpoint) -> Any:
 
 
 def _load_adapter(checkpoint: Checkpoint) -> Any:
-    from frtune.models.loading import load_saved
-    from frtune.tasks.config_file import load_task
 
     return load_saved(checkpoint.path, load_task(checkpoint.path), merge=True)[0]
 
 
 def _weight_files(path: str) -> list[Path]:
-    from frtune.models.checkpoint_files import local_file
-    from frtune.models.loading import ADAPTER_CONFIG, find_base
 
     directory = Path(path)
     if directory.is_dir():

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
 
 from frtune.environment.memory import return_freed_memory
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import BatchLayer, Counts, LayerCosines, Layout, Value, cosine_statistics
-from frtune.study.hidden import Base, Hidden, hidden_states
 from frtune.study.covariance import Moments, outlier_dimensions, spectrum
+from frtune.study.hidden import Base, Hidden, hidden_states
 from frtune.study.sampling import TokenSample
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
 
 _QUANTILES = {"norm_q05": 0.05, "norm_q50": 0.5, "norm_q95": 0.95}
 _SMALLEST_NORM = 1e-12
@@ -60,8 +60,6 @@ def collect(
         settings: Sizes of the samples.
         progress: Label of a progress bar; ``None`` shows none.
     """
-    from tqdm.auto import tqdm
-
     accumulators = _Accumulators(base, corpus, settings)
     bar = tqdm(total=len(corpus.lengths), desc=progress, disable=progress is None, unit="text")
     batches = hidden_states(base, corpus, token_budget=settings.token_budget, bf16=settings.bf16)
@@ -78,8 +76,6 @@ class _Accumulators:
     """The sums and samples of all layers."""
 
     def __init__(self, base: Base, corpus: Corpus, settings: Settings) -> None:
-        import numpy as np
-        import torch
 
         self.corpus, self.width, self.layers = corpus, base.width, base.layers + 1
         self.sample = TokenSample.draw(corpus.keys, corpus.offsets, settings.sample_tokens)
@@ -108,9 +104,6 @@ class _Accumulators:
 
     def add(self, batch: Hidden) -> None:
         """Add a batch, layer by layer."""
-        import numpy as np
-        import torch
-
         rows = np.asarray(batch.rows)
         device = batch.words.device
         lengths = self.corpus.lengths[rows]
@@ -165,8 +158,6 @@ class _Accumulators:
 
     def result(self) -> Collected:
         """Finish all layers."""
-        import numpy as np
-
         lengths = self.corpus.lengths
         counts = Counts(
             len(lengths),
@@ -206,7 +197,6 @@ class _Accumulators:
         return Collected(statistics, arrays, broken, notes=notes)
 
     def _norm_statistics(self, layer: int, tokens: int) -> dict[str, Value]:
-        import numpy as np
 
         first, second = self.norm_sums[layer] / tokens
         quantiles = np.quantile(self.norms[layer].astype(float), list(_QUANTILES.values()))

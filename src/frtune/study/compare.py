@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from frtune.metrics.confidence import bootstrap_interval
 from frtune.study.pairs import drift, linear_cka, neighbour_overlap, procrustes_distance
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LEAST_ITEMS = 3
 
@@ -69,14 +69,12 @@ def _all_pairs(statistic: str, a: np.ndarray, b: np.ndarray) -> Iterator[PairVal
 
 
 def _enumerate(matrix: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
-    import numpy as np
 
     for place, value in np.ndenumerate(matrix):
         yield (place[0], place[1]), float(value)
 
 
 def _mean(layer: int, statistic: str, values: np.ndarray, seed: int) -> PairValue:
-    from frtune.metrics.confidence import bootstrap_interval
 
     low, high = bootstrap_interval(values, seed=seed)  # type: ignore[arg-type]
     return PairValue(layer, layer, statistic, float(values.mean()), low, high)

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from frtune.data.token_ids import token_ids
 from frtune.study.sampling import bottom
+from frtune.tasks.sequences import text_frame
 
 if TYPE_CHECKING:
-    import numpy as np
     from transformers import PreTrainedTokenizerBase
 
 _CHUNK_TEXTS = 1000
@@ -59,8 +62,6 @@ class Corpus:
 
         Padding and special tokens count. A text that is longer than the budget is a batch alone.
         """
-        import numpy as np
-
         frame = len(self.before) + len(self.after)
         lengths = self.lengths
         batch: list[int] = []
@@ -74,8 +75,6 @@ class Corpus:
 
     def padded(self, rows: Sequence[int], *, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ``input_ids`` and ``attention_mask``, int64 ``(batch, longest)``, right-padded."""
-        import numpy as np
-
         lengths = self.lengths[list(rows)]
         head, tail = len(self.before), len(self.after)
         ids = np.full((len(rows), int(lengths.max()) + head + tail), pad_id, np.int64)
@@ -89,8 +88,6 @@ class Corpus:
 
     def frequent(self, most: int, occurrences: int) -> np.ndarray:
         """Return the ids of the ``most`` frequent tokens that occur often enough, int64."""
-        import numpy as np
-
         counts = np.bincount(self.ids)
         order = np.argsort(-counts, kind="stable")[:most]
         return order[counts[order] >= occurrences]
@@ -111,11 +108,6 @@ def encode(
         keys: uint64 ``(texts,)`` from ``text_keys``.
         max_tokens: Longest text, special tokens included.
     """
-    import numpy as np
-
-    from frtune.tasks.sequences import text_frame
-    from frtune.tasks.tokenization import token_ids
-
     frame = text_frame(tokenizer)
     room = max(1, max_tokens - frame.tokens)
     pieces, lengths, cut = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64), 0
@@ -141,7 +133,6 @@ def encode(
 
 
 def _signature(tokenizer: Any, ids: np.ndarray, offsets: np.ndarray, keys: np.ndarray) -> str:
-    import numpy as np
 
     used = np.unique(ids)
     found = hashlib.blake2b(digest_size=16)

@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 _NORMAL_95 = 1.959963984540054
 
@@ -98,7 +99,6 @@ class LayerCosines:
     """
 
     def __init__(self, width: int, types: int, device: torch.device | str = "cpu") -> None:
-        import torch
 
         def zeros(*shape: int) -> torch.Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=device)
@@ -137,8 +137,6 @@ class LayerCosines:
 
     def add_next(self, layer: BatchLayer, following: BatchLayer) -> None:
         """Add the cosines of a batch's tokens to themselves in the next layer."""
-        import torch
-
         self.next_sum += float((layer.units * following.units).sum(1, dtype=torch.float64).sum())
         self.next_own += float((layer.unit_sums.double() * following.unit_sums.double()).sum())
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
+import numpy as np
+import torch
 
 OUTLIER_DEVIATIONS = 3.0
 _ROWS = 512
@@ -25,7 +22,6 @@ class Moments:
     """
 
     def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
-        import torch
 
         self.count = 0
         self._mean = torch.zeros(width, dtype=torch.float64, device=device)
@@ -33,8 +29,6 @@ class Moments:
 
     def add(self, vectors: torch.Tensor) -> None:
         """Add float32 ``vectors`` of shape ``(n, width)``."""
-        import torch
-
         near = vectors.mean(0)
         centred = vectors - near
         rest = centred.mean(0, dtype=torch.float64)  # what the rounded mean left over
@@ -77,8 +71,6 @@ def outlier_dimensions(mean: np.ndarray) -> np.ndarray:
         >>> outlier_dimensions(np.array([0.1, -0.1] * 20 + [9.0])).tolist()
         [40]
     """
-    import numpy as np
-
     return np.flatnonzero(np.abs(mean - mean.mean()) > OUTLIER_DEVIATIONS * mean.std())
 
 
@@ -105,8 +97,6 @@ def spectrum(covariance: np.ndarray) -> dict[str, float]:
         {'effective_rank': 2.0, 'participation_ratio': 2.0, 'top1_share': 0.5, 'top10_share': 1.0,
         'isotropy': 0.5}
     """
-    import numpy as np
-
     names = ("effective_rank", "participation_ratio", "top1_share", "top10_share", "isotropy")
     values = np.linalg.eigvalsh(covariance)[::-1].clip(min=0)
     total = values.sum()
@@ -126,8 +116,6 @@ def spectrum(covariance: np.ndarray) -> dict[str, float]:
 
 def _isoscore(variances: np.ndarray) -> float:
     """IsoScore of the variances along the principal components, steps 3 to 7 of algorithm 1."""
-    import numpy as np
-
     d = len(variances)
     if d < 2:
         return float("nan")

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from frtune.plotting import (
     MARKERS,
     legend,
@@ -20,8 +23,6 @@ from frtune.study.panels import PANELS, lines
 from frtune.study.tables import curve, main_answers, points
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -77,8 +78,6 @@ def draw_answer(study: Study) -> Figure:
 
 def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
     """Draw CKA between every layer of ``a`` and every layer of ``b``."""
-    import numpy as np
-
     pairs = study.pairs
     rows = pairs[(pairs["statistic"] == statistic) & (pairs["a"] == a) & (pairs["b"] == b)]
     grid = rows.pivot(index="layer_a", columns="layer_b", values="value")
@@ -101,7 +100,6 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
 
 
 def _joined(series: list[pd.Series]) -> np.ndarray:
-    import numpy as np
 
     return np.concatenate([np.asarray(each, float) for each in series])
 
@@ -110,8 +108,6 @@ def _curve(
     axes: Axes, rows: pd.DataFrame, statistic: str, label: str, style: dict[str, Any]
 ) -> pd.Series:
     """Draw a statistic, with its intervals where it has them; return all heights drawn."""
-    import pandas as pd
-
     values = curve(rows, statistic)
     low, high = curve(rows, statistic, "low"), curve(rows, statistic, "high")
     # wide intervals stand beside each other, or one would hide the other
@@ -138,8 +134,6 @@ def _limits(axes: Axes, limits: tuple[float | None, float | None], values: np.nd
 
 def _majority_line(axes: Axes, study: Study) -> list[pd.Series]:
     """Draw the accuracy of always saying the largest class, and return its height."""
-    import pandas as pd
-
     counts = list((study.data.get("labels") or {}).values())
     if not counts:
         return []

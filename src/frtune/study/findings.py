@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from frtune.study.tables import (
     compared,
     curve,
@@ -281,8 +283,6 @@ def largest_change(
     Returns:
         ``None`` where the two have no layer in common with this statistic.
     """
-    import numpy as np
-
     first, second = (curve(of_checkpoint(study, name), statistic) for name in (a, b))
     depths = {c["name"]: c["layers"] for c in study.checkpoints}
     if not (len(first) and len(second)):

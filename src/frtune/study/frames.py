@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from frtune.study.collect import Collected
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def layer_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
     """``checkpoint``, ``layer``, ``statistic``, ``value``, ``low``, ``high``; one row a number."""
-    import pandas as pd
-
     rows = [
         (name, layer, statistic, *value)
         for name, collected in found
@@ -27,17 +25,12 @@ def layer_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
 
 def pair_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """``a``, ``b``, ``layer_a``, ``layer_b``, ``statistic``, ``value``, ``low``, ``high``."""
-    import pandas as pd
-
     columns = ["a", "b", "layer_a", "layer_b", "statistic", "value", "low", "high"]
     return pd.DataFrame(rows, columns=columns)  # type: ignore[arg-type]
 
 
 def dimension_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
     """``checkpoint``, ``layer``, ``dimension``, ``mean``, ``variance``; one row a dimension."""
-    import numpy as np
-    import pandas as pd
-
     frames = []
     for name, collected in found:
         mean, variance = collected.arrays["mean"], collected.arrays["variance"]

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
+from frtune.models.families import family_for
 from frtune.study.corpus import Corpus
 
 if TYPE_CHECKING:
-    import torch
-
     from frtune.tasks.base import ModelKind
 
 
@@ -45,8 +47,6 @@ def base_of(model: Any) -> Base:
     Raises:
         InputError: If no family covers the model.
     """
-    from frtune.models.families import family_for
-
     if hasattr(model, "get_base_model"):  # PEFT; the adapter's layers stay in place
         model = model.get_base_model()
     config = model.config
@@ -87,8 +87,6 @@ def hidden_states(base: Base, corpus: Corpus, *, token_budget: int, bf16: bool) 
     Layer 0 is the embeddings, layer ``i`` the output of block ``i``, as Transformers returns them
     with ``output_hidden_states=True``: the last one of a decoder has its final norm applied.
     """
-    import torch
-
     training = base.model.training
     base.model.eval()
     options = {"use_cache": False} if base.kind == "decoder" else {}
@@ -109,7 +107,6 @@ def hidden_states(base: Base, corpus: Corpus, *, token_budget: int, bf16: bool) 
 
 
 def _words(corpus: Corpus, rows: Sequence[int], length: int) -> Any:
-    import numpy as np
 
     head = len(corpus.before)
     lengths = corpus.lengths[list(rows)]
@@ -120,7 +117,6 @@ def _words(corpus: Corpus, rows: Sequence[int], length: int) -> Any:
 
 @contextlib.contextmanager
 def _autocast(device: torch.device, bf16: bool) -> Iterator[None]:
-    import torch
 
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
         yield

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _SMALLEST_NORM = 1e-12
 
@@ -30,8 +28,6 @@ def drift(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray
         >>> cosine.tolist(), distance.round(3).tolist()
         ([0.0, 1.0], [1.0, 1.414])
     """
-    import numpy as np
-
     a, b = before.astype(float), after.astype(float)
     lengths = [np.linalg.norm(x, axis=1).clip(_SMALLEST_NORM) for x in (a, b)]
     cosine = (a * b).sum(1) / (lengths[0] * lengths[1])
@@ -58,8 +54,6 @@ def linear_cka(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> np.
         >>> linear_cka([x, 2 * x[:, ::-1]], [x]).round(6).tolist()
         [[1.0], [1.0]]
     """
-    import numpy as np
-
     others = [_centred(y) for y in second]
     norms_b = [_frobenius(b.T @ b) for b in others]
     found = np.full((len(first), len(second)), np.nan)
@@ -89,8 +83,6 @@ def procrustes_distance(first: np.ndarray, second: np.ndarray) -> float:
         >>> abs(round(procrustes_distance(x, 5 * x[:, ::-1] + 1), 6))
         0.0
     """
-    import numpy as np
-
     a, b = _centred(first.astype(float)), _centred(second.astype(float))
     if not (a.any() and b.any()):
         return float("nan")
@@ -121,8 +113,6 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
         >>> neighbour_overlap(x, 3 * x, k=1).tolist()
         [1.0, 1.0, 1.0, 1.0]
     """
-    import numpy as np
-
     n = len(first)
     if n <= k:
         raise InputError(f"neighbours={k}: fewer than the {n} vectors. Pass fewer, or more texts.")
@@ -132,7 +122,6 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
 
 
 def _nearest(vectors: np.ndarray, k: int) -> np.ndarray:
-    import numpy as np
 
     units = vectors / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True).clip(
         _SMALLEST_NORM
@@ -151,6 +140,5 @@ def _centred(vectors: np.ndarray) -> np.ndarray:
 
 
 def _frobenius(matrix: np.ndarray) -> float:
-    import numpy as np
 
     return float(np.sqrt(np.einsum("ij,ij->", matrix, matrix, dtype=float)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frtune.plotting import rendered
 from frtune.errors import InputError, nearest
+from frtune.plotting import rendered
 from frtune.study.figures import draw_answer, draw_curves, draw_heat_map
 from frtune.study.panels import cka_pairs, plot_names
 

@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import silhouette_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
 from frtune.errors import InputError
+from frtune.metrics.confidence import bootstrap_interval
 from frtune.study.cosines import Value
 from frtune.study.settings import Settings
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from frtune.study.collect import Collected
     from frtune.tasks.base import ModelKind
 
@@ -59,8 +66,6 @@ def split(labels: Any) -> tuple[np.ndarray, Split]:
         >>> len(taken), found.train.tolist(), found.test.tolist()
         (16, [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], [0, 1, 2, 3])
     """
-    import numpy as np
-
     names, numbers, counts = np.unique(
         np.asarray([str(label) for label in labels]), return_inverse=True, return_counts=True
     )
@@ -91,15 +96,6 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
         parts: The split.
         seed: Seed of the interval.
     """
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
-
-    from frtune.metrics.confidence import bootstrap_interval
-
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     search = GridSearchCV(
         model, {"logisticregression__C": list(STRENGTHS)}, cv=StratifiedKFold(FOLDS)
@@ -138,8 +134,6 @@ def fisher_ratio(vectors: np.ndarray, labels: np.ndarray) -> float:
         >>> fisher_ratio(np.array([[0.0], [2.0], [8.0], [10.0]]), np.array([0, 0, 1, 1]))
         16.0
     """
-    import numpy as np
-
     x = steady(vectors)
     between = within = 0.0
     for label in np.unique(labels):
@@ -155,8 +149,6 @@ def class_statistics(vectors: np.ndarray, parts: Split, *, seed: int) -> dict[st
 
     The silhouette (Rousseeuw 1987) is over all texts with Euclidean distances, from -1 to 1.
     """
-    from sklearn.metrics import silhouette_score
-
     return {
         "probe_accuracy": probe(vectors, parts, seed=seed),
         "fisher": Value(fisher_ratio(vectors, parts.labels)),

@@ -5,13 +5,19 @@ from __future__ import annotations
 import base64
 import math
 import os
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.html import render
 from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
 from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
+from frtune.study.plots import save_plots
 from frtune.study.tables import compared, curve, of_checkpoint, same_layer
+from frtune.training.saving import staged
+from frtune.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +59,6 @@ def write_report(study: Study, directory: str | os.PathLike[str]) -> Path:
     Raises:
         ImportError: Without the extra ``plots``.
     """
-    from frtune.training.saving import staged
-    from frtune.study.plots import save_plots
-
     with staged(directory) as draft:
         save_plots(study, draft / "plots")
         images = {path.stem: path.read_bytes() for path in (draft / "plots").glob("*.svg")}
@@ -70,8 +73,6 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         study: What ``frtune.study.study`` returned.
         images: SVG files of the plots by name, as ``save_plots`` names them.
     """
-    from frtune.html import render
-
     names = [checkpoint["name"] for checkpoint in study.checkpoints]
     return render(
         "study/report.html.jinja",
@@ -223,11 +224,6 @@ def _data(data: dict[str, Any]) -> str:
 
 def _versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    import platform
-    from importlib.metadata import version
-
-    from frtune import __version__
-
     packages = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
     found = {name: version(name) for name in packages}
     return {"frtune": __version__, "Python": platform.python_version(), **found}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.training.saving import staged
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -75,8 +77,6 @@ class Study:
         Returns:
             The directory.
         """
-        from frtune.training.saving import staged
-
         with staged(directory) as draft:
             text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
             (draft / "study.json").write_text(text + "\n", encoding="utf-8")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from frtune.data.loading import columns_check, load_splits
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +48,6 @@ def read_rows(
         >>> read_rows(rows)
         (['bon film', 'mauvais film'], [1, 0])
     """
-    from frtune.data.loading import columns_check, load_splits
-
     splits, _ = load_splits(data, task_name="classification", encoding=encoding, cut=False)
     where = data if isinstance(data, (str, Path)) else "the data"
     if split is None:
@@ -67,8 +68,6 @@ def read_rows(
         labels = _labels(rows, label_column, f"{where}, {split}")
     texts = list(rows[text_column])
     if max_rows is not None and max_rows < len(rows):
-        import numpy as np
-
         chosen = np.random.default_rng(seed).permutation(len(rows))[:max_rows]
         texts = [texts[i] for i in chosen]
         labels = None if labels is None else [labels[i] for i in chosen]

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 _CHUNK_TOKENS = 100_000
 
@@ -29,8 +28,6 @@ def text_keys(texts: Sequence[str], labels: Sequence[Any] | None, *, seed: int) 
         >>> a.tolist() == b[::-1].tolist()
         True
     """
-    import numpy as np
-
     seen: dict[bytes, int] = {}
     keys = np.empty(len(texts), np.uint64)
     for i, text in enumerate(texts):
@@ -52,8 +49,6 @@ def bottom(keys: np.ndarray, k: int) -> np.ndarray:
         >>> bottom(np.array([5, 1, 4, 2]), 3).tolist()
         [1, 3, 2]
     """
-    import numpy as np
-
     if len(keys) > k:
         places = np.argpartition(keys, k - 1)[:k]
         return places[np.argsort(keys[places], kind="stable")]
@@ -62,8 +57,6 @@ def bottom(keys: np.ndarray, k: int) -> np.ndarray:
 
 def token_keys(keys: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Hash (text, position) pairs by the finaliser of SplitMix64 (Steele et al. 2014)."""
-    import numpy as np
-
     with np.errstate(over="ignore"):
         z = keys + (positions.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -93,8 +86,6 @@ class TokenSample:
             offsets: int64 ``(texts + 1,)``: text ``i`` has tokens ``offsets[i]:offsets[i + 1]``.
             k: Tokens to draw; fewer where there are fewer.
         """
-        import numpy as np
-
         kept, flat = np.empty(0, np.uint64), np.empty(0, np.int64)
         for start in range(0, int(offsets[-1]), _CHUNK_TOKENS):
             numbers = np.arange(start, min(start + _CHUNK_TOKENS, int(offsets[-1])))
@@ -112,8 +103,6 @@ class TokenSample:
         Returns:
             Their places in the batch and their slots in the sample, int64.
         """
-        import numpy as np
-
         rows_ = np.asarray(rows)
         lows = np.searchsorted(self.flat, offsets[rows_])
         highs = np.searchsorted(self.flat, offsets[rows_ + 1])

@@ -7,16 +7,17 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from frtune.errors import InputError
 from frtune.study.collect import Collected
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import Value
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FOLDER = "statistics"
 VERSION = 1  # of what a file holds; raised when a statistic changes
@@ -28,8 +29,6 @@ def data_hash(keys: np.ndarray) -> str:
     Args:
         keys: uint64 ``(texts,)`` from ``text_keys``.
     """
-    import numpy as np
-
     return hashlib.blake2b(np.sort(keys).tobytes(), digest_size=16).hexdigest()
 
 
@@ -60,8 +59,6 @@ class Store:
 
     def read(self, path: Path | None) -> Collected | None:
         """Read what is there, or return ``None``."""
-        from safetensors import SafetensorError, safe_open
-
         if path is None or not path.is_file():
             return None
         try:
@@ -79,8 +76,6 @@ class Store:
 
     def write(self, path: Path | None, found: Collected) -> None:
         """Write a checkpoint's statistics; the file appears whole or not at all."""
-        from safetensors.numpy import save_file
-
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,11 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from frtune.environment.hardware import has_bf16
 from frtune.errors import InputError
 from frtune.study.answers import convergence
 from frtune.study.checkpoints import Checkpoint, load_base, read_checkpoint
@@ -21,9 +24,6 @@ from frtune.study.result import Study
 from frtune.study.sampling import text_keys
 from frtune.study.settings import Settings
 from frtune.study.store import Store, data_hash
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Skipped = list[dict[str, str]]
 
@@ -72,8 +72,6 @@ def study(
         InputError: If there is no checkpoint or no text, if labels and texts differ in number, or
             if a checkpoint cannot be read.
     """
-    from frtune.training.arguments import has_bf16
-
     texts, labels, skipped = _check(checkpoints, texts, labels)
     blank = sum(not text.strip() for text in texts)
     kept = [i for i, text in enumerate(texts) if text.strip()]
@@ -220,7 +218,6 @@ def _compare(runs: list[_Run], settings: Settings, skipped: Skipped) -> list[dic
 
 
 def _shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    import numpy as np
 
     _, places, others = np.intersect1d(first, second, assume_unique=True, return_indices=True)
     return places, others

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import pandas as pd
+import numpy as np
+import pandas as pd
 
+if TYPE_CHECKING:
     from frtune.study.result import Study
 
 QUESTION = ("cosine_within_adjusted", "probe_mean_accuracy", "pearson")
@@ -17,8 +18,6 @@ def curve(frame: pd.DataFrame, statistic: str, column: str = "value") -> pd.Seri
 
     Layers without a finite number are left out.
     """
-    import numpy as np
-
     rows = frame[frame["statistic"] == statistic]
     layer = "layer" if "layer" in rows else "layer_a"
     found = rows.set_index(layer)[column].astype(float).sort_index()
@@ -59,8 +58,6 @@ def rank_answer(study: Study, answer: dict[str, Any]) -> dict[str, Any] | None:
 
 def points(study: Study, answer: dict[str, Any]) -> pd.DataFrame:
     """Convergence and probe accuracy of one checkpoint by layer, in columns ``x`` and ``y``."""
-    import pandas as pd
-
     rows = of_checkpoint(study, answer["checkpoint"])
     x, y = curve(rows, answer["x"]), curve(rows, answer["y"])
     return pd.DataFrame({"x": x, "y": y}).dropna()

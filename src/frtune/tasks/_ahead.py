@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from frtune.metrics.tokenizers import find_tokenizer
+
 if TYPE_CHECKING:
     import torch
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from frtune.training.generation import Generated
+    from frtune.tasks.generated import Generated
 
 
 @contextlib.contextmanager
@@ -35,8 +37,6 @@ def analysed_ahead(
         ``each`` of ``generate``: to be called with what was generated for some of the rows.
         ``None`` where nothing is done.
     """
-    from frtune.metrics.tokenizers import find_tokenizer
-
     if device.type == "cpu":
         yield None
         return

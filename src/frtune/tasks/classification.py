@@ -10,16 +10,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import frtune
 from frtune.data.cleaning import clean_text
+from frtune.data.labels import (
+    check_ids,
+    check_limit,
+    check_names,
+    count_classes,
+    known,
+    label_id,
+    label_reason,
+    text_reason,
+    train_split,
+)
+from frtune.data.row_checks import check_rows, rows_of
 from frtune.errors import InputError
+from frtune.metrics import class_intervals, classification_scores, classification_signatures
+from frtune.metrics.classification import roc_auc, softmax, write_class_details
+from frtune.metrics.text_baselines import majority, tfidf_logistic
 from frtune.tasks.base import ModelKind
+from frtune.tasks.loss import StepLoss
+from frtune.tasks.sequences import SequenceCollator, encode_texts, token_id
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-    from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +95,6 @@ class SequenceClassification:
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
-        from frtune.data.labels import check_limit, check_names
 
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
@@ -109,8 +125,6 @@ class SequenceClassification:
 
     def reason(self, row: Mapping[str, Any]) -> str | None:
         """Say why a row cannot be learnt from; ``None`` when it can."""
-        from frtune.data.labels import label_reason, text_reason
-
         return text_reason(row[self.text_column], self.text_column) or label_reason(
             row[self.label_column], self.label_column
         )
@@ -124,8 +138,6 @@ class SequenceClassification:
         Raises:
             InputError: For a row without text or label, or if there is one class only.
         """
-        from frtune.data.labels import count_classes, train_split
-
         train, where = train_split(data), "training rows"
         dataclasses.replace(self, labels=None).check(train, where)
         counts = count_classes(train, self.label_column, where, self.labels)
@@ -141,16 +153,11 @@ class SequenceClassification:
             InputError: For a missing column, a blank text, a row without label, a score in place
                 of a class, or a label that no training row had.
         """
-        from frtune.data.labels import check_ids
-        from frtune.data.row_checks import check_rows
-
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         check_ids(dataset, self.label_column, self.labels, where)
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.data.row_checks import rows_of
-
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 
     # --- what a builder asks -------------------------------------------------------------------
@@ -162,8 +169,6 @@ class SequenceClassification:
     @property
     def known_labels(self) -> list[str]:
         """The classes; ``InputError`` before ``fit``."""
-        from frtune.data.labels import known
-
         return known(self.labels)
 
     def config_overrides(self) -> dict[str, Any]:
@@ -192,9 +197,6 @@ class SequenceClassification:
             ``input_ids``, ``length`` (tokens to order by), ``source_cut`` (was the text
             shortened) and, with labels, ``labels`` (id of the class).
         """
-        from frtune.data.labels import label_id
-        from frtune.tasks.sequences import encode_texts
-
         texts = [clean_text(text) for text in batch[self.text_column]]
         ids, cut = encode_texts(tokenizer, texts, self.max_source_tokens)
         encoded: dict[str, list[Any]] = {
@@ -211,8 +213,6 @@ class SequenceClassification:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks.sequences import SequenceCollator, token_id
-
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id))
 
     @property
@@ -231,8 +231,6 @@ class SequenceClassification:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over rows, the same however a step is cut into batches."""
-        from frtune.tasks.loss import StepLoss
-
         return StepLoss(label_smoothing=args.label_smoothing_factor, class_weights=self.weights)
 
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
@@ -248,11 +246,9 @@ class SequenceClassification:
         train_dataset: Dataset | None = None,
         eval_dataset: Dataset | None = None,
         **settings: Any,
-    ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; see ``frtune.training.make_trainer.make_trainer``."""
-        from frtune.training.make_trainer import make_trainer
-
-        return make_trainer(
+    ) -> Trainer:
+        """Make a ``Trainer`` for this task; see ``frtune.make_trainer``."""
+        return frtune.make_trainer(
             self,
             model,
             tokenizer,
@@ -277,8 +273,6 @@ class SequenceClassification:
         tokenizer: PreTrainedTokenizerBase,
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each row: ``label``, its ``score``, ``scores`` of all labels."""
-        from frtune.metrics.classification import softmax
-
         answers = []
         for label, row in zip(self.decode(outputs), softmax(outputs), strict=True):
             scores = dict(zip(self.known_labels, row.tolist(), strict=True))
@@ -291,8 +285,6 @@ class SequenceClassification:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[str]:
         """True label of each row, raw or encoded."""
-        from frtune.data.labels import label_id
-
         labels = self.known_labels
         if "input_ids" in dataset.column_names and "labels" in dataset.column_names:
             return [labels[i] for i in dataset["labels"]]
@@ -305,8 +297,6 @@ class SequenceClassification:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, float]:
         """Score the logits of the rows of an encoded data set; of two classes, ROC AUC too."""
-        from frtune.metrics.classification import roc_auc, softmax
-
         references = self.references(dataset, tokenizer)
         scores = self.compute_metrics(self.decode(outputs), references)
         if len(self.known_labels) == 2:
@@ -323,8 +313,6 @@ class SequenceClassification:
         texts: Sequence[str] | None = None,
     ) -> dict[str, float]:
         """Score labels against labels; see ``frtune.metrics.classification_scores``."""
-        from frtune.metrics import classification_scores
-
         return classification_scores(predictions, references)
 
     def intervals(
@@ -334,8 +322,6 @@ class SequenceClassification:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
-        from frtune.metrics import class_intervals
-
         references = self.references(dataset, tokenizer)
         found = class_intervals(self.decode(outputs), references, self.known_labels)
         return {name: found[name] for name in self.headline}
@@ -348,8 +334,6 @@ class SequenceClassification:
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
         """How each score was computed."""
-        from frtune.metrics import classification_signatures
-
         binary = self.labels is not None and len(self.labels) == 2
         found = classification_signatures(positive=self.known_labels[1] if binary else None)
         return {name: found[name] for name in found if name in self.metric_directions()}
@@ -362,8 +346,6 @@ class SequenceClassification:
             pairs of words with logistic regression, of balanced classes as the model's are).
             Without training rows there are none.
         """
-        from frtune.metrics.text_baselines import majority, tfidf_logistic
-
         if train is None:
             return {}
         labels = self.references(train)
@@ -381,6 +363,4 @@ class SequenceClassification:
         self, directory: str | Path, predictions: Sequence[str], references: Sequence[str]
     ) -> None:
         """Write ``classes.json`` and, with the extra ``plots``, ``confusion_matrix.png``."""
-        from frtune.metrics.classification import write_class_details
-
         write_class_details(Path(directory), predictions, references, self.known_labels)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 IGNORED = -100
@@ -22,8 +23,6 @@ def pad(
         >>> pad([[5, 6], [7]], value=0, side="left").tolist()
         [[5, 6], [0, 7]]
     """
-    import torch
-
     longest = max(map(len, rows), default=0)
     width = -(-longest // multiple_of) * multiple_of
     out = torch.full((len(rows), width), value, dtype=torch.int64)
@@ -40,8 +39,6 @@ def _mask(rows: Sequence[Sequence[int]], *, side: str, multiple_of: int) -> torc
 
 def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """``row``, int64 of shape ``(rows,)``, where the examples have it."""
-    import torch
-
     if "row" not in examples[0]:
         return {}
     return {"row": torch.tensor([example["row"] for example in examples], dtype=torch.int64)}
@@ -184,17 +181,3 @@ def prompt_batch(
         "input_ids": pad(prompts, value=pad_id, side=side),
         "attention_mask": _mask(prompts, side=side, multiple_of=1),
     }
-
-
-def training_collator(trainer: Any) -> Any:
-    """The collator of a ``TaskTrainer``'s training batches: packing, mixing, or as for others."""
-    if trainer.packing:
-        from frtune.training.packing import packing_collator
-
-        return packing_collator(trainer.model)
-    if trainer.mixup is None:
-        return trainer.data_collator
-    from frtune.training.mixup.mixup import training_collator as mixing
-
-    plain, seed = trainer.data_collator, trainer.args.seed
-    return mixing(trainer.mixup, trainer.task, trainer.model, collator=plain, seed=seed)

@@ -9,8 +9,9 @@ import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from frtune import __version__
+import frtune
 from frtune.errors import InputError, nearest
+from frtune.version import __version__
 
 TASK_FILE = "frtune_task.json"
 TASK_CLASSES = {
@@ -28,8 +29,6 @@ def task_class(name: str) -> type:
         >>> task_class("keyphrases").__name__
         'KeyphraseGeneration'
     """
-    import frtune
-
     if name not in TASK_CLASSES:
         raise InputError(
             f"task={name}: one of {', '.join(TASK_CLASSES)}.{nearest(name, list(TASK_CLASSES))}"

@@ -6,9 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import frtune
+from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.row_checks import bad_values, check_texts
 from frtune.errors import InputError
+from frtune.metrics import (
+    baseline_rows,
+    combined_intervals,
+    combined_scores,
+    combined_signatures,
+    default_tokenizer,
+    generation_health,
+)
 from frtune.tasks.base import ModelKind
+from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
+from frtune.tasks.loss import StepLoss
 from frtune.tasks.tokenization import (
     END,
     MIDDLE,
@@ -23,10 +36,9 @@ from frtune.tasks.tokenization import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-    from frtune.training.generation import Generated
-    from frtune.training.trainer import TaskTrainer
+    from frtune.tasks.generated import Generated
 
 
 @dataclass(frozen=True)
@@ -146,9 +158,6 @@ class KeyphraseGeneration:
             InputError: For a missing column, a blank text, a row without keyphrases, or a
                 separator that no row holds.
         """
-        from frtune.data.checks import columns_check, separator_check
-        from frtune.data.row_checks import bad_values, check_texts
-
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column
@@ -269,8 +278,6 @@ class KeyphraseGeneration:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``Seq2SeqCollator`` or ``CausalCollator``."""
-        from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
-
         pad_id = int(tokenizer.pad_token_id)
         if model.config.is_encoder_decoder:
             return Seq2SeqCollator(pad_id=pad_id, model=model)
@@ -278,8 +285,6 @@ class KeyphraseGeneration:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over target tokens, the same however a step is cut into batches."""
-        from frtune.tasks.loss import StepLoss
-
         return StepLoss(
             shift=not model.config.is_encoder_decoder, label_smoothing=args.label_smoothing_factor
         )
@@ -290,11 +295,9 @@ class KeyphraseGeneration:
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
         **settings: Any,
-    ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
-        from frtune.training.make_trainer import make_trainer
-
-        return make_trainer(self, model, tokenizer, args, **settings)
+    ) -> Trainer:
+        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
+        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -310,8 +313,6 @@ class KeyphraseGeneration:
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, float]:
         """Score what was generated for the rows of an encoded data set, and its health."""
-        from frtune.metrics import generation_health
-
         lines = self.lines([row.ids for row in outputs], tokenizer)
         texts = dataset[self.text_column] if self.text_column in dataset.column_names else None
         scores = self.compute_metrics(
@@ -329,8 +330,6 @@ class KeyphraseGeneration:
 
     def metric_directions(self) -> dict[str, bool]:
         """Every score that an evaluation reports, and whether greater is better."""
-        from frtune.metrics import generation_health
-
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
         health = generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
         return {
@@ -345,8 +344,6 @@ class KeyphraseGeneration:
         texts: Sequence[str] | None = None,
     ) -> dict[str, float]:
         """Score phrase lists against phrase lists, as ``frtune.metrics.combined_scores``."""
-        from frtune.metrics import combined_scores
-
         options = self._score_options(references)
         return combined_scores(
             predictions, references, texts=texts, separator=self.separator, **options
@@ -356,8 +353,6 @@ class KeyphraseGeneration:
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
-        from frtune.metrics import combined_intervals
-
         references = self.references(dataset, tokenizer)
         return combined_intervals(
             self.decode([row.ids for row in outputs], tokenizer),
@@ -370,14 +365,10 @@ class KeyphraseGeneration:
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
         """How each score of ``compute_metrics`` was computed."""
-        from frtune.metrics import combined_signatures
-
         return combined_signatures(**self._score_options(references))
 
     def _score_options(self, references: Sequence[Sequence[str]]) -> dict[str, Any]:
         """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
-        from frtune.metrics import default_tokenizer
-
         if self.language is None:
             tokenizer = default_tokenizer([self.target(phrases) for phrases in references])
         else:
@@ -386,8 +377,6 @@ class KeyphraseGeneration:
 
     def baselines(self, train: Dataset | None, rows: Dataset) -> dict[str, list[list[str]]]:
         """Predictions that need no model: first phrases, TF-IDF, the title."""
-        from frtune.metrics import baseline_rows
-
         column = self.title_column or "title"  # read by a baseline, if not by the model
         titles = [t or "" for t in rows[column]] if column in rows.column_names else None
         return baseline_rows(

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from frtune.metrics import tfidf_phrases
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -35,8 +37,6 @@ def keyword_baselines(
         >>> rows
         {'nothing': [[]], 'tfidf': [['froid']], 'frequent': [['vent']]}
     """
-    from frtune.metrics import tfidf_phrases
-
     count = sum(map(len, train_keywords)) / max(1, len(train_keywords))
     k = max(1, round(count))
     single = [len(_WORD.findall(keyword)) <= 1 for row in train_keywords for keyword in row]

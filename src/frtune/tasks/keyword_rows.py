@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from frtune.data.cleaning import split_keyphrases
+from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
+from frtune.metrics import keyword_intervals, keyword_scores, span_scores
 from frtune.tasks.alignment import Tokens, tokenize
 from frtune.tasks.spans import Span, find_keywords
 from frtune.tasks.token_labels import IGNORED, Found, Subwords, label_tokens, read_labels
 from frtune.tasks.windows import Frame, Window, frame_of, plan_windows
-from frtune.data.row_checks import rows_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
@@ -50,7 +53,6 @@ def list_reason(value: Any, column: str) -> str | None:
 
 
 def _reads_as_list(text: str) -> bool:
-    from frtune.data.cleaning import split_keyphrases
 
     inside = text.removeprefix("[").removesuffix("]").strip()
     return text[-1] == "]" and (not inside or split_keyphrases(text) != [text])
@@ -238,7 +240,6 @@ def stitched(outputs: Sequence[np.ndarray], dataset: Dataset, task: Any) -> Iter
 
 
 def _joined(text: str, parts: Sequence[tuple[Any, dict[str, Any]]]) -> StitchedText:
-    import numpy as np
 
     pieces, spans, word_starts, labels = [], [], [], []
     for output, row in parts:
@@ -266,8 +267,6 @@ def span_metrics(
     texts: Sequence[str],
 ) -> dict[str, float]:
     """Scores that need the texts; see ``KeywordExtraction.compute_metrics``."""
-    from frtune.metrics import keyword_scores, span_scores
-
     true = [
         find_keywords(text, keywords, ignore_accents=task.ignore_accents).spans
         for text, keywords in zip(texts, references, strict=True)
@@ -287,8 +286,6 @@ def intervals(
     task: Any, texts: Sequence[StitchedText], references: Sequence[Sequence[str]]
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap 95 % intervals of the scores of texts that a model answered."""
-    from frtune.metrics import keyword_intervals
-
     keywords, spans = [], []
     for text, true in zip(texts, references, strict=True):
         found = text.keywords(task.subwords)

@@ -6,18 +6,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import frtune
+from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.row_checks import check_rows, rows_of
 from frtune.errors import InputError
+from frtune.metrics import keyword_scores, span_signatures, token_scores
+from frtune.tasks.base import ModelKind
+from frtune.tasks.collators import TokenCollator
+from frtune.tasks.keyword_baselines import keyword_baselines
+from frtune.tasks.keyword_rows import (
+    encode_rows,
+    encoding_notes,
+    intervals,
+    list_reason,
+    raw_rows,
+    span_metrics,
+    stitched,
+)
+from frtune.tasks.loss import StepLoss
 from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
 from frtune.tasks.token_labels import LABELS, Found, Subwords
-from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.training.trainer import TaskTrainer
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 
 @dataclass(frozen=True)
@@ -126,8 +140,6 @@ class KeywordExtraction:
 
         An empty list is a text without keywords, and is learnt; a missing one is not.
         """
-        from frtune.tasks.keyword_rows import list_reason
-
         text, column = row[self.text_column], self.text_column
         if not isinstance(text, str) or not clean_text(text):
             return f"column {column} is blank"
@@ -140,9 +152,6 @@ class KeywordExtraction:
             InputError: For a missing column, a blank text, keywords that are no list, a separator
                 that no row holds, or a data set without any keyword in any text.
         """
-        from frtune.data.checks import separator_check
-        from frtune.data.row_checks import check_rows, rows_of
-
         columns = [*self.columns, *self.label_columns]
         check_rows(dataset, columns, self.reason, where)
         separator_check(dataset, self.keywords_column, self.separator, where)
@@ -159,8 +168,6 @@ class KeywordExtraction:
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, to train a tokenizer on."""
-        from frtune.data.row_checks import rows_of
-
         return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
 
     # --- what a builder asks -------------------------------------------------------------------
@@ -197,8 +204,6 @@ class KeywordExtraction:
             each of them stands in the text. ``counts``: at a row's first window, its keywords,
             those missing, those under longer ones, and occurrences under longer ones.
         """
-        from frtune.tasks.keyword_rows import encode_rows
-
         return encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:
@@ -207,22 +212,16 @@ class KeywordExtraction:
         Returns:
             One sentence each; nothing where there is nothing to say.
         """
-        from frtune.tasks.keyword_rows import encoding_notes
-
         return encoding_notes(encoded, self.max_source_tokens)
 
     # --- training ------------------------------------------------------------------------------
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``TokenCollator``."""
-        from frtune.tasks.collators import TokenCollator
-
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over tokens, the same however a step is cut into batches."""
-        from frtune.tasks.loss import StepLoss
-
         weighted = self.keyword_weight != 1
         return StepLoss(
             label_smoothing=args.label_smoothing_factor,
@@ -240,11 +239,9 @@ class KeywordExtraction:
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
         **settings: Any,
-    ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
-        from frtune.training.make_trainer import make_trainer
-
-        return make_trainer(self, model, tokenizer, args, **settings)
+    ) -> Trainer:
+        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
+        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- labels to keywords --------------------------------------------------------------------
 
@@ -259,8 +256,6 @@ class KeywordExtraction:
         Returns:
             The keywords of each raw row, in the order of its text.
         """
-        from frtune.tasks.keyword_rows import stitched
-
         return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
 
     def answers(
@@ -272,8 +267,6 @@ class KeywordExtraction:
             ``{"keywords": [{"text", "start", "end", "score"}, ...]}``, every occurrence in the
             order of the text; without ``score`` where outputs are labels.
         """
-        from frtune.tasks.keyword_rows import stitched
-
         return [
             {"keywords": [found for found in text.described(self.subwords)]}
             for text in stitched(outputs, dataset, self)
@@ -285,8 +278,6 @@ class KeywordExtraction:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[list[str]]:
         """True keywords of each raw row, of raw rows or encoded ones."""
-        from frtune.tasks.keyword_rows import raw_rows
-
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
     def score_outputs(
@@ -296,9 +287,6 @@ class KeywordExtraction:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, float]:
         """Score the labels, or logits, of the rows of an encoded data set."""
-        from frtune.metrics import token_scores
-        from frtune.tasks.keyword_rows import stitched
-
         texts = list(stitched(outputs, dataset, self))
         scores = self.compute_metrics(
             [text.described(self.subwords) for text in texts],
@@ -323,9 +311,6 @@ class KeywordExtraction:
             texts: Adds ``span_*`` and ``keyword_recall_limit``, the recall of who marks every
                 true span. Keywords that are given as text stand wherever the text holds them.
         """
-        from frtune.metrics import keyword_scores
-        from frtune.tasks.keyword_rows import span_metrics
-
         names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
         scores = keyword_scores(names, references, normalize=self.key)
         return scores if texts is None else {
@@ -339,8 +324,6 @@ class KeywordExtraction:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the texts."""
-        from frtune.tasks.keyword_rows import intervals, stitched
-
         texts = list(stitched(outputs, dataset, self))
         return intervals(self, texts, self.references(dataset))
 
@@ -350,15 +333,11 @@ class KeywordExtraction:
 
     def metric_directions(self) -> dict[str, bool]:
         """Every score that an evaluation reports, and whether greater is better."""
-        from frtune.metrics import token_scores
-
         names = [*self.compute_metrics([["a"]], [["a"]], texts=["a"]), *token_scores([], [])]
         return dict.fromkeys(names, True)
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
         """How each score was computed."""
-        from frtune.metrics import span_signatures
-
         return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
@@ -369,9 +348,6 @@ class KeywordExtraction:
             most frequent training keywords that stand in the text), as many as a training row has.
             Without training rows, ``nothing`` alone.
         """
-        from frtune.tasks.keyword_baselines import keyword_baselines
-        from frtune.tasks.keyword_rows import raw_rows
-
         if train is None:
             return {"nothing": [[] for _ in raw_rows(test, self.columns)]}
         return keyword_baselines(

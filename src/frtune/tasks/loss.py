@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers.modeling_utils as modeling
 from torch.nn import functional
 
 IGNORED = -100
@@ -43,8 +44,6 @@ def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
             decoder's and this version of Transformers takes a mask there.
         loss: ``compute_loss_func`` of the trainer.
     """
-    import transformers.modeling_utils as modeling
-
     takes_mask = hasattr(modeling, "slice_logits_to_keep")  # 5.18 took positions alone
     if takes_mask and "labels" in inputs and getattr(loss, "shift", False):
         inputs["logits_to_keep"] = scored_positions(inputs["labels"])

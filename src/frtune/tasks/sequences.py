@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.tasks.tokenization import token_ids
+import torch
+
+from frtune.data.token_ids import token_ids
 from frtune.tasks.collators import _mask, pad, row_ids
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 
@@ -155,8 +156,7 @@ class SequenceCollator:
     multiple_of: int = 1
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        import torch
-
+        """Pad ``examples`` into one batch."""
         layout = {"side": self.side, "multiple_of": self.multiple_of}
         ids = self._sequences(examples, "input_ids")
         batch = {

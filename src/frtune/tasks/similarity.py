@@ -7,16 +7,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import frtune
 from frtune.data.cleaning import clean_text
+from frtune.data.labels import (
+    check_ids,
+    check_limit,
+    check_names,
+    check_pair_labels,
+    count_classes,
+    known,
+    label_id,
+    label_reason,
+    score_reason,
+    sentence_reason,
+    train_split,
+)
+from frtune.data.row_checks import check_rows, rows_of
 from frtune.errors import InputError
+from frtune.metrics import (
+    class_scores,
+    classification_scores,
+    classification_signatures,
+    correlation_intervals,
+    correlation_scores,
+    correlation_signatures,
+    roc_auc,
+)
+from frtune.metrics.classification import softmax
+from frtune.metrics.intervals import pair_intervals
+from frtune.metrics.text_baselines import pair_baselines
 from frtune.tasks.base import ModelKind
+from frtune.tasks.loss import StepLoss
+from frtune.tasks.sequences import SequenceCollator, encode_pairs, token_id
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
-    from frtune.training.trainer import TaskTrainer
 
 Head = Literal["classification", "regression"]
 
@@ -72,7 +100,6 @@ class SentenceSimilarity:
     symmetric: bool = _option(False, "read pairs in both orders and average")
 
     def __post_init__(self):
-        from frtune.data.labels import check_limit, check_names
 
         check_limit(self.max_source_tokens)
         if self.head not in ("classification", "regression"):
@@ -122,8 +149,6 @@ class SentenceSimilarity:
             >>> SentenceSimilarity().reason({"sentence1": "NS", "sentence2": "Oui.", "label": 0})
             "column sentence1 holds the placeholder 'NS'"
         """
-        from frtune.data.labels import label_reason, score_reason, sentence_reason
-
         for column in self.columns:
             if found := sentence_reason(row[column], column):
                 return found
@@ -140,8 +165,6 @@ class SentenceSimilarity:
             InputError: For a row that cannot be used, for one label or more than two, or for two
                 that do not say which means similar.
         """
-        from frtune.data.labels import check_pair_labels, count_classes, train_split
-
         train, where = train_split(data), "training rows"
         dataclasses.replace(self, labels=None).check(train, where)
         if self.scored:
@@ -157,17 +180,12 @@ class SentenceSimilarity:
             InputError: For a missing column, a blank sentence or ``NS``, a row without label, a
                 score for the classification head or text for the regression head.
         """
-        from frtune.data.labels import check_ids
-        from frtune.data.row_checks import check_rows
-
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         if not self.scored:
             check_ids(dataset, self.label_column, self.labels, where)
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every sentence of a data set, to train a tokenizer on."""
-        from frtune.data.row_checks import rows_of
-
         for row in rows_of(dataset, self.columns):
             yield from (clean_text(row[column]) for column in self.columns)
 
@@ -180,8 +198,6 @@ class SentenceSimilarity:
     @property
     def known_labels(self) -> list[str]:
         """The two labels; ``InputError`` before ``fit``."""
-        from frtune.data.labels import known
-
         return known(self.labels)
 
     def config_overrides(self) -> dict[str, Any]:
@@ -211,9 +227,6 @@ class SentenceSimilarity:
             two, one an order, when symmetric); ``length``; ``source_cut`` (was the pair shortened);
             with labels, ``labels`` (id of the class, or score).
         """
-        from frtune.data.labels import label_id
-        from frtune.tasks.sequences import encode_pairs
-
         for column in self.columns:
             if not all(isinstance(text, str) for text in batch[column]):
                 raise InputError(f"{column}: not text in every row. Give both sentences of a pair.")
@@ -238,8 +251,6 @@ class SentenceSimilarity:
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         """Collator for encoded rows: ``SequenceCollator``."""
-        from frtune.tasks.sequences import SequenceCollator, token_id
-
         orders = 2 if self.symmetric else 1
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
 
@@ -251,8 +262,6 @@ class SentenceSimilarity:
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy or squared error over pairs, the same however a step is cut."""
-        from frtune.tasks.loss import StepLoss
-
         smoothing = 0.0 if self.scored else args.label_smoothing_factor
         loss = StepLoss(regression=self.scored, label_smoothing=smoothing)
         if not self.symmetric:
@@ -274,11 +283,9 @@ class SentenceSimilarity:
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
         **settings: Any,
-    ) -> TaskTrainer:
-        """Make a ``Trainer`` for this task; ``frtune.training.make_trainer.make_trainer`` says more."""
-        from frtune.training.make_trainer import make_trainer
-
-        return make_trainer(self, model, tokenizer, args, **settings)
+    ) -> Trainer:
+        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
+        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- logits to similarities ----------------------------------------------------------------
 
@@ -286,8 +293,6 @@ class SentenceSimilarity:
         self, outputs: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[float]:
         """Turn each row's logits into the chance of the similar label, or into the score."""
-        from frtune.metrics.classification import softmax
-
         if self.scored:
             return [float(row[0]) for row in outputs]
         return softmax(outputs)[:, 1].tolist()
@@ -311,8 +316,6 @@ class SentenceSimilarity:
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
     ) -> list[Any]:
         """True label (text) or score (number) of each row, raw or encoded."""
-        from frtune.data.labels import label_id
-
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
         values = dataset["labels" if encoded else self.label_column]
         if self.scored:
@@ -341,8 +344,6 @@ class SentenceSimilarity:
         With labels: ``frtune.metrics.classification_scores``, ``f1`` of the similar label, and
         ``roc_auc``. With scores: ``frtune.metrics.correlation_scores``.
         """
-        from frtune.metrics import class_scores, classification_scores, correlation_scores, roc_auc
-
         if self.scored:
             return correlation_scores(predictions, references)
         similar = self.known_labels[1]
@@ -360,9 +361,6 @@ class SentenceSimilarity:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
-        from frtune.metrics import correlation_intervals
-        from frtune.metrics.intervals import pair_intervals
-
         values, references = self.decode(outputs), self.references(dataset, tokenizer)
         if self.scored:
             return correlation_intervals(values, references)
@@ -379,8 +377,6 @@ class SentenceSimilarity:
 
     def signatures(self, references: Sequence[Any]) -> dict[str, str]:
         """How each score was computed."""
-        from frtune.metrics import classification_signatures, correlation_signatures
-
         if self.scored:
             return correlation_signatures()
         return classification_signatures(positive=self.known_labels[1])
@@ -390,8 +386,6 @@ class SentenceSimilarity:
 
         Without training rows there are none.
         """
-        from frtune.metrics.text_baselines import pair_baselines
-
         if train is None:
             return {}
         known = self.references(train)

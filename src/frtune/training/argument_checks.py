@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from huggingface_hub import constants, get_token
+from transformers import Trainer, get_scheduler
+from transformers.integrations import get_reporting_integration_callbacks
+
 from frtune.errors import InputError
 
 
@@ -30,7 +35,6 @@ def check_arguments(args: Any) -> None:
 
 
 def _check_reporting(args: Any) -> None:
-    from transformers.integrations import get_reporting_integration_callbacks
 
     for name in args.report_to or []:
         try:
@@ -47,7 +51,6 @@ def _check_reporting(args: Any) -> None:
 def _check_hub(args: Any) -> None:
     if not args.push_to_hub:
         return
-    from huggingface_hub import constants, get_token
 
     strategy = getattr(args.hub_strategy, "value", args.hub_strategy)
     if strategy in ("checkpoint", "all_checkpoints"):
@@ -73,9 +76,6 @@ def _check_deepspeed(args: Any) -> None:
 
 def _check_optimizer(args: Any) -> None:
     """Make the scheduler for nothing, and ask for the optimizer's package."""
-    import torch
-    from transformers import Trainer, get_scheduler
-
     try:
         Trainer.get_optimizer_cls_and_kwargs(args, None)
     except ImportError as error:

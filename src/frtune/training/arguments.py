@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from frtune.errors import InputError
+from transformers import Seq2SeqTrainingArguments
+
+from frtune.environment.hardware import has_accelerator, has_bf16
+from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from transformers import Seq2SeqTrainingArguments, TrainingArguments
-
-
-def has_accelerator() -> bool:
-    """Whether torch sees a GPU or another accelerator."""
-    import torch
-
-    return torch.accelerator.is_available()
-
-
-def has_bf16() -> bool:
-    """Whether bf16 is fast here: on the GPU, or on a CPU with AMX or AVX512-BF16."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if has_accelerator():
-        return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    from transformers import TrainingArguments
 
 
 # by task; what is not named here is as the Trainer has it, with 3 epochs
@@ -98,12 +84,6 @@ def training_arguments(
     Raises:
         InputError: For an unknown or impossible argument.
     """
-    from dataclasses import fields
-
-    from transformers import Seq2SeqTrainingArguments
-
-    from frtune.errors import nearest
-
     known = [item.name for item in fields(Seq2SeqTrainingArguments)]
     for name in overrides:
         if name not in known:

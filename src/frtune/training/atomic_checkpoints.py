@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from frtune import __version__
 from frtune.errors import InputError
 from frtune.tasks.config_file import write_json
+from frtune.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 
@@ -26,8 +27,6 @@ def cast_once(
         model: Computes in the context.
         autocast: Makes the context that turns autocast on, or one that does nothing.
     """
-    import torch
-
     with torch.no_grad(), autocast():
         spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
         kept = torch.is_autocast_enabled(model.device.type) and not spared
@@ -42,7 +41,6 @@ def cast_once(
 
 
 def _is_frozen(parameter: torch.nn.Parameter) -> bool:
-    import torch
 
     # quantised weights are of other classes and types, and are not cast
     plain = type(parameter) is torch.nn.Parameter and parameter.dtype == torch.float32

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from frtune.errors import InputError
@@ -79,7 +80,6 @@ class LengthBatches(BatchRebalanceSampler):
         return len(self._cuts) - 1
 
     def __iter__(self) -> Iterator[list[int]]:
-        import numpy as np
 
         epoch = self._epoch()
         random = np.random.default_rng([self._seed, epoch])

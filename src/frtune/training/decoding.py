@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers.modeling_outputs import BaseModelOutput
+
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
 # of the rows at work; each time that some leave, the cache of those that stay is copied once
@@ -56,8 +59,6 @@ def _may_shrink(model: PreTrainedModel, settings: dict[str, Any]) -> bool:
 def _in_legs(
     model: PreTrainedModel, inputs: dict[str, torch.Tensor], settings: dict[str, Any]
 ) -> list[list[int]]:
-    import torch
-    from transformers import StoppingCriteriaList
 
     decoder = not model.config.is_encoder_decoder
     limit = settings["max_new_tokens"]
@@ -92,8 +93,6 @@ def _in_legs(
 
 def _leave(ends: torch.Tensor) -> Any:
     """A stopping criterion that is met by all rows as soon as enough of them have ended."""
-    import torch
-    from transformers import StoppingCriteria
 
     class Leave(StoppingCriteria):
         done: Any = None
@@ -112,9 +111,6 @@ def _next_state(
     state: dict[str, Any], output: Any, kept: torch.Tensor, decoder: bool
 ) -> dict[str, Any]:
     """What ``generate`` goes on from: the rows that stay, all their tokens, their cache."""
-    import torch
-    from transformers.modeling_outputs import BaseModelOutput
-
     ids, cache = output.sequences[kept], output.past_key_values
     if cache is not None:
         cache.batch_select_indices(kept)

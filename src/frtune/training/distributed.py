@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from frtune.errors import InputError
 
 
@@ -20,7 +22,6 @@ def on_main(args: Any, function: Callable[[], Any]) -> Any:
     """
     if args.world_size == 1:
         return function()
-    import torch
 
     answer: list[Any] = [None, None]
     if args.process_index == 0:
@@ -39,8 +40,6 @@ def leave() -> None:
 
     DeepSpeed processes may abort while the interpreter shuts down with the group still open.
     """
-    import torch
-
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

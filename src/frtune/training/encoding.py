@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from datasets import DatasetDict
+from datasets.fingerprint import Hasher
+
 from frtune.errors import InputError
-from frtune.tasks.base import ModelKind
+from frtune.version import __version__
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
@@ -25,13 +29,6 @@ logger = logging.getLogger(__name__)
 ROWS_WORTH_A_PROCESS = 3_000
 _NARROW = {"input_ids": "int32", "token_type_ids": "int8", "attention_mask": "int8"}
 _MARK = "tokens of frtune "  # in the description of an encoded data set, before their key
-
-
-def kind_of(model: Any) -> ModelKind:
-    """The model's kind, by its family."""
-    from frtune.models.families import family_for
-
-    return family_for(model.config.model_type).kind
 
 
 def encode_dataset(
@@ -133,8 +130,6 @@ def encode_once(
         tokenizer: As the builder returned it.
         kind: The model's kind.
     """
-    from datasets import DatasetDict
-
     directory = Path(directory)
     wanted = {
         name: _fingerprint(rows, task, tokenizer, kind, True) for name, rows in splits.items()
@@ -157,7 +152,6 @@ def encode_once(
 
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
-    import pyarrow as pa
 
     batch = features.decode_batch(table.to_pydict())
     with _uncollected():
@@ -189,7 +183,6 @@ def _uncollected() -> Iterator[None]:
 
 def _as_arrow(name: str, values: list[Any]) -> Any:
     """A column as ``datasets`` would write it, without its search for mixed types."""
-    import pyarrow as pa
 
     def narrowed(found: Any) -> Any:
         if pa.types.is_list(found):
@@ -201,17 +194,12 @@ def _as_arrow(name: str, values: list[Any]) -> Any:
 
 
 def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels: bool) -> str:
-    from datasets.fingerprint import Hasher
 
     return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
 
 
 def _key(task: Any, tokenizer: Any, kind: str) -> str:
     """Equal for what encodes rows alike: task, tokenizer, kind of model, version of frtune."""
-    from datasets.fingerprint import Hasher
-
-    from frtune import __version__
-
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab())
     fields = json.dumps(dataclasses.asdict(task), sort_keys=True)

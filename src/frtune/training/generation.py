@@ -10,28 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+from accelerate.utils import gather_object
+from tqdm.auto import tqdm
+
 from frtune.tasks.base import ModelKind
-from frtune.training.autocast import cast_once
 from frtune.tasks.collators import prompt_batch
+from frtune.tasks.generated import Generated
+from frtune.training.autocast import cast_once
 from frtune.training.decoding import write_batch
 from frtune.training.evaluation_order import by_length
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Generated:
-    """What a model wrote for one row.
-
-    Attributes:
-        ids: Token ids after the prompt, end token included, padding excluded.
-        finished: The model wrote an end token by itself before the limit.
-    """
-
-    ids: list[int]
-    finished: bool
 
 
 @dataclass(frozen=True)
@@ -143,9 +135,6 @@ def generate(
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
     """
-    from accelerate.utils import gather_object
-    from tqdm.auto import tqdm
-
     if not len(prompts):
         return []
     rank, world_size = _rank(shared)
@@ -174,8 +163,6 @@ def generate(
 
 def _rank(shared: bool) -> tuple[int, int]:
     """This process's number, and how many share the work."""
-    import torch
-
     if not (shared and torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transformers.trainer import hf_api
+from transformers.trainer_utils import HubStrategy
+from transformers.utils import PushInProgress
+
+from frtune.training.saving import save as save_model
+
 if TYPE_CHECKING:
     from frtune.training.trainer import TaskTrainer
 
@@ -44,15 +50,11 @@ def push(
     Returns:
         What ``HfApi.upload_folder`` returns; ``None`` on other processes than the first.
     """
-    from transformers.trainer import hf_api
-
     args = trainer.args
     trainer.callback_handler.on_push_begin(args, trainer.state, trainer.control)
     if trainer.hub_model_id is None:
         trainer.init_hf_repo(token=token, private=private)
     if save:
-        from frtune.training.saving import save as save_model
-
         save_model(trainer, str(args.output_dir), proof=False)
     if not trainer.is_world_process_zero():
         return None
@@ -80,10 +82,6 @@ def push_checkpoint(trainer: TaskTrainer, folder: str) -> None:
         trainer: While it trains.
         folder: The checkpoint.
     """
-    from transformers.trainer import hf_api
-    from transformers.trainer_utils import HubStrategy
-    from transformers.utils import PushInProgress
-
     args = trainer.args
     if not trainer.is_world_process_zero() or args.hub_strategy == HubStrategy.END:
         return

@@ -7,21 +7,23 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from datasets import Dataset, DatasetDict
+from transformers import Seq2SeqTrainingArguments
+
 from frtune.errors import InputError, nearest
-from frtune.training.encoding import (
-    check_length,
-    encode_dataset,
-    is_encoded,
-    kind_of,
-    truncation_report,
-)
+from frtune.models.families import family_for, kind_of
+from frtune.models.tokenizer_verification import prove_texts
+from frtune.training.batching import check_batches
+from frtune.training.encoding import check_length, encode_dataset, is_encoded, truncation_report
+from frtune.training.mixup.collator import check_mixup
+from frtune.training.mixup.stored_rows import with_mixed_rows
+from frtune.training.packing import check_packing
+from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
     from frtune.training.mixup.mixup import Mixup
-    from frtune.training.trainer import GenerationSchedule, TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +60,6 @@ def make_trainer(
         InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, or
             a budget of tokens cannot be kept.
     """
-    from transformers import Seq2SeqTrainingArguments
-
-    from frtune.training.batching import check_batches
-    from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
-
     kind = kind_of(model)
     schedule = schedule or GenerationSchedule()
     check_length(task, model)
@@ -73,19 +70,13 @@ def make_trainer(
         _check_dataset(name, dataset)
     check_metric(task, args, schedule)
     if mixup is not None:
-        from frtune.training.mixup.mixup import check_mixup
-
         check_mixup(mixup, task, model, args)
     if settings.get("packing"):
-        from frtune.training.packing import check_packing
-
         check_packing(task, model, args)
     with args.main_process_first(desc="tokenising"):
         train_dataset = _encoded(train_dataset, task, tokenizer, kind, "training")
         eval_dataset = _encoded(eval_dataset, task, tokenizer, kind, "validation")
         if mixup is not None and mixup.rows is not None and train_dataset is not None:
-            from frtune.training.mixup.stored_rows import with_mixed_rows
-
             collator = task.collator(model, tokenizer)
             train_dataset = with_mixed_rows(
                 train_dataset, mixup, task, model, collator=collator, seed=args.seed
@@ -113,8 +104,6 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
     Raises:
         InputError: Names the way out.
     """
-    from frtune.models.families import family_for
-
     family = family_for(model.config.model_type)
     if args.fp16 and not family.fp16:
         raise InputError(
@@ -138,7 +127,6 @@ def check_fsdp(args: TrainingArguments) -> None:
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
-    from datasets import Dataset, DatasetDict
 
     if isinstance(dataset, DatasetDict):
         raise InputError(
@@ -159,8 +147,6 @@ def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> A
         return dataset
     task.check(dataset, what)
     if what == "training":
-        from frtune.models.verification import prove_texts
-
         prove_texts(tokenizer, task.corpus(dataset))
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
     for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from frtune.errors import InputError
+from frtune.models.families import kind_of
 from frtune.tasks.collators import IGNORED, check_labels, row_ids
-from frtune.training.encoding import kind_of
-
-if TYPE_CHECKING:
-    import torch
 
 ATTENTION = ("sdpa", "eager")  # implementations that take a mask as it is given
 
@@ -51,8 +50,6 @@ class PackingCollator:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Make the batch of ``examples``."""
-        import torch
-
         check_labels(examples)
         ids, labels = (
             torch.tensor([value for example in examples for value in example[name]])
@@ -70,7 +67,6 @@ class PackingCollator:
         }
 
     def _mask(self, member: torch.Tensor) -> torch.Tensor:
-        import torch
 
         seen = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
         if not self.additive:

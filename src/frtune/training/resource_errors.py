@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+
 from frtune.errors import InputError
+from frtune.models.families import family_for
+from frtune.training.atomic_checkpoints import checkpoints
 
 if TYPE_CHECKING:
     from frtune.training.trainer import TaskTrainer
@@ -66,7 +71,6 @@ def disk_full(error: BaseException, trainer: TaskTrainer, checkpoint: Path) -> D
     """What to raise in place of ``error`` if it says that the disk is full, else ``None``."""
     if not is_disk_full(error):
         return None
-    from frtune.training.atomic_checkpoints import checkpoints
 
     before = [path.name for path in checkpoints(checkpoint.parent)]
     kept = f"{before[0]} is whole: make room and pass --resume" if before else "Make room"
@@ -125,9 +129,6 @@ def is_memory_full(error: BaseException) -> bool:
         >>> is_memory_full(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
         True
     """
-    import torch
-    from accelerate.utils.memory import should_reduce_batch_size
-
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     if isinstance(error, RuntimeError) and "No executable batch size found" in str(error):
@@ -137,8 +138,6 @@ def is_memory_full(error: BaseException) -> bool:
 
 def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
     """Say at which step, batch and length memory ran out, and what needs less."""
-    from frtune.models.families import family_for
-
     args, shape, model = trainer.args, trainer.batch_shape, cast(Any, trainer.model)
     batch = f" with a batch of {shape[0]} rows x {shape[1]} tokens" if shape else ""
     if phase == "training":

@@ -17,7 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from safetensors import SafetensorError
+from transformers import EarlyStoppingCallback, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+from transformers.trainer_utils import rotate_checkpoints
+
 from frtune.errors import InputError, RunStopped
+from frtune.lock import locked
 from frtune.tasks.config_file import write_json
 from frtune.training.atomic_checkpoints import (
     check_foreign,
@@ -28,10 +35,9 @@ from frtune.training.atomic_checkpoints import (
     newest_whole,
     read_manifest,
 )
-from frtune.training.resume_checks import check_conditions
 from frtune.training.distributed import on_main
 from frtune.training.resource_errors import check_disk, disk_full, is_memory_full, memory_full
-from frtune.lock import locked
+from frtune.training.resume_checks import check_conditions
 from frtune.training.signals import listening
 
 if TYPE_CHECKING:
@@ -52,8 +58,6 @@ def surviving(trainer: TaskTrainer) -> Iterator[None]:
         MemoryFullError: If memory runs out, unless ``auto_find_batch_size`` can take a smaller
             batch.
     """
-    from safetensors import SafetensorError
-
     args = trainer.args
     saves = args.save_strategy != "no" and args.process_index == 0
     with (
@@ -142,8 +146,6 @@ def _whole(checkpoint: Path) -> Path:
 
 
 def _check_state(checkpoint: Path) -> None:
-    from transformers import TrainerState
-    from transformers.trainer import TRAINER_STATE_NAME
 
     path = checkpoint / TRAINER_STATE_NAME
     try:
@@ -191,8 +193,6 @@ def restore_patience(trainer: TaskTrainer) -> None:
     Trainer starts it anew, or takes the patience itself from the checkpoint too; that is the user's
     to change.
     """
-    from transformers import EarlyStoppingCallback
-
     states: Any = trainer.state.stateful_callbacks
     stored = states.get("EarlyStoppingCallback")
     for callback in trainer.callback_handler.callbacks:
@@ -233,8 +233,6 @@ def drafted(trainer: TaskTrainer, run_dir: str) -> Iterator[None]:
     Raises:
         DiskFullError: If it did not fit; earlier checkpoints are as they were.
     """
-    from transformers.trainer_utils import rotate_checkpoints
-
     args, wait = trainer.args, trainer.accelerator.wait_for_everyone
     checkpoint = Path(run_dir) / f"checkpoint-{trainer.state.global_step}"
     draft = draft_of(checkpoint)
@@ -272,8 +270,6 @@ def drafted(trainer: TaskTrainer, run_dir: str) -> Iterator[None]:
 
 def _complete(trainer: TaskTrainer, checkpoint: Path) -> None:
     """Put the final name where the draft's stands, and drop what nothing loads."""
-    from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
-
     draft, state = draft_of(checkpoint), trainer.state
     if state.best_global_step == state.global_step:
         state.best_model_checkpoint = str(checkpoint)
@@ -312,7 +308,6 @@ def safe_deepspeed() -> Iterator[None]:
 
     What its files hold beside tensors and plain values is the few classes that are named here.
     """
-    import torch
     from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
     from deepspeed.runtime.zero.config import ZeroStageEnum
 

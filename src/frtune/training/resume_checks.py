@@ -9,6 +9,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import torch
+
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -144,8 +147,6 @@ def data_hash(dataset: Dataset) -> str:
 
 def _update(digest: Any, array: Any) -> None:
     """Add an Arrow array to a hash by its values, at the speed of arrays where they are numbers."""
-    import pyarrow as pa
-
     kind = array.type
     if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not array.null_count:
         _update(digest, array.value_lengths())
@@ -185,8 +186,6 @@ def _frozen_hash(model: Any) -> str | None:
 
     ``None`` where there are none, or where ZeRO-3 holds parts of them only.
     """
-    import torch
-
     if any(hasattr(weight, "ds_id") for weight in model.parameters()):
         return None  # parts of some are kept whole: a hash of those would vary with the engine
     digest, count = hashlib.blake2b(digest_size=16), 0

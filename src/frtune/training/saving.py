@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.lock import LOCK_FILE
+from frtune.models.deepspeed import zero3_suspended
+from frtune.models.lineage import copy_lineage, save_lineage
+from frtune.models.loading import load_saved
+from frtune.models.model_verification import prove_saved
+from frtune.models.probe import probe_logits
+from frtune.tasks.config_file import save_task
 
 if TYPE_CHECKING:
     from frtune.training.trainer import TaskTrainer
@@ -103,10 +109,6 @@ def save(
 
 def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool) -> None:
     """Write model, tokenizer and task into ``draft``, and prove them; all processes call this."""
-    from frtune.models.lineage import save_lineage
-    from frtune.models.deepspeed import zero3_suspended
-    from frtune.models.verification import probe_logits, prove_saved
-
     batch = _probe_batch(trainer) if proof else None
     if proof and batch is None:
         logger.warning("save-reload proof left out: the trainer has no rows to try")
@@ -146,11 +148,6 @@ def _write_merged(
 
     Says how far the logits of ``batch`` are from ``expected``, those of the model in memory.
     """
-    from frtune.models.lineage import copy_lineage
-    from frtune.models.loading import load_saved
-    from frtune.models.verification import probe_logits
-    from frtune.tasks.config_file import save_task
-
     model, tokenizer = load_saved(draft, trainer.task, merge=True)
     if batch:
         difference = (probe_logits(model, batch) - expected).abs().max().item()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # launchers pass on a signal that the terminal has already sent to every process
 _ECHO_SECONDS = 1.0
@@ -48,7 +50,6 @@ class StopRequest:
         """The signal that any process got, on all of them; every process must call this."""
         if self._processes == 1:
             return self.signum
-        import torch
 
         found = torch.tensor(self.signum, device=device)
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)

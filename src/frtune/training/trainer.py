@@ -17,18 +17,22 @@ from frtune.environment.memory import keep_freed_memory
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, RunStopped
 from frtune.models.bitsandbytes import save_base_quantization
+from frtune.models.families import kind_of
 from frtune.tasks._ahead import analysed_ahead
+from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.config_file import save_task
-from frtune.training.batching import LengthBatches, groups_by_length
-from frtune.training.autocast import cast_once
-from frtune.tasks.collators import IGNORED, pad, training_collator
-from frtune.training.resume_checks import conditions
-from frtune.training.dropout import fast_masks
-from frtune.training.encoding import encode_dataset, kind_of
-from frtune.training.generation import Generated, generate, generation_settings, prompts_of
+from frtune.tasks.generated import Generated
 from frtune.tasks.loss import keep_scored
+from frtune.training.autocast import cast_once
+from frtune.training.batching import LengthBatches, groups_by_length
+from frtune.training.dropout import fast_masks
+from frtune.training.encoding import encode_dataset
 from frtune.training.evaluation_order import by_length
-from frtune.training.signals import StopRequest
+from frtune.training.generation import generate, generation_settings, prompts_of
+from frtune.training.hub import push, push_checkpoint
+from frtune.training.mixup.collator import training_collator as mixing
+from frtune.training.mixup.hooks import mixed
+from frtune.training.packing import packing_collator
 from frtune.training.resumable_trainer import (
     drafted,
     explained_memory,
@@ -39,6 +43,8 @@ from frtune.training.resumable_trainer import (
     stop_if_asked,
     surviving,
 )
+from frtune.training.resume_checks import conditions
+from frtune.training.signals import StopRequest
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,6 @@ class TaskTrainer(Trainer):
             self._step_rows += inputs["row"].tolist()
         if self.mixup is None:
             return super().training_step(model, inputs, num_items_in_batch)
-        from frtune.training.mixup.hooks import mixed
 
         with mixed(self.model, inputs) as inputs:
             return super().training_step(model, inputs, num_items_in_batch)
@@ -278,12 +283,9 @@ class TaskTrainer(Trainer):
 
     def push_to_hub(self, commit_message: str | None = "End of training", **options):
         """As ``Trainer.push_to_hub``; ``frtune.training.hub.push`` says what is left out."""
-        from frtune.training.hub import push
-
         return push(self, commit_message or "End of training", **options)
 
     def _push_from_checkpoint(self, checkpoint_folder):
-        from frtune.training.hub import push_checkpoint
 
         if self.draft_dir is None:  # a draft is about to be renamed
             push_checkpoint(self, checkpoint_folder)
@@ -395,3 +397,14 @@ class TaskTrainer(Trainer):
 
 class TaskSeq2SeqTrainer(TaskTrainer, Seq2SeqTrainer):
     """The same for encoder-decoders: a ``Seq2SeqTrainer``."""
+
+
+def training_collator(trainer: Any) -> Any:
+    """The collator of a ``TaskTrainer``'s training batches: packing, mixing, or as for others."""
+    if trainer.packing:
+        return packing_collator(trainer.model)
+    if trainer.mixup is None:
+        return trainer.data_collator
+
+    plain, seed = trainer.data_collator, trainer.args.seed
+    return mixing(trainer.mixup, trainer.task, trainer.model, collator=plain, seed=seed)

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.web.translations import LANGUAGES
 from frtune.web.sign_in import PASSWORD_VARIABLE, read_auth
+from frtune.web.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from gradio import Blocks

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from frtune.training.mixup.mixup import blended, united
+import torch
+from torch.nn import ModuleList
+
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
+from frtune.models.families import kind_of
+from frtune.models.weights import head_names
+from frtune.training.mixup.mixing import blended, united
 
 
 @contextlib.contextmanager
@@ -80,8 +82,6 @@ def _at_head(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Call
 
 def _blended_or_stored(values: torch.Tensor, mix: dict[str, Any], place: int | None = None) -> Any:
     """``values`` mixed with those of partners; or with stored ones in place of some rows'."""
-    import torch
-
     if "values" not in mix:
         return blended(values, mix["share"], mix["partners"].to(values.device))
     kept = mix["values"].to(values)
@@ -144,8 +144,6 @@ def _at_flaubert_block(inner: Any, inputs: dict, number: int, pair: tuple, mix_o
 
 def blocks_of(inner: Any) -> Any:
     """The blocks of a model: its base's first list of as many modules as it has layers."""
-    from torch.nn import ModuleList
-
     count = inner.config.num_hidden_layers
     base = getattr(inner, inner.base_model_prefix)
     for module in base.modules():
@@ -171,13 +169,9 @@ def check_hidden(model: Any) -> None:
 
 def head_of(inner: Any) -> Any:
     """The module that makes logits of a sentence's vector, or of the states of its tokens."""
-    from frtune.models.build import head_names
-
     return inner.get_submodule(head_names(inner)[-1])
 
 
 def sentence_place(inner: Any) -> int:
     """The token that stands for the sentence: the first of an encoder, the last of a decoder."""
-    from frtune.training.encoding import kind_of
-
     return -1 if kind_of(inner) == "decoder" else 0

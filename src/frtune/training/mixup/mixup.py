@@ -8,21 +8,17 @@ the tokens, the output of a block (Verma et al. 2019) or the vector of the sente
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
 
 from frtune.errors import InputError, nearest
 
-if TYPE_CHECKING:
-    import torch
-
 Level = Literal["embeddings", "hidden", "sentence"]
 LEVELS: tuple[str, ...] = get_args(Level)
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,6 @@ class Mixup:
             >>> round(mix.share, 3), mix.partners, mix.layer
             (0.109, [3, 2, 1, 0], None)
         """
-        import numpy as np
-
         digest = hashlib.sha256(f"{seed} ".encode() + content).digest()
         random = np.random.default_rng(int.from_bytes(digest, "big"))
         share = float(np.float32(random.beta(self.alpha, self.alpha)))
@@ -109,168 +103,3 @@ class Mix(NamedTuple):
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True)
-class MixupCollator:
-    """Make a batch as the task's collator does, and say how its rows are to be mixed.
-
-    Args:
-        collator: The task's collator.
-        mixup: What to mix.
-        seed: Seed of the run.
-        classes: Labels of the head; ``None`` where it answers with a score.
-        blocks: Blocks of the model.
-
-    Returns:
-        What ``collator`` returns, and ``soft_labels``, float32, mixed: (batch, classes), (batch,
-        length, classes), or (batch,) of scores. ``labels`` stay those of the rows: they are
-        counted. ``mixup`` says what ``frtune.training.mixup.hooks.mixed`` does in the forward pass. For
-        the level ``embeddings``, ``attention_mask`` has the tokens of both rows of a pair, and
-        ``input_ids`` the partner's where a row has padding: a token is there, with its position.
-    """
-
-    collator: Any
-    mixup: Mixup
-    seed: int
-    classes: int | None
-    blocks: int = 1
-
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Make the batch of ``examples``."""
-        import torch
-
-        batch = self.collator(examples)
-        ids, labels = batch["input_ids"], batch["labels"]
-        size = len(labels)
-        mix = self.mixup.draw(
-            size, blocks=self.blocks, seed=self.seed, content=ids.numpy().tobytes()
-        )
-        rows = torch.tensor(mix.partners)
-        orders = len(ids) // size  # sequences a row, one after the other
-        partners = (rows[:, None] * orders + torch.arange(orders)).flatten()
-        whole = one_hot(labels, self.classes)
-        batch["soft_labels"] = blended(whole, mix.share, rows)
-        batch["mixup"] = {
-            "level": self.mixup.level,
-            "share": mix.share,
-            "partners": partners,
-            "layer": mix.layer,
-        }
-        if self.mixup.level == "embeddings":
-            batch["mixup"]["input_ids"] = ids
-            batch.update(united_inputs(batch, mix.share, partners))
-        return batch
-
-
-def blended(values: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:
-    """Mix each row with its partner: ``share * values + (1 - share) * values[partners]``."""
-    return share * values + (1 - share) * values[partners]
-
-
-def united(mask: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:
-    """Let a row see what it sees or its partner does; the share of a row that is 0 sees nothing.
-
-    Args:
-        mask: Rows first; boolean, of 0 and 1, or to be added to scores (0 and very negative).
-        share: Share of the rows themselves.
-        partners: The partner of each row.
-    """
-    import torch
-
-    if share == 1:
-        return mask
-    other = mask[partners]
-    return other if share == 0 else torch.maximum(mask, other)
-
-
-def united_inputs(
-    batch: dict[str, torch.Tensor], share: float, partners: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """Mask, ids and token types of pairs of sequences: the partner's where a row has padding."""
-    import torch
-
-    own = batch["attention_mask"] == 1
-    inputs = {"attention_mask": united(batch["attention_mask"], share, partners)}
-    for name in ("input_ids", "token_type_ids"):
-        if name in batch:
-            values, other = batch[name], batch[name][partners]
-            shown = values if share == 1 else torch.where(own, values, other)
-            inputs[name] = other if share == 0 else shown
-    return inputs
-
-
-def one_hot(labels: torch.Tensor, classes: int | None) -> torch.Tensor:
-    """Class ids as probabilities, float32, 0 throughout where a label is -100; scores as they are.
-
-    Example:
-        >>> import torch
-        >>> one_hot(torch.tensor([1, -100]), 2).tolist()
-        [[0.0, 1.0], [0.0, 0.0]]
-    """
-    from torch.nn import functional
-
-    if classes is None:
-        return labels.float()
-    counted = labels != IGNORED
-    return functional.one_hot(labels.clamp(min=0), classes).float() * counted[..., None]
-
-
-def check_mixup(mixup: Mixup, task: Any, model: Any, args: Any) -> None:
-    """Refuse what cannot be mixed, before the first step.
-
-    Raises:
-        InputError: Names the way out.
-    """
-    from frtune.training.mixup.hooks import block_count, check_hidden
-
-    if task.generates:
-        raise InputError(
-            f"mixup: not for {task.name}, which writes text and has no label to mix. Leave it out."
-        )
-    if mixup.level == "sentence" and task.name == "keywords":
-        raise InputError(
-            "mixup level='sentence': keywords are labels of tokens. Take 'embeddings' or 'hidden'."
-        )
-    if mixup.rows is None and args.per_device_train_batch_size < 2:
-        raise InputError(
-            "mixup with per_device_train_batch_size=1: a row is mixed with another of its batch. "
-            "Pass 2 or more."
-        )
-    if args.torch_compile or args.n_gpu > 1:
-        what = "torch_compile=True" if args.torch_compile else f"{args.n_gpu} GPUs in one process"
-        way = "Leave it out" if args.torch_compile else "Launch with torchrun, a process for each"
-        raise InputError(f"mixup: not with {what}. {way}.")
-    if mixup.level == "hidden":
-        blocks = block_count(model)
-        if mixup.layer is not None and mixup.layer > blocks:
-            raise InputError(f"mixup layer={mixup.layer}: this model has blocks 1 to {blocks}.")
-        check_hidden(model)
-
-
-def aligned(collator: Any, model: Any) -> Any:
-    """The task's collator, padding on the left for a decoder.
-
-    A decoder answers at the last token. Padded on the left, the last tokens of two rows stand at
-    the same place, where each has read its whole text.
-    """
-    from frtune.training.encoding import kind_of
-
-    return dataclasses.replace(collator, side="left") if kind_of(model) == "decoder" else collator
-
-
-def head_classes(task: Any, model: Any) -> int | None:
-    """Labels that the head tells apart; ``None`` where it answers with a score."""
-    return None if getattr(task, "scored", False) else model.config.num_labels
-
-
-def training_collator(mixup: Mixup, task: Any, model: Any, *, collator: Any, seed: int) -> Any:
-    """The collator of training batches: ``collator`` is the task's own."""
-    from frtune.training.mixup.hooks import block_count
-    from frtune.training.mixup.stored_rows import StoredCollator
-
-    classes = head_classes(task, model)
-    collator = aligned(collator, model)
-    if mixup.rows is not None:
-        return StoredCollator(collator, classes=classes)
-    return MixupCollator(collator, mixup, seed=seed, classes=classes, blocks=block_count(model))

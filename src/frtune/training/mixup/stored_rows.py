@@ -10,21 +10,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from frtune.training.mixup.mixup import (
-    Mixup,
-    aligned,
-    blended,
-    head_classes,
-    one_hot,
-    united_inputs,
-)
+import numpy as np
+import torch
+from datasets import Dataset, Features, List, Value, concatenate_datasets, config
+from datasets.arrow_writer import ArrowWriter
+
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
-    from datasets import Dataset, Features
+from frtune.models import deepspeed as _zero3
+from frtune.training.mixup.hooks import head_of, sentence_place
+from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
+from frtune.training.mixup.mixup import Mixup
+from frtune.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +54,6 @@ def with_mixed_rows(
     Raises:
         InputError: If there are fewer than ``2 * mixup.rows`` rows, or they cannot be stored.
     """
-    from datasets import Dataset, concatenate_datasets
-
     _check(dataset, mixup, task)
     path = _path(dataset, mixup, task, model, seed)
     if path.exists():
@@ -68,7 +64,6 @@ def with_mixed_rows(
 
 
 def _check(dataset: Dataset, mixup: Mixup, task: Any) -> None:
-    from frtune.models import deepspeed as _zero3
 
     rows = mixup.rows or 0
     if 2 * rows > len(dataset):
@@ -89,10 +84,6 @@ def _check(dataset: Dataset, mixup: Mixup, task: Any) -> None:
 
 def _path(dataset: Dataset, mixup: Mixup, task: Any, model: Any, seed: int) -> Path:
     """The file beside the originals', named by all that its content depends on."""
-    from datasets import config
-
-    from frtune import __version__
-
     digest = hashlib.sha256()
     parts = [dataset._fingerprint, asdict(mixup), repr(task), type(model).__name__, seed]
     digest.update(json.dumps([*parts, __version__]).encode())
@@ -110,7 +101,6 @@ def _path(dataset: Dataset, mixup: Mixup, task: Any, model: Any, seed: int) -> P
 def _write(
     path: Path, dataset: Dataset, mixup: Mixup, task: Any, model: Any, *, collator: Any, seed: int
 ) -> None:
-    from datasets.arrow_writer import ArrowWriter
 
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=".mixup-", suffix=".arrow", dir=path.parent)
@@ -128,7 +118,6 @@ def _write(
 
 
 def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:
-    from datasets import Features, List, Value
 
     number = Value("float32")
     labels = dataset.features["labels"]
@@ -165,8 +154,6 @@ def mixed_rows(
         classes: Labels of the head; ``None`` for scores.
         seed: Seed of pairs and shares.
     """
-    import numpy as np
-
     random = np.random.default_rng(seed)
     count = mixup.rows or 0
     chosen = random.permutation(len(dataset))[: 2 * count].reshape(count, 2)
@@ -195,8 +182,6 @@ def _mixed_row(
     model: Any, batch: dict[str, Any], share: float, classes: int | None, vectors: Any
 ) -> dict[str, Any]:
     """Mix the two rows of a batch into one."""
-    import torch
-
     turned = torch.tensor([1, 0])
     shown = united_inputs(batch, share, turned)
     if vectors is None:
@@ -225,10 +210,6 @@ def _mixed_row(
 
 def _sentence_vectors(model: Any, batch: dict[str, Any]) -> torch.Tensor:
     """What the head reads of each row, ``(rows, width)``, float32, without dropout."""
-    import torch
-
-    from frtune.training.mixup.hooks import head_of, sentence_place
-
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     device = next(model.parameters()).device
     inputs = {k: v.to(device) for k, v in batch.items() if k not in ("labels", "row")}
@@ -264,8 +245,6 @@ class StoredCollator:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Make the batch of ``examples``."""
-        import torch
-
         batch = self.collator(examples)
         stored = [example.get("soft_labels") is not None for example in examples]
         if not any(stored):

@@ -10,11 +10,12 @@ import torch
 from datasets import Dataset, load_from_disk
 
 from frtune import Mixup
+from frtune.models.families import kind_of
+from frtune.training.encoding import encode_dataset
 from frtune.training.mixup import stored_rows as offline
 from frtune.training.mixup.hooks import mixed
-from frtune.training.mixup.mixup import aligned
+from frtune.training.mixup.mixing import aligned
 from frtune.training.mixup.stored_rows import StoredCollator, with_mixed_rows
-from frtune.training.encoding import encode_dataset, kind_of
 
 EIGHT = 8
 

@@ -1,12 +1,11 @@
-"""Proofs that cost little and speak up: of a tokenizer at load, of a model after saving."""
+"""A tokenizer checked at load: against its own file, on accents and Hangul, on the user's texts."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import local_file
 from frtune.models.tokenizer import PROBES, differing_probe
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.base import ModelKind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
+
 _SCRIPTS = {
     "French": "été forêt façade où Noël cœur",
     "Korean": "서울시는 예산안을 확정했다",
 }
+
+
 _UNKNOWN_WARNING, _UNKNOWN_ERROR = 0.05, 0.5
-_TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
 
 
 @dataclass(frozen=True)
@@ -138,105 +139,3 @@ def prove_texts(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> flo
     if rate > _UNKNOWN_WARNING:
         logger.warning("tokenizer %s: %.0f %% of the texts' tokens are unknown", name, 100 * rate)
     return rate
-
-
-def prove_saved(
-    directory: str | os.PathLike[str],
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    task: Task,
-    batch: Mapping[str, Any],
-    *,
-    expected: Any = None,
-) -> float:
-    """Reload a saved model from disk; its logits must be those of the model in memory.
-
-    The model in memory is a full one or one with an adapter. For the time of the proof, the memory
-    of a second model is needed.
-
-    Args:
-        directory: What was saved.
-        model: The model in memory; its mode is kept.
-        tokenizer: Its tokenizer; the reloaded one must give the same ids.
-        task: Its task.
-        batch: Model inputs: ``input_ids``, ``attention_mask``, ..., each ``(batch, length)``.
-        expected: ``probe_logits`` of the model and the batch, where the model is split by ZeRO-3
-            and all ranks had to compute them together; ``None`` computes them here.
-
-    Returns:
-        The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
-        least of 1), 1e-2 on a quantised base, 3e-2 in bf16 and fp16.
-
-    Raises:
-        RuntimeError: If the logits or the ids differ.
-    """
-    import torch
-
-    from frtune.models.loading import load_saved
-
-    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
-    quantization = getattr(model.config, "quantization_config", None)
-    reloaded, tokenizer_again = load_saved(directory, task, dtype=dtype, quantization=quantization)
-    _check_same_ids(directory, tokenizer, tokenizer_again)
-    device = next(model.parameters()).device
-    if quantization is None:
-        reloaded.to(device)
-    if expected is None:
-        expected = probe_logits(model, batch)
-    found = probe_logits(reloaded, batch)
-    difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
-    precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
-    allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
-    if difference is None or not difference <= allowed:
-        raise RuntimeError(
-            f"directory={os.fspath(directory)!r}: the saved model gives other logits than the one "
-            f"in memory (difference {difference}, allowed {allowed:.2g}). Do not use it; "
-            "report the model, task and adapter settings."
-        )
-    return difference
-
-
-def _check_same_ids(directory: object, expected: Any, found: Any) -> None:
-    texts = [*PROBES, *expected.get_added_vocab()]
-    kwargs = {"add_special_tokens": True, "verbose": False}
-    for text in texts:
-        if expected(text, **kwargs)["input_ids"] != found(text, **kwargs)["input_ids"]:
-            raise RuntimeError(
-                f"directory={str(directory)!r}: the saved tokenizer gives other ids for {text!r}. "
-                "Do not use it; report the tokenizer."
-            )
-
-
-def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
-    """Logits of a batch in evaluation mode, in fp32 on the CPU, without mixed precision."""
-    import torch
-
-    device = next(model.parameters()).device
-    inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
-    config = getattr(model, "module", model).config  # DeepSpeed's engine has another of its own
-    if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):
-        rows = len(inputs["input_ids"])
-        start = torch.full((rows, 1), config.decoder_start_token_id, device=device)
-        inputs["decoder_input_ids"] = start
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), _without_autocast(model):
-            return model(**inputs).logits.float().cpu()
-    finally:
-        model.train(training)
-
-
-@contextlib.contextmanager
-def _without_autocast(model: Any) -> Iterator[None]:
-    """Take off the mixed-precision forward that ``accelerate`` puts on a model it trains."""
-    wrapped = vars(model).get("forward")
-    original = vars(model).get("_original_forward")
-    if wrapped is None or original is None:
-        yield
-        return
-    model.forward = original
-    try:
-        yield
-    finally:
-        model.forward = wrapped

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from frtune import Mixup
+from frtune.models.families import kind_of
+from frtune.training.encoding import encode_dataset
+from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import block_count, blocks_of, head_of, mixed
-from frtune.training.mixup.mixup import Mix, aligned, blended, training_collator
-from frtune.training.encoding import encode_dataset, kind_of
+from frtune.training.mixup.mixing import aligned, blended
+from frtune.training.mixup.mixup import Mix
 
 ENCODERS = ["bert", "camembert", "flaubert"]
 DECODERS = ["llama", "polyglot", "gptj", "phi"]

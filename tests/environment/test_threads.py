@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from frtune.environment.threads import cores_allowed, fit_threads
 from frtune.cli import main
+from frtune.environment.threads import cores_allowed, fit_threads
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 

@@ -13,7 +13,7 @@ from frtune import InputError, build_model, lora_config, quantize
 from frtune.inference import text_columns
 from frtune.models.int8 import INT8_WEIGHTS, Int8Embedding, Int8Linear
 from frtune.models.loading import load_saved
-from frtune.models.verification import probe_logits
+from frtune.models.probe import probe_logits
 from frtune.tasks.config_file import save_task
 
 TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une bibliothèque."]
@@ -206,7 +206,9 @@ def test_a_result_that_fails_its_proof_is_not_left(saved, tmp_path, monkeypatch)
     import frtune.model_quantization
 
     real = frtune.model_quantization._prove
-    monkeypatch.setattr(frtune.model_quantization, "_prove", lambda d, b, logits: real(d, b, logits + 1))
+    monkeypatch.setattr(
+        frtune.model_quantization, "_prove", lambda d, b, logits: real(d, b, logits + 1)
+    )
     with pytest.raises(RuntimeError, match="finds other logits"):
         quantize(saved("bert", "classification"), tmp_path / "small")
     assert not (tmp_path / "small").exists()

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import FAMILY_NAMES
 from frtune import InputError
-from frtune.models import compatibility as capabilities
 from frtune._evidence import EVIDENCE
+from frtune.models import compatibility as capabilities
 from frtune.models.compatibility import (
     ALONE,
     FEATURES,
@@ -97,7 +97,9 @@ def test_each_sharding_of_deepspeed_has_a_shipped_file():
 
 def test_the_docs_have_the_table_as_it_is():
     page = (ROOT / "docs" / "memory.md").read_text("utf-8")
-    shown = page.split("<!-- python -m frtune.models.compatibility -->\n")[1].split("<!-- end -->")[0]
+    shown = page.split("<!-- python -m frtune.models.compatibility -->\n")[1].split("<!-- end -->")[
+        0
+    ]
     assert shown.strip() == capabilities.markdown().strip()
 
 

@@ -12,7 +12,13 @@ import torch
 from transformers import EarlyStoppingCallback
 
 from frtune import InputError
-from frtune.training.atomic_checkpoints import MANIFEST, damage, draft_of, newest_whole, read_manifest
+from frtune.training.atomic_checkpoints import (
+    MANIFEST,
+    damage,
+    draft_of,
+    newest_whole,
+    read_manifest,
+)
 from frtune.training.resume_checks import check_conditions
 
 

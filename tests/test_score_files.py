@@ -9,12 +9,12 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from frtune import KeyphraseGeneration, SequenceClassification, build_model
+from frtune.environment.versions import versions as library_versions
 from frtune.run.model_card import model_card, score_rows
-from frtune.run.model_card import versions as library_versions
-from frtune.run.report import _prediction, baseline_metrics, write_scores
+from frtune.run.settings import RunSettings
+from frtune.score_files import _prediction, baseline_metrics, write_scores
+from frtune.tasks.generated import Generated
 from frtune.training.encoding import encode_dataset
-from frtune.training.generation import Generated
-from frtune.run.run import RunSettings
 
 TEXTS = ["La forêt brûlée sera replantée.", "Le budget de la cantine scolaire."]
 REFERENCES = [["forêt brûlée"], ["budget", "cantine"]]

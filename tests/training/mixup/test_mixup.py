@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from frtune import InputError, KeyphraseGeneration, Mixup, build_model, training_arguments
-from frtune.training.mixup.mixup import Mix, MixupCollator, blended, one_hot, united
-from frtune.tasks.sequences import SequenceCollator
 from frtune.tasks.collators import TokenCollator
+from frtune.tasks.sequences import SequenceCollator
+from frtune.training.mixup.collator import MixupCollator
+from frtune.training.mixup.mixing import blended, one_hot, united
+from frtune.training.mixup.mixup import Mix
 
 SHORT, LONG = [5, 9, 6], [5, 8, 7, 9, 6]
 

@@ -12,7 +12,6 @@ from scipy.stats import spearmanr
 
 import frtune
 from frtune import InputError, SequenceClassification, build_model, compare, evaluate, quantize
-from frtune.models.lineage import lineage, save_lineage
 from frtune.metrics import classification_scores, keyword_scores
 from frtune.metrics.bootstrap import (
     count_score,
@@ -22,6 +21,7 @@ from frtune.metrics.bootstrap import (
     resampled,
     spearman_score,
 )
+from frtune.models.lineage import lineage, save_lineage
 from frtune.tasks.config_file import save_task
 
 ROWS = Dataset.from_list(

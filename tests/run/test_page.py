@@ -14,8 +14,8 @@ from transformers import TrainingArguments
 
 from frtune import KeyphraseGeneration, SequenceClassification, build_model
 from frtune.run import page
+from frtune.run.settings import RunSettings
 from frtune.training.encoding import encode_dataset
-from frtune.run.run import RunSettings
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LABELS = ["loyer", "<b>poste</b>"]

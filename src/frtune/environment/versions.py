@@ -1,0 +1,31 @@
+"""Versions of frtune, Python and the libraries that a score depends on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from frtune.version import __version__
+
+VERSIONED = (
+    "torch",
+    "transformers",
+    "datasets",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "deepspeed",
+    "rouge-score",
+    "kiwipiepy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of frtune, Python and the libraries that a score depends on."""
+    found = {"frtune": __version__, "python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

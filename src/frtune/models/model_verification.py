@@ -1,0 +1,85 @@
+"""Proofs that cost little and speak up: of a tokenizer at load, of a model after saving."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from frtune.models.loading import load_saved
+from frtune.models.probe import probe_logits
+from frtune.models.tokenizer import PROBES
+from frtune.tasks.base import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+_TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
+
+
+def prove_saved(
+    directory: str | os.PathLike[str],
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    batch: Mapping[str, Any],
+    *,
+    expected: Any = None,
+) -> float:
+    """Reload a saved model from disk; its logits must be those of the model in memory.
+
+    The model in memory is a full one or one with an adapter. For the time of the proof, the memory
+    of a second model is needed.
+
+    Args:
+        directory: What was saved.
+        model: The model in memory; its mode is kept.
+        tokenizer: Its tokenizer; the reloaded one must give the same ids.
+        task: Its task.
+        batch: Model inputs: ``input_ids``, ``attention_mask``, ..., each ``(batch, length)``.
+        expected: ``probe_logits`` of the model and the batch, where the model is split by ZeRO-3
+            and all ranks had to compute them together; ``None`` computes them here.
+
+    Returns:
+        The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
+        least of 1), 1e-2 on a quantised base, 3e-2 in bf16 and fp16.
+
+    Raises:
+        RuntimeError: If the logits or the ids differ.
+    """
+    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    quantization = getattr(model.config, "quantization_config", None)
+    reloaded, tokenizer_again = load_saved(directory, task, dtype=dtype, quantization=quantization)
+    _check_same_ids(directory, tokenizer, tokenizer_again)
+    device = next(model.parameters()).device
+    if quantization is None:
+        reloaded.to(device)
+    if expected is None:
+        expected = probe_logits(model, batch)
+    found = probe_logits(reloaded, batch)
+    difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
+    precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
+    allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
+    if difference is None or not difference <= allowed:
+        raise RuntimeError(
+            f"directory={os.fspath(directory)!r}: the saved model gives other logits than the one "
+            f"in memory (difference {difference}, allowed {allowed:.2g}). Do not use it; "
+            "report the model, task and adapter settings."
+        )
+    return difference
+
+
+def _check_same_ids(directory: object, expected: Any, found: Any) -> None:
+    texts = [*PROBES, *expected.get_added_vocab()]
+    kwargs = {"add_special_tokens": True, "verbose": False}
+    for text in texts:
+        if expected(text, **kwargs)["input_ids"] != found(text, **kwargs)["input_ids"]:
+            raise RuntimeError(
+                f"directory={str(directory)!r}: the saved tokenizer gives other ids for {text!r}. "
+                "Do not use it; report the tokenizer."
+            )

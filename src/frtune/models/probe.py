@@ -1,0 +1,42 @@
+"""Logits of a model on a few rows, to compare two models by."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+
+def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
+    """Logits of a batch in evaluation mode, in fp32 on the CPU, without mixed precision."""
+    device = next(model.parameters()).device
+    inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
+    config = getattr(model, "module", model).config  # DeepSpeed's engine has another of its own
+    if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):
+        rows = len(inputs["input_ids"])
+        start = torch.full((rows, 1), config.decoder_start_token_id, device=device)
+        inputs["decoder_input_ids"] = start
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), _without_autocast(model):
+            return model(**inputs).logits.float().cpu()
+    finally:
+        model.train(training)
+
+
+@contextlib.contextmanager
+def _without_autocast(model: Any) -> Iterator[None]:
+    """Take off the mixed-precision forward that ``accelerate`` puts on a model it trains."""
+    wrapped = vars(model).get("forward")
+    original = vars(model).get("_original_forward")
+    if wrapped is None or original is None:
+        yield
+        return
+    model.forward = original
+    try:
+        yield
+    finally:
+        model.forward = wrapped

@@ -1,0 +1,245 @@
+"""A checkpoint's weights under the task's head: read, checked, fitted to the tokenizer."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from transformers import BitsAndBytesConfig, GenerationConfig
+
+from frtune.errors import InputError
+from frtune.models import deepspeed as _zero3
+from frtune.models.bitsandbytes import QuantizationName, quantization_config
+from frtune.models.checkpoint_files import (
+    conversion,
+    first_line,
+    stores,
+)
+from frtune.tasks.base import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_T5_OUTPUT = "lm_head.weight"
+
+
+Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
+
+
+def as_quantization(
+    quantization: QuantizationName | BitsAndBytesConfig | None, skip_modules: tuple[str, ...] = ()
+) -> BitsAndBytesConfig | None:
+    """Turn a name into its configuration; one's own configuration keeps its settings."""
+    if quantization is None or isinstance(quantization, str):
+        return quantization_config(quantization, skip_modules=skip_modules)
+
+    if not isinstance(quantization, BitsAndBytesConfig):
+        raise InputError(
+            f"quantization={quantization!r}: 'int8', 'nf4' or a BitsAndBytesConfig. "
+            "Make one with quantization_config()."
+        )
+    if quantization.llm_int8_skip_modules is None and skip_modules:
+        quantization = copy.deepcopy(quantization)
+        quantization.llm_int8_skip_modules = list(skip_modules)
+    return quantization
+
+
+def load_model(
+    checkpoint: str | os.PathLike[str],
+    auto_class: str,
+    config: Any,
+    task: Task,
+    *,
+    dtype: Any = None,
+    quantization: Any = None,
+    new_head: bool = False,
+) -> PreTrainedModel:
+    """Load the weights under the task's head.
+
+    Args:
+        checkpoint: Hub name or directory.
+        auto_class: Name of the class in Transformers that carries the head.
+        config: The checkpoint's config; the task's settings are written into it.
+        task: The task.
+        dtype: Type of the weights; ``None`` is fp32.
+        quantization: As in :func:`build_model`.
+        new_head: Whether the head may be missing in the checkpoint; it is initialised then.
+
+    Raises:
+        InputError: If weights other than the head's are missing or of another shape.
+    """
+    for name, value in task.config_overrides().items():
+        setattr(config, name, value)
+    return load_weights(
+        checkpoint, auto_class, config, dtype=dtype, quantization=quantization, new_head=new_head
+    )
+
+
+def load_weights(
+    checkpoint: str | os.PathLike[str],
+    auto_class: str,
+    config: Any,
+    *,
+    dtype: Any = None,
+    quantization: Any = None,
+    new_head: bool = True,
+) -> PreTrainedModel:
+    """Load the weights into the class called ``auto_class`` with a config that is ready."""
+    _clear_generation_settings(config)
+    if _zero3.enabled():
+        _zero3.start_process_group()
+    untied = _zero3.enabled() and config.model_type == "t5" and stores(checkpoint, _T5_OUTPUT)
+    with _zero3.t5_output_untied(_T5_OUTPUT) if untied else contextlib.nullcontext():
+        model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
+    output = model.get_output_embeddings()
+    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
+        model.config.tie_word_embeddings = False
+    _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
+    model.register_load_state_dict_pre_hook(_under_own_names)
+    return model
+
+
+def _under_own_names(model: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Find GPT-NeoX's output layer in a checkpoint, where it has its published name.
+
+    Transformers renames it when it saves, and ``Trainer`` does not when it goes back to the best
+    checkpoint or resumes: the layer would silently keep the weights that it has.
+    """
+    published = f"{prefix}embed_out."
+    if hasattr(model, "lm_head"):
+        for name in [name for name in state_dict if name.startswith(published)]:
+            own = f"{prefix}lm_head.{name.removeprefix(published)}"
+            state_dict[own] = state_dict.pop(name)
+
+
+def _read_weights(
+    checkpoint: str | os.PathLike[str],
+    auto_class: str,
+    config: Any,
+    dtype: Any,
+    quantization: Any,
+    new_head: bool,
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+
+    loader = getattr(transformers, auto_class)
+    try:
+        with _quiet():
+            return loader.from_pretrained(
+                os.fspath(checkpoint),
+                config=config,
+                dtype=dtype or torch.float32,
+                quantization_config=_skipping_heads(quantization, loader, config),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=new_head,
+            )
+    except OSError as error:
+        raise InputError(
+            f"checkpoint={os.fspath(checkpoint)!r}: its weights cannot be read as safetensors. "
+            f"{conversion(checkpoint)} ({first_line(error)})"
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Transformers from reporting what this module checks and raises by itself."""
+    reporter = logging.getLogger("transformers.modeling_utils")
+
+    def only_errors(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    # a filter, since a raised level makes Transformers print other reports
+    reporter.addFilter(only_errors)
+    try:
+        yield
+    finally:
+        reporter.removeFilter(only_errors)
+
+
+def _skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:
+    """The quantization with the task's heads and output layer left out of it."""
+    if quantization is None:
+        return None
+
+    with torch.device("meta"):
+        skeleton = loader.from_config(config)
+    output = skeleton.get_output_embeddings()
+    names = [name for name, module in skeleton.named_modules() if module is output and name]
+    return as_quantization(quantization, (*head_names(skeleton), *names))
+
+
+def head_names(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that a task puts on the base: new, trained whole, never quantised.
+
+    They are what stands beside the base model, less the output layer of a language model, and
+    BERT's pooler, which a masked language model's checkpoint lacks.
+    """
+    output = model.get_output_embeddings()
+    names = []
+    for name, module in model.named_children():
+        if name == model.base_model_prefix:
+            names += [f"{name}.{part}" for part, _ in module.named_children() if part == "pooler"]
+        elif module is not output and any(True for _ in module.parameters()):
+            names.append(name)
+    if output is not None:  # the base is spread over the children of a language model's class
+        names = []
+    return names
+
+
+def _check_whole(
+    checkpoint: object, model: PreTrainedModel, info: Mapping[str, Any], heads: list[str]
+) -> None:
+    """Refuse weights that are missing or of another shape, unless they are a new head's."""
+    mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    absent = sorted(
+        name
+        for name in {*info["missing_keys"], *mismatched}
+        if not name.startswith(tuple(f"{head}." for head in heads))
+    )
+    if absent:
+        shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+        raise InputError(
+            f"checkpoint={str(checkpoint)!r}: {len(absent)} weights are missing or of another "
+            f"shape ({shown}) for {type(model).__name__}. Choose a checkpoint of the whole model."
+        )
+
+
+def _clear_generation_settings(config: Any) -> None:
+    """Drop old settings of generation (``num_beams``, ``max_length``) from the model's config."""
+    for name in config._get_generation_parameters():
+        if name in vars(config):
+            delattr(config, name)
+
+
+def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Give the model a row for each token, and its special ids; return the rows that were added."""
+    rows = model.config.get_text_config().vocab_size
+    if len(tokenizer) > rows:
+        with torch.random.fork_rng(), _quiet():
+            torch.manual_seed(0)  # the same rows on every rank and at every load
+            model.resize_token_embeddings(len(tokenizer))
+    _set_special_ids(model, tokenizer)
+    return list(range(rows, len(tokenizer)))
+
+
+def _set_special_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if not model.can_generate():
+        return
+    ids = {
+        name: getattr(model.config, name, None)
+        for name in ("bos_token_id", "eos_token_id", "decoder_start_token_id")
+    }
+    if ids["eos_token_id"] is None:
+        ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)

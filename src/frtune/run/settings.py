@@ -1,0 +1,99 @@
+"""The settings of a run besides its task and its training arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from frtune.errors import InputError
+from frtune.training.mixup.mixup import Level, Mixup
+from frtune.training.saving import TINY
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run needs to know besides its task and its ``TrainingArguments``.
+
+    Attributes:
+        data: File, folder, hub name, or 'sample' for the bundled rows.
+        checkpoint: Hub name, directory, or 'tiny' (random weights; the default with 'sample').
+        family: Model family, where the checkpoint cannot say.
+        encoding: Encoding of the data files (default: UTF-8).
+        max_train_rows: Train on so many rows, after a seeded shuffle.
+        max_eval_rows: Validate on so many rows.
+        max_test_rows: Test on so many rows.
+        lora: Train a LoRA adapter; by default of a decoder with a classification head alone.
+        lora_r: Rank of the adapter.
+        lora_alpha: Scale of the adapter.
+        lora_dropout: Dropout before the adapter.
+        int8: Load the base in int8 (with --lora).
+        nf4: Load the base in 4-bit nf4 (with --lora).
+        merge: Also save the adapter merged into its base, in merged/.
+        max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
+            included, in place of --per-device-train-batch-size.
+        packing: Lay the rows of a training batch end to end, without padding; none sees another
+            (decoders that write text).
+        mixup: Train on mixes of rows: embeddings and labels of two in one.
+        mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
+        mixup_alpha: Shares are drawn from Beta(alpha, alpha).
+        mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
+        mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
+        resume: Go on with the run in the output directory, from its newest whole checkpoint.
+        early_stopping_patience: Stop after so many evaluations without gain; 0: off.
+        generate_every_epochs: Generate and score while training.
+        generate_max_rows: Score so many rows while training.
+        proof: Prove tokenizer and saved model (--no-proof: off).
+    """
+
+    data: str = "sample"
+    checkpoint: str | None = None
+    family: str | None = None
+    encoding: str | None = None
+    max_train_rows: int | None = None
+    max_eval_rows: int | None = None
+    max_test_rows: int | None = None
+    lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
+    lora_r: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.05
+    int8: bool = False
+    nf4: bool = False
+    merge: bool = False
+    max_tokens_per_batch: int | None = None
+    packing: bool = False
+    mixup: bool = False
+    mixup_level: Level = "embeddings"
+    mixup_alpha: float = 0.2
+    mixup_layer: int | None = None
+    mixup_rows: int | None = None
+    resume: bool = False
+    early_stopping_patience: int = 3
+    generate_every_epochs: int | None = None
+    generate_max_rows: int | None = None
+    proof: bool = True
+
+    def __post_init__(self):
+        if self.int8 and self.nf4:
+            raise InputError("--int8 and --nf4: one of the two. Leave one out.")
+        for name in ("level", "alpha", "layer", "rows"):
+            if not self.mixup and getattr(self, f"mixup_{name}") != getattr(Mixup, name):
+                raise InputError(f"--mixup-{name}: needs --mixup. Pass it too.")
+        self.mixing()  # refuses bad values
+
+    def mixing(self) -> Mixup | None:
+        """What ``task.trainer`` is told about MixUp."""
+        if not self.mixup:
+            return None
+        return Mixup(self.mixup_level, self.mixup_alpha, self.mixup_layer, self.mixup_rows)
+
+    @property
+    def quantization(self) -> str | None:
+        """``"int8"``, ``"nf4"`` or ``None``."""
+        return "int8" if self.int8 else "nf4" if self.nf4 else None
+
+
+def is_tiny(settings: RunSettings | Any) -> bool:
+    """Whether the run starts from a tiny checkpoint: asked for, or the default of the sample."""
+    return settings.checkpoint == TINY or (
+        settings.checkpoint is None and settings.data == "sample"
+    )

@@ -1,0 +1,89 @@
+"""Scores of rows, with baselines and intervals, and the files that keep them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frtune.inference import text_columns
+from frtune.tasks.config_file import write_json
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def write_scores(
+    directory: Path,
+    task: Any,
+    tokenizer: Any,
+    *,
+    rows: Dataset,
+    encoded: Dataset,
+    outputs: list[Any],
+    train: Dataset | None,
+    metrics: dict[str, float],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl`` of scored test rows.
+
+    Args:
+        directory: Where to.
+        task: The task.
+        tokenizer: The model's tokenizer.
+        rows: Raw rows.
+        encoded: The same rows encoded, maybe several for a raw one.
+        outputs: What the model said of each encoded row.
+        train: Raw training rows, for the baselines that learn; ``None`` where there are none.
+        metrics: Scores of the model, ``test_*`` among them.
+
+    Returns:
+        The metrics written, with baselines, and the signatures.
+    """
+    references = task.references(encoded, tokenizer)
+    answers = task.answers(outputs, encoded, tokenizer)
+    intervals = task.intervals(outputs, encoded, tokenizer)
+    metrics = {
+        **metrics,
+        **{f"test_{name}_low": low for name, (low, _) in intervals.items()},
+        **{f"test_{name}_high": high for name, (_, high) in intervals.items()},
+        **baseline_metrics(task, train, rows, references),
+    }
+    signatures = task.signatures(references)
+    texts = [list(rows[column]) for column in text_columns(task)]
+    names = ("input", "input_pair")[: len(texts)]
+    lines = [
+        {**dict(zip(names, inputs, strict=True)), "reference": reference, **_prediction(answer)}
+        for *inputs, reference, answer in zip(*texts, references, answers, strict=True)
+    ]
+    if task.generates:
+        written = task.lines([row.ids for row in outputs], tokenizer)
+        for line, text, row in zip(lines, written, outputs, strict=True):
+            line.update(generated=text, finished=row.finished)
+    write_json(directory / "metrics.json", metrics)
+    write_json(directory / "signatures.json", signatures)
+    with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    if hasattr(task, "write_details"):
+        task.write_details(directory, [line["prediction"] for line in lines], references)
+    return metrics, signatures
+
+
+def _prediction(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its first value, whatever the task calls it, under ``prediction``."""
+    (_, value), *rest = answer.items()
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # keywords with offsets
+        return {"prediction": [item["text"] for item in value], "spans": value, **dict(rest)}
+    return {"prediction": value, **dict(rest)}
+
+
+def baseline_metrics(
+    task: Any, train: Dataset | None, test: Dataset, references: list[list[str]]
+) -> dict[str, float]:
+    """Scores of predictors that need no model, as ``test_baseline_<name>_<score>``."""
+    texts = list(test[task.columns[0]])
+    return {
+        f"test_baseline_{name}_{score}": value
+        for name, predictions in task.baselines(train, test).items()
+        for score, value in task.compute_metrics(predictions, references, texts=texts).items()
+        if score in task.headline
+    }

@@ -24,7 +24,7 @@ from frtune.models.compatibility import (
 )
 from frtune.models.families import FAMILIES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("test", sorted({row.test for row in EVIDENCE}))

@@ -26,7 +26,7 @@ _HOME = {
     "combined_signatures": "frtune.metrics.keyphrase_report",
     "keyphrase_signatures": "frtune.metrics.signatures",
     "rouge_signatures": "frtune.metrics.signatures",
-    "generation_health": "frtune.metrics.generation_health",
+    "generation_health": "frtune.metrics.generation",
     "first_phrases": "frtune.metrics.baselines",
     "tfidf_phrases": "frtune.metrics.baselines",
     "title_copy": "frtune.metrics.baselines",

@@ -79,7 +79,7 @@ def page_html(
     measure, worst, best = worst_and_best(task, lines)
     cuts = _cuts(trainer, encoded)
     return render(
-        "run_report/page.html.jinja",
+        "run/page.html.jinja",
         title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
         subtitle=_subtitle(settings, splits),
         headlines=_headlines(

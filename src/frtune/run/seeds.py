@@ -186,7 +186,7 @@ def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
 def _page(found: SeedScores, task: Any, root: Path) -> str:
 
     return render(
-        "run_report/seeds.html.jinja",
+        "run/seeds.html.jinja",
         title=f"{found.task}: {root.resolve().name}, {len(found.seeds)} seeds",
         seeds=found.seeds,
         baselines=baselines_in(found.scores, task.headline),

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from frtune.study.functions import compare_layers as compare_layers
     from frtune.study.functions import layer_statistics as layer_statistics
     from frtune.study.functions import probe_layers as probe_layers
+    from frtune.study.layer_study import study as study
     from frtune.study.result import Study as Study
-    from frtune.study.study import study as study
 
 _HOME = {
-    "study": "frtune.study.study",
+    "study": "frtune.study.layer_study",
     "Study": "frtune.study.result",
     "layer_statistics": "frtune.study.functions",
     "compare_layers": "frtune.study.functions",

@@ -11,7 +11,7 @@ import pytest
 
 from frtune.cli import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "examples" / "train_mixup.py"
 
 

@@ -31,9 +31,10 @@ test: $(VENV)/.installed-dev ## run the fast tests
 fullrun: $(VENV)/.installed-dev ## run all tests but those that need a GPU
 	$(RUN) $(BIN)/python -m pytest -m "not gpu" --dist loadfile $(PYTEST_ARGS)
 
-check: $(VENV)/.installed-dev ## check style, spelling, types and the Dockerfile
+check: $(VENV)/.installed-dev ## check style, layers, spelling, types and the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/hadolint Dockerfile

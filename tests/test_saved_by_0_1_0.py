@@ -28,8 +28,8 @@ SAMPLES = ("classification", "similarity", "keywords", "keyphrases")
 
 def rating_parts() -> tuple[Any, Any, Any]:
     """``make_study``, ``RatingStore`` and ``RatingDesk``, which have no public names."""
-    from frtune.rating.desk import RatingDesk
-    from frtune.rating.reading import make_study
+    from frtune.rating.session import RatingDesk
+    from frtune.rating.sources import make_study
     from frtune.rating.store import RatingStore
 
     return make_study, RatingStore, RatingDesk

@@ -18,8 +18,9 @@ from scipy.stats import t
 
 from frtune.errors import InputError
 from frtune.html import render
+from frtune.run.config import run_config
 from frtune.run.model_card import baselines_in
-from frtune.run.run import run, run_config
+from frtune.run.run import run
 from frtune.tasks.config_file import write_json
 from frtune.training.saving import check_output_dir, staged
 

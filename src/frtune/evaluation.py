@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from frtune.data.loading import load_splits
+from frtune.data.sources import read_splits
 from frtune.errors import InputError
 from frtune.inference import load
 from frtune.score_files import write_scores
@@ -44,12 +44,11 @@ def evaluate(
         The scores, as ``test_*``, the baselines' among them.
     """
     predictor = load(directory, batch_size=batch_size)
-    rows, train = _rows(data, predictor.task, split, encoding, max_rows)
+    task, tokenizer = predictor.task, predictor.tokenizer
+    rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress, scored=True)
-    task, tokenizer = predictor.task, predictor.tokenizer
     scores = task.score_outputs(outputs, encoded, tokenizer)
-    metrics = {f"test_{name}": float(value) for name, value in scores.items()}
     with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
         metrics, _ = write_scores(
             Path(draft),
@@ -59,24 +58,43 @@ def evaluate(
             encoded=encoded,
             outputs=outputs,
             train=train,
-            metrics=metrics,
+            metrics={f"test_{name}": float(value) for name, value in scores.items()},
         )
     return metrics
 
 
-def _rows(
-    data: Any, task: Any, split: str | None, encoding: str | None, max_rows: int | None
+def scored_rows(
+    data: str | Path | Dataset,
+    task: Any,
+    *,
+    split: str | None = None,
+    encoding: str | None = None,
+    max_rows: int | None = None,
 ) -> tuple[Dataset, Dataset | None]:
-    """The rows to score, and the training rows where the data has them."""
-    splits, _ = load_splits(data, task_name=task.name, encoding=encoding, cut=False)
+    """Read and check the rows that a saved model is scored on.
+
+    Args:
+        data: As for ``evaluate``, like the rest.
+        task: The model's task.
+        split: Which split.
+        encoding: Encoding of the data files.
+        max_rows: So many of them.
+
+    Returns:
+        The rows to score, and the training rows where the data has them.
+
+    Raises:
+        InputError: If there is no such split, or a row cannot be scored.
+    """
+    if max_rows is not None and max_rows < 1:
+        raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
+    splits, _ = read_splits(data, task_name=task.name, encoding=encoding)
     if split is None:
         split = next(name for name in ("test", "validation", "train") if name in splits)
     if split not in splits:
         raise InputError(f"split={split}: {data} has {', '.join(splits)}. Name one of these.")
     rows = splits[split]
     task.check(rows, f"{data}, {split}")
-    if max_rows is not None and max_rows < 1:
-        raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
     if max_rows is not None and max_rows < len(rows):
         rows = rows.shuffle(seed=42).select(range(max_rows))
     return rows, splits["train"] if split != "train" and "train" in splits else None

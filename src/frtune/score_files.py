@@ -40,7 +40,6 @@ def write_scores(
         The metrics written, with baselines, and the signatures.
     """
     references = task.references(encoded, tokenizer)
-    answers = task.answers(outputs, encoded, tokenizer)
     intervals = task.intervals(outputs, encoded, tokenizer)
     metrics = {
         **metrics,
@@ -49,8 +48,24 @@ def write_scores(
         **baseline_metrics(task, train, rows, references),
     }
     signatures = task.signatures(references)
+    lines = _lines(task, tokenizer, rows, encoded, outputs, references)
+    write_json(directory / "metrics.json", metrics)
+    write_json(directory / "signatures.json", signatures)
+    with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    if hasattr(task, "write_details"):
+        task.write_details(directory, [line["prediction"] for line in lines], references)
+    return metrics, signatures
+
+
+def _lines(
+    task: Any, tokenizer: Any, rows: Dataset, encoded: Dataset, outputs: list[Any],
+    references: list[Any],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What ``predictions.jsonl`` says of each row."""
     texts = [list(rows[column]) for column in text_columns(task)]
     names = ("input", "input_pair")[: len(texts)]
+    answers = task.answers(outputs, encoded, tokenizer)
     lines = [
         {**dict(zip(names, inputs, strict=True)), "reference": reference, **_prediction(answer)}
         for *inputs, reference, answer in zip(*texts, references, answers, strict=True)
@@ -59,13 +74,7 @@ def write_scores(
         written = task.lines([row.ids for row in outputs], tokenizer)
         for line, text, row in zip(lines, written, outputs, strict=True):
             line.update(generated=text, finished=row.finished)
-    write_json(directory / "metrics.json", metrics)
-    write_json(directory / "signatures.json", signatures)
-    with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    if hasattr(task, "write_details"):
-        task.write_details(directory, [line["prediction"] for line in lines], references)
-    return metrics, signatures
+    return lines
 
 
 def _prediction(answer: dict[str, Any]) -> dict[str, Any]:

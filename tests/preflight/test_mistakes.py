@@ -115,7 +115,7 @@ def test_evaluation_without_predictions_is_named(folder, tiny, capsys):
     check_failed(code, "prediction_loss_only=True: the scores need predictions", folder, capsys)
 
 
-def test_what_only_training_shows_is_found_in_the_rehearsal(folder, tiny, capsys):
+def test_what_only_training_shows_is_found_in_the_miniature_run(folder, tiny, capsys):
     flags = ["--adam-beta2", "99"]
     code = preflight(folder, tiny("bert"), *flags, task="classification")
     message = "failed at 'model': ValueError: Invalid beta parameter at index 1: 99.0"

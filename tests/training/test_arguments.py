@@ -55,14 +55,14 @@ def test_a_tiny_checkpoint_keeps_rates_of_its_own(name, tmp_path):
     ],
 )
 def test_a_decoder_with_a_classification_head_has_lora_by_default(task, family, flags, lora, tiny):
-    from frtune.run.run import with_lora
+    from frtune.run.model import with_lora
 
     parsed, settings, _ = parse(task, flags)
     assert with_lora(settings, parsed, str(tiny(family))).lora is lora
 
 
 def test_an_adapter_is_merged_only_where_there_is_one(tiny):
-    from frtune.run.run import with_lora
+    from frtune.run.model import with_lora
 
     task, settings, _ = parse("classification", ["--merge"])
     assert with_lora(settings, task, str(tiny("phi"))).merge

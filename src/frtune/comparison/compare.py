@@ -15,7 +15,7 @@ from frtune.comparison.report import write_comparison
 from frtune.comparison.result import Comparison
 from frtune.comparison.row_scores import row_scores
 from frtune.errors import InputError
-from frtune.evaluation import _rows
+from frtune.evaluation import scored_rows
 from frtune.inference import load
 from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 from frtune.models.bitsandbytes import quantization_record
@@ -62,7 +62,7 @@ def compare(
         raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
     places = [Path(directory) for directory in directories]
     tasks = _same_task(places)
-    rows, _ = _rows(data, tasks[0], split, None, max_rows)
+    rows, _ = scored_rows(data, tasks[0], split=split, max_rows=max_rows)
     for task in tasks[1:]:
         task.check(rows, str(data))
     found: list[RowScores] = []

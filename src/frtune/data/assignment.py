@@ -24,7 +24,7 @@ REJECTED = -1
 
 
 @dataclass
-class Fate:
+class RowAssignment:
     """The rows of an examined table and what becomes of them.
 
     Attributes:
@@ -42,7 +42,7 @@ class Fate:
     late: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of_filters(cls, table: Dataset, parts: list[Part], shape: Shape) -> Fate:
+    def of_filters(cls, table: Dataset, parts: list[Part], shape: Shape) -> RowAssignment:
         """Start with what the filters say and with the splits that the rows came in."""
         came_in = np.array([SPLITS.index(part.split) for part in parts], np.int8)
         split = came_in[column_of(table, "part")]

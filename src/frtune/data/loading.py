@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from frtune.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["SPLITS", "columns_check", "load_splits"]
+__all__ = ["SPLITS", "columns_check", "cut_splits", "load_splits"]
 
 
 def load_splits(
@@ -66,17 +67,49 @@ def load_splits(
         ['validation and test were cut from train: 8:1:1, seed 42 (16, 2 and 2 rows)']
     """
     splits, notes = read_splits(source, task_name=task_name, encoding=encoding)
-    if cut and "train" in splits:
-        splits, note = _cut_missing(splits, seed, name_of(source), stratify_by)
-        notes += note
-    limits = (max_train_rows, max_eval_rows, max_test_rows)
+    found, more = cut_splits(
+        splits,
+        where=name_of(source),
+        limits=(max_train_rows, max_eval_rows, max_test_rows),
+        seed=seed,
+        missing=cut,
+        stratify_by=stratify_by,
+    )
+    return found, notes + more
+
+
+def cut_splits(
+    splits: Mapping[str, Dataset],
+    *,
+    where: str,
+    limits: tuple[int | None, int | None, int | None] = (None, None, None),
+    seed: int = 42,
+    missing: bool = True,
+    stratify_by: str | None = None,
+) -> tuple[DatasetDict, list[str]]:
+    """Cut missing splits from train, and keep so many rows of each: what ``load_splits`` does last.
+
+    Args:
+        splits: As ``read_splits`` returns them.
+        where: What the rows are called in messages.
+        limits: Rows to keep of train, validation and test; ``None`` keeps all.
+        seed: As in ``load_splits``, like the rest.
+        missing: ``cut`` of ``load_splits``.
+        stratify_by: Column of classes.
+
+    Returns:
+        The splits in their order, and notes.
+    """
+    found, notes = dict(splits), []
+    if missing and "train" in found:
+        found, notes = _cut_missing(found, seed, where, stratify_by)
     for name, limit in zip(SPLITS, limits, strict=True):
         if limit is not None and limit < 1:
             raise InputError(f"rows of {name}={limit}: at least 1. Leave it out to keep all.")
-        if limit is not None and name in splits and limit < len(splits[name]):
-            notes.append(f"{name}: {limit} of {len(splits[name])} rows, drawn with seed {seed}")
-            splits[name] = splits[name].shuffle(seed=seed).select(range(limit))
-    return DatasetDict({name: splits[name] for name in SPLITS if name in splits}), notes
+        if limit is not None and name in found and limit < len(found[name]):
+            notes.append(f"{name}: {limit} of {len(found[name])} rows, drawn with seed {seed}")
+            found[name] = found[name].shuffle(seed=seed).select(range(limit))
+    return DatasetDict({name: found[name] for name in SPLITS if name in found}), notes
 
 
 def _cut_missing(

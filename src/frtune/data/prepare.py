@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers import AutoTokenizer
 
-from frtune.data.assignment import REJECTED, Fate
+from frtune.data.assignment import REJECTED, RowAssignment
 from frtune.data.audit import summarize
 from frtune.data.examination import examine
 from frtune.data.filters import Filters
@@ -83,12 +83,12 @@ def prepare(
         table = examine(
             parts, work, shape=shape, filters=filters, tokenizer=counter, num_proc=num_proc
         )
-        fate = Fate.of_filters(table, parts, shape)
+        assignment = RowAssignment.of_filters(table, parts, shape)
         if filters.duplicates == "reject":
-            fate.reject_repeats()
-        notes += fate.cut(cut, where=name_of(source))
-        found = _compare(fate, filters)
-        report = {"source": name_of(source), **write_rows(fate, work / "output"), **found}
+            assignment.reject_repeats()
+        notes += assignment.cut(cut, where=name_of(source))
+        found = _compare(assignment, filters)
+        report = {"source": name_of(source), **write_rows(assignment, work / "output"), **found}
         name = getattr(counter, "name_or_path", None)
         report["settings"] = {
             **shape.settings, **asdict(filters), "tokenizer": name, **asdict(cut)
@@ -100,24 +100,24 @@ def prepare(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _compare(fate: Fate, filters: Filters) -> dict[str, Any]:
+def _compare(assignment: RowAssignment, filters: Filters) -> dict[str, Any]:
     """Look for leakage between the splits, reject what is to be rejected, and sum up."""
     threshold = filters.near_threshold
-    others = [name for name in ("text",) if name in fate.table.column_names]
-    sources = fate.table.remove_columns(others).rename_column("source", "text")
-    pairs = list(near_pairs(sources, fate.split, threshold=threshold))
+    others = [name for name in ("text",) if name in assignment.table.column_names]
+    sources = assignment.table.remove_columns(others).rename_column("source", "text")
+    pairs = list(near_pairs(sources, assignment.split, threshold=threshold))
     if filters.near_duplicates == "reject":
-        fate.reject_near(pairs)
-        pairs = [p for p in pairs if min(fate.split[p.left], fate.split[p.right]) >= 0]
-    places = [place for place in range(len(SPLITS)) if (fate.split == place).any()]
+        assignment.reject_near(pairs)
+        pairs = [p for p in pairs if min(assignment.split[p.left], assignment.split[p.right]) >= 0]
+    places = [place for place in range(len(SPLITS)) if (assignment.split == place).any()]
     numbers = np.full(len(SPLITS) + 1, REJECTED)  # the last place is that of -1
     numbers[places] = range(len(places))
     return summarize(
         sources,
-        numbers[fate.split],
+        numbers[assignment.split],
         [SPLITS[place] for place in places],
         near_threshold=threshold,
-        target=fate.shape.target_name,
+        target=assignment.shape.target_name,
         pairs=pairs,
     )
 

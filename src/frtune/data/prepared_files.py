@@ -15,10 +15,10 @@ from datasets.utils import tqdm
 from frtune.data.splitting import SPLITS
 
 if TYPE_CHECKING:
-    from frtune.data.assignment import Fate
+    from frtune.data.assignment import RowAssignment
 
 
-def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
+def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
     """Write the rows to ``folder`` and return the counts.
 
     Returns:
@@ -29,11 +29,11 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
         RuntimeError: If the rows written are not those that were read.
     """
     folder.mkdir(parents=True)
-    names = [name for i, name in enumerate(SPLITS) if (fate.split == i).any()]
+    names = [name for i, name in enumerate(SPLITS) if (assignment.split == i).any()]
     written: Counter[str] = Counter()
-    kept = dict.fromkeys(("id", "title", *fate.shape.names.values()))
-    keys = [name for name in kept if name in fate.table.column_names]
-    table = fate.table.select_columns([*keys, "reason", "detail", "part", "row"])
+    kept = dict.fromkeys(("id", "title", *assignment.shape.names.values()))
+    keys = [name for name in kept if name in assignment.table.column_names]
+    table = assignment.table.select_columns([*keys, "reason", "detail", "part", "row"])
     with ExitStack() as open_files:
         files = {
             name: open_files.enter_context(open(folder / f"{name}.jsonl", "w", encoding="utf-8"))
@@ -48,14 +48,14 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
                 for values in zip(*batch.values(), strict=True)
             ]
             for row in rows:
-                name = _write_row(fate, number, row, keys=keys, files=files)
+                name = _write_row(assignment, number, row, keys=keys, files=files)
                 written[name] += 1
                 number += 1
             bar.update(len(rows))
-    rejected = fate.count_reasons()
+    rejected = assignment.count_reasons()
     count = sum(written[name] for name in names)
     adds_up = (
-        count + written["rejected"] == sum(len(part.rows) for part in fate.parts)
+        count + written["rejected"] == sum(len(part.rows) for part in assignment.parts)
         and sum(rejected.values()) == written["rejected"]
     )
     if not adds_up:
@@ -67,13 +67,13 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
             "rejected": written["rejected"],
             "adds_up": adds_up,
         },
-        "files": {part.name: len(part.rows) for part in fate.parts},
+        "files": {part.name: len(part.rows) for part in assignment.parts},
         "rejected": rejected,
     }
 
 
 def _write_row(
-    fate: Fate,
+    assignment: RowAssignment,
     number: int,
     row: Mapping[str, Any],
     *,
@@ -81,13 +81,13 @@ def _write_row(
     files: Mapping[str, IO[str]],
 ) -> str:
     """Write one row to the file it belongs to, and return that file's name."""
-    if fate.split[number] >= 0:
-        name = SPLITS[fate.split[number]]
+    if assignment.split[number] >= 0:
+        name = SPLITS[assignment.split[number]]
         record = {key: row[key] for key in keys}
     else:
         name = "rejected"
-        part = fate.parts[row["part"]]
-        reason, detail = fate.late.get(number, (row["reason"], row["detail"]))
+        part = assignment.parts[row["part"]]
+        reason, detail = assignment.late.get(number, (row["reason"], row["detail"]))
         record = {
             "reason": reason,
             "detail": detail,

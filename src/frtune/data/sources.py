@@ -78,8 +78,9 @@ def read_splits(
     for part in parts:
         found.setdefault(part.split, []).append(part.rows)
     return {
-        split: rows[0] if len(rows) == 1 else concatenate_datasets(rows)
-        for split, rows in found.items()
+        split: found[split][0] if len(found[split]) == 1 else concatenate_datasets(found[split])
+        for split in SPLITS
+        if split in found
     }, notes
 
 

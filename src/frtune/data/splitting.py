@@ -150,8 +150,8 @@ def _shares(sizes: np.ndarray, left: np.ndarray, count: int) -> np.ndarray:
     quota = count * sizes / sizes.sum()
     taken = np.minimum(quota.astype(int), np.maximum(left - 1, 0))
     while taken.sum() < count:
-        room = left - 1 - taken > 0
-        if not room.any():
-            room = left - taken > 0
-        taken[np.argmax(np.where(room, quota - taken, -np.inf))] += 1
+        open_classes = left - 1 - taken > 0
+        if not open_classes.any():
+            open_classes = left - taken > 0
+        taken[np.argmax(np.where(open_classes, quota - taken, -np.inf))] += 1
     return taken

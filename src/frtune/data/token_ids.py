@@ -67,16 +67,20 @@ def _beginnings(
     tokens = sum(map(len, rows))
     characters = sum(map(len, texts[: len(rows)]))
     # a tenth more than so many ids take in the first texts
-    room = int(1.1 * characters / max(tokens, 1) * enough)
+    max_characters = int(1.1 * characters / max(tokens, 1) * enough)
 
     def beginning(text: str) -> str:
-        return text if len(text) <= room else text[:room].rpartition(" ")[0].rstrip()
+        return (
+            text
+            if len(text) <= max_characters
+            else text[:max_characters].rpartition(" ")[0].rstrip()
+        )
 
     rows += encode([beginning(text) for text in texts[len(rows) :]])
     short = [
         i
         for i, (text, ids) in enumerate(zip(texts, rows, strict=True))
-        if i >= _MEASURED_TEXTS and len(ids) <= enough and len(text) > room
+        if i >= _MEASURED_TEXTS and len(ids) <= enough and len(text) > max_characters
     ]
     for i, ids in zip(short, encode([texts[i] for i in short]), strict=True):
         rows[i] = ids

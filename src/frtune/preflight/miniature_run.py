@@ -8,13 +8,12 @@ import dataclasses
 import gc
 import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from frtune.data.loading import load_splits
+from frtune.data.sources import read_splits
 from frtune.errors import InputError
 from frtune.inference import load
 from frtune.models.deepspeed import zero3_suspended
@@ -29,54 +28,50 @@ _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not
 KILL = "kill and resume"
 
 
-@dataclass(frozen=True)
-class Plot:
-    """The stages of a rehearsal, and at what point the real run would meet the failure of each."""
+def failure_times(args: Any, found: Schedule) -> dict[str, str]:
+    """The stages of a miniature run: at what point the real run would meet the failure of each.
 
-    moments: dict[str, str]
-
-    @classmethod
-    def of(cls, args: Any, found: Schedule) -> Plot:
-        """Name the steps of the real run."""
-        total = f"of {found.steps}"
-        evaluates, saves = found.evaluates_every(args), found.saves_every(args)
-        first = f"at the first evaluation, step {min(evaluates or 0, found.steps)} {total}"
-        saved = f"at the first checkpoint, step {min(saves or 0, found.steps)} {total}"
-        last = f"after the last of {found.steps} steps"
-        return cls(
-            {
-                "model": "once the model is loaded and the rows are tokenised",
-                "optimizer step": f"at step 1 {total}, with all rows tokenised",
-                **({"evaluation": first} if evaluates else {}),
-                **({"checkpoint": saved, KILL: "when it is resumed"} if saves else {}),
-                "best checkpoint": f"{last}, where it is loaded",
-                "save and reload": f"{last}, when the model is saved",
-                "test": f"{last}, when the test rows are scored",
-                "report": f"{last}, when scores and predictions are written",
-                "predict": "when the saved model is used",
-            }
-        )
+    Args:
+        args: ``TrainingArguments`` of the real run.
+        found: The real run's steps.
+    """
+    total = f"of {found.steps}"
+    evaluates, saves = found.evaluates_every(args), found.saves_every(args)
+    first = f"at the first evaluation, step {min(evaluates or 0, found.steps)} {total}"
+    saved = f"at the first checkpoint, step {min(saves or 0, found.steps)} {total}"
+    last = f"after the last of {found.steps} steps"
+    return {
+        "model": "once the model is loaded and the rows are tokenised",
+        "optimizer step": f"at step 1 {total}, with all rows tokenised",
+        **({"evaluation": first} if evaluates else {}),
+        **({"checkpoint": saved, KILL: "when it is resumed"} if saves else {}),
+        "best checkpoint": f"{last}, where it is loaded",
+        "save and reload": f"{last}, when the model is saved",
+        "test": f"{last}, when the test rows are scored",
+        "report": f"{last}, when scores and predictions are written",
+        "predict": "when the saved model is used",
+    }
 
 
 class Killed(BaseException):
     """Ends a run where a kill would; no ``Exception``, so that nothing tidies up."""
 
 
-class _Watch(TrainerCallback):
+class _StageCallback(TrainerCallback):
     """Begins a stage when the one before has ended; kills the run where it is told to."""
 
-    def __init__(self, log: Log, plot: Plot, *, kill: bool):
-        self.log, self.moments, self.kill = log, plot.moments, kill
+    def __init__(self, log: Log, when: dict[str, str], *, kill: bool):
+        self.log, self.when, self.kill = log, when, kill
         self.loss: dict[int, float] = {}
         self.saved = False
         self.over = False
 
     def _done(self, name: str) -> None:
-        """End the stage ``name``, if it is the one that has begun; the next of the plot begins."""
-        names = list(self.moments)
+        """Begin the stage after ``name``, if ``name`` is the one that has begun."""
+        names = list(self.when)
         if self.log.name == name:
             following = names[names.index(name) + 1]
-            self.log.begin(following, self.moments[following])
+            self.log.begin(following, self.when[following])
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._done("model")
@@ -114,7 +109,7 @@ class _Watch(TrainerCallback):
         self._done("test")
 
 
-def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> None:
+def run_miniature(task: Any, settings: Any, args: Any, log: Log, *, when: dict[str, str]) -> None:
     """Live through a run with the miniature and the rows that ``settings`` name.
 
     Args:
@@ -123,34 +118,39 @@ def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> No
         args: ``TrainingArguments`` of the miniature run; nothing is written beside their
             ``output_dir``.
         log: Where the stages go.
-        plot: The stages.
+        when: The stages, as ``failure_times`` returns them.
     """
-    watch = _Watch(log, plot, kill=KILL in plot.moments)
-    log.begin("model", plot.moments["model"])
+    log.begin("model", when["model"])
     with warnings_dropped(), contextlib.redirect_stdout(io.StringIO()):  # Trainer prints its log
-        try:
-            scores = run(task, settings, args, callbacks=[watch])
-        except Killed:
-            scores = None
-        gc.collect()  # the killed run's model
-        if scores is None:
-            again = _Watch(log, plot, kill=False)
-            if log.name != KILL:
-                log.begin(KILL, plot.moments[KILL])
-            args = dataclasses.replace(args)  # Accelerate takes DeepSpeed's settings once
-            resuming = dataclasses.replace(settings, resume=True)
-            scores = run(task, resuming, args, callbacks=[again])
-            _compare(watch.loss, again.loss, log)
+        scores = _train(task, settings, args, log, when)
         if log.name != "report":
-            log.begin("report", plot.moments["report"])
-        _check_scores(scores, log)
-        log.begin("predict", plot.moments["predict"])
+            log.begin("report", when["report"])
+        tested = [name for name in scores if name.startswith("test_") and "baseline" not in name]
+        log.say(f"{len(scores)} scores, {len(tested)} of them of the test rows")
+        log.begin("predict", when["predict"])
         with zero3_suspended():  # generation shares its rows among all processes
             _predict(task, settings, args.output_dir, log)
     log.end()
 
 
-def _compare(before: dict[int, float], after: dict[int, float], log: Log) -> None:
+def _train(task: Any, settings: Any, args: Any, log: Log, when: dict[str, str]) -> dict[str, float]:
+    """Run; where checkpoints are saved, kill the run after the first one and resume it."""
+    killed = _StageCallback(log, when, kill=KILL in when)
+    with contextlib.suppress(Killed):
+        return run(task, settings, args, callbacks=[killed])
+    gc.collect()  # the killed run's model
+    if log.name != KILL:
+        log.begin(KILL, when[KILL])
+    resumed = _StageCallback(log, when, kill=False)
+    args = dataclasses.replace(args)  # Accelerate takes DeepSpeed's settings once
+    settings = dataclasses.replace(settings, resume=True)
+    scores = run(task, settings, args, callbacks=[resumed])
+    _compare(killed.loss, resumed.loss)
+    return scores
+
+
+def _compare(before: dict[int, float], after: dict[int, float]) -> None:
+    """The step that both took must have one loss: the rows and weights are the same."""
     step = max(before.keys() & after.keys(), default=None)
     if step is None:
         raise InputError(
@@ -165,14 +165,9 @@ def _compare(before: dict[int, float], after: dict[int, float], log: Log) -> Non
         )
 
 
-def _check_scores(scores: dict[str, float], log: Log) -> None:
-    names = [name for name in scores if name.startswith("test_") and "baseline" not in name]
-    log.say(f"{len(scores)} scores, {len(names)} of them of the test rows")
-
-
 def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
 
-    splits, _ = load_splits(settings.data, task_name=task.name, cut=False)
+    splits, _ = read_splits(settings.data)
     row = splits["test"][0]
     answers = load(directory).predict([{name: row[name] for name in task.columns}])
     answer = {k: v for k, v in answers[0].items() if not k.startswith("text")}
@@ -183,7 +178,7 @@ def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
 
 
 def few_steps(args: Any) -> int:
-    """Rows of the two optimizer steps that are rehearsed."""
+    """Rows of the two optimizer steps that the miniature run takes."""
     return 2 * _batch(args) * _accumulated(args) * args.world_size * max(1, args.n_gpu)
 
 

@@ -110,7 +110,8 @@ def memory_forecast(
     """
     processes = args.world_size * max(1, args.n_gpu)
     on_gpu = args.device.type == "cuda"
-    room = torch.cuda.mem_get_info()[1] if on_gpu else _host_bytes() // processes
+    host = psutil.virtual_memory().available // processes
+    available = torch.cuda.mem_get_info()[1] if on_gpu else host
     place = "the GPU" if on_gpu else "this host, free for each process"
     sharding, precision = sharding_of(args), "bf16" if args.bf16 or args.fp16 else "fp32"
     casting: Casting = (
@@ -123,16 +124,16 @@ def memory_forecast(
     used = kept.recomputed if args.gradient_checkpointing else kept.saved
     used += kept.loss - (kept.weight_copies if method in QUANTIZED else 0)
     peak = states.states + states.buffers + used + (CONTEXT if on_gpu else 0)
-    note = f"about {size_text(peak)} at most, of {size_text(room)} on {place}"
-    if peak <= room:
+    note = f"about {size_text(peak)} at most, of {size_text(available)} on {place}"
+    if peak <= available:
         return note, None
     best = plan(
-        checkpoint, task=task, gpus=processes, gpu_memory=room, batch=batch, precision=precision
+        checkpoint,
+        task=task,
+        gpus=processes,
+        gpu_memory=available,
+        batch=batch,
+        precision=precision,
     ).recommended
     way = f"frtune plan recommends: {best.command}" if best else "Lower the batch or the tokens"
     return note, f"the longest batch may run out of memory. {way}"
-
-
-def _host_bytes() -> int:
-
-    return int(psutil.virtual_memory().available)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from datasets import DatasetDict
@@ -21,53 +18,34 @@ from frtune.models.deepspeed import zero3_suspended
 from frtune.models.lora import lora_config
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_texts, prove_tokenizer
-from frtune.planning.parameters import architecture, count, empty_model
+from frtune.planning.parameters import Architecture, architecture, count, empty_model
 from frtune.preflight.miniature import write_miniature
 from frtune.preflight.miniature_run import (
     EVAL_ROWS,
-    Plot,
+    failure_times,
     few_steps,
-    rehearse,
+    run_miniature,
     small_arguments,
     small_settings,
 )
 from frtune.preflight.resources import check_disk, memory_forecast
 from frtune.preflight.resume_check import check_resumable
 from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
-from frtune.preflight.schedule import check_deepspeed_steps, forecasts, schedule
+from frtune.preflight.schedule import Schedule, check_deepspeed_steps, forecasts, schedule
 from frtune.preflight.stages import Log, Stage, warnings_to
 from frtune.preflight.weights import check_loadable
-from frtune.run import run
-from frtune.run.settings import is_tiny
-from frtune.training.argument_checks import check_arguments
+from frtune.run.data import RunData, read
+from frtune.run.model import adapter, starting_checkpoint, with_lora
+from frtune.run.settings import check_settings, is_tiny
 from frtune.training.distributed import on_main
-from frtune.training.encoding import check_length, encode_dataset
-from frtune.training.make_trainer import check_metric, check_precision
-from frtune.training.mixup.collator import check_mixup
-from frtune.training.packing import check_packing
+from frtune.training.encoding import encode_dataset
+from frtune.training.make_trainer import check_training
 from frtune.training.saving import check_output_dir
-from frtune.training.trainer import GenerationSchedule
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from frtune.run.settings import RunSettings
-
-
-@dataclass
-class _Flight:
-    """What the stages hand on."""
-
-    task: Any
-    settings: RunSettings
-    args: Any
-    log: Log
-    folder: Path
-    splits: Any = None
-    checkpoint: str = ""
-    found: Any = None
-    encoded: dict[str, Dataset] = dataclasses.field(default_factory=dict)
-    schedule: Any = None
 
 
 def preflight(
@@ -98,12 +76,17 @@ def preflight(
     """
     log = Log(on_stage)
     with _folder(args) as folder:
-        flight = _Flight(task, settings, args, log, folder)
         try:
+            stages = _Stages(task, settings, args, log=log, folder=folder)
             with warnings_to(log):
-                for stage in (_arguments, _data, _checkpoint, _tokens, _schedule, _resume, _room):
-                    stage(flight)
-            _rehearsal(flight)
+                stages.arguments()
+                stages.data()
+                stages.checkpoint()
+                stages.tokens()
+                stages.schedule()
+                stages.resume()
+                stages.resources()
+            stages.miniature()
         except Exception as error:
             raise log.fail(error) from error
     return log.stages
@@ -124,165 +107,162 @@ def _folder(args: Any) -> Iterator[Path]:
             shutil.rmtree(name, ignore_errors=True)
 
 
-def _arguments(flight: _Flight) -> None:
+class _Stages:
+    """The stages of a preflight; each leaves what the next ones need."""
 
-    flight.log.begin("arguments", "as soon as it starts")
-    check_arguments(flight.args)
-    if flight.args.process_index == 0:
-        check_output_dir(flight.args.output_dir, resume=flight.settings.resume)
+    found: RunData
+    checkpoint_name: str
+    architecture: Architecture
+    encoded: dict[str, Dataset]
+    steps: Schedule
 
+    def __init__(self, task: Any, settings: RunSettings, args: Any, *, log: Log, folder: Path):
+        self.task, self.settings, self.args = task, settings, args
+        self.log, self.folder = log, folder
 
-def _data(flight: _Flight) -> None:
+    def arguments(self) -> None:
+        self.log.begin("arguments", "as soon as it starts")
+        check_settings(self.settings, self.args)
+        if self.args.process_index == 0:
+            check_output_dir(self.args.output_dir, resume=self.settings.resume)
 
-    flight.log.begin("data", "while it reads the data")
-    flight.task, flight.splits, notes = run._read(flight.task, flight.settings, flight.args)
-    sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in flight.splits.items())
-    flight.log.say(f"{sizes} rows")
-    for note in notes:
-        flight.log.say(note)
-    flight.log.warn(*leakage(flight.splits, flight.task))
-    flight.log.warn(*missing_classes(flight.splits, flight.task))
+    def data(self) -> None:
+        log = self.log
+        log.begin("data", "while it reads the data")
+        self.found = read(self.task, self.settings, self.args)
+        self.task, splits = self.found.task, self.found.splits
+        sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.items())
+        log.say(f"{sizes} rows")
+        for note in self.found.notes:
+            log.say(note)
+        log.warn(*leakage(splits, self.task))
+        log.warn(*missing_classes(splits, self.task))
 
-
-def _checkpoint(flight: _Flight) -> None:
-
-    task, settings, args = flight.task, flight.settings, flight.args
-    flight.log.begin("checkpoint", "when it loads the model, with the data read")
-    elsewhere = dataclasses.replace(args, output_dir=str(flight.folder))
-    flight.checkpoint = run._checkpoint(task, settings, elsewhere, flight.splits)
-    flight.settings = settings = run.with_lora(settings, task, flight.checkpoint)
-    found = flight.found = architecture(flight.checkpoint, task, family=settings.family)
-    check_options(
-        found.family, task, run._lora(settings), settings.quantization,
-        bool(args.gradient_checkpointing), None,
-    )  # fmt: skip
-    model: Any = SimpleNamespace(config=found.config)
-    check_precision(model, args)
-    check_length(task, model)
-    generation = GenerationSchedule(settings.generate_every_epochs, settings.generate_max_rows)
-    check_metric(task, args, generation)
-    if settings.mixup:
+    def checkpoint(self) -> None:
+        task, args, log = self.task, self.args, self.log
+        log.begin("checkpoint", "when it loads the model, with the data read")
+        checkpoint = starting_checkpoint(self.found, self.settings, args, output_dir=self.folder)
+        self.checkpoint_name = checkpoint
+        self.settings = settings = with_lora(self.settings, task, checkpoint)
+        found = self.architecture = architecture(checkpoint, task, family=settings.family)
+        check_options(
+            found.family, task, adapter(settings), settings.quantization,
+            bool(args.gradient_checkpointing), None,
+        )  # fmt: skip
+        # the model here is whole and empty, on one process: ZeRO-3 would split what has no data
         with zero3_suspended():
-            check_mixup(settings.mixing(), task, empty_model(found), args)
-    if settings.packing:
-        check_packing(task, model, args)
-    with zero3_suspended():
-        flight.log.say(f"{found.family.name}; {check_loadable(flight.checkpoint, found)}")
+            check_training(task, empty_model(found), args, **settings.trainer_options)
+            log.say(f"{found.family.name}; {check_loadable(checkpoint, found)}")
 
+    def tokens(self) -> None:
+        task, found, log = self.task, self.architecture, self.log
+        log.begin("tokens", "while it tokenises the rows")
+        tokenizer = load_tokenizer(self.checkpoint_name, found.family, found.config)
+        kind = found.family.kind
+        if self.settings.proof:
+            prove_tokenizer(tokenizer, checkpoint=self.checkpoint_name, kind=kind)
+        rows = found.config.get_text_config().vocab_size
+        if len(tokenizer) > rows:
+            log.warn(
+                f"the tokenizer has {len(tokenizer)} tokens and the checkpoint {rows} embeddings: "
+                f"the last {len(tokenizer) - rows} start at random. Is it this model's tokenizer?"
+            )
+        if tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
+            if kind == "encoder-decoder":
+                log.warn(f"padding and end are one token ({tokenizer.eos_token!r})")
+        add_tokens(tokenizer, found.family, task.new_tokens(kind))
+        prove_texts(tokenizer, task.corpus(self.found.splits["train"]))
+        self.encoded = {}
+        with self.args.main_process_first(desc="tokenising"):
+            for name, dataset in self.found.splits.items():
+                encoded = encode_dataset(sample_of(dataset), task, tokenizer, kind=kind)
+                self.encoded[name] = encoded
+                note, warning = cut_report(encoded, task, name)
+                log.say(note) if note else None
+                log.warn(warning) if warning else None
+                if len(dataset) > SAMPLED:
+                    log.say(f"{name}: tokens of {SAMPLED:,} rows counted, spread over all")
 
-def _tokens(flight: _Flight) -> None:
-
-    task, found, log = flight.task, flight.found, flight.log
-    log.begin("tokens", "while it tokenises the rows")
-    tokenizer = load_tokenizer(flight.checkpoint, found.family, found.config)
-    kind = found.family.kind
-    if flight.settings.proof:
-        prove_tokenizer(tokenizer, checkpoint=flight.checkpoint, kind=kind)
-    rows = found.config.get_text_config().vocab_size
-    if len(tokenizer) > rows:
-        log.warn(
-            f"the tokenizer has {len(tokenizer)} tokens and the checkpoint {rows} embeddings: the "
-            f"last {len(tokenizer) - rows} start at random. Is it this model's tokenizer?"
+    def schedule(self) -> None:
+        settings, args, log = self.settings, self.args, self.log
+        log.begin("schedule", "when the training starts, with all rows tokenised")
+        sample = self.encoded["train"]
+        share = len(sample) / len(sample.unique("row"))
+        rows = round(len(self.found.splits["train"]) * share) + (settings.mixup_rows or 0)
+        steps = self.steps = schedule(args, rows)
+        check_deepspeed_steps(args, steps)
+        evaluates, saves = steps.evaluates_every(args), steps.saves_every(args)
+        log.say(
+            f"{steps.steps:,} steps of {steps.rows_per_step} rows, {steps.epochs:.1f} epochs; "
+            f"evaluates {f'every {evaluates}' if evaluates else 'never'}, "
+            f"saves {f'every {saves}' if saves else 'never'}"
         )
-    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
-        if kind == "encoder-decoder":
-            log.warn(f"padding and end are one token ({tokenizer.eos_token!r})")
-    add_tokens(tokenizer, found.family, task.new_tokens(kind))
-    prove_texts(tokenizer, task.corpus(flight.splits["train"]))
-    with flight.args.main_process_first(desc="tokenising"):
-        for name, dataset in flight.splits.items():
-            encoded = encode_dataset(sample_of(dataset), task, tokenizer, kind=kind)
-            flight.encoded[name] = encoded
-            note, warning = cut_report(encoded, task, name)
-            log.say(note) if note else None
-            log.warn(warning) if warning else None
-            if len(dataset) > SAMPLED:
-                log.say(f"{name}: tokens of {SAMPLED:,} rows counted, spread over all")
+        log.warn(*forecasts(args, settings, steps, lora=bool(settings.lora)))
 
-
-def _schedule(flight: _Flight) -> None:
-
-    settings, args = flight.settings, flight.args
-    flight.log.begin("schedule", "when the training starts, with all rows tokenised")
-    share = len(flight.encoded["train"]) / len(flight.encoded["train"].unique("row"))
-    rows = round(len(flight.splits["train"]) * share) + (settings.mixup_rows or 0)
-    found = flight.schedule = schedule(args, rows)
-    check_deepspeed_steps(args, found)
-    evaluates, saves = found.evaluates_every(args), found.saves_every(args)
-    flight.log.say(
-        f"{found.steps:,} steps of {found.rows_per_step} rows, {found.epochs:.1f} epochs; "
-        f"evaluates {f'every {evaluates}' if evaluates else 'never'}, "
-        f"saves {f'every {saves}' if saves else 'never'}"
-    )
-    flight.log.warn(*forecasts(args, settings, found, lora=bool(settings.lora)))
-
-
-def _resume(flight: _Flight) -> None:
-
-    if not flight.settings.resume:
-        return
-    flight.log.begin("resume", "before its first step, with the model loaded")
-    if flight.args.process_index > 0:
-        return
-    whole = all(len(flight.splits[name]) <= SAMPLED for name in ("train", "validation"))
-    note = check_resumable(
-        flight.args,
-        flight.settings,
-        flight.task,
-        checkpoint=flight.checkpoint,
-        config=flight.found.config,
-        encoded=flight.encoded if whole else None,
-    )
-    flight.log.say(note)
-
-
-def _room(flight: _Flight) -> None:
-
-    task, settings, args, log = flight.task, flight.settings, flight.args, flight.log
-    saves = flight.schedule.saves_every(args)
-    log.begin("disk", f"at a checkpoint, from step {saves} on" if saves else "at its end")
-    method = method_name(lora=bool(settings.lora), quantization=settings.quantization)
-    lora = run._lora(settings) or lora_config()
-    with zero3_suspended():
-        parameters = count(flight.found, lora)
-    log.say(check_disk(args, flight.schedule, parameters, method, merge=settings.merge))
-    log.begin("memory", "at its longest batch")
-    with zero3_suspended():
-        note, warning = memory_forecast(
-            flight.found, task, args, method=method, lora=lora, checkpoint=flight.checkpoint
+    def resume(self) -> None:
+        if not self.settings.resume:
+            return
+        self.log.begin("resume", "before its first step, with the model loaded")
+        if self.args.process_index > 0:
+            return
+        splits = self.found.splits
+        whole = all(len(splits[name]) <= SAMPLED for name in ("train", "validation"))
+        note = check_resumable(
+            self.args,
+            self.settings,
+            self.task,
+            checkpoint=self.checkpoint_name,
+            config=self.architecture.config,
+            encoded=self.encoded if whole else None,
         )
-    log.say(note)
-    log.warn(warning) if warning else None
+        self.log.say(note)
 
+    def resources(self) -> None:
+        settings, args, log = self.settings, self.args, self.log
+        saves = self.steps.saves_every(args)
+        log.begin("disk", f"at a checkpoint, from step {saves} on" if saves else "at its end")
+        method = method_name(lora=bool(settings.lora), quantization=settings.quantization)
+        lora = adapter(settings) or lora_config()
+        with zero3_suspended():
+            parameters = count(self.architecture, lora)
+        log.say(check_disk(args, self.steps, parameters, method, merge=settings.merge))
+        log.begin("memory", "at its longest batch")
+        with zero3_suspended():
+            note, warning = memory_forecast(
+                self.architecture, self.task, args,
+                method=method, lora=lora, checkpoint=self.checkpoint_name,
+            )  # fmt: skip
+        log.say(note)
+        log.warn(warning) if warning else None
 
-def _rehearsal(flight: _Flight) -> None:
+    def miniature(self) -> None:
+        args, settings, folder = self.args, self.settings, self.folder
+        self.log.begin("miniature", "never: it is made for the preflight alone")
+        small, rows = on_main(args, self._write_miniature)
+        self.log.say(f"2 narrow layers, {rows} training rows")
+        run_miniature(
+            self.task,
+            small_settings(
+                settings, data=folder / "rows", checkpoint=Path(small), lora=bool(settings.lora)
+            ),
+            small_arguments(
+                args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
+            ),
+            self.log,
+            when=failure_times(args, self.steps),
+        )
 
-    args, folder = flight.args, flight.folder
-    flight.log.begin("miniature", "never: it is made for the preflight alone")
-    small, rows = on_main(args, lambda: _make_miniature(flight))
-    flight.log.say(f"2 narrow layers, {rows} training rows")
-    settings = small_settings(
-        flight.settings,
-        data=folder / "rows",
-        checkpoint=Path(small),
-        lora=bool(flight.settings.lora),
-    )
-    small_args = small_arguments(
-        args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
-    )
-    plot = Plot.of(args, flight.schedule)
-    rehearse(flight.task, settings, small_args, flight.log, plot=plot)
-
-
-def _make_miniature(flight: _Flight) -> tuple[str, int]:
-    """Write the small checkpoint and the few rows; return the one's directory, the other's size."""
-    found, small = flight.found, flight.checkpoint
-    if not is_tiny(flight.settings):
-        small = str(flight.folder / "miniature")
-        write_miniature(flight.checkpoint, found.config, found.family, Path(small), tied=found.tied)
-    counts = {"train": few_steps(flight.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
-    few = DatasetDict()
-    for name, wanted in counts.items():
-        few[name] = few_rows(flight.splits[name], flight.encoded[name], wanted, flight.task)
-    few.save_to_disk(str(flight.folder / "rows"))
-    return small, len(few["train"])
+    def _write_miniature(self) -> tuple[str, int]:
+        """Write the small checkpoint and the few rows; return its directory and their number."""
+        found, small = self.architecture, self.checkpoint_name
+        if not is_tiny(self.settings):
+            small = str(self.folder / "miniature")
+            write_miniature(
+                self.checkpoint_name, found.config, found.family, Path(small), tied=found.tied
+            )
+        counts = {"train": few_steps(self.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
+        few = DatasetDict()
+        for name, wanted in counts.items():
+            few[name] = few_rows(self.found.splits[name], self.encoded[name], wanted, self.task)
+        few.save_to_disk(str(self.folder / "rows"))
+        return small, len(few["train"])

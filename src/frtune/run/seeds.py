@@ -14,12 +14,13 @@ import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t
 
 from frtune.errors import InputError
 from frtune.html import render
+from frtune.run.config import run_config
 from frtune.run.model_card import baselines_in
-from frtune.run.run import run, run_config
+from frtune.run.run import run
+from frtune.run.seed_statistics import mean_of_runs
 from frtune.tasks.config_file import write_json
 from frtune.training.saving import check_output_dir, staged
 
@@ -60,10 +61,8 @@ def mean_interval(values: Sequence[float]) -> dict[str, float]:
         >>> {name: round(value, 4) for name, value in mean_interval([0.5, 0.6, 0.7]).items()}
         {'mean': 0.6, 'std': 0.1, 'low': 0.3516, 'high': 0.8484}
     """
-    found = np.asarray(values, float)
-    mean, std = float(found.mean()), float(found.std(ddof=1))
-    half = float(t.ppf(0.975, len(found) - 1)) * std / len(found) ** 0.5
-    return {"mean": mean, "std": std, "low": mean - half, "high": mean + half}
+    mean, low, high = mean_of_runs(values)
+    return {"mean": mean, "std": float(np.std(values, ddof=1)), "low": low, "high": high}
 
 
 def run_seeds(
@@ -184,7 +183,6 @@ def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
 
 
 def _page(found: SeedScores, task: Any, root: Path) -> str:
-
     return render(
         "run/seeds.html.jinja",
         title=f"{found.task}: {root.resolve().name}, {len(found.seeds)} seeds",

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.training.argument_checks import check_arguments
+from frtune.training.batching import check_batches
 from frtune.training.mixup.mixup import Level, Mixup
 from frtune.training.saving import TINY
+from frtune.training.trainer import GenerationSchedule
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,34 @@ class RunSettings:
         return Mixup(self.mixup_level, self.mixup_alpha, self.mixup_layer, self.mixup_rows)
 
     @property
+    def trainer_options(self) -> dict[str, Any]:
+        """What ``task.trainer`` and ``check_training`` take of these settings."""
+        return {
+            "schedule": GenerationSchedule(self.generate_every_epochs, self.generate_max_rows),
+            "mixup": self.mixing(),
+            "max_tokens_per_batch": self.max_tokens_per_batch,
+            "packing": self.packing,
+        }
+
+    @property
     def quantization(self) -> str | None:
         """``"int8"``, ``"nf4"`` or ``None``."""
         return "int8" if self.int8 else "nf4" if self.nf4 else None
+
+
+def check_settings(settings: RunSettings, args: Any) -> None:
+    """Refuse settings and arguments that would fail later or be ignored, before anything is read.
+
+    Raises:
+        InputError: Names the argument and the way out.
+    """
+    check_arguments(args)
+    check_batches(args, settings.max_tokens_per_batch)
+    if args.resume_from_checkpoint:
+        raise InputError(
+            f"resume_from_checkpoint={args.resume_from_checkpoint}: pass --resume with the "
+            "run's --output-dir; its newest whole checkpoint is taken."
+        )
 
 
 def is_tiny(settings: RunSettings | Any) -> bool:

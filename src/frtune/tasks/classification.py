@@ -129,17 +129,21 @@ class SequenceClassification:
             row[self.label_column], self.label_column
         )
 
-    def fit(self, data: Dataset | Mapping[str, Dataset]) -> SequenceClassification:
+    def fit(
+        self, data: Dataset | Mapping[str, Dataset], *, checked: bool = False
+    ) -> SequenceClassification:
         """Return the task with the classes of the training rows.
 
         Args:
             data: Training rows, or splits of which ``train`` is read.
+            checked: Whether ``check`` has seen these rows; they are not checked anew.
 
         Raises:
             InputError: For a row without text or label, or if there is one class only.
         """
         train, where = train_split(data), "training rows"
-        dataclasses.replace(self, labels=None).check(train, where)
+        if not checked:
+            dataclasses.replace(self, labels=None).check(train, where)
         counts = count_classes(train, self.label_column, where, self.labels)
         for label, count in counts.items():
             if count < 2:
@@ -154,6 +158,10 @@ class SequenceClassification:
                 of a class, or a label that no training row had.
         """
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
+        self.check_labels(dataset, where)
+
+    def check_labels(self, dataset: Dataset, where: str) -> None:
+        """Refuse labels that no training row had, in rows whose labels are otherwise sound."""
         check_ids(dataset, self.label_column, self.labels, where)
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:

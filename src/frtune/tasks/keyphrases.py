@@ -169,7 +169,10 @@ class KeyphraseGeneration:
                 f"{len(dataset)} rows. frtune prepare sets such rows aside."
             )
 
-    def fit(self, data: Any) -> KeyphraseGeneration:
+    def check_labels(self, dataset: Dataset, where: str) -> None:
+        """Nothing: every phrase may be new."""
+
+    def fit(self, data: Any, *, checked: bool = False) -> KeyphraseGeneration:
         """Return the task itself: it has nothing to learn from the training rows."""
         return self
 

@@ -162,7 +162,10 @@ class KeywordExtraction:
                 "are a task for keyphrases."
             )
 
-    def fit(self, data: Any) -> KeywordExtraction:
+    def check_labels(self, dataset: Dataset, where: str) -> None:
+        """Nothing: every phrase may be new."""
+
+    def fit(self, data: Any, *, checked: bool = False) -> KeywordExtraction:
         """Return the task itself: it has nothing to learn from the training rows."""
         return self
 

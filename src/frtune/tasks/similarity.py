@@ -155,18 +155,22 @@ class SentenceSimilarity:
         value = row[self.label_column]
         return (score_reason if self.scored else label_reason)(value, self.label_column)
 
-    def fit(self, data: Dataset | Mapping[str, Dataset]) -> SentenceSimilarity:
+    def fit(
+        self, data: Dataset | Mapping[str, Dataset], *, checked: bool = False
+    ) -> SentenceSimilarity:
         """Return the task with the two labels of the training rows; with scores, the task itself.
 
         Args:
             data: Training rows, or splits of which ``train`` is read.
+            checked: Whether ``check`` has seen these rows; they are not checked anew.
 
         Raises:
             InputError: For a row that cannot be used, for one label or more than two, or for two
                 that do not say which means similar.
         """
         train, where = train_split(data), "training rows"
-        dataclasses.replace(self, labels=None).check(train, where)
+        if not checked:
+            dataclasses.replace(self, labels=None).check(train, where)
         if self.scored:
             return self
         found = list(count_classes(train, self.label_column, where, self.labels))
@@ -181,6 +185,10 @@ class SentenceSimilarity:
                 score for the classification head or text for the regression head.
         """
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
+        self.check_labels(dataset, where)
+
+    def check_labels(self, dataset: Dataset, where: str) -> None:
+        """Refuse labels that no training row had, in rows whose labels are otherwise sound."""
         if not self.scored:
             check_ids(dataset, self.label_column, self.labels, where)
 

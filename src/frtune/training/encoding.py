@@ -18,6 +18,7 @@ from datasets import DatasetDict
 from datasets.fingerprint import Hasher
 
 from frtune.errors import InputError
+from frtune.models.tokenizer_verification import prove_texts
 from frtune.version import __version__
 
 if TYPE_CHECKING:
@@ -81,6 +82,53 @@ def encode_dataset(
     )
     encoded.reset_format()
     encoded.info.description = _MARK + _key(task, tokenizer, kind)
+    return encoded
+
+
+def encode_split(
+    dataset: Dataset,
+    task: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    kind: str,
+    split: str,
+    checked: bool = False,
+) -> Dataset:
+    """Check and encode the rows of a split, and warn of those that are cut.
+
+    Training rows also prove the tokenizer: it must know their letters.
+
+    Args:
+        dataset: Raw rows; rows that are encoded for the task are returned as they are.
+        task: As for ``encode_dataset``, like the rest.
+        tokenizer: As the builder returned it.
+        kind: The model's kind.
+        split: ``"training"`` or ``"validation"``, as messages call it.
+        checked: Whether ``task.check`` has seen these rows; they are not checked anew.
+
+    Raises:
+        InputError: If a row cannot be used, or the tokenizer does not know the training texts.
+    """
+    if is_encoded(dataset, task, tokenizer, kind=kind):
+        return dataset
+    if not checked:
+        task.check(dataset, split)
+    if split == "training":
+        prove_texts(tokenizer, task.corpus(dataset))
+    encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
+    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
+        logger.warning("%s: %s", split, note)
+    cut = truncation_report(encoded)
+    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+        if cut.get(column):
+            logger.warning(
+                "%s: %d of %d rows are longer than %s=%d and were cut",
+                split,
+                cut[column],
+                cut["rows"],
+                limit,
+                getattr(task, limit),
+            )
     return encoded
 
 

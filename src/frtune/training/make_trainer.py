@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,8 @@ from transformers import Seq2SeqTrainingArguments
 
 from frtune.errors import InputError, nearest
 from frtune.models.families import family_for, kind_of
-from frtune.models.tokenizer_verification import prove_texts
 from frtune.training.batching import check_batches
-from frtune.training.encoding import check_length, encode_dataset, is_encoded, truncation_report
+from frtune.training.encoding import check_length, encode_split
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
     from frtune.training.mixup.mixup import Mixup
-
-logger = logging.getLogger(__name__)
 
 
 def make_trainer(
@@ -62,20 +58,21 @@ def make_trainer(
     """
     kind = kind_of(model)
     schedule = schedule or GenerationSchedule()
-    check_length(task, model)
-    check_precision(model, args)
-    check_fsdp(args)
-    check_batches(args, settings.get("max_tokens_per_batch"))
+    check_training(
+        task, model, args, schedule=schedule, mixup=mixup,
+        max_tokens_per_batch=settings.get("max_tokens_per_batch"), packing=settings.get("packing"),
+    )  # fmt: skip
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
-    check_metric(task, args, schedule)
-    if mixup is not None:
-        check_mixup(mixup, task, model, args)
-    if settings.get("packing"):
-        check_packing(task, model, args)
     with args.main_process_first(desc="tokenising"):
-        train_dataset = _encoded(train_dataset, task, tokenizer, kind, "training")
-        eval_dataset = _encoded(eval_dataset, task, tokenizer, kind, "validation")
+        if train_dataset is not None:
+            train_dataset = encode_split(
+                train_dataset, task, tokenizer, kind=kind, split="training"
+            )
+        if eval_dataset is not None:
+            eval_dataset = encode_split(
+                eval_dataset, task, tokenizer, kind=kind, split="validation"
+            )
         if mixup is not None and mixup.rows is not None and train_dataset is not None:
             collator = task.collator(model, tokenizer)
             train_dataset = with_mixed_rows(
@@ -96,6 +93,41 @@ def make_trainer(
         preprocess_logits_for_metrics=None if task.generates else task.preprocess_logits,
         **settings,
     )
+
+
+def check_training(
+    task: Any,
+    model: Any,
+    args: TrainingArguments,
+    *,
+    schedule: GenerationSchedule,
+    mixup: Mixup | None = None,
+    max_tokens_per_batch: int | None = None,
+    packing: bool | None = False,
+) -> None:
+    """Refuse arguments that do not fit the task or the model, before a row is tokenised.
+
+    Args:
+        task: As for ``make_trainer``, like the rest.
+        model: The model, or one of its shape without weights.
+        args: ``TrainingArguments``.
+        schedule: When evaluation generates.
+        mixup: How rows are mixed, if at all.
+        max_tokens_per_batch: Budget of a batch.
+        packing: Whether rows are packed.
+
+    Raises:
+        InputError: Names the argument and the way out.
+    """
+    check_length(task, model)
+    check_precision(model, args)
+    check_fsdp(args)
+    check_batches(args, max_tokens_per_batch)
+    check_metric(task, args, schedule)
+    if mixup is not None:
+        check_mixup(mixup, task, model, args)
+    if packing:
+        check_packing(task, model, args)
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
@@ -140,29 +172,6 @@ def _check_dataset(name: str, dataset: Any) -> None:
         )
     if dataset is not None and len(dataset) == 0:
         raise InputError(f"{name}: has no rows.")
-
-
-def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> Any:
-    if dataset is None or is_encoded(dataset, task, tokenizer, kind=kind):
-        return dataset
-    task.check(dataset, what)
-    if what == "training":
-        prove_texts(tokenizer, task.corpus(dataset))
-    encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
-    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
-        logger.warning("%s: %s", what, note)
-    cut = truncation_report(encoded)
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
-        if cut.get(column):
-            logger.warning(
-                "%s: %d of %d rows are longer than %s=%d and were cut",
-                what,
-                cut[column],
-                cut["rows"],
-                limit,
-                getattr(task, limit),
-            )
-    return encoded
 
 
 def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedule) -> None:

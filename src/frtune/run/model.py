@@ -1,0 +1,101 @@
+"""The model of a run: the checkpoint to start from, the adapter, the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import set_seed
+
+from frtune.errors import InputError
+from frtune.models.build import build_model
+from frtune.models.checkpoint_files import read_config
+from frtune.models.families import FAMILIES, family_for
+from frtune.models.lora import lora_config
+from frtune.models.tiny import tiny_checkpoint
+from frtune.run.settings import is_tiny
+from frtune.training.saving import TINY
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+    from frtune.models.weights import Built
+    from frtune.run.data import RunData
+    from frtune.run.settings import RunSettings
+
+
+def starting_checkpoint(
+    data: RunData, settings: RunSettings, args: Any, *, output_dir: str | Path | None = None
+) -> str:
+    """The checkpoint to start from; ``tiny`` is made from the training texts first.
+
+    Args:
+        data: As ``read`` returns it.
+        settings: Names checkpoint or family.
+        args: ``TrainingArguments``.
+        output_dir: Where a tiny checkpoint is made; ``None`` is ``args.output_dir``.
+
+    Raises:
+        InputError: If neither is named.
+    """
+    if not is_tiny(settings):
+        if settings.checkpoint:
+            return settings.checkpoint
+        if settings.family in FAMILIES:
+            return FAMILIES[settings.family].default_checkpoint
+        raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
+    directory = Path(output_dir or args.output_dir) / TINY
+    family = settings.family or data.task.tiny_family
+    # one process of all hosts: they share the output directory
+    with args.main_process_first(local=False, desc="making a tiny checkpoint"):
+        if not directory.exists():
+            texts = data.task.corpus(data.splits["train"])
+            tiny_checkpoint(family, texts, directory, seed=args.seed)
+    return str(directory)
+
+
+def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
+    """Settle whether an adapter is trained: by default of a decoder with a classification head.
+
+    Raises:
+        InputError: If an adapter is to be merged and there is none.
+    """
+    lora = settings.lora
+    if lora is None:
+        kind = family_for(read_config(checkpoint).model_type).kind
+        lora = kind == "decoder" and not task.generates
+    if settings.merge and not lora:
+        raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
+    return dataclasses.replace(settings, lora=lora)
+
+
+def adapter(settings: RunSettings) -> LoraConfig | None:
+    """The adapter that is trained; ``None`` for all weights."""
+    if not settings.lora:
+        return None
+    return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
+
+
+def build(task: Any, settings: RunSettings, args: Any, checkpoint: str) -> Built:
+    """Build the model and the tokenizer of a run; the seed says what a new head holds.
+
+    Args:
+        task: The task, fitted.
+        settings: With ``lora`` settled.
+        args: ``TrainingArguments``.
+        checkpoint: As ``starting_checkpoint`` returns it.
+
+    Raises:
+        InputError: As ``build_model`` does.
+    """
+    set_seed(args.seed)  # a new head is drawn before the Trainer seeds
+    return build_model(
+        task,
+        checkpoint=checkpoint,
+        family=settings.family,
+        lora=adapter(settings),
+        quantization=settings.quantization,
+        gradient_checkpointing=bool(args.gradient_checkpointing),  # refused before any weight
+        proof=settings.proof,
+    )

@@ -61,7 +61,7 @@ def step(
     from transformers import AutoModelForSequenceClassification
 
     from frtune.environment.hardware import has_bf16
-    from frtune.environment.memory import keep_freed_memory
+    from frtune.environment.process import keep_freed_memory
     from frtune.training.dropout import fast_masks
 
     if keep:
@@ -92,7 +92,7 @@ def answers(timer: Timer, batches: int, once: bool) -> dict[str, float]:
     from transformers import AutoModelForSequenceClassification
 
     from frtune.environment.hardware import has_bf16
-    from frtune.environment.memory import keep_freed_memory
+    from frtune.environment.process import keep_freed_memory
     from frtune.training.autocast import cast_once
 
     keep_freed_memory()

@@ -31,7 +31,7 @@ from frtune.preflight.miniature_run import (
     small_arguments,
     small_settings,
 )
-from frtune.preflight.resources import check_disk, memory_forecast
+from frtune.preflight.resources import disk_forecast, memory_forecast
 from frtune.preflight.resume_check import check_resumable
 from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
 from frtune.preflight.schedule import check_deepspeed_steps, forecasts, schedule
@@ -245,7 +245,7 @@ def _room(flight: _Flight) -> None:
     lora = run._lora(settings) or lora_config()
     with zero3_suspended():
         parameters = count(flight.found, lora)
-    log.say(check_disk(args, flight.schedule, parameters, method, merge=settings.merge))
+    log.say(disk_forecast(args, flight.schedule, parameters, method, merge=settings.merge))
     log.begin("memory", "at its longest batch")
     with zero3_suspended():
         note, warning = memory_forecast(

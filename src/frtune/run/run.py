@@ -15,7 +15,7 @@ from transformers import EarlyStoppingCallback, set_seed
 
 from frtune.data.loading import load_splits
 from frtune.errors import InputError
-from frtune.lock import locked
+from frtune.files import locked, staged, write_json
 from frtune.models.build import build_model
 from frtune.models.checkpoint_files import read_config
 from frtune.models.families import FAMILIES, family_for
@@ -24,14 +24,13 @@ from frtune.models.tiny import tiny_checkpoint
 from frtune.run.manifest import RUN_MANIFEST, run_manifest
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, is_tiny
-from frtune.tasks.config_file import write_json
 from frtune.training.argument_checks import check_arguments
 from frtune.training.arguments import recipe
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.batching import check_batches
 from frtune.training.distributed import on_main
 from frtune.training.resumable_trainer import resumed_from
-from frtune.training.saving import TINY, check_output_dir, save, staged
+from frtune.training.saving import TINY, check_output_dir, save
 from frtune.training.trainer import GenerationSchedule
 
 if TYPE_CHECKING:

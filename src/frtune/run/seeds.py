@@ -17,11 +17,11 @@ from rich.table import Table
 from scipy.stats import t
 
 from frtune.errors import InputError
+from frtune.files import staged, write_json
 from frtune.html import render
 from frtune.run.model_card import baselines_in
 from frtune.run.run import run, run_config
-from frtune.tasks.config_file import write_json
-from frtune.training.saving import check_output_dir, staged
+from frtune.training.saving import check_output_dir
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
 from frtune.errors import InputError, RunStopped
-from frtune.lock import locked
-from frtune.tasks.config_file import write_json
+from frtune.files import locked, write_json
 from frtune.training.atomic_checkpoints import (
     check_foreign,
     checkpoints,

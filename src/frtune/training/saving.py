@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.lock import LOCK_FILE
+from frtune.files import LOCK_FILE, staged
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.lineage import copy_lineage, save_lineage
 from frtune.models.loading import load_saved
@@ -27,26 +24,6 @@ logger = logging.getLogger(__name__)
 
 PROOF_ROWS = 2
 TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
-
-
-@contextlib.contextmanager
-def staged(directory: str | Path) -> Iterator[Path]:
-    """Give a draft folder inside ``directory``; on success its files move to their final names.
-
-    An error or a kill leaves nothing under a final name.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=directory))
-    try:
-        yield draft
-        for item in sorted(draft.iterdir()):
-            target = directory / item.name
-            if target.is_dir() and item.is_dir():
-                shutil.rmtree(target)
-            os.replace(item, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:

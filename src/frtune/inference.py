@@ -24,8 +24,8 @@ from frtune.models.loading import load_saved
 from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
+from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.evaluation_order import by_length
 from frtune.training.generation import generate, generation_settings, prompts_of
 
 if TYPE_CHECKING:

@@ -29,7 +29,6 @@ from frtune.training.arguments import recipe
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.batching import check_batches
 from frtune.training.distributed import on_main
-from frtune.training.resumable_trainer import resumed_from
 from frtune.training.saving import TINY, check_output_dir, save
 from frtune.training.trainer import GenerationSchedule
 
@@ -86,7 +85,7 @@ def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) 
         trainer = _prepare(fitted, settings, args, splits, checkpoint)
         for callback in callbacks:
             trainer.add_callback(callback)
-        start = resumed_from(trainer, _resumes(settings, args))
+        start = trainer.checked_resume(_resumes(settings, args))
         if main:
             _write_start(trainer, splits, run_config(task, settings, args))
     for note in notes if main else ():

@@ -6,19 +6,17 @@ import contextlib
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frtune.errors import InputError
 from frtune.files import LOCK_FILE, staged
 from frtune.models.deepspeed import zero3_suspended
-from frtune.models.lineage import copy_lineage, save_lineage
+from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import prove_saved
 from frtune.models.probe import probe_logits
 from frtune.tasks.config_file import save_task
-
-if TYPE_CHECKING:
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -91,13 +89,9 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
         logger.warning("save-reload proof left out: the trainer has no rows to try")
     # ZeRO-3 splits the weights: all ranks compute the logits together
     expected = probe_logits(trainer.model_wrapped, batch) if batch else None
-    trainer.save_model(str(draft), _internal_call=True)  # which pushes nothing
+    trainer.write_model(draft)
     if trainer.args.process_index > 0:
         return
-    (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
-    model: Any = trainer.model
-    base = getattr(model, "name_or_path", "") or model.config.name_or_path
-    save_lineage(draft, checkpoint=base, task=trainer.task.name)
     with zero3_suspended():
         if batch:
             difference = prove_saved(

@@ -11,7 +11,7 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import Trainer
 
-from frtune.environment.disk import free_bytes, size_text
+from frtune.environment.disk import check_disk, free_bytes, size_text
 from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.resume_checks import name_of
 
@@ -45,6 +45,23 @@ def checkpoint_bytes(trainer: Trainer) -> int:
             # two moments, and under DeepSpeed the weights once more, all in fp32
             states += numel * 4 * (3 if trainer.is_deepspeed_enabled else 2)
     return int((weights + (0 if trainer.args.save_only_model else states)) * _SPARE)
+
+
+def check_room(trainer: Trainer) -> None:
+    """Refuse to start where not even one checkpoint fits beside the finished model.
+
+    Raises:
+        InputError: With what is needed and what is free.
+    """
+    if trainer.args.save_strategy == "no":
+        return
+    check_disk(
+        str(trainer.args.output_dir),
+        needed := checkpoint_bytes(trainer),
+        f"a checkpoint takes about {size_text(needed)}",
+        "Make room, give another place, or pass --save-only-model (without --resume then) or "
+        "--lora.",
+    )
 
 
 def disk_full(trainer: Trainer, checkpoint: Path) -> DiskFullError:

@@ -1,11 +1,4 @@
-"""A ``Trainer`` whose run can be killed at any moment and goes on: it knows no task.
-
-What is loaded on resuming, and how (transformers 5.23, read in the source): ``optimizer.pt``,
-``scheduler.pt``, ``scaler.pt`` and ``rng_state*.pth`` by ``torch.load(weights_only=True)``, which
-unpickles tensors and plain containers only and refuses all else; weights and adapters by
-safetensors; ``training_args.bin``, a pickle of objects, by nothing, so that it is not kept.
-DeepSpeed's engine loads its own files with ``weights_only=False``; ``safe_deepspeed`` changes that.
-"""
+"""A ``Trainer`` whose run can be killed at any moment and goes on: it knows no task."""
 
 from __future__ import annotations
 
@@ -23,7 +16,6 @@ from transformers import EarlyStoppingCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
-from frtune.environment.disk import check_disk, size_text
 from frtune.errors import InputError, RunStopped
 from frtune.files import locked, staged, write_json
 from frtune.training.atomic_checkpoints import (
@@ -34,10 +26,11 @@ from frtune.training.atomic_checkpoints import (
     newest_whole,
     read_manifest,
 )
+from frtune.training.deepspeed_checkpoints import safe_deepspeed
 from frtune.training.distributed import on_main
 from frtune.training.hub import push, push_checkpoint
 from frtune.training.resource_errors import (
-    checkpoint_bytes,
+    check_room,
     disk_full,
     is_disk_full,
     is_memory_full,
@@ -109,7 +102,7 @@ class ResumableTrainer(Trainer):
             safe_deepspeed() if self.is_deepspeed_enabled else contextlib.nullcontext(),
             self._explained_memory("training"),
         ):
-            on_main(args, self._check_disk)
+            on_main(args, lambda: check_room(self))
             try:
                 yield
             except (pickle.UnpicklingError, SafetensorError) as error:
@@ -166,21 +159,22 @@ class ResumableTrainer(Trainer):
     def _init_training_state(self, *args, **options):
         """As ``Trainer``'s; the best checkpoint is that step's in this directory, and whole."""
         found = super()._init_training_state(*args, **options)
+        self._settle_best()
+        return found
+
+    def _settle_best(self) -> None:
         state = self.state
         if state.best_global_step is None:
             state.best_model_checkpoint = None
-            return found
+            return
         # the path in the file may be of another place
         best = Path(str(self.args.output_dir)) / f"checkpoint-{int(state.best_global_step)}"
         # the checkpoint that is gone on from has been read already
         if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
             state.best_model_checkpoint = str(best)
-            return found
-        logger.warning(
-            "the best checkpoint, %s, is lost: the best of those to come is kept", best.name
-        )
+            return
+        logger.warning("the best checkpoint, %s, is lost: the best to come is kept", best.name)
         state.best_model_checkpoint = state.best_global_step = state.best_metric = None
-        return found
 
     def _load_callback_state(self):
         """As ``Trainer``'s; early stopping has used up as much patience as it had at that step.
@@ -301,25 +295,13 @@ class ResumableTrainer(Trainer):
 
     def _complete(self, checkpoint: Path) -> None:
         """Put the final name where the draft's stands, and drop what nothing loads."""
-        draft, state = draft_of(checkpoint), self.state
+        state = self.state
         if state.best_global_step == state.global_step:
             state.best_model_checkpoint = str(checkpoint)
         if self.args.should_save:
+            draft = draft_of(checkpoint)
             state.save_to_json(str(draft / TRAINER_STATE_NAME))
             (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
-
-    def _check_disk(self) -> None:
-        """Refuse to start where not even one checkpoint fits beside the finished model."""
-        if self.args.save_strategy == "no":
-            return
-        needed = checkpoint_bytes(self)
-        check_disk(
-            str(self.args.output_dir),
-            needed,
-            f"a checkpoint takes about {size_text(needed)}",
-            "Make room, give another place, or pass --save-only-model (without --resume then) or "
-            "--lora.",
-        )
 
     # --- memory ---------------------------------------------------------------------------------
 
@@ -424,40 +406,3 @@ class ResumableTrainer(Trainer):
     def _push_from_checkpoint(self, checkpoint_folder):
         if self.draft_dir is None:  # a draft is about to be renamed
             push_checkpoint(self, checkpoint_folder)
-
-
-@contextlib.contextmanager
-def safe_deepspeed() -> Iterator[None]:
-    """Have DeepSpeed save what loads with ``weights_only=True``, and load so; it unpickles else.
-
-    What its files hold beside tensors and plain values is the few classes that are named here.
-    """
-    from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-
-    def load(self: Any, path: str, map_location: Any = None) -> Any:
-        with torch.serialization.safe_globals(_deepspeed_globals()):
-            return torch.load(path, map_location=map_location, weights_only=True)
-
-    def by_value(self: Any, protocol: int) -> tuple[Any, ...]:
-        return type(self), (self.value,)
-
-    # the engine has no option for it: without the patch, whoever can write into a checkpoint can
-    # run code here when it is resumed from
-    before = TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__
-    TorchCheckpointEngine.load = load  # type: ignore[method-assign]
-    # Python 3.11.0 to 3.11.3 pickle an enum as a call of getattr, which must not be let in
-    ZeroStageEnum.__reduce_ex__ = by_value  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__ = before  # type: ignore[method-assign]
-
-
-def _deepspeed_globals() -> list[Any]:
-    """The classes that ``torch.serialization.get_unsafe_globals_in_checkpoint`` finds there."""
-    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-    from deepspeed.utils.tensor_fragment import fragment_address
-
-    return [fragment_address, ZeroStageEnum, LossScaler, DynamicLossScaler]

@@ -95,7 +95,8 @@ class TaskTrainer(ResumableTrainer):
         self.outputs = None
         self._scored: Dataset | None = None
         super().__init__(**settings)
-        show_headlines(self, [*task.headline, self.args.metric_for_best_model])
+        best = (self.args.metric_for_best_model or "loss").removeprefix("eval_")
+        show_headlines(self, {*task.headline, best})
         if self.args.device.type == "cpu":
             fit_threads()
 

@@ -173,7 +173,8 @@ class ResumableTrainer(Trainer):
         if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
             state.best_model_checkpoint = str(best)
             return
-        logger.warning("the best checkpoint, %s, is lost: the best to come is kept", best.name)
+        lost = "the best checkpoint, %s, is lost: the best of those to come is kept"
+        logger.warning(lost, best.name)
         state.best_model_checkpoint = state.best_global_step = state.best_metric = None
 
     def _load_callback_state(self):

@@ -240,11 +240,20 @@ class TaskTrainer(ResumableTrainer):
             return super()._get_eval_sampler(eval_dataset)
         return by_length(eval_dataset["length"])
 
-    def evaluation_loop(self, dataloader, description, prediction_loss_only=None, **settings):
+    def evaluation_loop(
+        self,
+        dataloader,
+        description,
+        prediction_loss_only=None,
+        ignore_keys=None,
+        metric_key_prefix="eval",
+    ):
         """As ``Trainer.evaluation_loop``; the task's scores join the metrics."""
         loss_only = True if self._scored is None or self.task.generates else None
         with cast_once(self.model, self.compute_loss_context_manager):
-            output = super().evaluation_loop(dataloader, description, loss_only, **settings)
+            output = super().evaluation_loop(
+                dataloader, description, loss_only, ignore_keys, metric_key_prefix
+            )
         if self._scored is None:
             return output
         rows = self._scored
@@ -260,9 +269,10 @@ class TaskTrainer(ResumableTrainer):
             predictions[order] = output.predictions
             outputs = list(predictions)
         self.outputs = outputs
-        prefix = settings.get("metric_key_prefix", "eval")
         scores = self.task.score_outputs(outputs, rows, self.processing_class)
-        output.metrics.update({f"{prefix}_{name}": value for name, value in scores.items()})
+        output.metrics.update(
+            {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        )
         return output._replace(predictions=predictions)
 
     def generate_rows(

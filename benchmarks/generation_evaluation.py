@@ -144,7 +144,7 @@ def ours(timer: Timer, family: str, folder: Path, count: int, new: int) -> dict:
     settings = generation_settings(tokenizer, end_id=end, max_new_tokens=new)
     from frtune.environment.process import keep_freed_memory
 
-    keep_freed_memory()  # as the trainer and ``frtune.load`` do
+    keep_freed_memory()  # as the program ``frtune`` does
     with timer:
         found = generate(
             model, prompts_of(rows, kind), settings, batch_size=BATCH, autocast=autocast

@@ -81,7 +81,7 @@ UPSTREAM = [
 ATTRIBUTES = [  # of a trainer that is made
     "_signature_columns", "_train_batch_size", "accelerator", "callback_handler",
     "compute_loss_func", "control", "data_collator", "hub_model_id", "is_deepspeed_enabled",
-    "is_in_train", "is_model_parallel", "model_wrapped", "processing_class", "push_in_progress",
+    "is_in_train", "is_model_parallel", "model_wrapped", "processing_class",
     "state",
 ]  # fmt: skip
 
@@ -205,3 +205,6 @@ def test_a_trainer_has_the_attributes_that_are_read(tmp_path):
     args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
     trainer = Trainer(torch.nn.Linear(1, 1), args)
     assert [name for name in ATTRIBUTES if not hasattr(trainer, name)] == []
+    # made with the repository of a run that pushes
+    assert "self.push_in_progress = None" in inspect.getsource(Trainer.init_hf_repo)
+    assert "push_in_progress.jobs" in inspect.getsource(Trainer._push_from_checkpoint)

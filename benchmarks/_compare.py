@@ -218,12 +218,10 @@ def peer_way(python: Path, script: str, settings: dict[str, Any], threads: int) 
 
 def hardware() -> dict[str, Any]:
     """What the numbers were taken on."""
-    lines = (
-        Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    )
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    from frtune.environment.hardware import has_bf16, processor
+
     found: dict[str, Any] = {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "python": platform.python_version(),
@@ -231,10 +229,7 @@ def hardware() -> dict[str, Any]:
     for name in ("torch", "transformers"):
         if name in sys.modules:
             found[name] = sys.modules[name].__version__
-    if "torch" in sys.modules:
-        from frtune.environment.hardware import has_bf16
-
-        found["fast bf16"] = has_bf16()
+    found["fast bf16"] = has_bf16()
     return found
 
 

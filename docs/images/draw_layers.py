@@ -27,7 +27,7 @@ PURPOSES = {
     "tasks": "the contract of a task, and the tasks",
     "metrics": "scores: pure functions on lists",
     "data": "reading, cleaning, auditing, splitting",
-    "environment | files | html | lock": "the machine; whole files; HTML; one run a directory",
+    "environment | files | html": "the machine; whole files, one run a directory; HTML",
     "names | plotting": "short names of directories; figures",
     "errors | version": "the one error of bad input; the version",
 }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.data.sources import read_splits
 from frtune.errors import InputError
+from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
-from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 
 from frtune.data.cleaning import clean_text
 from frtune.environment.hardware import has_accelerator, has_bf16
-from frtune.environment.memory import keep_freed_memory
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
 from frtune.metrics.classification import softmax
@@ -25,8 +24,8 @@ from frtune.models.loading import load_saved
 from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
+from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.evaluation_order import by_length
 from frtune.training.generation import generate, generation_settings, prompts_of
 
 if TYPE_CHECKING:
@@ -256,6 +255,5 @@ def load(
         model.to(device)
     model.eval()
     if model.device.type == "cpu":
-        keep_freed_memory()
         fit_threads()
     return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)

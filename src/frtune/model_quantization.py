@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from frtune.errors import InputError, nearest
+from frtune.files import staged, write_json
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
 from frtune.models.checkpoint_files import check_task, read_config
 from frtune.models.families import family_for
@@ -26,8 +27,7 @@ from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
 from frtune.models.weights import head_names, load_model
-from frtune.tasks.config_file import TASK_FILE, load_task, save_task, write_json
-from frtune.training.saving import staged
+from frtune.tasks.config_file import TASK_FILE, load_task, save_task
 from frtune.version import __version__
 
 if TYPE_CHECKING:

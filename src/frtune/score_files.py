@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.files import write_json
 from frtune.inference import text_columns
-from frtune.tasks.config_file import write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frtune.training.resumable_trainer import safe_deepspeed
+from frtune.training.deepspeed_checkpoints import safe_deepspeed
 
 WORKER = Path(__file__).with_name("kill_worker.py")
 KILLS = 20

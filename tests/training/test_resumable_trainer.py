@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from frtune import InputError
 from frtune.errors import RunStopped
 from frtune.training.atomic_checkpoints import damage
 from frtune.training.resource_errors import DiskFullError, MemoryFullError
+from frtune.training.resumable_trainer import NonFiniteLossError, ResumableTrainer
 from frtune.training.signals import listening
-from frtune.training.trainer import NonFiniteLossError
 
 
 class AtStep(TrainerCallback):
@@ -250,3 +250,94 @@ def test_a_gradient_that_is_not_finite_names_the_rows_of_the_step(saver, tmp_pat
         trainer.train()
     content = json.loads((tmp_path / "non_finite_rows.json").read_text("utf-8"))
     assert (content["what"], content["step"], len(set(content["rows"]))) == ("gradient norm", 1, 4)
+
+
+# --- without a task ------------------------------------------------------------------------------
+
+
+class Line(torch.nn.Module):
+    """The smallest model that ``Trainer`` takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x, labels):
+        logits = self.layer(self.dropout(x))
+        return {"loss": torch.nn.functional.mse_loss(logits[:, 0], labels), "logits": logits}
+
+
+@pytest.fixture
+def plain():
+    """``plain(directory, **arguments)``: a ``ResumableTrainer`` that knows no task."""
+
+    def make(directory, *, rows=None, callbacks=(), **overrides):
+        torch.manual_seed(0)
+        rows = rows or [{"x": [i, 1.0, -i, 0.5], "labels": 2.0 * i, "row": i} for i in range(12)]
+        settings = {
+            "max_steps": 8, "save_steps": 2, "per_device_train_batch_size": 3, "use_cpu": True,
+            "disable_tqdm": True, "report_to": "none", "learning_rate": 1e-2, "logging_steps": 1,
+            "remove_unused_columns": False,
+        }  # fmt: skip
+        args = TrainingArguments(str(directory), **{**settings, **overrides})
+        data = Dataset.from_list(rows)
+        return ResumableTrainer(
+            Line(), args, train_dataset=data, eval_dataset=data, callbacks=list(callbacks)
+        )
+
+    return make
+
+
+def ends_alike(one, other):
+    ends = one.model.state_dict(), other.model.state_dict()
+    return all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_a_plain_model_that_is_stopped_and_killed_ends_as_if_left_alone(plain, tmp_path):
+    (whole := plain(tmp_path / "whole", save_strategy="no")).train()
+    run = tmp_path / "run"
+    with pytest.raises(RunStopped, match="143"):
+        plain(run, callbacks=[AtStep(3, send(signal.SIGTERM))]).train()
+    assert names(run) == ["checkpoint-2", "checkpoint-3"]
+
+    def go_on():
+        kill = AtStep(6, send(signal.SIGKILL))
+        plain(run, callbacks=[kill]).train(resume_from_checkpoint=True)
+
+    status, text = in_child(go_on)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, text
+    (resumed := plain(run)).train(resume_from_checkpoint=True)
+    assert Path(resumed.checked).name == "checkpoint-4"
+    assert ends_alike(whole, resumed)
+    assert damage(run / "checkpoint-8") is None
+    assert not (run / "checkpoint-8" / "training_args.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"learning_rate": 0.5}, "learning_rate is 0.5"), ({"rows": 11}, "other train rows")],
+)
+def test_a_plain_model_goes_on_from_its_own_run_alone(plain, tmp_path, change, message):
+    plain(tmp_path, max_steps=2).train()
+    if "rows" in change:
+        change = {"rows": [{"x": [1.0] * 4, "labels": 1.0, "row": i} for i in range(12)]}
+    with pytest.raises(InputError, match=message):
+        plain(tmp_path, max_steps=2, **change).train(resume_from_checkpoint=True)
+
+
+def test_a_plain_model_names_its_rows_and_its_memory(plain, tmp_path, monkeypatch):
+    rows = [{"x": [float("nan")] * 4, "labels": 1.0, "row": i} for i in range(3)]
+    with pytest.raises(NonFiniteLossError, match=r"loss=nan in training at step 1, rows \[\d, \d"):
+        plain(tmp_path, rows=rows).train()
+
+    def hungry(self, x, labels):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Line, "forward", hungry)
+    trainer = plain(tmp_path)
+    with pytest.raises(MemoryFullError, match=r"at step 1 with a batch of 3 rows x 4 tokens\. Try"):
+        trainer.train()
+    trainer = plain(tmp_path, per_device_eval_batch_size=6)
+    with pytest.raises(MemoryFullError, match=r"in evaluation .* --per-device-eval-batch-size 3"):
+        trainer.evaluate()

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import frtune
 from frtune import InputError, KeyphraseGeneration, build_model, lora_config, training_arguments
 from frtune.inference import Predictor
-from frtune.training.saving import check_output_dir, staged
+from frtune.training.saving import check_output_dir
 
 TEXTS = [
     "La forêt brûlée sera replantée dès l'été.",
@@ -65,40 +65,7 @@ def files_in(directory):
     }
 
 
-# --- a directory that appears whole or not at all ------------------------------------------------
-
-
-def test_staged_files_appear_at_the_end(tmp_path):
-    with staged(tmp_path / "out") as draft:
-        (draft / "a.json").write_text("1")
-        (draft / "folder").mkdir()
-        (draft / "folder" / "b.json").write_text("2")
-        assert {name for name in os.listdir(tmp_path / "out")} == {draft.name}
-        assert draft.name.startswith(".")
-    assert files_in(tmp_path / "out") == {"a.json", "folder/b.json"}
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_staged_leaves_nothing_on_an_error(tmp_path, error):
-    (tmp_path / "a.json").write_text("old")
-    with pytest.raises(error), staged(tmp_path) as draft:
-        (draft / "a.json").write_text("new")
-        (draft / "b.json").write_text("new")
-        raise error
-    assert os.listdir(tmp_path) == ["a.json"]
-    assert (tmp_path / "a.json").read_text() == "old"
-
-
-def test_staged_replaces_files_and_whole_folders_and_keeps_others(tmp_path):
-    for name in ("a.json", "kept.json", "folder/old.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("old")
-    with staged(tmp_path) as draft:
-        (draft / "a.json").write_text("new")
-        (draft / "folder").mkdir()
-        (draft / "folder" / "new.json").write_text("new")
-    assert files_in(tmp_path) == {"a.json", "kept.json", "folder/new.json"}
-    assert (tmp_path / "a.json").read_text() == "new"
+# --- the output directory ---------------------------------------------------------------------
 
 
 def test_a_new_or_empty_output_directory_is_fine(tmp_path):

@@ -8,6 +8,7 @@ import os
 import sys
 from typing import NoReturn
 
+from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.errors import InputError, RunStopped, nearest
 from frtune.version import __version__
 
@@ -26,6 +27,8 @@ COMMANDS = {
     "rate": "a local page where people judge predictions, blind",
 }
 
+# commands that compute with a model on batches of many lengths
+COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
 
@@ -90,9 +93,9 @@ def _dispatch(argv: list[str]) -> int:
         raise InputError(
             f"{name}: no such {kind} of frtune.{nearest(name, list(COMMANDS))} See frtune --help."
         )
-    from frtune.environment.threads import wait_briefly  # here, so that help comes without it
-
     wait_briefly()
+    if name in COMPUTING:
+        keep_freed_memory()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
 
 

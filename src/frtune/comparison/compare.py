@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from frtune.comparison.measurement import measure, size_bytes
 from frtune.comparison.report import write_comparison
 from frtune.comparison.result import Comparison
 from frtune.comparison.row_scores import row_scores
+from frtune.environment.hardware import processor
 from frtune.errors import InputError
 from frtune.evaluation import scored_rows
 from frtune.inference import load
@@ -158,14 +158,8 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
 
 def _machine() -> dict[str, Any]:
 
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (cpuinfo.read_text().splitlines() if cpuinfo.is_file() else ())
-        if line.startswith("model name")
-    ]
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
     }

@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.files import staged, write_json
 from frtune.plotting import COLOURS
-from frtune.tasks.config_file import write_json
-from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,7 +17,7 @@ def hardware(processes: int = 1) -> dict[str, Any]:
         processes: Of the run, over all hosts.
     """
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -28,7 +28,8 @@ def hardware(processes: int = 1) -> dict[str, Any]:
     }
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """Name of the processor, as the kernel says it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -16,7 +16,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from frtune.errors import InputError, nearest
-from frtune.tasks.config_file import write_json
+from frtune.files import write_json
 
 QuantizationName = Literal["int8", "nf4"]
 

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from frtune.errors import InputError
-from frtune.tasks.config_file import TASK_FILE, write_json
+from frtune.files import write_json
+from frtune.tasks.config_file import TASK_FILE
 
 LINEAGE_FILE = "frtune_lineage.json"
 

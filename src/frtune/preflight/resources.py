@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
-from frtune.errors import InputError
+from frtune.environment.disk import check_disk, size_text
 from frtune.models.compatibility import QUANTIZED, Method, Sharding
 from frtune.planning.activations import Casting, Step, activations
 from frtune.planning.memory import memory, trained
@@ -42,7 +40,7 @@ def checkpoint_bytes(parameters: Parameters, method: Method, args: Any) -> tuple
     return weights + states, weights
 
 
-def check_disk(
+def disk_forecast(
     args: Any, schedule: Schedule, parameters: Parameters, method: Method, *, merge: bool
 ) -> str:
     """Refuse a run whose checkpoints do not fit beside each other.
@@ -62,36 +60,12 @@ def check_disk(
     kept = saves if limit is None else min(saves, limit + 1)
     merged = 4 * parameters.total if merge else 0
     needed = round(SPARE * (kept * each + final + merged))
-    place = _existing(args.output_dir)
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise InputError(
-            f"output_dir={args.output_dir}: needs {size_text(needed)} for {kept} checkpoints of "
-            f"{size_text(each)} and the model, while {size_text(free)} are free on {place}. Pass "
-            f"--save-total-limit 1 or --save-only-model true, or choose another disk."
-        )
-    return (
-        f"needs {size_text(needed)} ({kept} checkpoints of {size_text(each)}); "
-        f"{size_text(free)} are free"
+    return check_disk(
+        args.output_dir,
+        needed,
+        f"needs {size_text(needed)} for {kept} checkpoints of {size_text(each)} and the model",
+        "Pass --save-total-limit 1 or --save-only-model true, or choose another disk.",
     )
-
-
-def _existing(directory: str) -> Path:
-    path = Path(directory).absolute()
-    return next(folder for folder in [path, *path.parents] if folder.exists())
-
-
-def size_text(count: float) -> str:
-    """Bytes as people read them.
-
-    Example:
-        >>> size_text(2_500_000_000), size_text(90_000)
-        ('2.5 GB', '90 kB')
-    """
-    for unit, power in (("GB", 1e9), ("MB", 1e6)):
-        if count >= power:
-            return f"{count / power:,.1f} {unit}"
-    return f"{count / 1e3:,.0f} kB"
 
 
 def memory_forecast(

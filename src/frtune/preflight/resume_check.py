@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
-from frtune.training.resume_checks import check_conditions, conditions
+from frtune.training.resume_checks import check_conditions, conditions, task_conditions
 
 logger = logging.getLogger(__name__)
 
@@ -48,21 +47,20 @@ def check_resumable(
     found = _newest_whole(Path(args.output_dir))
     if found is None:
         return f"{args.output_dir} holds no whole checkpoint: the run starts anew"
-    # stands for a trainer whose model is not loaded
+    # stands for the model, which is not loaded
     model: Any = torch.nn.Module()
     model.config, model.name_or_path = config, checkpoint
     parts: Mapping[str, Any] = encoded or {}
-    trainer: Any = SimpleNamespace(
-        args=args,
-        task=task,
-        model=model,
-        mixup=settings.mixing(),
-        max_tokens_per_batch=settings.max_tokens_per_batch,
-        packing=settings.packing,
-        train_dataset=parts.get("train"),
-        eval_dataset=parts.get("validation"),
-    )
-    ours, theirs = conditions(trainer), read_manifest(found)["conditions"]
+    ours = {
+        **conditions(args, model, train=parts.get("train"), validation=parts.get("validation")),
+        **task_conditions(
+            task,
+            mixup=settings.mixing(),
+            max_tokens_per_batch=settings.max_tokens_per_batch,
+            packing=settings.packing,
+        ),
+    }
+    theirs = read_manifest(found)["conditions"]
     adapter = dict(zip(_LORA, _numbers(settings), strict=True)) if settings.lora else None
     ours["model"] = {key: ours["model"][key] for key in ("checkpoint", "type")}
     ours["model"]["lora"] = adapter

@@ -28,7 +28,7 @@ from frtune.preflight.miniature_run import (
     small_arguments,
     small_settings,
 )
-from frtune.preflight.resources import check_disk, memory_forecast
+from frtune.preflight.resources import disk_forecast, memory_forecast
 from frtune.preflight.resume_check import check_resumable
 from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
 from frtune.preflight.schedule import Schedule, check_deepspeed_steps, forecasts, schedule
@@ -225,7 +225,7 @@ class _Stages:
         lora = adapter(settings) or lora_config()
         with zero3_suspended():
             parameters = count(self.architecture, lora)
-        log.say(check_disk(args, self.steps, parameters, method, merge=settings.merge))
+        log.say(disk_forecast(args, self.steps, parameters, method, merge=settings.merge))
         log.begin("memory", "at its longest batch")
         with zero3_suspended():
             note, warning = memory_forecast(

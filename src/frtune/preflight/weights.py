@@ -11,10 +11,10 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors import safe_open
 
+from frtune.environment.disk import size_text
 from frtune.models.checkpoint_files import check_weights
 from frtune.models.weights import _check_whole, _quiet, head_names
 from frtune.planning.parameters import Architecture, empty_model
-from frtune.preflight.resources import size_text
 
 _FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frtune.errors import InputError
+from frtune.files import staged, write_json
 from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 from frtune.rating.automatic import agreement, automatic_scores, scored_runs
 from frtune.rating.study import Judgement, RatingStudy
-from frtune.tasks.config_file import write_json
-from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from frtune.rating.store import RatingStore

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from frtune.files import staged, write_json
 from frtune.run.manifest import RUN_MANIFEST, run_manifest
-from frtune.tasks.config_file import write_json
 from frtune.training.arguments import recipe
-from frtune.training.saving import staged
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.lock import locked
+from frtune.files import locked, staged
 from frtune.run.config import run_config, write_config
 from frtune.run.data import read, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
@@ -17,7 +17,7 @@ from frtune.run.report import write_report
 from frtune.run.settings import check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, score
 from frtune.training.make_trainer import check_training
-from frtune.training.saving import TINY, check_output_dir, save, staged
+from frtune.training.saving import TINY, check_output_dir, save
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments

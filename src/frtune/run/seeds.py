@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.errors import InputError
+from frtune.files import staged, write_json
 from frtune.html import render
 from frtune.run.config import run_config
 from frtune.run.model_card import baselines_in
 from frtune.run.run import run
 from frtune.run.seed_statistics import mean_of_runs
-from frtune.tasks.config_file import write_json
-from frtune.training.saving import check_output_dir, staged
+from frtune.training.saving import check_output_dir
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from transformers import EarlyStoppingCallback
 
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.distributed import on_main
-from frtune.training.resumable_trainer import resumed_from
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -82,7 +81,7 @@ def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:
         return found
 
     # one process looks and tidies, and the others do what it found
-    return resumed_from(trainer, resume and on_main(trainer.args, saved))
+    return trainer.checked_resume(resume and on_main(trainer.args, saved))
 
 
 def best_scores(trainer: TaskTrainer) -> dict[str, float]:

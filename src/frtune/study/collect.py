@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from frtune.environment.memory import return_freed_memory
+from frtune.environment.process import return_freed_memory
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import BatchLayer, Counts, LayerCosines, Layout, Value, cosine_statistics
 from frtune.study.covariance import Moments, outlier_dimensions, spectrum

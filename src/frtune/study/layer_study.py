@@ -23,7 +23,7 @@ from frtune.study.probes import add_probes
 from frtune.study.result import Study
 from frtune.study.sampling import text_keys
 from frtune.study.settings import Settings
-from frtune.study.store import Store, data_hash
+from frtune.study.store import Store, texts_hash
 
 Skipped = list[dict[str, str]]
 
@@ -100,7 +100,7 @@ def study(
         "max_tokens": settings.max_tokens,
         **runs[0].described,
         "labels": None if classes is None else dict(sorted(Counter(map(str, classes)).items())),
-        "hash": data_hash(keys),
+        "hash": texts_hash(keys),
     }
     return Study(
         layers=layers,

@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.files import staged
 from frtune.html import render
 from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
 from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
 from frtune.study.plots import save_plots
 from frtune.study.tables import compared, curve, of_checkpoint, same_layer
-from frtune.training.saving import staged
 from frtune.version import __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.training.saving import staged
+from frtune.files import staged
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ FOLDER = "statistics"
 VERSION = 1  # of what a file holds; raised when a statistic changes
 
 
-def data_hash(keys: np.ndarray) -> str:
+def texts_hash(keys: np.ndarray) -> str:
     """Hash of the texts, whatever their order.
 
     Args:
@@ -53,7 +53,7 @@ class Store:
             return None
         fixed = dataclasses.asdict(settings)
         del fixed["token_budget"]
-        content = [VERSION, weights_hash, corpus.signature, data_hash(corpus.keys), fixed]
+        content = [VERSION, weights_hash, corpus.signature, texts_hash(corpus.keys), fixed]
         name = hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
         return self._folder / f"{name}.safetensors"
 

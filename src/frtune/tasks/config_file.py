@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import frtune
 from frtune.errors import InputError, nearest
+from frtune.files import write_json
 from frtune.version import __version__
 
 TASK_FILE = "frtune_task.json"
@@ -34,15 +34,6 @@ def task_class(name: str) -> type:
             f"task={name}: one of {', '.join(TASK_CLASSES)}.{nearest(name, list(TASK_CLASSES))}"
         )
     return getattr(frtune, TASK_CLASSES[name])
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.replace(path)
 
 
 def save_task(task: Any, directory: str | Path) -> None:

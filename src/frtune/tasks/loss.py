@@ -99,6 +99,8 @@ class StepLoss:
             total, counted = self._soft_cross_entropy(logits, labels)
         else:
             total, counted = self._cross_entropy(logits, labels)
+        # The mean of the micro-batches' and processes' means would weigh an item by how few there
+        # are beside it; a sum over the items of the whole step is the same however it is cut.
         items = counted if num_items_in_batch is None else num_items_in_batch
         items = torch.as_tensor(items, device=total.device)
         return total / items.clamp(min=1)  # a batch in which nothing counts has no loss

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from frtune.errors import InputError
-from frtune.tasks.config_file import write_json
+from frtune.files import write_json
 from frtune.version import __version__
 
 logger = logging.getLogger(__name__)

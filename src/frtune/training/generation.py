@@ -18,8 +18,8 @@ from frtune.tasks.base import ModelKind
 from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
+from frtune.training.batching import by_length
 from frtune.training.decoding import write_batch
-from frtune.training.evaluation_order import by_length
 
 if TYPE_CHECKING:
     from datasets import Dataset

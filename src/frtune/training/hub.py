@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from transformers import Trainer
 from transformers.trainer import hf_api
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import PushInProgress
-
-from frtune.training.saving import save as save_model
-
-if TYPE_CHECKING:
-    from frtune.training.trainer import TaskTrainer
 
 # pickles, checkpoints, what frtune needs here alone, and the files that hold rows of the data
 LEFT_OUT = (
@@ -22,14 +18,12 @@ LEFT_OUT = (
 
 
 def push(
-    trainer: TaskTrainer,
-    commit_message: str = "End of training",
-    *,
+    trainer: Trainer,
+    commit_message: str | None = "End of training",
     blocking: bool = True,
     token: str | None = None,
     revision: str | None = None,
     private: bool | None = None,
-    save: bool = True,
     **card: Any,
 ) -> Any:
     """Upload ``args.output_dir`` to ``args.hub_model_id``; ``Trainer.push_to_hub`` in kind.
@@ -38,13 +32,12 @@ def push(
     one. With several processes, all of them must call this.
 
     Args:
-        trainer: As ``task.trainer`` made it.
+        trainer: Whose model is in the directory.
         commit_message: Of the commit.
         blocking: Wait for the upload.
         token: In place of ``args.hub_token``.
         revision: In place of ``args.hub_revision``.
         private: In place of ``args.hub_private_repo``.
-        save: Save the model into the directory first.
         card: Arguments of ``Trainer.create_model_card``.
 
     Returns:
@@ -54,8 +47,6 @@ def push(
     trainer.callback_handler.on_push_begin(args, trainer.state, trainer.control)
     if trainer.hub_model_id is None:
         trainer.init_hf_repo(token=token, private=private)
-    if save:
-        save_model(trainer, str(args.output_dir), proof=False)
     if not trainer.is_world_process_zero():
         return None
     if not (Path(str(args.output_dir)) / "README.md").is_file():
@@ -65,7 +56,7 @@ def push(
     return hf_api().upload_folder(
         repo_id=str(trainer.hub_model_id),
         folder_path=str(args.output_dir),
-        commit_message=commit_message,
+        commit_message=commit_message or "End of training",
         token=token or args.hub_token,
         run_as_future=not blocking,
         ignore_patterns=list(LEFT_OUT),
@@ -73,7 +64,7 @@ def push(
     )
 
 
-def push_checkpoint(trainer: TaskTrainer, folder: str) -> None:
+def push_checkpoint(trainer: Trainer, folder: str) -> None:
     """Upload the model of a checkpoint that was just saved, in the background, where it is asked.
 
     A push that is still under way is not waited for, unless ``args.hub_always_push``.

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
+from transformers import Trainer
 
-from frtune.errors import InputError
-from frtune.models.families import family_for
+from frtune.environment.disk import check_disk, free_bytes, size_text
 from frtune.training.atomic_checkpoints import checkpoints
-
-if TYPE_CHECKING:
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.resume_checks import name_of
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # safetensors and torch report the operating system's error in words
@@ -33,14 +29,15 @@ class MemoryFullError(RuntimeError):
     """Memory ran out; the message names the step and the batch, and what to try."""
 
 
-def checkpoint_bytes(trainer: TaskTrainer) -> int:
+def checkpoint_bytes(trainer: Trainer) -> int:
     """About how large a checkpoint of this run is: saved weights, and AdamW's two states.
 
     Under ZeRO-3 each process sees the full sizes, though it holds a part.
     """
     weights = states = 0
-    adapter = hasattr(trainer.model, "peft_config")
-    for weight in trainer.model.parameters():
+    model: Any = trainer.model
+    adapter = hasattr(model, "peft_config")
+    for weight in model.parameters():
         numel = getattr(weight, "ds_numel", weight.numel())
         if weight.requires_grad or not adapter:
             weights += numel * weight.element_size()
@@ -50,7 +47,7 @@ def checkpoint_bytes(trainer: TaskTrainer) -> int:
     return int((weights + (0 if trainer.args.save_only_model else states)) * _SPARE)
 
 
-def check_disk(trainer: TaskTrainer) -> None:
+def check_room(trainer: Trainer) -> None:
     """Refuse to start where not even one checkpoint fits beside the finished model.
 
     Raises:
@@ -58,26 +55,23 @@ def check_disk(trainer: TaskTrainer) -> None:
     """
     if trainer.args.save_strategy == "no":
         return
-    needed, free = checkpoint_bytes(trainer), free_bytes(trainer.args.output_dir)
-    if needed > free:
-        raise InputError(
-            f"output_dir={trainer.args.output_dir}: a checkpoint takes about {size(needed)}, and "
-            f"{size(free)} are free. Make room, give another place, or pass --save-only-model "
-            "(without --resume then) or --lora."
-        )
+    check_disk(
+        str(trainer.args.output_dir),
+        needed := checkpoint_bytes(trainer),
+        f"a checkpoint takes about {size_text(needed)}",
+        "Make room, give another place, or pass --save-only-model (without --resume then) or "
+        "--lora.",
+    )
 
 
-def disk_full(error: BaseException, trainer: TaskTrainer, checkpoint: Path) -> DiskFullError | None:
-    """What to raise in place of ``error`` if it says that the disk is full, else ``None``."""
-    if not is_disk_full(error):
-        return None
-
+def disk_full(trainer: Trainer, checkpoint: Path) -> DiskFullError:
+    """Say which checkpoint did not fit, and which one there is."""
     before = [path.name for path in checkpoints(checkpoint.parent)]
     kept = f"{before[0]} is whole: make room and pass --resume" if before else "Make room"
     return DiskFullError(
         f"{checkpoint}: the disk is full. A checkpoint takes about "
-        f"{size(checkpoint_bytes(trainer))}, and {size(free_bytes(checkpoint.parent))} are free. "
-        f"{kept}, or pass --save-total-limit 1 to keep fewer."
+        f"{size_text(checkpoint_bytes(trainer))}, and {size_text(free_bytes(checkpoint.parent))} "
+        f"are free. {kept}, or pass --save-total-limit 1 to keep fewer."
     )
 
 
@@ -104,24 +98,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def free_bytes(directory: str | os.PathLike[str]) -> int:
-    """Bytes that are free where ``directory`` is, or will be."""
-    place = Path(directory).absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
-
-
-def size(count: float) -> str:
-    """Write a number of bytes for people.
-
-    Example:
-        >>> size(1_234_567), size(2.5e9), size(800)
-        ('1.2 MB', '2.5 GB', '0.0 MB')
-    """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
 def is_memory_full(error: BaseException) -> bool:
     """Whether an error says that a GPU's or the CPU's memory is full.
 
@@ -136,10 +112,16 @@ def is_memory_full(error: BaseException) -> bool:
     return isinstance(error, Exception) and should_reduce_batch_size(error)
 
 
-def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
-    """Say at which step, batch and length memory ran out, and what needs less."""
-    args, shape, model = trainer.args, trainer.batch_shape, cast(Any, trainer.model)
-    batch = f" with a batch of {shape[0]} rows x {shape[1]} tokens" if shape else ""
+def memory_full(trainer: Trainer, phase: str, batch_shape: Sequence[int]) -> MemoryFullError:
+    """Say at which step, batch and length memory ran out, and what needs less.
+
+    Args:
+        trainer: Whose memory it was.
+        phase: ``"training"``, ``"evaluation"`` or ``"prediction"``.
+        batch_shape: Rows and tokens of the last batch; empty where there was none.
+    """
+    args, model = trainer.args, cast(Any, trainer.model)
+    batch = f" with a batch of {batch_shape[0]} rows x {batch_shape[1]} tokens" * bool(batch_shape)
     if phase == "training":
         where = f"at step {trainer.state.global_step + 1}"
         rows, steps = args.per_device_train_batch_size, args.gradient_accumulation_steps
@@ -149,21 +131,14 @@ def memory_full(trainer: TaskTrainer, phase: str) -> MemoryFullError:
             if rows > 1
             else "a smaller --max-source-tokens"
         )
-        can = family_for(model.config.model_type).gradient_checkpointing
-        others = [
-            *(
-                []
-                if args.gradient_checkpointing or not can
-                else ["--activation-checkpointing true"]
-            ),
-            *([] if hasattr(model, "peft_config") else ["--lora"]),
-        ]
-        ways = ", ".join([smaller, *others])
+        recomputes = getattr(model, "supports_gradient_checkpointing", False)
+        ways = [smaller]
+        if recomputes and not args.gradient_checkpointing:
+            ways.append("--activation-checkpointing true")
+        if not hasattr(model, "peft_config"):
+            ways.append("--lora")
     else:
         where = f"in {phase} after step {trainer.state.global_step}"
-        ways = f"--per-device-eval-batch-size {max(1, args.per_device_eval_batch_size // 2)}"
-    name = getattr(model, "name_or_path", "") or model.config.name_or_path
-    return MemoryFullError(
-        f"memory ran out {where}{batch}. Try {ways}; "
-        f"frtune plan --checkpoint {name} says what fits."
-    )
+        ways = [f"--per-device-eval-batch-size {max(1, args.per_device_eval_batch_size // 2)}"]
+    plan = f"; frtune plan --checkpoint {name} says what fits" if (name := name_of(model)) else ""
+    return MemoryFullError(f"memory ran out {where}{batch}. Try {', '.join(ways)}{plan}.")

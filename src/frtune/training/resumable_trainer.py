@@ -1,11 +1,4 @@
-"""Training that can be killed at any moment: what ``TaskTrainer`` does around ``Trainer``'s steps.
-
-What is loaded on resuming, and how (transformers 5.23, read in the source): ``optimizer.pt``,
-``scheduler.pt``, ``scaler.pt`` and ``rng_state*.pth`` by ``torch.load(weights_only=True)``, which
-unpickles tensors and plain containers only and refuses all else; weights and adapters by
-safetensors; ``training_args.bin``, a pickle of objects, by nothing, so that it is not kept.
-DeepSpeed's engine loads its own files with ``weights_only=False``; ``safe_deepspeed`` changes that.
-"""
+"""A ``Trainer`` whose run can be killed at any moment and goes on: it knows no task."""
 
 from __future__ import annotations
 
@@ -13,21 +6,19 @@ import contextlib
 import logging
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, TrainerState
+from transformers import EarlyStoppingCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
 from frtune.errors import InputError, RunStopped
-from frtune.lock import locked
-from frtune.tasks.config_file import write_json
+from frtune.files import locked, staged, write_json
 from frtune.training.atomic_checkpoints import (
-    check_foreign,
     checkpoints,
     damage,
     draft_of,
@@ -35,303 +26,384 @@ from frtune.training.atomic_checkpoints import (
     newest_whole,
     read_manifest,
 )
+from frtune.training.deepspeed_checkpoints import safe_deepspeed
 from frtune.training.distributed import on_main
-from frtune.training.resource_errors import check_disk, disk_full, is_memory_full, memory_full
-from frtune.training.resume_checks import check_conditions
-from frtune.training.signals import listening
-
-if TYPE_CHECKING:
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.hub import push, push_checkpoint
+from frtune.training.resource_errors import (
+    check_room,
+    disk_full,
+    is_disk_full,
+    is_memory_full,
+    memory_full,
+)
+from frtune.training.resume_checks import (
+    check_conditions,
+    check_state,
+    check_whole,
+    conditions,
+)
+from frtune.training.signals import StopRequest, listening
 
 logger = logging.getLogger(__name__)
 
 NON_FINITE_FILE = "non_finite_rows.json"
 
 
-@contextlib.contextmanager
-def surviving(trainer: TaskTrainer) -> Iterator[None]:
-    """Hold the directory, listen for signals, load nothing unsafe, explain what runs out.
+class NonFiniteLossError(RuntimeError):
+    """Loss or gradients became NaN or infinite; the message names the step and the rows."""
 
-    Raises:
-        InputError: Before training, if the directory is in use or full, and if a checkpoint's files
-            cannot be opened.
-        MemoryFullError: If memory runs out, unless ``auto_find_batch_size`` can take a smaller
-            batch.
+
+class ResumableTrainer(Trainer):
+    """A ``Trainer`` that may be killed, stopped, or run out of disk or memory, and goes on.
+
+    Checkpoints are whole or not there. SIGTERM and SIGINT finish the step, save it and raise
+    ``RunStopped``. A loss or gradient that is not finite names its rows, where batches have their
+    numbers in ``row``.
+
+    Attributes:
+        checked: The checkpoint that the run goes on from; ``None`` where it started anew.
+        batch_shape: Rows and tokens of the last batch; empty before the first.
     """
-    args = trainer.args
-    saves = args.save_strategy != "no" and args.process_index == 0
-    with (
-        locked(args.output_dir) if saves else contextlib.nullcontext(),
-        listening(args.world_size) as trainer.stop,
-        safe_deepspeed() if trainer.is_deepspeed_enabled else contextlib.nullcontext(),
-        explained_memory(trainer, "training"),
-    ):
-        on_main(args, lambda: check_disk(trainer))
+
+    def __init__(self, *args: Any, **settings: Any):
+        self.stop = StopRequest()
+        self.checked: str | None = None
+        self.batch_shape: tuple[int, ...] = ()
+        self.draft_dir: str | None = None
+        self.last_step = self.saved_step = -1
+        self._step_rows: list[int] = []
+        self._conditions: dict[str, Any] | None = None
+        super().__init__(*args, **settings)
+
+    # --- a run from its first step, or from a checkpoint, to its end ------------------------------
+
+    def train(self, resume_from_checkpoint=None, *args, **options):
+        """As ``Trainer.train``; checkpoints are checked before they are resumed from.
+
+        Raises:
+            InputError: If the checkpoint is damaged or of another run, or another run writes here.
+            RunStopped: After SIGTERM or SIGINT, when the step is done and a checkpoint saved.
+        """
+        with self._surviving():
+            checkpoint = self.checked_resume(resume_from_checkpoint)
+            result = super().train(checkpoint, *args, **options)
+            if signum := self.stop.agreed(self.args.device):
+                raise RunStopped(signum, "training was done; pass --resume for what comes after")
+            return result
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Hold the directory, listen for signals, load nothing unsafe, explain what runs out."""
+        args = self.args
+        saves = args.save_strategy != "no" and args.process_index == 0
+        with (
+            locked(str(args.output_dir)) if saves else contextlib.nullcontext(),
+            listening(args.world_size) as self.stop,
+            safe_deepspeed() if self.is_deepspeed_enabled else contextlib.nullcontext(),
+            self._explained_memory("training"),
+        ):
+            on_main(args, lambda: check_room(self))
+            try:
+                yield
+            except (pickle.UnpicklingError, SafetensorError) as error:
+                if self.checked is None:
+                    raise
+                first = (str(error).strip().splitlines() or [""])[0][:160]
+                raise InputError(
+                    f"{self.checked}: one of its files cannot be opened ({first}). "
+                    "Remove that checkpoint and pass --resume to go on from the one before."
+                ) from error
+
+    def conditions(self) -> dict[str, Any]:
+        """What a run must share with this one to go on from its checkpoints, as JSON values."""
+        if self._conditions is None:  # takes seconds for large data
+            self._conditions = conditions(
+                self.args, self.model, train=self.train_dataset, validation=self.eval_dataset
+            )
+        return self._conditions
+
+    def checked_resume(self, resume: str | bool | None) -> str | None:
+        """Find and check the checkpoint to go on from; all processes call this.
+
+        Args:
+            resume: A checkpoint's directory, or ``True`` for the newest whole one in the output
+                directory.
+
+        Returns:
+            The checkpoint, which ``train`` takes; ``None`` where ``resume`` asks for none.
+
+        Raises:
+            InputError: If it is not whole, of another run, or there is none.
+        """
+        if resume is None or resume is False:
+            return None
+        if resume == self.checked:
+            return str(resume)
+        output_dir = str(self.args.output_dir)
+
+        def choose() -> str:
+            found = newest_whole(output_dir) if resume is True else check_whole(Path(resume))
+            if found is None:
+                raise InputError(
+                    f"output_dir={output_dir}: holds no checkpoint to resume from. "
+                    "Leave out resume_from_checkpoint to start."
+                )
+            check_conditions(self.conditions(), read_manifest(found)["conditions"], found)
+            check_state(found)
+            logger.warning("resuming from %s", found)
+            return str(found)
+
+        self.checked = on_main(self.args, choose)
+        return self.checked
+
+    def _init_training_state(self, *args, **options):
+        """As ``Trainer``'s; the best checkpoint is that step's in this directory, and whole."""
+        found = super()._init_training_state(*args, **options)
+        self._settle_best()
+        return found
+
+    def _settle_best(self) -> None:
+        state = self.state
+        if state.best_global_step is None:
+            state.best_model_checkpoint = None
+            return
+        # the path in the file may be of another place
+        best = Path(str(self.args.output_dir)) / f"checkpoint-{int(state.best_global_step)}"
+        # the checkpoint that is gone on from has been read already
+        if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
+            state.best_model_checkpoint = str(best)
+            return
+        lost = "the best checkpoint, %s, is lost: the best of those to come is kept"
+        logger.warning(lost, best.name)
+        state.best_model_checkpoint = state.best_global_step = state.best_metric = None
+
+    def _load_callback_state(self):
+        """As ``Trainer``'s; early stopping has used up as much patience as it had at that step.
+
+        Trainer starts it anew, or takes the patience itself from the checkpoint too; that is the
+        user's to change.
+        """
+        super()._load_callback_state()
+        states: Any = self.state.stateful_callbacks
+        stored = states.get("EarlyStoppingCallback")
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
+                used = stored["attributes"]["early_stopping_patience_counter"]
+                callback.early_stopping_patience_counter = int(used)
+
+    def _issue_warnings_after_load(self, load_result):
+        """As ``Trainer``'s, but silent on a missing name whose weight was loaded under another."""
+        model: Any = self.model
+        weights = model.state_dict()
+        missing = set(load_result.missing_keys)
+        loaded = {tensor.data_ptr() for name, tensor in weights.items() if name not in missing}
+        load_result.missing_keys[:] = [
+            name
+            for name in load_result.missing_keys
+            if name not in weights or weights[name].data_ptr() not in loaded
+        ]
+        super()._issue_warnings_after_load(load_result)
+
+    # --- signals --------------------------------------------------------------------------------
+
+    def _run_epoch(self, *args, **options):
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True  # resumed after the last step
+            return
+        super()._run_epoch(*args, **options)
+
+    def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **options):
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **options)
+        self._stop_if_asked(model, trial)
+
+    def _stop_if_asked(self, model: Any, trial: Any) -> None:
+        """After a step, and again at the end of an epoch: save and stop if a signal came."""
+        args, step = self.args, self.state.global_step
+        # what comes at the end of an epoch, its evaluation above all, is part of its last step
+        last = float(self.state.epoch or 0).is_integer() or step >= self.state.max_steps
+        wait, self.last_step = last and step != self.last_step, step
+        # A signal reaches processes between different steps, or one of them alone. One that left by
+        # its own account would have the others wait for it in the next step's sum of gradients,
+        # so all ask each other here, at the same step, and leave together.
+        signum = 0 if wait else self.stop.agreed(args.device)
+        if not signum:
+            return
+        if self.saved_step != step or args.save_only_model:
+            only_model, args.save_only_model = args.save_only_model, False  # it shall go on
+            try:
+                self._save_checkpoint(model, trial)
+            finally:
+                args.save_only_model = only_model
+        raise RunStopped(
+            signum, f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume"
+        )
+
+    # --- checkpoints that are whole or not there --------------------------------------------------
+
+    def _get_output_dir(self, trial):
+        return self.draft_dir or super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model, trial):
+        run_dir = self._get_output_dir(trial)
+        checkpoint = Path(run_dir) / f"checkpoint-{self.state.global_step}"
+        with self._drafted(checkpoint):
+            super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            rotate_checkpoints(
+                output_dir=run_dir,
+                save_total_limit=self.args.save_total_limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
+        self.saved_step = self.state.global_step
+        if self.args.push_to_hub:
+            self._push_from_checkpoint(str(checkpoint))
+
+    @contextlib.contextmanager
+    def _drafted(self, checkpoint: Path) -> Iterator[None]:
+        """Have ``Trainer._save_checkpoint`` write a draft, and give it its name at the end.
+
+        Raises:
+            DiskFullError: If it did not fit; earlier checkpoints are as they were.
+        """
+        args, wait, draft = self.args, self.accelerator.wait_for_everyone, draft_of(checkpoint)
+        if args.process_index == 0:
+            shutil.rmtree(draft.parent, ignore_errors=True)
+            draft.parent.mkdir(parents=True, exist_ok=True)
+        wait()
+        self.draft_dir = str(draft.parent)
         try:
             yield
-        except (pickle.UnpicklingError, SafetensorError) as error:
-            if trainer.checked is None:
+            self._complete(checkpoint)
+            # A folder with the final name must be whole whenever the run is killed. So it gets the
+            # name by one rename, when every process has written its part, and none goes on (and
+            # counts on it) before it has the name.
+            wait()
+            if args.process_index == 0:
+                finish(checkpoint, self.conditions())
+            wait()
+            # of hosts without a common disk, each finishes its own part
+            if args.local_process_index == 0 and draft.is_dir():
+                finish(checkpoint, self.conditions())
+        except Exception as error:
+            if not is_disk_full(error):
                 raise
-            first = (str(error).strip().splitlines() or [""])[0][:160]
-            raise InputError(
-                f"{trainer.checked}: one of its files cannot be opened ({first}). "
-                "Remove that checkpoint and pass --resume to go on from the one before."
-            ) from error
-
-
-@contextlib.contextmanager
-def explained_memory(trainer: TaskTrainer, phase: str) -> Iterator[None]:
-    """Turn running out of memory into an error that says where, and what to try.
-
-    Raises:
-        MemoryFullError: In place of torch's error.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_memory_full(error):
-            raise
-        raise memory_full(trainer, phase) from error
-
-
-def resumed_from(trainer: TaskTrainer, resume: str | bool | None) -> str | None:
-    """Find and check the checkpoint to go on from; all processes call this.
-
-    Args:
-        trainer: The trainer of the run that goes on.
-        resume: A checkpoint's directory, or ``True`` for the newest whole one in the output
-            directory.
-
-    Raises:
-        InputError: If it is not whole, of another run, or there is none.
-    """
-    if resume is None or resume is False:
-        return None
-    if resume == trainer.checked:
-        return str(resume)
-    args = trainer.args
-
-    def choose() -> str:
-        if resume is True:
-            found = newest_whole(args.output_dir)
-        else:
-            found = _whole(Path(resume))
-        if found is None:
-            raise InputError(
-                f"output_dir={args.output_dir}: holds no checkpoint to resume from. "
-                "Leave out resume_from_checkpoint to start."
-            )
-        check_conditions(trainer.conditions(), read_manifest(found)["conditions"], found)
-        _check_state(found)
-        logger.warning("resuming from %s", found)
-        return str(found)
-
-    trainer.checked = on_main(args, choose)
-    return trainer.checked
-
-
-def _whole(checkpoint: Path) -> Path:
-    """The checkpoint itself.
-
-    Raises:
-        InputError: If it is damaged, or frtune did not write it.
-    """
-    reason = damage(checkpoint) if checkpoint.is_dir() else "there is no such directory"
-    if reason:
-        raise InputError(
-            f"resume_from_checkpoint={checkpoint}: is not whole: {reason}. Give another one."
-        )
-    check_foreign(checkpoint)
-    return checkpoint
-
-
-def _check_state(checkpoint: Path) -> None:
-
-    path = checkpoint / TRAINER_STATE_NAME
-    try:
-        step = TrainerState.load_from_json(str(path)).global_step
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InputError(f"{path}: is not the state of a training ({error}).") from error
-    manifest = read_manifest(checkpoint)
-    if step != manifest["step"]:
-        raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
-    # without them Trainer would start a new optimizer and schedule, and say nothing
-    if not any(
-        name == "scheduler.pt" or name.startswith("global_step") for name in manifest["files"]
-    ):
-        raise InputError(
-            f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
-            f"from: pass --checkpoint {checkpoint} and a new --output-dir."
-        )
-    latest = checkpoint / "latest"  # where DeepSpeed looks for its files
-    if latest.is_file() and latest.read_text("utf-8").strip() != f"global_step{step}":
-        raise InputError(f"{latest}: is not of step {step}. Give another checkpoint.")
-
-
-def settle_best(trainer: TaskTrainer) -> None:
-    """After loading a state: the best checkpoint is that step's in this directory, and whole.
-
-    The path in the file may be of another place; if the checkpoint is lost, the best of what is
-    to come is kept.
-    """
-    state = trainer.state
-    if state.best_global_step is None:
-        state.best_model_checkpoint = None
-        return
-    best = Path(trainer.args.output_dir) / f"checkpoint-{int(state.best_global_step)}"
-    # the checkpoint that is gone on from has been read already
-    if str(best) == trainer.checked or on_main(trainer.args, lambda: damage(best) is None):
-        state.best_model_checkpoint = str(best)
-        return
-    logger.warning("the best checkpoint, %s, is lost: the best of those to come is kept", best.name)
-    state.best_model_checkpoint = state.best_global_step = state.best_metric = None
-
-
-def restore_patience(trainer: TaskTrainer) -> None:
-    """After loading a state: early stopping has used up as much patience as it had at that step.
-
-    Trainer starts it anew, or takes the patience itself from the checkpoint too; that is the user's
-    to change.
-    """
-    states: Any = trainer.state.stateful_callbacks
-    stored = states.get("EarlyStoppingCallback")
-    for callback in trainer.callback_handler.callbacks:
-        if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
-            used = stored["attributes"]["early_stopping_patience_counter"]
-            callback.early_stopping_patience_counter = int(used)
-
-
-def stop_if_asked(trainer: TaskTrainer, save: Callable[[], None]) -> None:
-    """After a step, and again at the end of an epoch: save and stop if a signal came.
-
-    Raises:
-        RunStopped: On all processes after the same step.
-    """
-    args, state = trainer.args, trainer.state
-    step = state.global_step
-    # what comes at the end of an epoch, its evaluation above all, is part of its last step
-    last = float(state.epoch or 0).is_integer() or step >= state.max_steps
-    wait, trainer.last_step = last and step != trainer.last_step, step
-    signum = 0 if wait else trainer.stop.agreed(args.device)
-    if not signum:
-        return
-    if trainer.saved_step != step or args.save_only_model:
-        only_model, args.save_only_model = args.save_only_model, False  # it shall go on
-        try:
-            save()
+            raise disk_full(self, checkpoint) from error
         finally:
-            args.save_only_model = only_model
-    raise RunStopped(
-        signum, f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume"
-    )
+            self.draft_dir = None
+            if args.local_process_index == 0:
+                shutil.rmtree(draft.parent, ignore_errors=True)
 
+    def _complete(self, checkpoint: Path) -> None:
+        """Put the final name where the draft's stands, and drop what nothing loads."""
+        state = self.state
+        if state.best_global_step == state.global_step:
+            state.best_model_checkpoint = str(checkpoint)
+        if self.args.should_save:
+            draft = draft_of(checkpoint)
+            state.save_to_json(str(draft / TRAINER_STATE_NAME))
+            (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
-@contextlib.contextmanager
-def drafted(trainer: TaskTrainer, run_dir: str) -> Iterator[None]:
-    """Have ``Trainer._save_checkpoint`` write a draft, and give it its name at the end.
+    # --- memory ---------------------------------------------------------------------------------
 
-    Raises:
-        DiskFullError: If it did not fit; earlier checkpoints are as they were.
-    """
-    args, wait = trainer.args, trainer.accelerator.wait_for_everyone
-    checkpoint = Path(run_dir) / f"checkpoint-{trainer.state.global_step}"
-    draft = draft_of(checkpoint)
-    if args.process_index == 0:
-        shutil.rmtree(draft.parent, ignore_errors=True)
-        draft.parent.mkdir(parents=True, exist_ok=True)
-    wait()
-    trainer.draft_dir = str(draft.parent)
-    try:
-        yield
-        _complete(trainer, checkpoint)
-        wait()
-        if args.process_index == 0:
-            finish(checkpoint, trainer.conditions())
-        wait()
-        # of hosts without a common disk, each finishes its own part
-        if args.local_process_index == 0 and draft.is_dir():
-            finish(checkpoint, trainer.conditions())
-    except Exception as error:
-        if (full := disk_full(error, trainer, checkpoint)) is None:
-            raise
-        raise full from error
-    finally:
-        trainer.draft_dir = None
-        if args.local_process_index == 0:
-            shutil.rmtree(draft.parent, ignore_errors=True)
-    if args.should_save:
-        rotate_checkpoints(
-            output_dir=run_dir,
-            save_total_limit=args.save_total_limit,
-            best_model_checkpoint=trainer.state.best_model_checkpoint,
-            use_mtime=True,
+    @contextlib.contextmanager
+    def _explained_memory(self, phase: str) -> Iterator[None]:
+        """Turn running out of memory into an error that says where, and what to try.
+
+        Raises:
+            MemoryFullError: In place of torch's error.
+        """
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            # while training, auto_find_batch_size must see an evaluation's error as it is
+            if not is_memory_full(error) or (phase != "training" and self.is_in_train):
+                raise
+            raise memory_full(self, phase, self.batch_shape) from error
+
+    def _prepare_inputs(self, inputs):
+        """As ``Trainer``'s, before each batch of training and evaluation; notes its shape."""
+        shapes = (tuple(value.shape) for value in inputs.values() if torch.is_tensor(value))
+        self.batch_shape = next((shape for shape in shapes if len(shape) == 2), ())
+        return super()._prepare_inputs(inputs)
+
+    def evaluate(self, *args, **options):
+        """As ``Trainer.evaluate``; raises ``MemoryFullError`` where memory runs out."""
+        with self._explained_memory("evaluation"):
+            return super().evaluate(*args, **options)
+
+    def predict(self, *args, **options):
+        """As ``Trainer.predict``; raises ``MemoryFullError`` where memory runs out."""
+        with self._explained_memory("prediction"):
+            return super().predict(*args, **options)
+
+    # --- losses and gradients that are not finite -------------------------------------------------
+
+    def training_step(self, model, inputs, *args, **options):
+        """As ``Trainer.training_step``; notes the rows of the step."""
+        if "row" in inputs:
+            self._step_rows += inputs["row"].tolist()
+        return super().training_step(model, inputs, *args, **options)
+
+    def compute_loss(self, model, inputs, return_outputs=False, *args, **options):
+        """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
+        rows = inputs.pop("row", None)
+        result = super().compute_loss(model, inputs, return_outputs, *args, **options)
+        loss: Any = result[0] if return_outputs else result
+        if not torch.isfinite(loss).all():
+            value = loss.detach().float().mean().item()
+            self._raise_non_finite("loss", value, None if rows is None else rows.tolist())
+        return result
+
+    def _get_grad_norm(self, model, grad_norm=None):
+        norm = super()._get_grad_norm(model, grad_norm)
+        rows, self._step_rows = self._step_rows, []
+        scaled = self.args.fp16  # its scaler skips a step whose gradients overflow
+        # DeepSpeed says -1 for a norm that is not finite
+        if norm is not None and not scaled and not 0 <= float(norm) < float("inf"):
+            self._raise_non_finite("gradient norm", float(norm), rows)
+        return norm
+
+    def _raise_non_finite(self, what: str, value: float, rows: list[int] | None) -> None:
+        """Write the rows of the batch, or of the whole step, that this process had, and raise."""
+        model: Any = self.model
+        phase = "training" if model.training else "evaluation"
+        step, output_dir = self.state.global_step + 1, Path(str(self.args.output_dir))
+        output_dir.mkdir(parents=True, exist_ok=True)
+        found = {"what": what, "value": str(value), "phase": phase, "step": step}
+        write_json(output_dir / NON_FINITE_FILE, {**found, "rows": rows or []})
+        where = f"rows {rows}" if rows else "unknown rows"
+        saved = checkpoints(output_dir)
+        kept = f" {saved[0].name} in {output_dir} is whole." if saved else ""
+        raise NonFiniteLossError(
+            f"{what}={value} in {phase} at step {step}, {where} of the {phase} set (counted from "
+            f"0; also in {NON_FINITE_FILE}). Look at these rows; lower --learning-rate, or use "
+            f"--bf16 in place of --fp16.{kept}"
         )
 
+    # --- the finished model, and the hub: without pickles, and without rows of the data -----------
 
-def _complete(trainer: TaskTrainer, checkpoint: Path) -> None:
-    """Put the final name where the draft's stands, and drop what nothing loads."""
-    draft, state = draft_of(checkpoint), trainer.state
-    if state.best_global_step == state.global_step:
-        state.best_model_checkpoint = str(checkpoint)
-    if trainer.args.should_save:
-        state.save_to_json(str(draft / TRAINER_STATE_NAME))
-        (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
+    def write_model(self, directory: str | Path) -> None:
+        """Write model and tokenizer without pickles, and push nothing; all processes call this."""
+        self.save_model(str(directory), _internal_call=True)
+        if self.args.process_index == 0:
+            (Path(directory) / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
+    def push_to_hub(self, *args, save: bool = True, **options):
+        """As ``Trainer.push_to_hub``; ``frtune.training.hub.push`` says what is left out.
 
-def report_non_finite(trainer: TaskTrainer, what: str, value: float, rows: list[int] | None) -> str:
-    """Write the rows of a loss or gradient that is not finite; return the error's message.
+        Args:
+            args: Those of ``Trainer.push_to_hub``.
+            save: Save the model into ``args.output_dir`` first.
+            options: As ``args``.
+        """
+        if save:
+            place, main = Path(str(self.args.output_dir)), self.args.process_index == 0
+            with staged(place) if main else contextlib.nullcontext(place) as draft:
+                self.write_model(draft)
+            self.accelerator.wait_for_everyone()
+        return push(self, *args, **options)
 
-    Args:
-        trainer: While it trains or evaluates.
-        what: ``"loss"`` or ``"gradient norm"``.
-        value: What it was.
-        rows: The rows of the batch, or of the whole step, that this process had.
-    """
-    phase = "training" if trainer.model.training else "evaluation"
-    step, output_dir = trainer.state.global_step + 1, Path(trainer.args.output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    content = {"what": what, "value": str(value), "phase": phase, "step": step, "rows": rows or []}
-    write_json(output_dir / NON_FINITE_FILE, content)
-    where = f"rows {rows}" if rows else "unknown rows"
-    saved = checkpoints(output_dir)
-    kept = f" {saved[0].name} in {output_dir} is whole." if saved else ""
-    return (
-        f"{what}={value} in {phase} at step {step}, {where} of the {phase} set (counted from 0; "
-        f"also in {NON_FINITE_FILE}). Look at these rows; lower --learning-rate, or use --bf16 in "
-        f"place of --fp16.{kept}"
-    )
-
-
-@contextlib.contextmanager
-def safe_deepspeed() -> Iterator[None]:
-    """Have DeepSpeed save what loads with ``weights_only=True``, and load so; it unpickles else.
-
-    What its files hold beside tensors and plain values is the few classes that are named here.
-    """
-    from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-
-    def load(self: Any, path: str, map_location: Any = None) -> Any:
-        with torch.serialization.safe_globals(_deepspeed_globals()):
-            return torch.load(path, map_location=map_location, weights_only=True)
-
-    def by_value(self: Any, protocol: int) -> tuple[Any, ...]:
-        return type(self), (self.value,)
-
-    before = TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__
-    TorchCheckpointEngine.load = load  # type: ignore[method-assign]
-    # Python 3.11.0 to 3.11.3 pickle an enum as a call of getattr, which must not be let in
-    ZeroStageEnum.__reduce_ex__ = by_value  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__ = before  # type: ignore[method-assign]
-
-
-def _deepspeed_globals() -> list[Any]:
-    """The classes that ``torch.serialization.get_unsafe_globals_in_checkpoint`` finds there."""
-    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-    from deepspeed.utils.tensor_fragment import fragment_address
-
-    return [fragment_address, ZeroStageEnum, LossScaler, DynamicLossScaler]
+    def _push_from_checkpoint(self, checkpoint_folder):
+        if self.draft_dir is None:  # a draft is about to be renamed
+            push_checkpoint(self, checkpoint_folder)

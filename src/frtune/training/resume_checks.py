@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
+from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -38,36 +39,91 @@ CHANGEABLE = {
 _SAMPLED_VALUES = 64
 
 
-def conditions(trainer: TaskTrainer) -> dict[str, Any]:
-    """Everything that a run's weights depend on, as JSON values.
+def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[str, Any]:
+    """What a run's weights depend on, whatever it learns, as JSON values.
 
     Args:
-        trainer: With its data, model and arguments, before or after training.
+        args: ``TrainingArguments``.
+        model: The model, before or after training.
+        train: Rows; they are left out where they are no ``datasets.Dataset``.
+        validation: The same.
 
     Returns:
-        ``task``, ``data``, ``model``, ``arguments`` (each a dict), ``processes`` and
+        ``data``, ``model``, ``arguments`` (each a dict), ``deepspeed``, ``processes`` and
         ``rows_per_step``.
     """
-    args = trainer.args
-    parts = {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
-    found = {
-        "task": {"name": trainer.task.name, **dataclasses.asdict(trainer.task)},
+    parts = {"train": train, "validation": validation}
+    return _as_json({
         "data": {
             name: data_hash(rows) for name, rows in parts.items() if hasattr(rows, "features")
         },
-        "model": _model(trainer.model),
+        "model": _model(model),
         "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
-        "max_tokens_per_batch": getattr(trainer, "max_tokens_per_batch", None),
-        "packing": getattr(trainer, "packing", False),
-        "mixup": dataclasses.asdict(trainer.mixup) if trainer.mixup is not None else None,
         "deepspeed": _deepspeed(args),
         "processes": args.world_size,
         "rows_per_step": args.per_device_train_batch_size
         * max(1, args.n_gpu)
         * args.gradient_accumulation_steps
         * args.world_size,
-    }
+    })  # fmt: skip
+
+
+def task_conditions(
+    task: Any, *, mixup: Any, max_tokens_per_batch: int | None, packing: bool
+) -> dict[str, Any]:
+    """What the weights of a task's run depend on besides, as JSON values."""
+    return _as_json({
+        "task": {"name": task.name, **dataclasses.asdict(task)},
+        "max_tokens_per_batch": max_tokens_per_batch,
+        "packing": packing,
+        "mixup": None if mixup is None else dataclasses.asdict(mixup),
+    })  # fmt: skip
+
+
+def _as_json(found: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(found, default=str))
+
+
+def check_whole(checkpoint: Path) -> Path:
+    """The checkpoint itself.
+
+    Raises:
+        InputError: If it is damaged, or frtune did not write it.
+    """
+    reason = damage(checkpoint) if checkpoint.is_dir() else "there is no such directory"
+    if reason:
+        raise InputError(
+            f"resume_from_checkpoint={checkpoint}: is not whole: {reason}. Give another one."
+        )
+    check_foreign(checkpoint)
+    return checkpoint
+
+
+def check_state(checkpoint: Path) -> None:
+    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's.
+
+    Raises:
+        InputError: Says what is wrong with it.
+    """
+    path = checkpoint / TRAINER_STATE_NAME
+    try:
+        step = TrainerState.load_from_json(str(path)).global_step
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InputError(f"{path}: is not the state of a training ({error}).") from error
+    manifest = read_manifest(checkpoint)
+    if step != manifest["step"]:
+        raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
+    # without them Trainer would start a new optimizer and schedule, and say nothing
+    if not any(
+        name == "scheduler.pt" or name.startswith("global_step") for name in manifest["files"]
+    ):
+        raise InputError(
+            f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
+            f"from: pass --checkpoint {checkpoint} and a new --output-dir."
+        )
+    latest = checkpoint / "latest"  # where DeepSpeed looks for its files
+    if latest.is_file() and latest.read_text("utf-8").strip() != f"global_step{step}":
+        raise InputError(f"{latest}: is not of step {step}. Give another checkpoint.")
 
 
 def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:
@@ -160,15 +216,21 @@ def _update(digest: Any, array: Any) -> None:
 def _model(model: Any) -> dict[str, Any]:
     """What identifies the model that the run starts from; its trained weights are no part of it."""
     peft = getattr(model, "peft_config", None) or {}
-    name = getattr(model, "name_or_path", "") or model.config.name_or_path
-    quantized = getattr(model.config, "quantization_config", None)
+    config = getattr(model, "config", None)
+    quantized = getattr(config, "quantization_config", None)
     return {
-        "checkpoint": Path(str(name)).name,
-        "type": model.config.model_type,
+        "checkpoint": Path(name_of(model)).name,
+        "type": getattr(config, "model_type", type(model).__name__),
         "lora": {key: _lora(config) for key, config in peft.items()} or None,
         "quantized": None if quantized is None else str(getattr(quantized, "quant_method", "yes")),
         "frozen": _frozen_hash(model),
     }
+
+
+def name_of(model: Any) -> str:
+    """Name or directory of the checkpoint that a model was opened from; may be empty."""
+    own = getattr(model, "name_or_path", "")
+    return str(own or getattr(getattr(model, "config", None), "name_or_path", ""))
 
 
 def _lora(config: Any) -> dict[str, Any]:

@@ -5,48 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frtune.errors import InputError
-from frtune.lock import LOCK_FILE
+from frtune.files import LOCK_FILE, staged
 from frtune.models.deepspeed import zero3_suspended
-from frtune.models.lineage import copy_lineage, save_lineage
+from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import prove_saved
 from frtune.models.probe import probe_logits
 from frtune.tasks.config_file import save_task
-
-if TYPE_CHECKING:
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
 PROOF_ROWS = 2
 TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
-
-
-@contextlib.contextmanager
-def staged(directory: str | Path) -> Iterator[Path]:
-    """Give a draft folder inside ``directory``; on success its files move to their final names.
-
-    An error or a kill leaves nothing under a final name.
-    """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=directory))
-    try:
-        yield draft
-        for item in sorted(draft.iterdir()):
-            target = directory / item.name
-            if target.is_dir() and item.is_dir():
-                shutil.rmtree(target)
-            os.replace(item, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
@@ -114,13 +89,9 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
         logger.warning("save-reload proof left out: the trainer has no rows to try")
     # ZeRO-3 splits the weights: all ranks compute the logits together
     expected = probe_logits(trainer.model_wrapped, batch) if batch else None
-    trainer.save_model(str(draft), _internal_call=True)  # which pushes nothing
+    trainer.write_model(draft)
     if trainer.args.process_index > 0:
         return
-    (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle
-    model: Any = trainer.model
-    base = getattr(model, "name_or_path", "") or model.config.name_or_path
-    save_lineage(draft, checkpoint=base, task=trainer.task.name)
     with zero3_suspended():
         if batch:
             difference = prove_saved(

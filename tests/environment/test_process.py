@@ -8,10 +8,12 @@ import sys
 
 import pytest
 
+from frtune import cli
+
 SCRIPT = """
 import os, resource, sys
 if sys.argv[1] == "keep":
-    from frtune.environment.memory import keep_freed_memory
+    from frtune.environment.process import keep_freed_memory
     print(keep_freed_memory())
 else:
     print(False)
@@ -58,7 +60,7 @@ def test_what_the_environment_sets_is_left_alone():
 def test_gaps_between_what_is_in_use_are_handed_back():
     script = """
 import ctypes
-from frtune.environment.memory import return_freed_memory
+from frtune.environment.process import return_freed_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 def resident():
@@ -76,3 +78,27 @@ print(before - resident())
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) > 0.8 * 500 * 16, "pages of 4 KiB, of which a block has 16"
+
+
+@pytest.mark.parametrize(("command", "kept"), [("predict", True), ("plan", False)])
+def test_the_program_keeps_memory_where_it_computes(command, kept, monkeypatch):
+    calls = []
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: calls.append(command))
+    assert cli.main([command]) == 2
+    assert bool(calls) == kept
+
+
+def test_opening_a_model_and_making_a_trainer_leave_the_hosts_memory_alone():
+    script = (
+        "import sys, frtune.inference, frtune.training.make_trainer\n"
+        "assert 'frtune.environment.process' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_idle_threads_are_told_before_pytorch_is_imported():
+    script = "import sys; from frtune.environment import process\nprint('torch' in sys.modules)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

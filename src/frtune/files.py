@@ -1,17 +1,53 @@
-"""One run at a time in a directory."""
+"""Files that appear whole or not at all, and the lock of a directory that is written."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from frtune.errors import InputError
 
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+@contextlib.contextmanager
+def staged(directory: str | Path) -> Iterator[Path]:
+    """Give a draft folder inside ``directory``; on success its files move to their final names.
+
+    An error or a kill leaves nothing under a final name.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=directory))
+    try:
+        yield draft
+        for item in sorted(draft.iterdir()):
+            target = directory / item.name
+            if target.is_dir() and item.is_dir():
+                shutil.rmtree(target)
+            os.replace(item, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 LOCK_FILE = ".frtune.lock"
+
+
 # the helpers of a process that was killed hold its lock until they notice
 WAIT_SECONDS = 6.0
 

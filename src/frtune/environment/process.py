@@ -1,9 +1,8 @@
-"""Freed memory: kept for the next batch in training, handed back in work over many texts."""
+"""The C library's memory and the idle threads of the whole process; imports no PyTorch."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import sys
 
@@ -12,9 +11,10 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
 
 
-@functools.cache
 def keep_freed_memory() -> bool:
     """Let this process reuse the memory of large tensors on the CPU; returns whether it does.
+
+    For a program: a library leaves its host's memory alone.
 
     glibc gives each large block back to the kernel when it is freed, and the next batch waits while
     the kernel clears fresh pages. Numbers do not change. The process keeps up to 1 GiB that it
@@ -47,3 +47,19 @@ def return_freed_memory() -> bool:
         return False
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))
+
+
+def wait_briefly() -> None:
+    """Let idle threads sleep after microseconds; for a program, before PyTorch is imported.
+
+    GNU OpenMP's threads otherwise spin for milliseconds while they wait for each other. Where
+    another process needs the cores, they then spin away the time in which the other could have run,
+    and a step takes many times as long. What the environment says is left alone.
+
+    Example:
+        >>> wait_briefly()
+        >>> bool({"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys())
+        True
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")

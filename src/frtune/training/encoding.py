@@ -18,11 +18,14 @@ from datasets import DatasetDict
 from datasets.fingerprint import Hasher
 
 from frtune.errors import InputError
+from frtune.moved import moved_names
 from frtune.version import __version__
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+__getattr__ = moved_names(__name__)
 
 logger = logging.getLogger(__name__)
 

@@ -39,6 +39,7 @@ MODULES = {
     "labelling.asking": "labelling.request_loop",
     "lineage": "models.lineage",
     "metrics.combined": "metrics.keyphrase_report",
+    "metrics.confidence": "metrics.bootstrap",
     "metrics.health": "metrics.generation",
     "metrics.matching": "metrics.phrase_matching",
     "metrics.resampling": "metrics.bootstrap",

@@ -15,6 +15,7 @@ import lazy_loader
 
 _HOMES = {
     "baselines": ["first_phrases", "tfidf_phrases", "title_copy", "baseline_rows"],
+    "bootstrap": ["bootstrap_interval", "bootstrap_intervals"],
     "classification": [
         "classification_scores",
         "class_scores",
@@ -25,7 +26,6 @@ _HOMES = {
         "classification_signatures",
         "correlation_signatures",
     ],
-    "confidence": ["bootstrap_interval", "bootstrap_intervals"],
     "generation": ["generation_health"],
     "intervals": ["class_intervals", "correlation_intervals", "keyword_intervals"],
     "keyphrase_report": ["combined_scores", "combined_intervals", "combined_signatures"],

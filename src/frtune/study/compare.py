@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.bootstrap import bootstrap_interval
 from frtune.study.pairs import drift, linear_cka, neighbour_overlap, procrustes_distance
 from frtune.study.settings import Settings
 
@@ -76,7 +76,7 @@ def _enumerate(matrix: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
 
 def _mean(layer: int, statistic: str, values: np.ndarray, seed: int) -> PairValue:
 
-    low, high = bootstrap_interval(values, seed=seed)  # type: ignore[arg-type]
+    low, high = bootstrap_interval(values, seed=seed)
     return PairValue(layer, layer, statistic, float(values.mean()), low, high)
 
 

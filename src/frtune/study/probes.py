@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from frtune.errors import InputError
-from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.bootstrap import bootstrap_interval
 from frtune.study.cosines import Value
 from frtune.study.settings import Settings
 
@@ -104,7 +104,7 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
     with threadpool_limits(1):  # the solver's steps are so small that threads only wait
         search.fit(values[parts.train], parts.labels[parts.train])
     right = search.predict(values[parts.test]) == parts.labels[parts.test]
-    low, high = bootstrap_interval(right.astype(float), seed=seed)  # type: ignore[arg-type]
+    low, high = bootstrap_interval(right, seed=seed)
     return Value(float(np.mean(right)), low, high)
 
 

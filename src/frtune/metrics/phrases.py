@@ -17,7 +17,7 @@ Presence = Literal["stem", "words"]
 
 _WORD = re.compile(r"\w+")
 # Hangul, kana and Han: particles and compounds leave no space at the phrase's edges.
-_UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 STEMMERS = {
     "en": "porter",
@@ -124,7 +124,7 @@ def presence_test(
     plain = normalize_phrase(text) if presence == "words" else ""
 
     def is_present(phrase: str) -> bool:
-        if presence == "words" and _UNSPACED.search(phrase):
+        if presence == "words" and UNSPACED.search(phrase):
             return normalize_phrase(phrase) in plain
         wanted = to_words(phrase)
         return bool(wanted) and f" {wanted} " in words

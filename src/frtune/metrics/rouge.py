@@ -66,10 +66,7 @@ def rouge_scores_per_document(
 ) -> dict[str, list[float]]:
     """Return each document's F-measures, for confidence intervals and reports.
 
-    Args:
-        predictions: As in ``rouge_scores``, and so are the other arguments.
-        references: The same.
-        tokenizer: The same.
+    The arguments are those of ``rouge_scores``.
 
     Example:
         >>> rouge_scores_per_document(["a b", "c"], ["a b", "d"], tokenizer="whitespace")["rouge2"]

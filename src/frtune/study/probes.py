@@ -144,22 +144,13 @@ def fisher_ratio(vectors: np.ndarray, labels: np.ndarray) -> float:
     return between / within if within > 0 else math.nan
 
 
-def class_statistics(vectors: np.ndarray, parts: Split, *, seed: int) -> dict[str, Value]:
-    """``probe_accuracy``, ``fisher`` and ``silhouette`` of one layer's vectors.
-
-    The silhouette (Rousseeuw 1987) is over all texts with Euclidean distances, from -1 to 1.
-    """
-    return {
-        "probe_accuracy": probe(vectors, parts, seed=seed),
-        "fisher": Value(fisher_ratio(vectors, parts.labels)),
-        "silhouette": Value(float(silhouette_score(steady(vectors), parts.labels))),
-    }
-
-
 def add_probes(
     found: Collected, labels: Mapping[int, Any], kind: ModelKind, settings: Settings
 ) -> list[tuple[str, str]]:
     """Add ``*_first`` and ``*_mean`` statistics of the classes to each layer of ``found``.
+
+    They are the probe's accuracy, ``fisher_ratio`` and the silhouette (Rousseeuw 1987), which is
+    over all texts with Euclidean distances, from -1 to 1.
 
     Args:
         found: From ``collect``.
@@ -187,10 +178,10 @@ def add_probes(
             continue
         for vector in vectors:
             states = found.arrays[f"text_{vector}"][layer][taken]
-            values = class_statistics(states, parts, seed=settings.seed)
+            silhouette = silhouette_score(steady(states), parts.labels)
             statistics |= {
-                f"probe_{vector}_accuracy": values["probe_accuracy"],
-                f"fisher_{vector}": values["fisher"],
-                f"silhouette_{vector}": values["silhouette"],
+                f"probe_{vector}_accuracy": probe(states, parts, seed=settings.seed),
+                f"fisher_{vector}": Value(fisher_ratio(states, parts.labels)),
+                f"silhouette_{vector}": Value(float(silhouette)),
             }
     return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.resources
 import inspect
@@ -64,14 +65,14 @@ def test_a_public_score_resolves_and_is_documented(name):
 def test_public_names_stand_once_and_where_type_checkers_look():
     assert len(set(frtune.__all__)) == len(frtune.__all__)
     assert set(frtune.__all__) <= set(dir(frtune))
-    source = Path(frtune.__file__).read_text("utf-8")
-    typed = set(re.findall(r"import (?:\w+) as (\w+)|^        (\w+) as \w+,$", source, flags=re.M))
-    names = {first or second for first, second in typed}
-    assert names == set(frtune.__all__) - {"__version__"}
+    stub = ast.parse(Path(frtune.__file__).with_suffix(".pyi").read_text("utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    assert {alias.name for node in imports for alias in node.names} == set(frtune.__all__)
+    assert all(alias.name == alias.asname for node in imports for alias in node.names)
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'build_gpt5'"):
+    with pytest.raises(AttributeError, match="No frtune attribute build_gpt5"):
         _ = frtune.build_gpt5
 
 

@@ -102,8 +102,9 @@ def api() -> str:
     from frtune import metrics
 
     parts = ["## frtune\n"]
-    for name, home in frtune._HOME.items():
-        parts.append(f"::: {home}.{name}\n")
+    for name in frtune.__all__:
+        if name != "__version__":
+            parts.append(f"::: {getattr(frtune, name).__module__}.{name}\n")
     parts.append("## frtune.metrics\n")
-    parts += [f"::: {home}.{name}\n" for name, home in metrics._HOME.items()]
+    parts += [f"::: {getattr(metrics, name).__module__}.{name}\n" for name in metrics.__all__]
     return "\n".join(parts)

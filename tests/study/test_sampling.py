@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frtune.study.corpus import Corpus, encode
-from frtune.study.covariance import Moments, spectrum
+from frtune.study.covariance import RunningCovariance, spectrum
 from frtune.study.hidden import hidden_states
 from frtune.study.sampling import TokenSample, bottom, text_keys
 
@@ -78,7 +78,7 @@ def test_moments_keep_the_spread_beside_a_huge_mean():
     x[:, 0] = x[:, 0] * np.float32(0.01) + 100
     whole = x.astype(float)
     for sizes in ([3000], [1, 999, 2000], [500] * 6):
-        moments = Moments(5)
+        moments = RunningCovariance(5)
         for part in np.split(x, np.cumsum(sizes)[:-1]):
             moments.add(torch.from_numpy(part))
         np.testing.assert_allclose(moments.mean, whole.mean(0), rtol=1e-7, atol=1e-7)

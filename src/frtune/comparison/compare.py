@@ -122,7 +122,6 @@ def _names(places: Sequence[Path]) -> list[str]:
 
 
 def _score(place: Path, rows: Dataset) -> RowScores:
-
     predictor = load(place)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=place.name, scored=True)
@@ -130,7 +129,6 @@ def _score(place: Path, rows: Dataset) -> RowScores:
 
 
 def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any]:
-
     count = len(own.answers)
     draws = resampled(own.resample, count, samples=samples)
     low, high = interval(draws)

@@ -65,7 +65,6 @@ def measure(
 
 
 def _measured(directory: str, asked: str, answered: str) -> None:
-
     content = json.loads(Path(asked).read_text(encoding="utf-8"))
     predictor = load(directory)
     encoded = predictor.encode(content["rows"])

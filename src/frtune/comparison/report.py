@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.files import staged, write_json
-from frtune.plotting import COLOURS
+from frtune.plotting import COLOURS, has_matplotlib, plain_text, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +86,7 @@ def write_comparison(found: Comparison, directory: Path) -> None:
     with staged(directory) as draft:
         (draft / "comparison.md").write_text(comparison_markdown(found), encoding="utf-8")
         write_json(draft / "comparison.json", dataclasses.asdict(found))
-        if find_spec("matplotlib") is not None:
+        if has_matplotlib():
             picture = comparison_picture(found)
             picture.savefig(draft / "comparison.png", dpi=150, bbox_inches="tight")
 
@@ -98,10 +97,9 @@ def comparison_picture(found: Comparison) -> Figure:
     Raises:
         ImportError: If matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("A picture needs matplotlib: pip install 'frtune[plots]'.") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     models = found.models
     sizes = list(models[0]["latency"])
     panels: list[tuple[str, list[float]]] = [
@@ -131,11 +129,6 @@ def comparison_picture(found: Comparison) -> Figure:
             axes.set_xlim(min([0.0, *(m["f1_low"] for m in models)]), 1.0)
         else:
             axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-    all_axes[0].set_yticks(places, [_tick(model) for model in models])
+    all_axes[0].set_yticks(places, [plain_text(model["name"]) for model in models])
     all_axes[0].invert_yaxis()
     return figure
-
-
-def _tick(model: dict[str, Any]) -> str:
-    text = model["name"].replace("$", r"\$")
-    return text if len(text) <= 40 else f"...{text[-37:]}"

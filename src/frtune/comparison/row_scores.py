@@ -62,7 +62,6 @@ def row_scores(task: Any, outputs: Sequence[Any], encoded: Any, tokenizer: Any) 
 
 
 def _sets_f1(found: Sequence, references: Sequence, key: Callable[[str], str]) -> Score:
-
     pairs = [
         ({key(text) for text in row}, {key(text) for text in true})
         for row, true in zip(found, references, strict=True)
@@ -72,7 +71,6 @@ def _sets_f1(found: Sequence, references: Sequence, key: Callable[[str], str]) -
 
 
 def _classes_f1(found: Sequence, references: Sequence, labels: Sequence[str]) -> Score:
-
     names = np.array(labels)
     predicted = np.array(found)[:, None] == names  # (rows, classes)
     true = np.array(references)[:, None] == names

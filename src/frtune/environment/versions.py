@@ -20,10 +20,14 @@ VERSIONED = (
 )
 
 
-def versions() -> dict[str, str]:
-    """Versions of frtune, Python and the libraries that a score depends on."""
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of frtune, Python and some packages; those not installed are left out.
+
+    Args:
+        packages: ``VERSIONED`` where none is named.
+    """
     found = {"frtune": __version__, "python": platform.python_version()}
-    for name in VERSIONED:
+    for name in packages or VERSIONED:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from frtune.data.cleaning import clean_keyphrases, split_keyphrases
 from frtune.labelling.store import Answer
+from frtune.metrics.phrases import normalize_phrase
 
 _LONGEST_PHRASE = 10  # words
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -33,6 +33,7 @@ _GREETING = re.compile(
     r"(?:sure|certainly|of course|okay|bien sûr|네|물론입니다)[!,.]\s+", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"\W*(?:\(?\d{1,3}[.)．]|[①-⑳])\s*\S")
+_QUOTES = " \"'`*“”«»‘’.。"
 _OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _LABEL_FRAME = re.compile(
     r"(?:(?:the|la|le) )?(?:(?:best|final|correct) )?"
@@ -198,19 +199,15 @@ def _cleaned(pieces: list[str], repairs: list[str]) -> list[str]:
         repairs.append("marks")
     each = [" ".join(clean_keyphrases([piece])) for piece in pieces]
     phrases = clean_keyphrases(pieces)
-    known = {_folded(phrase) for phrase in phrases}
-    numbered = sum(bool(_NUMBERED.match(p)) and _folded(p) not in known for p in pieces)
+    known = {normalize_phrase(phrase) for phrase in phrases}
+    numbered = sum(bool(_NUMBERED.match(p)) and normalize_phrase(p) not in known for p in pieces)
     if numbered:
         repairs.append("numbering")
-    elif "marks" not in repairs and any(_folded(p) not in known for p in pieces):
+    elif "marks" not in repairs and any(normalize_phrase(p) not in known for p in pieces):
         repairs.append("marks")
-    if len({_folded(phrase) for phrase in each}) < len(each):
+    if len({normalize_phrase(phrase) for phrase in each}) < len(each):
         repairs.append("repeats")
     return phrases
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
@@ -237,10 +234,10 @@ def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
     known = {label: label for label in labels}
     folded: dict[str, list[str]] = {}
     for label in labels:
-        folded.setdefault(_folded(label), []).append(label)
-    others = {_folded(line) for line in lines[1:]} & folded.keys()
+        folded.setdefault(normalize_phrase(label), []).append(label)
+    others = {normalize_phrase(line) for line in lines[1:]} & folded.keys()
     for shown, mended in _label_forms(lines):
-        found = [known[shown]] if shown in known else folded.get(_folded(shown), [])
+        found = [known[shown]] if shown in known else folded.get(normalize_phrase(shown), [])
         if len(found) == 1 and not others:
             if len(lines) > 1 and "prose_around" not in repairs:
                 mended = [*mended, "prose_around"]
@@ -253,10 +250,6 @@ def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
 def _label_forms(lines: list[str]) -> list[tuple[str, list[str]]]:
     """The ways to read a label off an answer, the plainest first, each with what it mends."""
     first = lines[0]
-    bare = first.strip(" \"'`*“”«»‘’.。")
+    bare = first.strip(_QUOTES)
     framed = _LABEL_FRAME.sub("", bare, count=1) if _LABEL_FRAME.match(bare) else bare
-    return [
-        (first, []),
-        (bare, ["marks"]),
-        (framed.strip(" \"'`*“”«»‘’.。"), ["frame"]),
-    ]
+    return [(first, []), (bare, ["marks"]), (framed.strip(_QUOTES), ["frame"])]

@@ -103,11 +103,7 @@ class LabelJob:
 
     def messages(self, text: str, *, again: bool = False) -> list[dict[str, str]]:
         """The prompt for a text; ``again`` repeats the form at its end, after a bad answer."""
-        fields = {
-            "text": text,
-            "count": str(self.count),
-            "labels": ", ".join(self.labels or []),
-        }
+        fields = {"text": text, "count": str(self.count), "labels": ", ".join(self.labels or [])}
         own = KEYPHRASE_TEMPLATE if self.task == "keyphrases" else CLASS_TEMPLATE
         prompt = _FIELD.sub(lambda field: fields[field[1]], self.template or own)
         if again:

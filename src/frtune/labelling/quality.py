@@ -128,7 +128,6 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
 
 
 def _kappa(first: list[str], second: list[str]) -> float | None:
-
     if len({*first, *second}) < 2:
         return None
     return round(float(cohen_kappa_score(first, second)), 4)

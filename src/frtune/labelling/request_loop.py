@@ -36,7 +36,7 @@ def distinct_texts(rows: Dataset, steps: Steps) -> Iterator[tuple[str, int]]:
                 yield text, number
 
 
-class Asking:
+class RequestLoop:
     """One run of requests.
 
     Attributes:
@@ -76,7 +76,6 @@ class Asking:
             pool.submit(asyncio.run, self._run(rows)).result()
 
     async def _run(self, rows: Dataset) -> None:
-
         ledger = Ledger(self._budget, self._journal.spent)
         client = Client(self._endpoint, ledger=ledger, journal=self._journal)
         self.client = client

@@ -7,12 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from frtune.labelling.quality import (
-    agreement,
-    answer_quality,
-    keyphrase_quality,
-    label_quality,
-)
+from frtune.labelling.quality import agreement, answer_quality, keyphrase_quality, label_quality
 from frtune.labelling.request_loop import distinct_texts
 from frtune.labelling.rows import texts_of
 from frtune.labelling.steps import Outcome, Request, Steps
@@ -92,12 +87,8 @@ class Results:
         """The other rows: ``reason``, ``detail``, ``row`` (from 1) and ``original``."""
         for number, (row, verdict) in enumerate(zip(self.rows, self._own, strict=True), start=1):
             if verdict.value is None:
-                yield {
-                    "reason": verdict.reason,
-                    "detail": verdict.detail,
-                    "row": number,
-                    "original": row,
-                }
+                why = {"reason": verdict.reason, "detail": verdict.detail}
+                yield {**why, "row": number, "original": row}
 
     def report(self) -> dict[str, Any]:
         """Counts of rows, answers, phrases or labels, and agreement."""

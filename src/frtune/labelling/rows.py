@@ -53,7 +53,6 @@ def read_rows(
 
 
 def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
-
     if not path.is_file():
         raise InputError(f"{path}: no such file. Check the path.")
     lines = [line.strip() for _, line in read_lines(path, encoding)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +10,21 @@ from frtune.errors import InputError
 from frtune.labelling.budget import Budget, Tokens, likely_tokens, most_tokens
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
-from frtune.labelling.request_loop import Asking, distinct_texts
+from frtune.labelling.request_loop import RequestLoop, distinct_texts
 from frtune.labelling.results import Results
 from frtune.labelling.rows import read_rows, write_lines
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
+from frtune.tasks.config_file import write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 _TOKENS_A_PHRASE = 5  # for an estimate
+_SAME_TWICE = (
+    "temperature 0: both passes ask for the same most likely answer, so that their agreement says "
+    "how steady the server is, not how sure the model"
+)
 
 
 def label(
@@ -72,19 +75,21 @@ def label(
     rows = read_rows(source, job, encoding=encoding, max_rows=max_rows)
     steps = _steps(job, endpoint)
     with Journal(beside(path, "answers.jsonl")) as journal:
-        asking = Asking(steps, endpoint=endpoint, budget=budget, journal=journal)
-        asking.run(rows)
-        results = Results(rows, steps, answers=journal.answers, refused=asking.refused)
-        stopped = asking.stopped or ("endpoint" if asking.failed else None)
+        loop = RequestLoop(steps, endpoint=endpoint, budget=budget, journal=journal)
+        loop.run(rows)
+        results = Results(rows, steps, answers=journal.answers, refused=loop.refused)
+        stopped = loop.stopped or ("endpoint" if loop.failed else None)
         report = {
             "complete": stopped is None,
             "stopped": stopped,
-            "detail": asking.detail,
+            "detail": loop.detail,
             **results.report(),
-            "requests": _requests(asking),
+            "requests": _requests(loop),
             "spent": _spent(journal, budget),
             "settings": _settings(job, endpoint, budget),
-            "notes": _notes(job, endpoint),
+            "notes": [_SAME_TWICE]
+            if job.passes == 2 and endpoint.parameters.get("temperature") == 0
+            else [],
         }
         if stopped is None or partial:
             _write(path, results, report)
@@ -117,11 +122,11 @@ def _steps(job: LabelJob, endpoint: Endpoint) -> Steps:
     return Steps(job, model=endpoint.model, parameters=parameters)
 
 
-def _requests(asking: Asking) -> dict[str, Any]:
-    client = asking.client
+def _requests(loop: RequestLoop) -> dict[str, Any]:
+    client = loop.client
     return {
         "answered": client.answered if client else 0,
-        "texts_answered_before": asking.reused,
+        "texts_answered_before": loop.reused,
         "failed_tries": dict(client.failures.most_common()) if client else {},
         "answers_without_usage": client.without_usage if client else 0,
     }
@@ -145,24 +150,12 @@ def _settings(job: LabelJob, endpoint: Endpoint, budget: Budget) -> dict[str, An
     }
 
 
-def _notes(job: LabelJob, endpoint: Endpoint) -> list[str]:
-    if job.passes == 2 and endpoint.parameters.get("temperature") == 0:
-        return [
-            "temperature 0: both passes ask for the same most likely answer, so that their "
-            "agreement says how steady the server is, not how sure the model"
-        ]
-    return []
-
-
 def _write(path: Path, results: Results, report: dict[str, Any]) -> None:
     """Write the rows last: where they are, the rest is."""
     rejected = beside(path, "rejected.jsonl")
     if not write_lines(rejected, results.rejected_rows()):
         rejected.unlink()
-    target = beside(path, "report.json")
-    draft = target.with_name(f"{target.name}.part")
-    draft.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, target)
+    write_json(beside(path, "report.json"), report)
     if results.labelled:
         write_lines(path, results.labelled_rows())
 
@@ -179,14 +172,7 @@ def estimate(
 ) -> dict[str, Any]:
     """Say what ``label`` would ask and cost; ask nothing, write nothing, need no key.
 
-    Args:
-        source: As in ``label``, and so are the other arguments.
-        output: Answers that are there already are not asked for again.
-        job: The same.
-        endpoint: The same.
-        budget: The same.
-        encoding: The same.
-        max_rows: The same.
+    The arguments are those of ``label``. Answers that are there already are not asked for again.
 
     Returns:
         ``prompts`` (the first three), ``rows``, ``requests`` (those to be sent; a second question

@@ -108,7 +108,4 @@ def presence_in(text: str, language: str | None) -> Callable[[str], bool]:
     return presence_test(text, presence, _stemmer(language) if presence == "stem" else None)
 
 
-@lru_cache
-def _stemmer(language: str | None) -> Callable[[str], str]:
-
-    return stemmer_for(language)
+_stemmer = lru_cache(stemmer_for)

@@ -1,13 +1,15 @@
-"""The bootstrap of scores that are no mean over rows: rows are drawn, the score recomputed."""
+"""The bootstrap over documents or rows: they are drawn again, and the score computed anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy import stats
 
 from frtune.errors import InputError
+from frtune.metrics.counting import divided
 
 # from the rows drawn, (samples, rows), to a score for each sample, (samples,)
 Score = Callable[["np.ndarray"], "np.ndarray"]
@@ -26,14 +28,14 @@ def count_score(counts: np.ndarray, ratio: Callable[[np.ndarray], np.ndarray]) -
         >>> accuracy(np.array([[0, 1], [0, 0]])).tolist()
         [0.5, 1.0]
     """
+    return lambda picks: ratio(times_drawn(picks, len(counts)) @ counts)  # (samples, counts)
 
-    def score(picks: np.ndarray) -> np.ndarray:
-        rows = len(counts)
-        offsets = np.arange(len(picks))[:, None] * rows
-        times = np.bincount((picks + offsets).ravel(), minlength=len(picks) * rows)
-        return ratio(times.reshape(len(picks), rows) @ counts)  # (samples, counts)
 
-    return score
+def times_drawn(picks: np.ndarray, rows: int) -> np.ndarray:
+    """How often each of ``rows`` rows is among those drawn, ``(samples, rows)``."""
+    offsets = np.arange(len(picks))[:, None] * rows
+    times = np.bincount((picks + offsets).ravel(), minlength=len(picks) * rows)
+    return times.reshape(len(picks), rows)
 
 
 def f1_of_sums(sums: np.ndarray) -> np.ndarray:
@@ -49,7 +51,7 @@ def f1_of_sums(sums: np.ndarray) -> np.ndarray:
     """
     parts = sums.reshape(len(sums), -1, 3).astype(float)  # (samples, classes, 3)
     sizes = parts[..., 1] + parts[..., 2]
-    f1 = 2 * parts[..., 0] / np.where(sizes > 0, sizes, 1)
+    f1 = divided(2 * parts[..., 0], sizes)
     return f1.sum(axis=1) / np.maximum((sizes > 0).sum(axis=1), 1)
 
 
@@ -57,13 +59,13 @@ def spearman_score(predictions: np.ndarray, references: np.ndarray) -> Score:
     """Make Spearman's correlation, ranks with ties averaged; 0 where either side is constant."""
 
     def centred(values: np.ndarray) -> np.ndarray:
-        ranks = rankdata(values, axis=1)
+        ranks = stats.rankdata(values, axis=1)
         return ranks - ranks.mean(axis=1, keepdims=True)
 
     def score(picks: np.ndarray) -> np.ndarray:
         x, y = centred(predictions[picks]), centred(references[picks])  # (samples, rows)
         scale = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-        return np.where(scale > 0, (x * y).sum(axis=1) / np.where(scale > 0, scale, 1), 0.0)
+        return divided((x * y).sum(axis=1), scale)
 
     return score
 
@@ -81,13 +83,18 @@ def resampled(score: Score, rows: int, *, samples: int = 1000, seed: int = 0) ->
     """
     if rows < 1 or samples < 1:
         raise InputError(f"rows={rows}, samples={samples}: whole numbers from 1.")
-    rng = np.random.default_rng(seed)
-    chunk = max(1, min(samples, 2_000_000 // rows))  # bounds the memory at about 16 MB of indices
-    found = [
-        score(rng.integers(rows, size=(min(chunk, samples - start), rows)))
-        for start in range(0, samples, chunk)
-    ]
-    return np.concatenate(found)
+    if rows == 1:  # of which SciPy draws none
+        return score(np.zeros((samples, 1), int))
+    found = stats.bootstrap(
+        (np.arange(rows),),
+        lambda picks, axis: score(picks),
+        n_resamples=samples,
+        batch=max(1, min(samples, 2_000_000 // rows)),  # about 16 MB of indices
+        method="percentile",
+        vectorized=True,
+        random_state=np.random.default_rng(seed),
+    )
+    return found.bootstrap_distribution
 
 
 def interval(scores: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
@@ -117,3 +124,55 @@ def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
     difference = second - first
     smaller = min((difference <= 0).sum(), (difference >= 0).sum())
     return float(min(1.0, 2 * (smaller + 1) / (len(difference) + 1)))
+
+
+def bootstrap_interval(
+    values: Sequence[float] | np.ndarray, *, level: float = 0.95, samples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile interval of the mean, as ``scipy.stats.bootstrap`` does.
+
+    Args:
+        values: One score per document; ``nan`` ones are left out.
+        level: Share of the resampled means that lie inside.
+        samples: Resamples, each as large as the set.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        Its lower and upper end; ``(0.0, 0.0)`` without values.
+
+    Raises:
+        InputError: If ``level`` isn't between 0 and 1, or ``samples`` isn't positive.
+
+    Example:
+        >>> low, high = bootstrap_interval([0.0, 1.0] * 50)
+        >>> 0.39 <= low < 0.5 < high <= 0.61
+        True
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level={level}: between 0 and 1. Pass level=0.95, say.")
+    if samples < 1:
+        raise InputError(f"samples={samples}: a whole number from 1. Pass samples=1000, say.")
+    scores = np.asarray(values, float)
+    scores = scores[~np.isnan(scores)]
+    if not scores.size:
+        return 0.0, 0.0
+    means = resampled(
+        lambda picks: scores[picks].mean(axis=1), scores.size, samples=samples, seed=seed
+    )
+    return interval(means, level=level)
+
+
+def bootstrap_intervals(
+    values: Mapping[str, Sequence[float]], **options: Any
+) -> dict[str, tuple[float, float]]:
+    """Return an interval for each score, on the same resamples when no document is left out.
+
+    Args:
+        values: As ``keyphrase_scores_per_document`` or ``rouge_scores_per_document`` return them.
+        **options: ``level``, ``samples`` and ``seed`` of ``bootstrap_interval``.
+
+    Example:
+        >>> bootstrap_intervals({"f1_at_m": [1.0, 1.0]})
+        {'f1_at_m': (1.0, 1.0)}
+    """
+    return {name: bootstrap_interval(scores, **options) for name, scores in values.items()}

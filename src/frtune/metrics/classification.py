@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from sklearn.metrics import matthews_corrcoef, precision_recall_fscore_support, roc_auc_score
+from scipy import special, stats
+from sklearn import metrics
 
 from frtune.errors import InputError
-from frtune.version import __version__
+from frtune.metrics.conventions import signature
+from frtune.plotting import has_matplotlib, require_matplotlib
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ def classification_scores(
         (0.75, 0.7333, 0.5774)
     """
     _check(predictions, references)
-    scores = {"accuracy": _share(predictions, references)}
+    scores = {"accuracy": float(metrics.accuracy_score(references, predictions))}
     for average in AVERAGES:
         found = _parts(predictions, references, average=average)
         scores |= {f"{p}_{average}": float(v) for p, v in zip(PARTS, found[:3], strict=True)}
     one = len({*predictions, *references}) == 1
-    scores["mcc"] = 0.0 if one else float(matthews_corrcoef(references, predictions))
+    scores["mcc"] = 0.0 if one else float(metrics.matthews_corrcoef(references, predictions))
     return scores
 
 
@@ -79,15 +79,12 @@ def confusion_matrix(
         >>> confusion_matrix(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
         [[1, 0], [1, 1]]
     """
-    place = {label: i for i, label in enumerate(labels)}
     _check(predictions, references)
-    counts = [[0] * len(labels) for _ in labels]
-    for predicted, true in zip(predictions, references, strict=True):
-        for label in (predicted, true):
-            if label not in place:
-                raise InputError(f"label={label!r}: not in labels. Name every label there.")
-        counts[place[true]][place[predicted]] += 1
-    return counts
+    known = set(labels)
+    for label in [*predictions, *references]:
+        if label not in known:
+            raise InputError(f"label={label!r}: not in labels. Name every label there.")
+    return metrics.confusion_matrix(references, predictions, labels=list(labels)).tolist()
 
 
 def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
@@ -103,7 +100,7 @@ def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     _check(scores, positive)
     if len(set(map(bool, positive))) < 2:
         return 0.5
-    return float(roc_auc_score([bool(value) for value in positive], scores))
+    return float(metrics.roc_auc_score([bool(value) for value in positive], scores))
 
 
 def correlation_scores(
@@ -133,15 +130,8 @@ def correlation_scores(
 
 
 def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Turn logits, ``(rows, classes)``, into probabilities, float64.
-
-    Example:
-        >>> softmax([[0.0, 0.0]]).tolist()
-        [[0.5, 0.5]]
-    """
-    rows = np.asarray(logits, float)
-    powers = np.exp(rows - rows.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    """Turn logits, ``(rows, classes)``, into probabilities, float64."""
+    return special.softmax(np.asarray(logits, float), axis=-1)
 
 
 def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
@@ -155,7 +145,6 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
         >>> classification_signatures()["f1_macro"]
         'f1_macro|avg:macro|classes:seen|zero_division:0|v:0.1'
     """
-    release = ".".join(__version__.split(".")[:2])
     averaged = {
         f"{part}_{average}": f"{part}_{average}|avg:{average}|classes:seen|zero_division:0"
         for average in AVERAGES
@@ -165,14 +154,13 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
     if positive is not None:
         names["f1"] = f"f1|positive:{positive}|zero_division:0"
         names["roc_auc"] = f"roc_auc|positive:{positive}|ties:half"
-    return {name: f"{text}|v:{release}" for name, text in names.items()}
+    return {name: signature(text) for name, text in names.items()}
 
 
 def correlation_signatures() -> dict[str, str]:
     """How ``correlation_scores`` are computed, one line a score."""
-    release = ".".join(__version__.split(".")[:2])
     texts = ("pearson|constant:0", "spearman|ties:average|constant:0", "mse|unit:data")
-    return {text.split("|")[0]: f"{text}|v:{release}" for text in texts}
+    return {text.split("|")[0]: signature(text) for text in texts}
 
 
 def confusion_picture(matrix: Sequence[Sequence[int]], labels: Sequence[str], path: Path) -> None:
@@ -181,10 +169,9 @@ def confusion_picture(matrix: Sequence[Sequence[int]], labels: Sequence[str], pa
     Raises:
         ImportError: Without the extra ``plots``.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("A picture needs matplotlib: pip install 'frtune[plots]'.") from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.0, 1.5 + 0.6 * len(labels))
@@ -212,7 +199,7 @@ def write_class_details(
     }
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     (directory / "classes.json").write_text(text, encoding="utf-8")
-    if find_spec("matplotlib") is None:
+    if not has_matplotlib():
         logger.info("no confusion_matrix.png: pip install 'frtune[plots]' draws it")
         return
     confusion_picture(matrix, labels, directory / "confusion_matrix.png")
@@ -220,13 +207,12 @@ def write_class_details(
 
 def _parts(predictions: Sequence[str], references: Sequence[str], **options: Any) -> Any:
     """Precision, recall, F1 and rows; a fraction over nothing is 0."""
-    zero: Any = 0
-    return precision_recall_fscore_support(references, predictions, zero_division=zero, **options)
-
-
-def _share(predictions: Sequence[str], references: Sequence[str]) -> float:
-    right = sum(p == r for p, r in zip(predictions, references, strict=True))
-    return right / len(references)
+    return metrics.precision_recall_fscore_support(
+        references,
+        predictions,
+        zero_division=0,
+        **options,  # type: ignore[arg-type]
+    )
 
 
 def _check(predictions: Sequence[Any], references: Sequence[Any]) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from frtune.errors import InputError, nearest
 from frtune.metrics.phrase_matching import Match
-from frtune.metrics.phrases import (
-    STEMMERS,
-    Normalize,
-    Presence,
-    presence_for,
-    stemmer_for,
-)
+from frtune.metrics.phrases import STEMMERS, Normalize, Presence, presence_for, stemmer_for
+from frtune.version import __version__
 
 Cut = Literal["pred", "k"]
 EmptyReference = Literal["zero", "skip"]
@@ -85,15 +80,10 @@ class Conventions:
         if self.match == "stem" or self.presence == "stem":
             stemmer_for(self.language)
         partial = self.match == "partial"
-        return Conventions(
-            k=self.k,
-            match=self.match,
-            language=self.language,
+        return replace(
+            self,
             normalize=self.normalize or ("nfc" if partial else "casefold"),
             dedup=(not partial) if self.dedup is None else bool(self.dedup),
-            cut=self.cut,
-            empty_reference=self.empty_reference,
-            macro=self.macro,
             threshold=threshold if self.match == "fuzzy" else None,
             presence=self.presence or presence_for(self.language),
         )
@@ -136,3 +126,9 @@ def _check_choices(options: Conventions) -> None:
         if value not in allowed:
             listed = ", ".join(repr(choice) for choice in allowed if choice is not None)
             raise InputError(f"{name}={value!r}: one of {listed}. Pass one of them.")
+
+
+def signature(*fields: str) -> str:
+    """A score's name and conventions in one line, with the version of frtune at its end."""
+    release = ".".join(__version__.split(".")[:2])
+    return "|".join([*fields, f"v:{release}"])

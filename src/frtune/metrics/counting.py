@@ -170,15 +170,21 @@ def _precision_recall_f1(counts: np.ndarray) -> np.ndarray:
     hits, shown, missed = counts[..., 0], counts[..., 1], counts[..., 2]
     scores = np.stack(
         [
-            _divide(hits, shown),
-            _divide(hits, hits + missed),
-            _divide(2 * hits, hits + shown + missed),
+            divided(hits, shown),
+            divided(hits, hits + missed),
+            divided(2 * hits, hits + shown + missed),
         ],
         axis=-1,
     )  # (..., 3 cuts, 3 measures)
     return scores.reshape(*scores.shape[:-2], 9)
 
 
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide; 0 over nothing.
 
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    Example:
+        >>> import numpy as np
+        >>> divided(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+        [0.5, 0.0]
+    """
+    return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)

@@ -13,7 +13,9 @@ from frtune.metrics.bootstrap import (
     interval,
     resampled,
     spearman_score,
+    times_drawn,
 )
+from frtune.metrics.counting import divided
 
 Intervals = dict[str, tuple[float, float]]
 Ratios = Mapping[str, Callable[["np.ndarray"], "np.ndarray"]]
@@ -82,12 +84,12 @@ def _parts(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _accuracy(sums: np.ndarray) -> np.ndarray:
     right, _, true = _parts(sums)
-    return _divided(right.sum(1), true.sum(1))
+    return divided(right.sum(1), true.sum(1))
 
 
 def _f1_weighted(sums: np.ndarray) -> np.ndarray:
     right, predicted, true = _parts(sums)
-    return (_divided(2 * right, predicted + true) * true).sum(1) / true.sum(1)
+    return (divided(2 * right, predicted + true) * true).sum(1) / true.sum(1)
 
 
 def _mcc(sums: np.ndarray) -> np.ndarray:
@@ -96,12 +98,7 @@ def _mcc(sums: np.ndarray) -> np.ndarray:
     rows = true.sum(1)
     above = right.sum(1) * rows - (predicted * true).sum(1)
     below = (rows**2 - (predicted**2).sum(1)) * (rows**2 - (true**2).sum(1))
-    return _divided(above, np.sqrt(np.maximum(below, 0)))
-
-
-def _divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Divide; 0 over nothing."""
-    return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)
+    return divided(above, np.sqrt(np.maximum(below, 0)))
 
 
 # --- pairs ---------------------------------------------------------------------------------------
@@ -113,10 +110,7 @@ def auc_score(scores: np.ndarray, positive: np.ndarray) -> Score:
     ties = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])  # first of each equal score
 
     def score(picks: np.ndarray) -> np.ndarray:
-        rows = len(scores)
-        offsets = np.arange(len(picks))[:, None] * rows
-        times = np.bincount((picks + offsets).ravel(), minlength=len(picks) * rows)
-        times = times.reshape(len(picks), rows)[:, order]  # (samples, rows), by rising score
+        times = times_drawn(picks, len(scores))[:, order]  # (samples, rows), by rising score
         yes = np.add.reduceat(times * positive[order], ties, axis=1)  # (samples, scores)
         no = np.add.reduceat(times * ~positive[order], ties, axis=1)
         won = (yes * (no.cumsum(1) - no / 2)).sum(1)
@@ -154,10 +148,9 @@ def correlation_intervals(
 
 
 def _pearson(sums: np.ndarray) -> np.ndarray:
-
     x, y, xx, yy, xy, _, n = sums.T
     below = (n * xx - x * x) * (n * yy - y * y)
-    return _divided(n * xy - x * y, np.sqrt(np.maximum(below, 0)))
+    return divided(n * xy - x * y, np.sqrt(np.maximum(below, 0)))
 
 
 # --- keywords ------------------------------------------------------------------------------------
@@ -191,12 +184,12 @@ def keyword_intervals(
     token_counts = np.array(labels, float).reshape(-1, 9)
     counts = np.concatenate([sizes(keywords), sizes(spans), token_counts], axis=1)
     ratios: Ratios = {
-        "keyword_precision": lambda sums: _divided(sums[:, 0], sums[:, 1]),
-        "keyword_recall": lambda sums: _divided(sums[:, 0], sums[:, 2]),
+        "keyword_precision": lambda sums: divided(sums[:, 0], sums[:, 1]),
+        "keyword_recall": lambda sums: divided(sums[:, 0], sums[:, 2]),
         "keyword_f1": lambda sums: f1_of_sums(sums[:, :3]),
         "span_f1": lambda sums: f1_of_sums(sums[:, 3:6]),
         "token_f1_macro": lambda sums: f1_of_sums(sums[:, 6:]),
         "token_accuracy": lambda sums: _accuracy(sums[:, 6:]),
-        "token_accuracy_all_o": lambda sums: _divided(sums[:, 8], sums[:, [8, 11, 14]].sum(1)),
+        "token_accuracy_all_o": lambda sums: divided(sums[:, 8], sums[:, [8, 11, 14]].sum(1)),
     }
     return _count_intervals(counts, ratios, samples)

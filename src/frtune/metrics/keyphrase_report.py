@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.bootstrap import bootstrap_interval
 from frtune.metrics.counting import Phrases
 from frtune.metrics.keyphrases import keyphrase_scores, keyphrase_scores_per_document
 from frtune.metrics.rouge import rouge_scores, rouge_scores_per_document

@@ -73,10 +73,9 @@ def keyphrase_scores(
     scores: dict[str, float] = {}
     for part in parts:
         counts = count_hits(documents, part, chosen)
-        for name, value in macro_scores(counts, chosen).items():
-            scores[f"{part}{name}"] = value
-        for name, value in micro_scores(counts, chosen).items():
-            scores[f"micro_{part}{name}"] = value
+        macro, micro = macro_scores(counts, chosen), micro_scores(counts, chosen)
+        scores |= {f"{part}{name}": value for name, value in macro.items()}
+        scores |= {f"micro_{part}{name}": value for name, value in micro.items()}
     scores["jaccard"] = mean_score(jaccards(documents, chosen))
     total = sum(len(document.predictions) for document in documents)
     repeats = total - sum(len(set(document.predictions)) for document in documents)
@@ -94,9 +93,6 @@ def keyphrase_scores_per_document(
     predictions: Phrases,
     references: Phrases,
     *,
-    k: int = 10,
-    match: Match = "exact",
-    language: str | None = None,
     texts: Sequence[str] | None = None,
     **options: Any,
 ) -> dict[str, list[float]]:
@@ -106,13 +102,10 @@ def keyphrase_scores_per_document(
     ``empty_reference="skip"`` the documents left out are ``nan``.
 
     Args:
-        predictions: As in ``keyphrase_scores``, and so are the other arguments.
-        references: The same.
-        k: The same.
-        match: The same.
-        language: The same.
-        texts: The same.
-        **options: The same.
+        predictions: One list of phrases per document, best first.
+        references: One list of phrases per document.
+        texts: The documents; adds ``present_`` and ``absent_`` scores.
+        **options: The further ones of ``keyphrase_scores``.
 
     Returns:
         For each unpooled score, and ``jaccard``, one number per document.
@@ -121,7 +114,7 @@ def keyphrase_scores_per_document(
         >>> keyphrase_scores_per_document([["a"], ["b"]], [["a"], ["c"]])["f1_at_m"]
         [1.0, 0.0]
     """
-    chosen = conventions(k=k, match=match, language=language, **options)
+    chosen = conventions(**options)
     documents = read_documents(predictions, references, texts, chosen)
     parts = ("", "present_", "absent_") if texts is not None else ("",)
     values: dict[str, list[float]] = {}

@@ -17,7 +17,7 @@ Presence = Literal["stem", "words"]
 
 _WORD = re.compile(r"\w+")
 # Hangul, kana and Han: particles and compounds leave no space at the phrase's edges.
-_UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 STEMMERS = {
     "en": "porter",
@@ -36,7 +36,7 @@ STEMMERS = {
 }
 
 
-def normalize_phrase(phrase: str, form: Normalize) -> str:
+def normalize_phrase(phrase: str, form: Normalize = "casefold") -> str:
     """Return ``phrase`` as it is compared.
 
     Args:
@@ -85,7 +85,7 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
     stem_word = lru_cache(maxsize=200_000)(snowballstemmer.stemmer(STEMMERS[language]).stemWord)
 
     def stem(phrase: str) -> str:
-        words = _WORD.findall(normalize_phrase(phrase, "casefold"))
+        words = _WORD.findall(normalize_phrase(phrase))
         return " ".join(stem_word(word) for word in words)
 
     return stem
@@ -121,11 +121,11 @@ def presence_test(
     """
     to_words = stem if presence == "stem" and stem else _folded_words
     words = f" {to_words(text)} "
-    plain = normalize_phrase(text, "casefold") if presence == "words" else ""
+    plain = normalize_phrase(text) if presence == "words" else ""
 
     def is_present(phrase: str) -> bool:
-        if presence == "words" and _UNSPACED.search(phrase):
-            return normalize_phrase(phrase, "casefold") in plain
+        if presence == "words" and UNSPACED.search(phrase):
+            return normalize_phrase(phrase) in plain
         wanted = to_words(phrase)
         return bool(wanted) and f" {wanted} " in words
 
@@ -184,4 +184,4 @@ def check_documents(
 
 
 def _folded_words(text: str) -> str:
-    return " ".join(_WORD.findall(normalize_phrase(text, "casefold")))
+    return " ".join(_WORD.findall(normalize_phrase(text)))

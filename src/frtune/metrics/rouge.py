@@ -54,7 +54,7 @@ def rouge_scores(
         >>> rouge_scores([["서울", "의", "봄"]], [["서울", "봄"]])["rougeL"]
         0.8
     """
-    values = _score_documents(predictions, references, tokenizer)
+    values = rouge_scores_per_document(predictions, references, tokenizer=tokenizer)
     return {key: sum(v) / len(v) if v else 0.0 for key, v in values.items()}
 
 
@@ -66,21 +66,12 @@ def rouge_scores_per_document(
 ) -> dict[str, list[float]]:
     """Return each document's F-measures, for confidence intervals and reports.
 
-    Args:
-        predictions: As in ``rouge_scores``.
-        references: The same.
-        tokenizer: The same.
+    The arguments are those of ``rouge_scores``.
 
     Example:
         >>> rouge_scores_per_document(["a b", "c"], ["a b", "d"], tokenizer="whitespace")["rouge2"]
         [1.0, 0.0]
     """
-    return _score_documents(predictions, references, tokenizer)
-
-
-def _score_documents(
-    predictions: Sequence[Any], references: Sequence[Any], tokenizer: Any
-) -> dict[str, list[float]]:
     if len(predictions) != len(references):
         raise InputError(
             f"len(references)={len(references)}: as many as predictions ({len(predictions)}). "
@@ -106,30 +97,27 @@ def _score_documents(
 
 
 def _has_lines(document: Any) -> bool:
-    return _is_text(document) and "\n" in document
-
-
-def _is_text(document: Any) -> bool:
-    return isinstance(document, str)
+    return isinstance(document, str) and "\n" in document
 
 
 def _tokenize(documents: list[Any], tokenizer: Any) -> list[Tokens]:
+    texts = [isinstance(document, str) for document in documents]
     if tokenizer is None:
-        for row, document in enumerate(documents):
-            if _is_text(document):
-                raise InputError(
-                    f"tokenizer=None: only for lists of tokens, and document {row} is a text. "
-                    "Pass tokenizer=frtune.metrics.default_tokenizer(references), say."
-                )
+        if any(texts):
+            raise InputError(
+                f"tokenizer=None: only for lists of tokens, and document {texts.index(True)} is a "
+                "text. Pass tokenizer=frtune.metrics.default_tokenizer(references), say."
+            )
         return [list(document) for document in documents]
-    if isinstance(tokenizer, str) and not all(_is_text(document) for document in documents):
+    if isinstance(tokenizer, str) and not all(texts):
         raise InputError(
             f"tokenizer={tokenizer!r}: only for texts, and some documents are lists of tokens. "
             "Leave tokenizer out."
         )
-    tokens = find_tokenizer(tokenizer).tokenize_all(documents)
-    if all(_is_text(document) for document in documents):
-        name = tokenizer if isinstance(tokenizer, str) else find_tokenizer(tokenizer).signature
+    found = find_tokenizer(tokenizer)
+    tokens = found.tokenize_all(documents)
+    if all(texts):
+        name = tokenizer if isinstance(tokenizer, str) else found.signature
         warn_about_lost_letters(documents, tokens, name)
     return tokens
 
@@ -149,7 +137,6 @@ def _ngram_f1(predicted: Tokens, wanted: Tokens, n: int) -> float:
 
 def _lcs_f1(predicted: Tokens, wanted: Tokens) -> float:
     # rouge_score fills a table in Python; rapidfuzz's bit-parallel LCS gives the same length.
-
     ids = {token: i for i, token in enumerate(dict.fromkeys([*predicted, *wanted]))}
     length = LCSseq.similarity([ids[t] for t in predicted], [ids[t] for t in wanted])
     return _f1(int(length), len(predicted), len(wanted))
@@ -159,7 +146,6 @@ def _summary_f1s(texts: dict[int, tuple[str, str]], tokenizer: Any) -> dict[int,
     """Let ``rouge_score`` itself score texts of several lines; all lines are tokenized at once."""
     if not texts:
         return {}
-
     pairs = texts.values()
     lines = list({line: None for pair in pairs for text in pair for line in text.split("\n")})
     tokens = dict(zip(lines, find_tokenizer(tokenizer).tokenize_all(lines), strict=True))

@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from frtune.metrics.conventions import Conventions, conventions
+from frtune.metrics.conventions import Conventions, conventions, signature
 from frtune.metrics.counting import score_names
-from frtune.metrics.phrase_matching import Match
 from frtune.metrics.rouge import ROUGE_KEYS
 from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer
-from frtune.version import __version__
 
 
 def keyphrase_signatures(
     *,
     k: int = 10,
-    match: Match = "exact",
-    language: str | None = None,
     with_texts: bool = False,
     **options: Any,
 ) -> dict[str, str]:
@@ -31,8 +27,6 @@ def keyphrase_signatures(
 
     Args:
         k: As in ``keyphrase_scores``.
-        match: The same.
-        language: The same.
         with_texts: Whether ``texts`` are passed.
         **options: As in ``keyphrase_scores``.
 
@@ -45,7 +39,7 @@ def keyphrase_signatures(
         >>> keyphrase_signatures(match="stem", language="en", cut="k")["micro_f1_at_10"]
         'micro_f1_at_10|match:stem-en|norm:casefold|dedup:yes|cut:k|avg:micro|v:0.1'
     """
-    chosen = conventions(k=k, match=match, language=language, **options)
+    chosen = conventions(k=k, **options)
     signatures: dict[str, str] = {}
     for part in ("", "present_", "absent_") if with_texts else ("",):
         for average in ("macro", "micro"):
@@ -54,10 +48,10 @@ def keyphrase_signatures(
                 signatures[key] = _keyphrase(key, part, average, chosen)
     skipped = _skipped(chosen)
     norm = f"norm:{chosen.normalize}"
-    signatures["jaccard"] = _join(
+    signatures["jaccard"] = signature(
         "jaccard", f"k:{k}", "match:exact", norm, "dedup:no", "cut:pred", "avg:macro", *skipped
     )
-    signatures["duplicate_rate"] = _join("duplicate_rate", norm, "avg:micro")
+    signatures["duplicate_rate"] = signature("duplicate_rate", norm, "avg:micro")
     return signatures
 
 
@@ -78,7 +72,7 @@ def rouge_signatures(
         'rouge1|tok:custom-str.split|agg:mean|v:0.1'
     """
     name = "given" if tokenizer is None else find_tokenizer(tokenizer).signature
-    return {key: _join(key, f"tok:{name}", "agg:mean") for key in ROUGE_KEYS}
+    return {key: signature(key, f"tok:{name}", "agg:mean") for key in ROUGE_KEYS}
 
 
 def _keyphrase(key: str, part: str, average: str, chosen: Conventions) -> str:
@@ -98,13 +92,8 @@ def _keyphrase(key: str, part: str, average: str, chosen: Conventions) -> str:
     if part:
         stemmed = f"stem-{chosen.language}" if chosen.presence == "stem" else chosen.presence
         fields.append(f"presence:{stemmed}")
-    return _join(key, *fields, *_skipped(chosen))
+    return signature(key, *fields, *_skipped(chosen))
 
 
 def _skipped(chosen: Conventions) -> list[str]:
     return ["empty:skip"] if chosen.empty_reference == "skip" else []
-
-
-def _join(*fields: str) -> str:
-    release = ".".join(__version__.split(".")[:2])
-    return "|".join([*fields, f"v:{release}"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from sklearn.metrics import f1_score
 
 from frtune.errors import InputError
-from frtune.version import __version__
+from frtune.metrics.conventions import signature
+from frtune.metrics.phrases import normalize_phrase
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 IGNORED = -100
@@ -67,14 +68,10 @@ def token_scores(
     predicted, true = both[:, 0], both[:, 1]
     if not len(true):
         return {"token_accuracy": 0.0, "token_accuracy_all_o": 0.0, "token_f1_macro": 0.0}
-    f1 = []
-    for label in np.union1d(predicted, true):
-        right = int(((predicted == label) & (true == label)).sum())
-        f1.append(2 * right / int((predicted == label).sum() + (true == label).sum()))
     return {
         "token_accuracy": float((predicted == true).mean()),
         "token_accuracy_all_o": float((true == OUTSIDE).mean()),
-        "token_f1_macro": float(np.mean(f1)),
+        "token_f1_macro": float(f1_score(true, predicted, average="macro")),
     }
 
 
@@ -102,16 +99,11 @@ def span_scores(
     return {"span_precision": precision, "span_recall": recall, "span_f1": f1}
 
 
-def keyword_key(text: str) -> str:
-    """Default spelling under which keywords are compared: NFC, case-folded, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
 def keyword_scores(
     predictions: Sequence[Sequence[str]],
     references: Sequence[Sequence[str]],
     *,
-    normalize: Callable[[str], str] = keyword_key,
+    normalize: Callable[[str], str] = normalize_phrase,
 ) -> dict[str, float]:
     """Score the set of keywords of each document, however often each occurs in it.
 
@@ -148,7 +140,7 @@ def keyword_scores_per_document(
     predictions: Sequence[Sequence[str]],
     references: Sequence[Sequence[str]],
     *,
-    normalize: Callable[[str], str] = keyword_key,
+    normalize: Callable[[str], str] = normalize_phrase,
 ) -> dict[str, list[float]]:
     """Return ``keyword_f1`` of each document, for intervals and paired tests.
 
@@ -167,7 +159,6 @@ def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> di
         >>> span_signatures()["keyword_f1"]
         'keyword_f1|norm:fold-noaccents|avg:micro|v:0.1'
     """
-    release = "v:" + ".".join(__version__.split(".")[:2])
     norm = "norm:fold-noaccents" if ignore_accents else "norm:fold"
     parts = {
         "token_accuracy": [f"tokens:{subwords}"],
@@ -178,7 +169,7 @@ def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> di
         "keyword_f1_macro": [norm, "avg:macro"],
         "keyword_recall_limit": [norm, "avg:micro"],
     }
-    return {name: "|".join([name, *fields, release]) for name, fields in parts.items()}
+    return {name: signature(name, *fields) for name, fields in parts.items()}
 
 
 def _sets(predictions, references, normalize) -> list[tuple[set[str], set[str]]]:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.rating.session import RatingDesk, Sheet, letter
+from frtune.rating.session import RatingSession, Sheet, letter
 from frtune.rating.study import rater_name
 from frtune.web.highlight import escape, marked_text
 from frtune.web.launch import load_gradio
@@ -25,13 +25,13 @@ _NONE = "none"  # no list is better
 class _Page:
     """The components of the page, and what they show for a sheet."""
 
-    def __init__(self, gradio: Any, desk: RatingDesk, language: PageLanguage):
-        self.gradio, self.desk, self.language = gradio, desk, language
-        label, study = language.label, desk.study
-        with gradio.Row() as self.door:
+    def __init__(self, gradio: Any, session: RatingSession, language: PageLanguage):
+        self.gradio, self.session, self.language = gradio, session, language
+        label, study = language.label, session.study
+        with gradio.Row() as self.name_row:
             self.name = gradio.Textbox(label=label("name"), max_length=64, elem_id="name", scale=3)
             self.start = gradio.Button(label("start"), variant="primary", elem_id="start", scale=1)
-        with gradio.Column(visible=False) as self.room:
+        with gradio.Column(visible=False) as self.rating_column:
             self.progress = gradio.HTML(elem_id="progress")
             with gradio.Column() as self.body:
                 self.text = gradio.HTML(elem_id="text")
@@ -53,7 +53,7 @@ class _Page:
         self.place = gradio.State(0)
 
     def _list(self, place: int) -> tuple[Any, Any]:
-        gradio, study, label = self.gradio, self.desk.study, self.language.label
+        gradio, study, label = self.gradio, self.session.study, self.language.label
         with gradio.Column(min_width=240):
             gradio.Markdown(f"### {letter(place)}")
             wrong = gradio.CheckboxGroup(
@@ -68,13 +68,13 @@ class _Page:
     @property
     def shown(self) -> list[Any]:
         """The components that ``show`` sets."""
-        return [self.rater, self.place, self.door, self.room, self.body, self.message,
+        return [self.rater, self.place, self.name_row, self.rating_column, self.body, self.message,
                 self.progress, self.text, self.question, self.best, self.next,
                 *self.wrong, *self.grades]  # fmt: skip
 
     def show(self, rater: str, sheet: Sheet, request: Any) -> list[Any]:
         """Settings of ``shown`` for a sheet."""
-        gradio, study = self.gradio, self.desk.study
+        gradio, study = self.gradio, self.session.study
         total = len(study.items)
         at_end = sheet.place == total
 
@@ -125,29 +125,29 @@ def build_page(store: RatingStore, language: PageLanguage, *, signed_in: bool = 
         signed_in: Raters are those who signed in, and give no name.
     """
     gradio = load_gradio()
-    desk = RatingDesk(store)
+    session = RatingSession(store)
     with gradio.Blocks(title="frtune rate", analytics_enabled=False) as page:
-        parts = _Page(gradio, desk, language)
-        runs = len(desk.study.runs)
+        parts = _Page(gradio, session, language)
+        runs = len(session.study.runs)
 
         def begin(name: str, request: Any) -> list[Any]:
             try:
                 rater = rater_name((request.username or "") if signed_in else name)
             except InputError:
                 return parts.stay(language.say("bad_name", request))
-            return parts.show(rater, desk.sheet(rater, desk.resume(rater)), request)
+            return parts.show(rater, session.sheet(rater, session.resume(rater)), request)
 
         def back(rater: str, place: int, request: Any) -> list[Any]:
-            return parts.show(rater, desk.sheet(rater, place - 1), request)
+            return parts.show(rater, session.sheet(rater, place - 1), request)
 
         def save(
             request: Any, rater: str, place: int, best: str | None, *answers: Any
         ) -> list[Any]:
             wrong, grades = answers[:runs], answers[runs:]
-            if (best if desk.study.mode == "prefer" else all(grades)) in (None, False):
+            if (best if session.study.mode == "prefer" else all(grades)) in (None, False):
                 return parts.stay(language.say("incomplete", request))
             try:
-                desk.answer(
+                session.answer(
                     rater, place,
                     grades=[float(g) if g else None for g in grades],
                     wrong=[[int(i) for i in marked or ()] for marked in wrong],
@@ -156,7 +156,7 @@ def build_page(store: RatingStore, language: PageLanguage, *, signed_in: bool = 
             except Exception:  # the page stays up, and the rater's ticks stay where they are
                 logger.exception("an answer of %s could not be saved", rater)
                 return parts.stay(language.say("failed", request))
-            return parts.show(rater, desk.sheet(rater, place + 1), request)
+            return parts.show(rater, session.sheet(rater, place + 1), request)
 
         for function in (begin, back, save):
             function.__annotations__["request"] = gradio.Request  # passed where annotated so

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Sheet:
     done: int = 0
 
 
-class RatingDesk:
+class RatingSession:
     """Hands out sheets and takes answers; nothing is remembered but in the file.
 
     Args:
@@ -98,13 +98,8 @@ class RatingDesk:
         if not 0 <= place < len(order):
             raise InputError(f"place={place}: from 0 to {len(order) - 1}.")
         runs = self.study.run_order(rater, order[place])
-        ratings: Mapping[int, float] = {}
-        if self.study.mode == "score":
-            ratings = {
-                run: float(grade)
-                for run, grade in zip(runs, grades, strict=True)
-                if grade is not None
-            }
+        graded = zip(runs, grades, strict=True) if self.study.mode == "score" else ()
+        ratings = {run: float(grade) for run, grade in graded if grade is not None}
         marked = dict(zip(runs, (tuple(sorted(set(w))) for w in wrong), strict=False))
         best = None if preferred is None else runs[preferred]
         self.store.save(rater, order[place], Judgement(ratings, marked, best))

@@ -104,7 +104,10 @@ def make_study(
     """
     names = named([str(Path(path)) for path in runs])
     found = [read_run(path) for path in names.values()]
-    rows = _rows_of(found[0]) if data is None else _rows_of_data(data, found, columns or {})
+    if data is None:
+        rows = ((text, found[0].references.get(key)) for key, text in found[0].texts.items())
+    else:
+        rows = _rows_of_data(data, found, columns or {})
     items, seen = [], set()
     for text, reference in rows:
         key = clean_text(text)
@@ -129,11 +132,6 @@ def make_study(
         raise InputError(f"rows={max_rows}: at least 1. Leave it out to judge all.")
     run_names = (*names, REFERENCE) if with_reference else tuple(names)
     return RatingStudy(run_names, tuple(items[:max_rows]), seed=seed, **settings)
-
-
-def _rows_of(run: Run) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    for key, text in run.texts.items():
-        yield text, run.references.get(key)
 
 
 def _rows_of_data(

@@ -195,15 +195,8 @@ def _check(study: RatingStudy, item: int, judgement: Judgement) -> None:
 
 
 def _content(study: RatingStudy) -> dict[str, Any]:
-    items = [[item.text, item.phrases, item.reference] for item in study.items]
-    return {
-        "runs": study.runs,
-        "mode": study.mode,
-        "scale": study.scale,
-        "question": study.question,
-        "seed": study.seed,
-        "items": items,
-    }
+    content = {name: getattr(study, name) for name in ("runs", "mode", "scale", "question", "seed")}
+    return {**content, "items": [[item.text, item.phrases, item.reference] for item in study.items]}
 
 
 def _study(content: dict[str, Any]) -> RatingStudy:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frtune.metrics import keyphrase_scores_per_document, keyword_scores_per_document
-from frtune.metrics.spans import keyword_key
+from frtune.metrics.phrases import normalize_phrase
 from frtune.tasks.spans import find_keywords
 
 SHOWN = 6  # rows at each end
@@ -70,7 +70,7 @@ def described(task: Any, line: Line) -> dict[str, Any]:
     shown: dict[str, Any] = {"texts": [shortened(text) for text in texts], "marked": None}
     said, true = line["prediction"], line["reference"]
     if isinstance(true, list):
-        key = task.key if task.name == "keywords" else keyword_key
+        key = task.key if task.name == "keywords" else normalize_phrase
         said_keys, true_keys = {key(text) for text in said}, {key(text) for text in true}
         if task.name == "keywords":
             shown["marked"] = _marked(task, line, true_keys)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.inference import text_columns
+from frtune.moved import moved_names
 from frtune.run.model_card import model_card, number, score_rows
 from frtune.run.page import write_page
 from frtune.score_files import write_scores
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from frtune.run.settings import RunSettings
     from frtune.training.trainer import TaskTrainer
+
+__getattr__ = moved_names(__name__)
 
 
 def write_report(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
+
+from frtune.study.cosines import NORMAL_95
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,28 +62,22 @@ def convergence(
     frames = layers.groupby("checkpoint", sort=False) if "checkpoint" in layers else [("", layers)]
     for checkpoint, frame in frames:
         table = frame.pivot(index="layer", columns="statistic", values="value")
-        for x in curves:
-            for y in accuracies:
-                if x in table and y in table:
-                    both = table[[x, y]].dropna().to_numpy()
-                    found += [
-                        {"checkpoint": checkpoint, "x": x, "y": y, **row}
-                        for row in _correlations(both[:, 0], both[:, 1])
-                    ]
+        for x, y in itertools.product(curves, accuracies):
+            if x in table and y in table:
+                pair = {"checkpoint": checkpoint, "x": x, "y": y}
+                both = table[[x, y]].dropna().to_numpy()
+                found += [pair | row for row in _correlations(both[:, 0], both[:, 1])]
     return found
 
 
-def _correlations(x: Any, y: Any) -> list[dict[str, Any]]:
-
+def _correlations(x: np.ndarray, y: np.ndarray) -> Iterator[dict[str, Any]]:
     n = len(x)
     if n < LEAST_LAYERS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return []
-    rows = []
+        return
     for statistic, correlate in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr)):
         value = float(correlate(x, y)[0])
         low, high = _interval(value, n, 1 + value**2 / 2 if statistic == "spearman" else 1.0)
-        rows.append({"statistic": statistic, "value": value, "low": low, "high": high, "n": n})
-    return rows
+        yield {"statistic": statistic, "value": value, "low": low, "high": high, "n": n}
 
 
 def _interval(value: float, n: int, variance: float) -> tuple[float, float]:
@@ -88,5 +86,5 @@ def _interval(value: float, n: int, variance: float) -> tuple[float, float]:
         return math.nan, math.nan
     if abs(value) >= 1 - 1e-12:
         return value, value
-    half = 1.959963984540054 * math.sqrt(variance / (n - 3))
+    half = NORMAL_95 * math.sqrt(variance / (n - 3))
     return math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)

@@ -122,7 +122,6 @@ def load_base(checkpoint: Checkpoint) -> Base:
 
 
 def _load_full(checkpoint: Checkpoint) -> Any:
-
     model, info = _read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
     # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
     _check_whole(checkpoint.path, model, info, ["pooler"])
@@ -131,12 +130,10 @@ def _load_full(checkpoint: Checkpoint) -> Any:
 
 
 def _load_adapter(checkpoint: Checkpoint) -> Any:
-
     return load_saved(checkpoint.path, load_task(checkpoint.path), merge=True)[0]
 
 
 def _weight_files(path: str) -> list[Path]:
-
     directory = Path(path)
     if directory.is_dir():
         found = [directory / "config.json", directory / ADAPTER_CONFIG]

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from frtune.environment.process import return_freed_memory
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import BatchLayer, Counts, LayerCosines, Layout, Value, cosine_statistics
-from frtune.study.covariance import Moments, outlier_dimensions, spectrum
+from frtune.study.covariance import RunningCovariance, outlier_dimensions, spectrum
 from frtune.study.hidden import Base, Hidden, hidden_states
 from frtune.study.sampling import TokenSample
 from frtune.study.settings import Settings
@@ -76,7 +76,6 @@ class _Accumulators:
     """The sums and samples of all layers."""
 
     def __init__(self, base: Base, corpus: Corpus, settings: Settings) -> None:
-
         self.corpus, self.width, self.layers = corpus, base.width, base.layers + 1
         self.sample = TokenSample.draw(corpus.keys, corpus.offsets, settings.sample_tokens)
         self.norm_sample = TokenSample.draw(corpus.keys, corpus.offsets, settings.quantile_tokens)
@@ -87,7 +86,7 @@ class _Accumulators:
         slots = np.full(int(corpus.ids.max()) + 1, -1)
         slots[self.types] = np.arange(len(self.types))
         self.type_slot = torch.from_numpy(slots).to(base.device)
-        self.moments = [Moments(base.width, base.device) for _ in range(self.layers)]
+        self.covariances = [RunningCovariance(base.width, base.device) for _ in range(self.layers)]
         self.cosines = [
             LayerCosines(base.width, len(self.types), base.device) for _ in range(self.layers)
         ]
@@ -135,7 +134,7 @@ class _Accumulators:
         units = vectors / norms.clamp(min=_SMALLEST_NORM)[:, None]
         means = layout.sums(vectors) / layout.lengths.float()[:, None]
         self._add_norms(layer, norms, found)
-        self.moments[layer].add(vectors)
+        self.covariances[layer].add(vectors)
         current = BatchLayer(units, layout.sums(units), _unit(means), _unit(first))
         self.cosines[layer].add(current, layout)
         typed = found.types >= 0
@@ -165,11 +164,11 @@ class _Accumulators:
             int((lengths**2).sum()),
             np.bincount(self.corpus.ids)[self.types].astype(float),
         )
-        means = np.stack([moments.mean for moments in self.moments])
+        means = np.stack([covariances.mean for covariances in self.covariances])
         variances = np.empty_like(means)
         statistics, broken = [], []
         for layer in range(self.layers):
-            covariance = self.moments[layer].covariance
+            covariance = self.covariances[layer].covariance
             variances[layer] = np.diag(covariance)
             if not np.isfinite(covariance).all():
                 broken.append(layer)
@@ -185,19 +184,13 @@ class _Accumulators:
                     **{name: Value(v) for name, v in spectrum(covariance).items()},
                 }
             )
-        arrays = {
-            "mean": means,
-            "variance": variances,
-            **self.arrays,
-            "text_keys": self.corpus.keys[self.texts].view(np.int64),
-        }
-        notes = []
-        if broken:
-            notes.append((f"layers {', '.join(map(str, broken))}", "values that are not finite"))
+        keys = self.corpus.keys[self.texts].view(np.int64)
+        arrays = {"mean": means, "variance": variances, **self.arrays, "text_keys": keys}
+        where = f"layers {', '.join(map(str, broken))}"
+        notes = [(where, "values that are not finite")] if broken else []
         return Collected(statistics, arrays, broken, notes=notes)
 
     def _norm_statistics(self, layer: int, tokens: int) -> dict[str, Value]:
-
         first, second = self.norm_sums[layer] / tokens
         quantiles = np.quantile(self.norms[layer].astype(float), list(_QUANTILES.values()))
         return {

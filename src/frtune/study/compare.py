@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.bootstrap import bootstrap_interval
 from frtune.study.pairs import drift, linear_cka, neighbour_overlap, procrustes_distance
 from frtune.study.settings import Settings
 
@@ -64,22 +64,10 @@ def compare_texts(a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
 
 
 def _all_pairs(statistic: str, a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
-    for (i, j), value in _enumerate(linear_cka(list(a), list(b))):
-        yield PairValue(i, j, statistic, value)
-
-
-def _enumerate(matrix: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
-
-    for place, value in np.ndenumerate(matrix):
-        yield (place[0], place[1]), float(value)
+    for (i, j), value in np.ndenumerate(linear_cka(list(a), list(b))):
+        yield PairValue(i, j, statistic, float(value))
 
 
 def _mean(layer: int, statistic: str, values: np.ndarray, seed: int) -> PairValue:
-
-    low, high = bootstrap_interval(values, seed=seed)  # type: ignore[arg-type]
-    return PairValue(layer, layer, statistic, float(values.mean()), low, high)
-
-
-def pair_rows(names: tuple[str, str], values: Iterator[PairValue]) -> list[dict[str, Any]]:
-    """Rows of the tidy frame."""
-    return [{"a": names[0], "b": names[1], **value._asdict()} for value in values]
+    interval = bootstrap_interval(values, seed=seed)
+    return PairValue(layer, layer, statistic, float(values.mean()), *interval)

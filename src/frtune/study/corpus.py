@@ -109,12 +109,12 @@ def encode(
         max_tokens: Longest text, special tokens included.
     """
     frame = text_frame(tokenizer)
-    room = max(1, max_tokens - frame.tokens)
+    limit = max(1, max_tokens - frame.tokens)
     pieces, lengths, cut = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64), 0
     for start in range(0, len(texts), _CHUNK_TEXTS):
-        rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer, enough=room)
-        cut += sum(len(row) > room for row in rows)
-        rows = [row[:room] for row in rows]
+        rows = token_ids(texts[start : start + _CHUNK_TEXTS], tokenizer, enough=limit)
+        cut += sum(len(row) > limit for row in rows)
+        rows = [row[:limit] for row in rows]
         lengths[start : start + len(rows)] = [len(row) for row in rows]
         pieces.append(np.fromiter(itertools.chain.from_iterable(rows), np.int32))
     wordy = np.flatnonzero(lengths)
@@ -133,7 +133,6 @@ def encode(
 
 
 def _signature(tokenizer: Any, ids: np.ndarray, offsets: np.ndarray, keys: np.ndarray) -> str:
-
     used = np.unique(ids)
     found = hashlib.blake2b(digest_size=16)
     found.update("\0".join(map(str, tokenizer.convert_ids_to_tokens(used.tolist()))).encode())

@@ -16,7 +16,7 @@ import torch
 if TYPE_CHECKING:
     import numpy as np
 
-_NORMAL_95 = 1.959963984540054
+NORMAL_95 = 1.959963984540054
 
 
 class Value(NamedTuple):
@@ -68,7 +68,7 @@ class Running:
         if self.count < 2:
             return Value(mean)
         variance = max(0.0, self.squares - self.count * mean**2) / (self.count - 1)
-        half = _NORMAL_95 * math.sqrt(variance / self.count)
+        half = NORMAL_95 * math.sqrt(variance / self.count)
         return Value(mean, mean - half, mean + half)
 
 
@@ -99,7 +99,6 @@ class LayerCosines:
     """
 
     def __init__(self, width: int, types: int, device: torch.device | str = "cpu") -> None:
-
         def zeros(*shape: int) -> torch.Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=device)
 

@@ -9,7 +9,7 @@ OUTLIER_DEVIATIONS = 3.0
 _ROWS = 512
 
 
-class Moments:
+class RunningCovariance:
     """Mean and covariance of vectors that come in batches.
 
     Each batch is centred on its own mean and its products are added in float64, as in Chan, Golub
@@ -22,7 +22,6 @@ class Moments:
     """
 
     def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
-
         self.count = 0
         self._mean = torch.zeros(width, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(width, width, dtype=torch.float64, device=device)

@@ -100,7 +100,6 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
 
 
 def _joined(series: list[pd.Series]) -> np.ndarray:
-
     return np.concatenate([np.asarray(each, float) for each in series])
 
 

@@ -61,14 +61,18 @@ def findings(study: Study) -> dict[str, list[str]]:
         ``answer``. A subject without numbers is left out.
     """
     pairs = comparisons(study)
-    found = {
-        "movement": [s for pair in pairs for s in _movement(study, *pair)],
-        "cosines": [s for pair in pairs for s in _cosines(study, *pair)],
-        "norms": [s for pair in pairs for s in _norms(study, *pair)],
-        "spectrum": [s for pair in pairs for s in _spectrum(study, *pair)],
-        "probes": [*_probe_levels(study), *(s for pair in pairs for s in _probes(study, *pair))],
-        "answer": [_answer(study, answer) for answer in main_answers(study)],
+    subjects = {
+        "movement": _movement,
+        "cosines": _cosines,
+        "norms": _norms,
+        "spectrum": _spectrum,
+        "probes": _probes,
     }
+    found = {
+        name: [s for pair in pairs for s in say(study, *pair)] for name, say in subjects.items()
+    }
+    found["probes"] = [*_probe_levels(study), *found["probes"]]
+    found["answer"] = [_answer(study, answer) for answer in main_answers(study)]
     if not pairs:
         found["cosines"] = list(_course(study, study.checkpoints[0]["name"]))
     return {subject: sentences for subject, sentences in found.items() if sentences}
@@ -179,7 +183,7 @@ def _probe_levels(study: Study) -> Iterator[str]:
         if not len(accuracy):
             continue
         best = int(accuracy.idxmax())
-        low: Any = curve(rows, "probe_mean_accuracy", "low").get(best, math.nan)
+        low, _ = _ends(rows, "probe_mean_accuracy", best)
         text = (
             f"In {checkpoint['name']}, {layer_name(best)} classifies best: a probe on the mean "
             f"vector is right for {_interval(rows, 'probe_mean_accuracy', best)} of the texts"
@@ -215,11 +219,8 @@ def _probes(study: Study, a: str, b: str) -> Iterator[str]:
 
 
 def _apart(before: pd.DataFrame, i: int, after: pd.DataFrame, j: int, statistic: str) -> bool:
-    low = curve(before, statistic, "low").get(i, math.nan), curve(after, statistic, "low").get(j)
-    high = curve(before, statistic, "high").get(i), curve(after, statistic, "high").get(j)
-    if None in (*low, *high):
-        return False
-    return bool(low[0] > high[1] or low[1] > high[0])  # type: ignore[operator]
+    (low, high), (other_low, other_high) = _ends(before, statistic, i), _ends(after, statistic, j)
+    return low > other_high or other_low > high  # of nan, neither is
 
 
 def _answer(study: Study, answer: dict[str, Any]) -> str:
@@ -230,13 +231,13 @@ def _answer(study: Study, answer: dict[str, Any]) -> str:
     """
     name, layers = answer["checkpoint"], f"{answer['n']} layers"
     r, low, high = (answer[key] for key in ("value", "low", "high"))
-    if not _finite(low, high):
+    if not math.isfinite(low):
         size = f"r = {number(r)} over {layers}, too few for an interval"
         return f"In {name}, whether convergence tells a layer's accuracy stays open: {size}."
     size = f"r = {number(r)} (95% interval {number(low)} to {number(high)}, {layers})"
     ranks = rank_answer(study, answer)
     sure = not low <= 0 <= high
-    if ranks and _finite(ranks["low"], ranks["high"]):
+    if ranks and math.isfinite(ranks["low"]):
         low, high = ranks["low"], ranks["high"]
         size += f"; by ranks {number(ranks['value'])} ({number(low)} to {number(high)})"
         sure = sure and r * ranks["value"] > 0 and not low <= 0 <= high
@@ -328,9 +329,11 @@ def number(value: float) -> str:
 
 def _interval(rows: pd.DataFrame, statistic: str, layer: int) -> str:
     value = number(curve(rows, statistic)[layer])
+    low, high = _ends(rows, statistic, layer)
+    return f"{value} (95% {number(low)} to {number(high)})" if math.isfinite(low) else value
+
+
+def _ends(rows: pd.DataFrame, statistic: str, layer: int) -> tuple[float, float]:
+    """The ends of an interval, ``nan`` where there is none."""
     low, high = (curve(rows, statistic, end).get(layer, math.nan) for end in ("low", "high"))
-    return f"{value} (95% {number(low)} to {number(high)})" if _finite(low, high) else value
-
-
-def _finite(*values: float | None) -> bool:
-    return all(value is not None and math.isfinite(value) for value in values)
+    return float(low), float(high)  # type: ignore[arg-type]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from frtune.study.collect import Collected
+from frtune.study.compare import PairValue
 
 
 def layer_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
@@ -23,27 +23,20 @@ def layer_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)  # type: ignore[arg-type]
 
 
-def pair_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def pair_frame(found: Iterable[tuple[str, str, PairValue]]) -> pd.DataFrame:
     """``a``, ``b``, ``layer_a``, ``layer_b``, ``statistic``, ``value``, ``low``, ``high``."""
-    columns = ["a", "b", "layer_a", "layer_b", "statistic", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)  # type: ignore[arg-type]
+    columns = ["a", "b", *PairValue._fields]
+    return pd.DataFrame([(a, b, *value) for a, b, value in found], columns=columns)  # type: ignore[arg-type]
 
 
 def dimension_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
     """``checkpoint``, ``layer``, ``dimension``, ``mean``, ``variance``; one row a dimension."""
     frames = []
     for name, collected in found:
-        mean, variance = collected.arrays["mean"], collected.arrays["variance"]
-        layer, dimension = np.indices(mean.shape)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "checkpoint": name,
-                    "layer": layer.ravel(),
-                    "dimension": dimension.ravel(),
-                    "mean": mean.ravel(),
-                    "variance": variance.ravel(),
-                }
-            )
-        )
+        values = {key: collected.arrays[key] for key in ("mean", "variance")}
+        layer, dimension = np.indices(values["mean"].shape)
+        columns = {"layer": layer, "dimension": dimension, **values}
+        frame = pd.DataFrame({key: each.ravel() for key, each in columns.items()})
+        frame.insert(0, "checkpoint", name)
+        frames.append(frame)
     return pd.concat(frames, ignore_index=True)

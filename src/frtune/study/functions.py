@@ -71,7 +71,7 @@ def compare_layers(
     chosen = Settings(**settings)
     a = _collect(model_a, tokenizer, texts, None, chosen).arrays["tokens"]
     b = _collect(model_b, tokenizer, texts, None, chosen).arrays["tokens"]
-    rows = [value._asdict() for value in compare_tokens(a, b, chosen)]
+    rows = [("", "", value) for value in compare_tokens(a, b, chosen)]
     return pair_frame(rows).drop(columns=["a", "b"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -90,10 +89,11 @@ def hidden_states(base: Base, corpus: Corpus, *, token_budget: int, bf16: bool) 
     training = base.model.training
     base.model.eval()
     options = {"use_cache": False} if base.kind == "decoder" else {}
+    autocast = torch.autocast(base.device.type, dtype=torch.bfloat16, enabled=bf16)
     try:
         for rows in corpus.batches(token_budget):
             ids, mask = corpus.padded(rows, pad_id=base.pad_id)
-            with torch.inference_mode(), _autocast(base.device, bf16):
+            with torch.inference_mode(), autocast:
                 out = base.model(
                     input_ids=torch.from_numpy(ids).to(base.device),
                     attention_mask=torch.from_numpy(mask).to(base.device),
@@ -106,17 +106,7 @@ def hidden_states(base: Base, corpus: Corpus, *, token_budget: int, bf16: bool) 
         base.model.train(training)
 
 
-def _words(corpus: Corpus, rows: Sequence[int], length: int) -> Any:
-
-    head = len(corpus.before)
-    lengths = corpus.lengths[list(rows)]
-    return np.concatenate(
-        [i * length + head + np.arange(n) for i, n in enumerate(lengths.tolist())]
-    )
-
-
-@contextlib.contextmanager
-def _autocast(device: torch.device, bf16: bool) -> Iterator[None]:
-
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        yield
+def _words(corpus: Corpus, rows: Sequence[int], length: int) -> np.ndarray:
+    starts = length * np.arange(len(rows)) + len(corpus.before)
+    lengths = corpus.lengths[list(rows)].tolist()
+    return np.concatenate([start + np.arange(n) for start, n in zip(starts, lengths, strict=True)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +16,7 @@ from frtune.errors import InputError
 from frtune.study.answers import convergence
 from frtune.study.checkpoints import Checkpoint, load_base, read_checkpoint
 from frtune.study.collect import Collected, collect
-from frtune.study.compare import LEAST_ITEMS, compare_texts, compare_tokens, pair_rows
+from frtune.study.compare import LEAST_ITEMS, PairValue, compare_texts, compare_tokens
 from frtune.study.corpus import Corpus, encode
 from frtune.study.frames import dimension_frame, layer_frame, pair_frame
 from frtune.study.probes import add_probes
@@ -47,7 +47,7 @@ def study(
     The texts are read once per checkpoint, and memory does not grow with their number. Padding
     and special tokens enter no statistic, except that ``first`` is the vector at the first
     position. What the statistics are is said where they are computed: ``cosine_statistics``,
-    ``spectrum``, ``outlier_dimensions``, ``compare_tokens``, ``class_statistics``.
+    ``spectrum``, ``outlier_dimensions``, ``compare_tokens``, ``add_probes``.
 
     Args:
         checkpoints: Name to directory or hub name: a model, or what ``frtune train`` left. An
@@ -73,7 +73,6 @@ def study(
             if a checkpoint cannot be read.
     """
     texts, labels, skipped = _check(checkpoints, texts, labels)
-    blank = sum(not text.strip() for text in texts)
     kept = [i for i, text in enumerate(texts) if text.strip()]
     words = [texts[i] for i in kept]
     classes = None if labels is None else [labels[i] for i in kept]
@@ -94,9 +93,14 @@ def study(
         found = _collect(checkpoint, corpus, settings, by_key, Store(output_dir), progress, skipped)
         runs.append(_Run(checkpoint, corpus.describe(), corpus.signature, found))
     layers = layer_frame([(run.checkpoint.name, run.found) for run in runs])
+    pairs = pair_frame(_compare(runs, settings, skipped))
+    answers = convergence(layers)
+    if classes is not None and not answers:
+        why = "no probes, or fewer than 3 layers that differ"
+        skipped.append(_line("convergence against accuracy", why))
     data = {
         "texts": len(words),
-        "blank_texts": blank,
+        "blank_texts": len(texts) - len(kept),
         "max_tokens": settings.max_tokens,
         **runs[0].described,
         "labels": None if classes is None else dict(sorted(Counter(map(str, classes)).items())),
@@ -104,9 +108,9 @@ def study(
     }
     return Study(
         layers=layers,
-        pairs=pair_frame(_compare(runs, settings, skipped)),
+        pairs=pairs,
         dimensions=dimension_frame([(run.checkpoint.name, run.found) for run in runs]),
-        answers=_answers(layers, classes is not None, skipped),
+        answers=answers,
         checkpoints=[{**run.checkpoint.describe(), **run.described} for run in runs],
         data=data,
         settings=dataclasses.asdict(settings),
@@ -135,14 +139,14 @@ def _check(
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise InputError(f"text {i + 1}: {text!r} is no text. Pass strings.")
-    if not any(text.strip() for text in texts):
+    blank = sum(not text.strip() for text in texts)
+    if blank == len(texts):
         raise InputError(f"texts: {len(texts)}, none with words in it. Pass texts to read.")
     labels = None if labels is None else list(labels)
     if labels is not None and len(labels) != len(texts):
         raise InputError(
             f"labels: {len(labels)} for {len(texts)} texts. Pass one label for each text."
         )
-    blank = sum(not text.strip() for text in texts)
     skipped = [] if not blank else [_line("texts", f"{blank} of {len(texts)} are blank; left out")]
     if labels is None:
         skipped.append(_line("probes", "no labels were given"))
@@ -199,26 +203,25 @@ def _collect(
     return found
 
 
-def _compare(runs: list[_Run], settings: Settings, skipped: Skipped) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _compare(
+    runs: list[_Run], settings: Settings, skipped: Skipped
+) -> Iterator[tuple[str, str, PairValue]]:
     for a, b in combinations(runs, 2):
-        names = (a.checkpoint.name, b.checkpoint.name)
-        both = f"{names[0]} and {names[1]}"
+        names = a.checkpoint.name, b.checkpoint.name
         first, second = a.found.arrays, b.found.arrays
+        both = " and ".join(names)
         skipped += [_line(f"{both}: {what}", why) for what, why in _unlike(a, b, settings)]
         if a.signature == b.signature and first["tokens"].shape[1] >= LEAST_ITEMS:
             drifts = a.checkpoint.family.kind == b.checkpoint.family.kind
             values = compare_tokens(first["tokens"], second["tokens"], settings, drifts=drifts)
-            rows += pair_rows(names, values)
+            yield from ((*names, value) for value in values)
         shared = _shared(first["text_keys"], second["text_keys"])
         if len(shared[0]) >= LEAST_ITEMS:
             means = first["text_mean"][:, shared[0]], second["text_mean"][:, shared[1]]
-            rows += pair_rows(names, compare_texts(*means))
-    return rows
+            yield from ((*names, value) for value in compare_texts(*means))
 
 
 def _shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-
     _, places, others = np.intersect1d(first, second, assume_unique=True, return_indices=True)
     return places, others
 
@@ -251,13 +254,4 @@ def _unlike(a: _Run, b: _Run, settings: Settings) -> list[tuple[str, str]]:
             found.append(("layers", why))
     if texts < LEAST_ITEMS:
         found.append(("cka_texts", f"{texts} texts in common, {LEAST_ITEMS} are needed"))
-    return found
-
-
-def _answers(layers: Any, labelled: bool, skipped: Skipped) -> list[dict[str, Any]]:
-    found = convergence(layers)
-    if labelled and not found:
-        skipped.append(
-            _line("convergence against accuracy", "no probes, or fewer than 3 layers that differ")
-        )
     return found

@@ -122,7 +122,6 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
 
 
 def _nearest(vectors: np.ndarray, k: int) -> np.ndarray:
-
     units = vectors / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True).clip(
         _SMALLEST_NORM
     )
@@ -140,5 +139,4 @@ def _centred(vectors: np.ndarray) -> np.ndarray:
 
 
 def _frobenius(matrix: np.ndarray) -> float:
-
     return float(np.sqrt(np.einsum("ij,ij->", matrix, matrix, dtype=float)))

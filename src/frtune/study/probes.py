@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from frtune.errors import InputError
-from frtune.metrics.confidence import bootstrap_interval
+from frtune.metrics.bootstrap import bootstrap_interval
 from frtune.study.cosines import Value
 from frtune.study.settings import Settings
 
@@ -104,7 +104,7 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
     with threadpool_limits(1):  # the solver's steps are so small that threads only wait
         search.fit(values[parts.train], parts.labels[parts.train])
     right = search.predict(values[parts.test]) == parts.labels[parts.test]
-    low, high = bootstrap_interval(right.astype(float), seed=seed)  # type: ignore[arg-type]
+    low, high = bootstrap_interval(right, seed=seed)
     return Value(float(np.mean(right)), low, high)
 
 
@@ -144,22 +144,13 @@ def fisher_ratio(vectors: np.ndarray, labels: np.ndarray) -> float:
     return between / within if within > 0 else math.nan
 
 
-def class_statistics(vectors: np.ndarray, parts: Split, *, seed: int) -> dict[str, Value]:
-    """``probe_accuracy``, ``fisher`` and ``silhouette`` of one layer's vectors.
-
-    The silhouette (Rousseeuw 1987) is over all texts with Euclidean distances, from -1 to 1.
-    """
-    return {
-        "probe_accuracy": probe(vectors, parts, seed=seed),
-        "fisher": Value(fisher_ratio(vectors, parts.labels)),
-        "silhouette": Value(float(silhouette_score(steady(vectors), parts.labels))),
-    }
-
-
 def add_probes(
     found: Collected, labels: Mapping[int, Any], kind: ModelKind, settings: Settings
 ) -> list[tuple[str, str]]:
     """Add ``*_first`` and ``*_mean`` statistics of the classes to each layer of ``found``.
+
+    They are the probe's accuracy, ``fisher_ratio`` and the silhouette (Rousseeuw 1987), which is
+    over all texts with Euclidean distances, from -1 to 1.
 
     Args:
         found: From ``collect``.
@@ -187,10 +178,10 @@ def add_probes(
             continue
         for vector in vectors:
             states = found.arrays[f"text_{vector}"][layer][taken]
-            values = class_statistics(states, parts, seed=settings.seed)
+            silhouette = silhouette_score(steady(states), parts.labels)
             statistics |= {
-                f"probe_{vector}_accuracy": values["probe_accuracy"],
-                f"fisher_{vector}": values["fisher"],
-                f"silhouette_{vector}": values["silhouette"],
+                f"probe_{vector}_accuracy": probe(states, parts, seed=settings.seed),
+                f"fisher_{vector}": Value(fisher_ratio(states, parts.labels)),
+                f"silhouette_{vector}": Value(float(silhouette)),
             }
     return notes

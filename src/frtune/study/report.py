@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import math
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.environment.versions import versions
 from frtune.files import staged
 from frtune.html import render
 from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
@@ -17,7 +16,6 @@ from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
 from frtune.study.plots import save_plots
 from frtune.study.tables import compared, curve, of_checkpoint, same_layer
-from frtune.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +84,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         labels=list((study.data.get("labels") or {}).items()),
         checkpoints=[{"adapter": False, **checkpoint} for checkpoint in study.checkpoints],
         settings=_listed(study.settings),
-        versions=_listed(_versions()),
+        versions=_listed(versions("torch", "transformers", "numpy", "scikit-learn", "scipy")),
         data_hash=study.data.get("hash", ""),
         adjusted=ADJUSTED,
         definitions=DEFINITIONS.values(),
@@ -196,14 +194,13 @@ def short_table(study: Study) -> tuple[list[str], list[list[str]]]:
 
 def _answer_row(answer: dict[str, Any]) -> list[str]:
     low, high = answer["low"], answer["high"]
-    known = all(math.isfinite(end) for end in (low, high))
     return [
         answer["checkpoint"],
         name_of(answer["x"]),
         name_of(answer["y"]),
         answer["statistic"].capitalize(),
         number(answer["value"]),
-        f"{number(low)} to {number(high)}" if known else "",
+        f"{number(low)} to {number(high)}" if math.isfinite(low) else "",
         str(answer["n"]),
     ]
 
@@ -220,13 +217,6 @@ def _data(data: dict[str, Any]) -> str:
             "their end"
         )
     return "; ".join(parts) + "."
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    packages = ("torch", "transformers", "numpy", "scikit-learn", "scipy")
-    found = {name: version(name) for name in packages}
-    return {"frtune": __version__, "Python": platform.python_version(), **found}
 
 
 def _listed(values: dict[str, Any]) -> str:

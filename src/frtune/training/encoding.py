@@ -19,11 +19,14 @@ from datasets.fingerprint import Hasher
 
 from frtune.errors import InputError
 from frtune.models.tokenizer_verification import prove_texts
+from frtune.moved import moved_names
 from frtune.version import __version__
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+__getattr__ = moved_names(__name__)
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,8 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from frtune.metrics.phrases import UNSPACED
 from frtune.tasks.spans import Span, find_keywords, fold, keyword_key
-
-# Hangul, kana and Han: particles and compounds leave no space at a phrase's edges
-_UNSPACED = ("\u1100", "\u11ff"), ("\u3040", "\u30ff"), ("\u3400", "\u9fff"), ("\uac00", "\ud7af")
 
 CSS = """
 .frtune-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.9; }
@@ -89,7 +87,7 @@ def find_phrases(text: str, phrases: Sequence[str]) -> tuple[list[Span], list[bo
     spans, missing = list(found.spans), {_key(phrase) for phrase in found.missing}
     folded = None
     for key in sorted(missing, key=len, reverse=True):
-        if not any(low <= char <= high for char in key for low, high in _UNSPACED):
+        if not UNSPACED.search(key):
             continue
         folded = folded or fold(text, ignore_accents=False)
         start = folded.text.find(key)

@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 
 from frtune.errors import InputError
 from frtune.metrics import bootstrap_interval, bootstrap_intervals
+from frtune.metrics.bootstrap import count_score, resampled
 
 
 def test_interval_agrees_with_the_normal_approximation():
@@ -43,3 +45,22 @@ def test_bad_input_is_named():
         bootstrap_interval([1.0], level=95)
     with pytest.raises(InputError, match="samples=0"):
         bootstrap_interval([1.0], samples=0)
+
+
+def test_bounds_are_those_of_the_first_release():
+    rising = [i / 97 for i in range(97)]
+    exactly = lambda *ends: pytest.approx(ends, abs=1e-12)  # noqa: E731
+    assert bootstrap_interval(rising) == exactly(0.43649697098522694, 0.5479567435434158)
+    assert bootstrap_interval(rising, level=0.9, samples=333, seed=7) == exactly(
+        0.44533956849824635, 0.5438197470506961
+    )
+    assert bootstrap_interval([0.1, 0.7]) == exactly(0.1, 0.7)
+    assert bootstrap_interval([0.3] * 5 + [math.nan, 0.9], samples=50) == exactly(0.3, 0.6)
+
+
+def test_draws_are_those_of_the_first_release():
+    right = np.array([[i % 3 == 0, 1] for i in range(40)], float)
+    score = count_score(right, lambda sums: sums[:, 0] / sums[:, 1])
+    draws = resampled(score, 40, samples=5, seed=2)
+    assert draws.tolist() == [0.275, 0.275, 0.3, 0.5, 0.3]
+    assert resampled(lambda picks: picks.sum(axis=1) + 0.5, 1, samples=3).tolist() == [0.5] * 3

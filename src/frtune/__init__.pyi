@@ -1,0 +1,37 @@
+"""The public names of frtune, and where each stands."""
+
+from .comparison.compare import compare as compare
+from .data.loading import load_splits as load_splits
+from .data.prepare import prepare as prepare
+from .errors import InputError as InputError
+from .evaluation import evaluate as evaluate
+from .inference import load as load
+from .labelling.budget import Budget as Budget
+from .labelling.endpoint import Endpoint as Endpoint
+from .labelling.prompts import LabelJob as LabelJob
+from .labelling.run import label as label
+from .model_quantization import quantize as quantize
+from .models.bart import build_bart as build_bart
+from .models.bert import build_bert as build_bert
+from .models.bitsandbytes import quantization_config as quantization_config
+from .models.build import build_model as build_model
+from .models.camembert import build_camembert as build_camembert
+from .models.flaubert import build_flaubert as build_flaubert
+from .models.gptj import build_gptj as build_gptj
+from .models.llama import build_llama as build_llama
+from .models.lora import lora_config as lora_config
+from .models.lora import merge as merge
+from .models.phi import build_phi as build_phi
+from .models.polyglot import build_polyglot as build_polyglot
+from .models.t5 import build_t5 as build_t5
+from .models.tiny import tiny_checkpoint as tiny_checkpoint
+from .tasks.classification import SequenceClassification as SequenceClassification
+from .tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
+from .tasks.keywords import KeywordExtraction as KeywordExtraction
+from .tasks.similarity import SentenceSimilarity as SentenceSimilarity
+from .training.arguments import scale_learning_rate as scale_learning_rate
+from .training.arguments import training_arguments as training_arguments
+from .training.make_trainer import make_trainer as make_trainer
+from .training.mixup.mixup import Mixup as Mixup
+from .training.saving import save as save
+from .version import __version__ as __version__

@@ -94,6 +94,9 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         "--seeds", metavar="N",
         help="Run N seeds, --seed and those after it, in seed-N/ each; report mean and interval.",
     )  # fmt: skip
+    for dash in "-_":  # its name from Transformers 5.20 on
+        old, new = (f"--{kind}{dash}checkpointing" for kind in ("gradient", "activation"))
+        parser._option_string_actions.setdefault(new, parser._option_string_actions[old])
     known = [action.dest for action in parser._actions]
     lists = [action.dest for action in parser._actions if action.nargs == "+"]
     config = _option(argv, "--config")

@@ -283,18 +283,10 @@ def _command(option: Option, whole: Plan, fits: str) -> str:
     if zero:
         words += ["--deepspeed", f"deepspeed_configs/{option.sharding}.json"]
     if fits == "with checkpointing":
-        words += [_checkpointing_flag()]
+        words += ["--activation-checkpointing"]
     if whole.precision == "bf16":
         words += ["--bf16"]
     return shlex.join(words)
-
-
-def _checkpointing_flag() -> str:
-
-    names = {item.name for item in fields(TrainingArguments)}
-    # its name before Transformers 5.20
-    old = "activation_checkpointing" not in names
-    return "--gradient-checkpointing" if old else "--activation-checkpointing"
 
 
 def _preference(option: Option) -> tuple[bool, int, int]:

@@ -111,19 +111,21 @@ def _next_state(
     state: dict[str, Any], output: Any, kept: torch.Tensor, decoder: bool
 ) -> dict[str, Any]:
     """What ``generate`` goes on from: the rows that stay, all their tokens, their cache."""
-    ids, cache = output.sequences[kept], output.past_key_values
+    ids = output.sequences[kept]
+    name = "cache" if hasattr(output, "cache") else "past_key_values"  # until 5.23
+    cache = getattr(output, name)
     if cache is not None:
         cache.batch_select_indices(kept)
     mask = state["attention_mask"][kept]
     if decoder:
         more = ids.shape[1] - mask.shape[1]
         mask = torch.cat([mask, mask.new_ones(len(mask), more)], dim=1)
-        return {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}
+        return {"input_ids": ids, "attention_mask": mask, name: cache}
     source = state["encoder_outputs"].last_hidden_state[kept]
     return {
         "encoder_outputs": BaseModelOutput(last_hidden_state=source),
         "attention_mask": mask,
         "decoder_input_ids": ids,
         "decoder_attention_mask": torch.ones_like(ids),
-        "past_key_values": cache,
+        name: cache,
     }

@@ -2,8 +2,8 @@ import re
 from html import unescape
 
 import pytest
-
 from frtune.demo.render import answer_html, error_html
+
 from frtune.demo.translations import WORDS
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"

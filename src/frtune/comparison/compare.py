@@ -99,13 +99,13 @@ def _same_task(places: Sequence[Path]) -> list[Task]:
         tasks.append(load_task(place))
     first = tasks[0]
     for place, task in zip(places[1:], tasks[1:], strict=True):
-        if task.name != first.name:
+        if type(task) is not type(first):
             raise InputError(
                 f"{place}: is of the task {task.name}, and {places[0]} of {first.name}. "
                 "Compare models of one task."
             )
-        for name in first.comparable_fields:
-            ours, theirs = getattr(first, name), getattr(task, name)
+        for name, ours in first.comparable.items():
+            theirs = task.comparable[name]
             if sorted(ours or []) != sorted(theirs or []):
                 raise InputError(
                     f"{place}: its {name} is {theirs}, and that of {places[0]} {ours}. "

@@ -75,12 +75,11 @@ def cut_report(encoded: Dataset, task: Task, where: str) -> tuple[str | None, st
     """Share of rows whose source or target is cut: a note, and a warning if it is large."""
     cut = truncation_report(encoded)
     notes, warnings = [], []
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+    for column, limit in task.limits.items():
         count = cut.get(column, 0)
         if count:
             share = count / cut["rows"]
             text = f"{count} of {cut['rows']} rows ({share:.1%}) longer than {limit}"
-            text = f"{text}={getattr(task, limit)}"
             (warnings if share > _CUT_SHARE else notes).append(text)
     note, warning = (f"{where}: {'; '.join(found)}" for found in (notes, warnings))
     return note if notes else None, f"{warning} are cut" if warnings else None

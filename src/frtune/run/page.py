@@ -212,12 +212,11 @@ def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
     for split, rows in {**splits, "test": encoded}.items():
         counts = truncation_report(rows) if rows is not None else {}
-        for column, limit in (("source_cut", "max_source_tokens"),
-                              ("target_cut", "max_target_tokens")):  # fmt: skip
+        for column, limit in task.limits.items():
             if column in counts:
                 found.append({"split": split, "what": column.removesuffix("_cut"),
                               "rows": counts["rows"], "cut": counts[column],
-                              "limit": f"{limit}={getattr(task, limit)}"})  # fmt: skip
+                              "limit": limit})  # fmt: skip
     return found
 
 

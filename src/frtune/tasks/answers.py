@@ -36,7 +36,6 @@ class Answers(ABC):
         label_columns: Columns with what is to be learnt; the first is the target.
         accuracy_score: Name of the share of right answers among the scores, if there is one.
         health_scores: Scores that say whether generation is sound, and what they count, in words.
-        comparable_fields: Fields that must be equal for two models to answer the same question.
     """
 
     name: ClassVar[str]
@@ -45,7 +44,6 @@ class Answers(ABC):
     label_columns: Any
     accuracy_score: str | None = None
     health_scores: ClassVar[Mapping[str, str]] = {}
-    comparable_fields: ClassVar[tuple[str, ...]] = ()
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -119,6 +117,11 @@ class Answers(ABC):
         score = recomputed(self.compute_metrics, predictions, references, names)
         draws = resampled(score, len(references))  # (samples, names)
         return {name: interval(draws[:, i]) for i, name in enumerate(names)}
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        """Settings that must be equal for two models to answer the same question."""
+        return {}
 
     def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
         """The main score of rows that are drawn again, for the bootstrap of a comparison."""

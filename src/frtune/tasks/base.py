@@ -205,6 +205,14 @@ class Task(Answers):
             ``labels``. Several encoded rows of one say whose they are in ``row_in_batch``.
         """
 
+    @property
+    def limits(self) -> dict[str, str]:
+        """What cuts a row, as messages name it, by the column that ``encode`` tells of it."""
+        return {
+            "source_cut": f"max_source_tokens={self.max_source_tokens}",
+            "target_cut": f"max_target_tokens={self.max_target_tokens}",
+        }
+
     def encoding_notes(self, encoded: Dataset) -> list[str]:
         """What a user should know of encoded rows, one sentence each."""
         return []

@@ -37,7 +37,6 @@ class SequenceTask(Task):
         "decoder": "AutoModelForSequenceClassification",
     }
     primary_metric: ClassVar[str] = "eval_f1_macro"
-    comparable_fields: ClassVar[tuple[str, ...]] = ("labels",)
     label_column: str
     labels: list[str] | None
 
@@ -114,6 +113,10 @@ class SequenceTask(Task):
             return [float(value) for value in values]
         labels = self.known_labels
         return [labels[i] for i in values]
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        return {"labels": self.labels}
 
     def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
         """Macro F1 of the labels."""

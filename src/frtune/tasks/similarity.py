@@ -92,7 +92,6 @@ class SentenceSimilarity(SequenceTask):
         "per_device_train_batch_size": 4,
         "gradient_accumulation_steps": 8,
     }
-    comparable_fields: ClassVar[tuple[str, ...]] = ("head", "labels")
 
     first_column: str = _option("sentence1", "column with one sentence")
     second_column: str = _option("sentence2", "column with the other sentence")
@@ -316,6 +315,10 @@ class SentenceSimilarity(SequenceTask):
     @property
     def accuracy_score(self) -> str | None:
         return None if self.scored else "accuracy"
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        return {"head": self.head, "labels": self.labels}
 
     def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
         if not self.scored:

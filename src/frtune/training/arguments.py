@@ -32,6 +32,7 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
     of like length; bf16 is used where the hardware is fast at it. A ``tiny`` checkpoint has rates
     of its own, and learns the bundled ``sample`` for longer.
     """
+    directions = task.metric_directions()  # a loss is not among them
     return {
         "num_train_epochs": 10 if tiny and sample else 3,
         **task.recipe,
@@ -43,7 +44,7 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
         "save_total_limit": 2,
         "load_best_model_at_end": True,
         "metric_for_best_model": task.primary_metric,
-        "greater_is_better": not task.primary_metric.endswith("loss"),
+        "greater_is_better": directions.get(task.primary_metric.removeprefix("eval_"), False),
         "train_sampling_strategy": "group_by_length",
         "use_cpu": not has_accelerator(),
         "bf16": has_bf16() and not tiny,  # casting costs a tiny model more than it saves

@@ -153,15 +153,14 @@ def _encoded(dataset: Any, task: Task, tokenizer: Any, kind: str, what: str) -> 
     for note in task.encoding_notes(encoded):
         logger.warning("%s: %s", what, note)
     cut = truncation_report(encoded)
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+    for column, limit in task.limits.items():
         if cut.get(column):
             logger.warning(
-                "%s: %d of %d rows are longer than %s=%d and were cut",
+                "%s: %d of %d rows are longer than %s and were cut",
                 what,
                 cut[column],
                 cut["rows"],
                 limit,
-                getattr(task, limit),
             )
     return encoded
 

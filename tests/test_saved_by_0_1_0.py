@@ -27,12 +27,12 @@ SAMPLES = ("classification", "similarity", "keywords", "keyphrases")
 
 
 def rating_parts() -> tuple[Any, Any, Any]:
-    """``make_study``, ``RatingStore`` and ``RatingDesk``, which have no public names."""
-    from frtune.rating.session import RatingDesk
+    """``make_study``, ``RatingStore`` and ``RatingSession``, which have no public names."""
+    from frtune.rating.session import RatingSession
     from frtune.rating.sources import make_study
     from frtune.rating.store import RatingStore
 
-    return make_study, RatingStore, RatingDesk
+    return make_study, RatingStore, RatingSession
 
 
 def stored(name: str) -> Any:

@@ -63,9 +63,9 @@ def help_of(argv: list[str]) -> str:
 
 def train() -> list[str]:
     """The options of ``frtune train``: a run's, and each task's; the Trainer's have their page."""
-    from frtune.cli.train import TASKS, documented
+    from frtune.cli.train import documented
     from frtune.run.settings import RunSettings
-    from frtune.tasks.config_file import task_class
+    from frtune.tasks.config_file import task_class, task_names
 
     parts = [
         "`frtune train TASK [options]`. Every field of `Seq2SeqTrainingArguments` is an option "
@@ -75,7 +75,7 @@ def train() -> list[str]:
         "### Options of every task\n",
         table(RunSettings, documented(RunSettings)),
     ]
-    for name in TASKS:
+    for name in task_names():
         parts += [f"### Options of {name}\n", table(task_class(name), documented(task_class(name)))]
     return parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from frtune.data.sources import read_splits
 from frtune.errors import InputError
@@ -14,6 +14,8 @@ from frtune.score_files import write_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from frtune.tasks.base import Task
 
 
 def evaluate(
@@ -47,7 +49,7 @@ def evaluate(
     task, tokenizer = predictor.task, predictor.tokenizer
     rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
     encoded = predictor.encode(rows, with_labels=True)
-    outputs = predictor.outputs(encoded, progress=progress, scored=True)
+    outputs = predictor.outputs(encoded, progress=progress)
     scores = task.score_outputs(outputs, encoded, tokenizer)
     with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
         metrics, _ = write_scores(
@@ -65,7 +67,7 @@ def evaluate(
 
 def scored_rows(
     data: str | Path | Dataset,
-    task: Any,
+    task: Task,
     *,
     split: str | None = None,
     encoding: str | None = None,

@@ -31,7 +31,7 @@ def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     names = [name for i, name in enumerate(SPLITS) if (assignment.split == i).any()]
     written: Counter[str] = Counter()
-    kept = dict.fromkeys(("id", "title", *assignment.shape.names.values()))
+    kept = dict.fromkeys(("id", "title", *assignment.schema.names.values()))
     keys = [name for name in kept if name in assignment.table.column_names]
     table = assignment.table.select_columns([*keys, "reason", "detail", "part", "row"])
     with ExitStack() as open_files:

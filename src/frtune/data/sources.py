@@ -18,6 +18,8 @@ from frtune.data.splitting import SPLITS
 from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from datasets import DatasetDict
 
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
@@ -220,10 +222,15 @@ def hub_name(name: str) -> tuple[str, str | None, str | None]:
     return repository, config or None, revision or None
 
 
+def samples() -> dict[str, Traversable]:
+    """The bundled samples, by the name of the task that they are for."""
+    bundled = (files("frtune.data") / "samples").iterdir()
+    return {Path(file.name).stem: file for file in bundled if Path(file.name).suffix in SUFFIXES}
+
+
 def _sample(task_name: str) -> Part:
 
-    bundled = (files("frtune.data") / "samples").iterdir()
-    have = {Path(f.name).stem: f for f in bundled if Path(f.name).suffix in SUFFIXES}
+    have = samples()
     if task_name not in have:
         raise InputError(
             f"data=sample: there is no sample for {task_name}. Samples: {', '.join(sorted(have))}."

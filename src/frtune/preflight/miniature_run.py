@@ -9,7 +9,7 @@ import gc
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
@@ -21,6 +21,9 @@ from frtune.preflight.miniature import LAYERS
 from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 BATCH, EVAL_ROWS = 2, 8
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
@@ -109,7 +112,7 @@ class _StageCallback(TrainerCallback):
         self._done("test")
 
 
-def run_miniature(task: Any, settings: Any, args: Any, log: Log, *, when: dict[str, str]) -> None:
+def run_miniature(task: Task, settings: Any, args: Any, log: Log, *, when: dict[str, str]) -> None:
     """Live through a run with the miniature and the rows that ``settings`` name.
 
     Args:
@@ -133,7 +136,9 @@ def run_miniature(task: Any, settings: Any, args: Any, log: Log, *, when: dict[s
     log.end()
 
 
-def _train(task: Any, settings: Any, args: Any, log: Log, when: dict[str, str]) -> dict[str, float]:
+def _train(
+    task: Task, settings: Any, args: Any, log: Log, when: dict[str, str]
+) -> dict[str, float]:
     """Run; where checkpoints are saved, kill the run after the first one and resume it."""
     killed = _StageCallback(log, when, kill=KILL in when)
     with contextlib.suppress(Killed):
@@ -165,7 +170,7 @@ def _compare(before: dict[int, float], after: dict[int, float]) -> None:
         )
 
 
-def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
+def _predict(task: Task, settings: Any, directory: str, log: Log) -> None:
 
     splits, _ = read_splits(settings.data)
     row = splits["test"][0]

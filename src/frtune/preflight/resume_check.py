@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
 from frtune.training.resume_checks import check_conditions, conditions, task_conditions
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ _LORA = ("r", "alpha", "dropout")
 def check_resumable(
     args: Any,
     settings: Any,
-    task: Any,
+    task: Task,
     *,
     checkpoint: str,
     config: Any,

@@ -46,10 +46,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 
 def preflight(
-    task: Any,
+    task: Task,
     settings: RunSettings,
     args: Any,
     *,
@@ -116,7 +117,7 @@ class _Stages:
     encoded: dict[str, Dataset]
     steps: Schedule
 
-    def __init__(self, task: Any, settings: RunSettings, args: Any, *, log: Log, folder: Path):
+    def __init__(self, task: Task, settings: RunSettings, args: Any, *, log: Log, folder: Path):
         self.task, self.settings, self.args = task, settings, args
         self.log, self.folder = log, folder
 

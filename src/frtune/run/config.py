@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
     from frtune.training.trainer import TaskTrainer
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
 
 
-def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
+def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
     """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
     # not by comparing with default arguments: making some resets accelerate's state
     values = args.to_dict()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class RunData:
         notes: What was decided about them, in plain language.
     """
 
-    task: Any
+    task: Task
     splits: DatasetDict
     notes: list[str]
 
 
-def read(task: Any, settings: RunSettings, args: Any) -> RunData:
+def read(task: Task, settings: RunSettings, args: Any) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
     With several processes, all of them must call this; the main one reads first.
@@ -61,7 +62,7 @@ def read(task: Any, settings: RunSettings, args: Any) -> RunData:
     return RunData(task, splits, [*notes, *cut_notes])
 
 
-def check(task: Any, splits: Mapping[str, Dataset], data: str) -> None:
+def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:
     """Check every row of splits that are whole, so that a bad one has its number in the file.
 
     Args:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from frtune.models.weights import Built
     from frtune.run.data import RunData
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 
 def starting_checkpoint(
@@ -55,7 +56,7 @@ def starting_checkpoint(
     return str(directory)
 
 
-def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
+def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained: by default of a decoder with a classification head.
 
     Raises:
@@ -77,7 +78,7 @@ def adapter(settings: RunSettings) -> LoraConfig | None:
     return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
 
 
-def build(task: Any, settings: RunSettings, args: Any, checkpoint: str) -> Built:
+def build(task: Task, settings: RunSettings, args: Any, checkpoint: str) -> Built:
     """Build the model and the tokenizer of a run; the seed says what a new head holds.
 
     Args:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
 
 def run(
-    task: Any, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
+    task: Task, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
 ) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
     from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
 
 def build_trainer(
-    task: Any,
+    task: Task,
     settings: RunSettings,
     args: Any,
     *,

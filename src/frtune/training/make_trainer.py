@@ -21,11 +21,12 @@ from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, Task
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+    from frtune.tasks.base import Task
     from frtune.training.mixup.mixup import Mixup
 
 
 def make_trainer(
-    task: Any,
+    task: Task,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     args: TrainingArguments,
@@ -96,7 +97,7 @@ def make_trainer(
 
 
 def check_training(
-    task: Any,
+    task: Task,
     model: Any,
     args: TrainingArguments,
     *,
@@ -174,7 +175,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
         raise InputError(f"{name}: has no rows.")
 
 
-def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedule) -> None:
+def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
     """Refuse, before the first step, a metric that no evaluation will report.
 
     Raises:

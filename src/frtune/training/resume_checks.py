@@ -20,6 +20,8 @@ from frtune.training.atomic_checkpoints import check_foreign, damage, read_manif
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from frtune.tasks.base import Task
+
 logger = logging.getLogger(__name__)
 
 # arguments that change the weights, or which of them are kept; those of batches are one condition
@@ -69,7 +71,7 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
 
 
 def task_conditions(
-    task: Any, *, mixup: Any, max_tokens_per_batch: int | None, packing: bool
+    task: Task, *, mixup: Any, max_tokens_per_batch: int | None, packing: bool
 ) -> dict[str, Any]:
     """What the weights of a task's run depend on besides, as JSON values."""
     return _as_json({

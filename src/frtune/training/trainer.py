@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from datasets import Dataset
@@ -18,7 +18,6 @@ from frtune.errors import InputError
 from frtune.models.bitsandbytes import save_base_quantization
 from frtune.models.families import kind_of
 from frtune.models.lineage import save_lineage
-from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.config_file import save_task
 from frtune.tasks.generated import Generated
@@ -38,6 +37,9 @@ from frtune.training.resumable_trainer import (
     ResumableTrainer,
 )
 from frtune.training.resume_checks import name_of, task_conditions
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class TaskTrainer(ResumableTrainer):
     the task's scores on generated output. ``predict`` always generates.
     """
 
-    task: Any
+    task: Task
     schedule: GenerationSchedule
     outputs: list[Any] | None
     mixup: Any
@@ -80,7 +82,7 @@ class TaskTrainer(ResumableTrainer):
     def __init__(
         self,
         *,
-        task: Any,
+        task: Task,
         schedule: GenerationSchedule | None = None,
         mixup: Any = None,
         max_tokens_per_batch: int | None = None,
@@ -260,8 +262,7 @@ class TaskTrainer(ResumableTrainer):
         if self.task.generates:
             if self.is_in_train and self.schedule.max_rows:
                 rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
-            with analysed_ahead(self.task, rows, self.processing_class, self.args.device) as each:
-                outputs = self.generate_rows(rows, progress=description, each=each)
+            outputs = self.generate_rows(rows, progress=description)
             predictions = pad([row.ids for row in outputs], value=IGNORED).numpy()
         else:
             order = by_length(rows["length"])
@@ -275,10 +276,8 @@ class TaskTrainer(ResumableTrainer):
         )
         return output._replace(predictions=predictions)
 
-    def generate_rows(
-        self, dataset: Dataset, progress: str | None = None, each: Any = None
-    ) -> list[Generated]:
-        """Generate for all rows of an encoded data set, in order; ``each`` is ``generate``'s."""
+    def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
+        """Generate for all rows of an encoded data set, in order."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
         kind = kind_of(self.model)
         settings = generation_settings(
@@ -296,7 +295,6 @@ class TaskTrainer(ResumableTrainer):
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
             progress=None if self.args.disable_tqdm else progress,
-            each=each,
         )
 
 

@@ -22,19 +22,19 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.labelling.prompts import LabelJob as LabelJob
     from frtune.labelling.run import label as label
     from frtune.model_quantization import quantize as quantize
-    from frtune.models.bart import build_bart as build_bart
-    from frtune.models.bert import build_bert as build_bert
     from frtune.models.bitsandbytes import quantization_config as quantization_config
     from frtune.models.build import build_model as build_model
-    from frtune.models.camembert import build_camembert as build_camembert
-    from frtune.models.flaubert import build_flaubert as build_flaubert
-    from frtune.models.gptj import build_gptj as build_gptj
-    from frtune.models.llama import build_llama as build_llama
+    from frtune.models.builders import build_bart as build_bart
+    from frtune.models.builders import build_bert as build_bert
+    from frtune.models.builders import build_camembert as build_camembert
+    from frtune.models.builders import build_flaubert as build_flaubert
+    from frtune.models.builders import build_gptj as build_gptj
+    from frtune.models.builders import build_llama as build_llama
+    from frtune.models.builders import build_phi as build_phi
+    from frtune.models.builders import build_polyglot as build_polyglot
+    from frtune.models.builders import build_t5 as build_t5
     from frtune.models.lora import lora_config as lora_config
     from frtune.models.lora import merge as merge
-    from frtune.models.phi import build_phi as build_phi
-    from frtune.models.polyglot import build_polyglot as build_polyglot
-    from frtune.models.t5 import build_t5 as build_t5
     from frtune.models.tiny import tiny_checkpoint as tiny_checkpoint
     from frtune.tasks.classification import SequenceClassification as SequenceClassification
     from frtune.tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
@@ -57,15 +57,15 @@ _HOME = {
     "SentenceSimilarity": "frtune.tasks.similarity",
     "KeywordExtraction": "frtune.tasks.keywords",
     "build_model": "frtune.models.build",
-    "build_camembert": "frtune.models.camembert",
-    "build_flaubert": "frtune.models.flaubert",
-    "build_bert": "frtune.models.bert",
-    "build_t5": "frtune.models.t5",
-    "build_bart": "frtune.models.bart",
-    "build_polyglot": "frtune.models.polyglot",
-    "build_gptj": "frtune.models.gptj",
-    "build_llama": "frtune.models.llama",
-    "build_phi": "frtune.models.phi",
+    "build_camembert": "frtune.models.builders",
+    "build_flaubert": "frtune.models.builders",
+    "build_bert": "frtune.models.builders",
+    "build_t5": "frtune.models.builders",
+    "build_bart": "frtune.models.builders",
+    "build_polyglot": "frtune.models.builders",
+    "build_gptj": "frtune.models.builders",
+    "build_llama": "frtune.models.builders",
+    "build_phi": "frtune.models.builders",
     "tiny_checkpoint": "frtune.models.tiny",
     "Mixup": "frtune.training.mixup.mixup",
     "lora_config": "frtune.models.lora",

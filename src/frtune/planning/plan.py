@@ -15,13 +15,18 @@ from transformers import TrainingArguments
 from frtune import KeyphraseGeneration, SequenceClassification
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import read_config
-from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
-from frtune.models.families import FAMILIES, family_for, family_named
+from frtune.models.compatibility import QUANTIZED, Method, Sharding, combinations, refusal
+from frtune.models.families import (
+    FAMILIES,
+    SHIPPED,
+    family_for,
+    family_named,
+    published_settings,
+)
 from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
-from frtune.planning.shapes import SHAPES
 from frtune.training.encoding import check_length
 
 if TYPE_CHECKING:
@@ -195,9 +200,11 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
         >>> default_task("almanach/camembert-base")
         'classification'
     """
-    shape = SHAPES.get(os.fspath(checkpoint))
     if family is None:
-        found = family_for(shape["model_type"] if shape else read_config(checkpoint).model_type)
+        settings = published_settings(os.fspath(checkpoint))
+        found = family_for(
+            settings["model_type"] if settings else read_config(checkpoint).model_type
+        )
     else:
         found = family_named(family)
     return "classification" if found.kind == "encoder" else "keyphrases"
@@ -246,7 +253,7 @@ def _drafts(
             kept.saved + kept.loss - copies,
             None if can_recompute else kept.recomputed + kept.loss,
             fits="no",
-            shown=cell(name, method, sharding, "train").status == "works",
+            shown=name in SHIPPED,
             command="",
         )
 

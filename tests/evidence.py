@@ -67,7 +67,7 @@ EVIDENCE = (
     ),
     Evidence(
         f"{_BUILD}test_gradient_checkpointing_trains_the_same_updates",
-        ("t5", "polyglot", "camembert"),
+        CHECKPOINTING,
         ("lora",),
         features=("train", "checkpointing"),
     ),

@@ -51,9 +51,12 @@ def make_config(asked: dict[str, Any], **more: Any) -> Any:
     """The published config, or a tiny one of its kind."""
     from transformers import AutoConfig
 
-    from frtune.planning.shapes import SHAPES
+    from frtune.models.families import published_settings
 
-    settings = {**SHAPES[asked["checkpoint"]], **(TINY[asked["family"]] if asked["quick"] else {})}
+    settings = {
+        **published_settings(asked["checkpoint"]),
+        **(TINY[asked["family"]] if asked["quick"] else {}),
+    }
     return AutoConfig.for_model(settings.pop("model_type"), **settings, **more)
 
 

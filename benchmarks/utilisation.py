@@ -31,11 +31,10 @@ def make_config(quick: bool, **more: Any) -> Any:
     """CamemBERT-base's config, or a tiny one of its kind."""
     from transformers import CamembertConfig
 
-    from frtune.planning.shapes import SHAPES
+    from frtune.models.families import FAMILIES
 
-    settings = {**SHAPES["almanach/camembert-base"], **(TINY if quick else {}), **more}
-    settings.pop("model_type")
-    return CamembertConfig(**settings, num_labels=2)
+    published = FAMILIES["camembert"].published["almanach/camembert-base"]
+    return CamembertConfig(**{**published, **(TINY if quick else {}), **more}, num_labels=2)
 
 
 def formula(config: Any, rows: int, length: int) -> int:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from frtune.models.families import FAMILIES
+
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")
 
@@ -47,9 +49,8 @@ ENGLISH = [
     "generate keyphrases: budget; school canteen; public library",
 ]
 CORPUS = [*FRENCH, *KOREAN, *ENGLISH]
-FAMILY_NAMES = (
-    "camembert", "flaubert", "bert", "t5", "bart", "polyglot", "gptj", "llama", "phi",
-)  # fmt: skip
+FAMILY_NAMES = tuple(FAMILIES)
+TOKENIZERS = [(name, kind) for name in FAMILIES for kind in FAMILIES[name].tiny.tokenizers]
 
 
 frozen = 0

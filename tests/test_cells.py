@@ -13,8 +13,9 @@ import pytest
 
 import frtune
 from cells import Cell, features_of, task_of
+from compatibility_table import cell
 from conftest import FAMILY_NAMES
-from frtune.models.compatibility import FEATURES, METHODS, SHARDINGS, cell, combinations
+from frtune.models.compatibility import FEATURES, METHODS, SHARDINGS, combinations
 from frtune.models.loading import load_saved
 
 CELLS = [

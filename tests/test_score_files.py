@@ -90,16 +90,11 @@ def test_predictions_stand_beside_inputs_and_references(written):
 
 def test_an_answer_is_called_prediction_whatever_the_task_calls_it():
     assert KeyphraseGeneration().prediction({"keyphrases": ["a"]}) == {"prediction": ["a"]}
-    assert SequenceClassification().prediction({"label": "loyer", "score": 0.9}) == {
-        "prediction": "loyer",
-        "score": 0.9,
-    }
-    spans = [{"text": "a", "start": 0, "end": 1}]
-    assert KeywordExtraction().prediction({"keywords": spans}) == {
-        "prediction": ["a"],
-        "spans": spans,
-    }
-    assert KeywordExtraction().prediction({"keywords": []}) == {"prediction": []}
+    label = {"label": "loyer", "score": 0.9}
+    assert SequenceClassification().prediction(label) == {"prediction": "loyer", "score": 0.9}
+    task, spans = KeywordExtraction(), [{"text": "a", "start": 0, "end": 1}]
+    assert task.prediction({"keywords": spans}) == {"prediction": ["a"], "spans": spans}
+    assert task.prediction({"keywords": []}) == {"prediction": []}
 
 
 def test_rows_of_the_table_are_the_model_and_each_baseline():

@@ -19,14 +19,13 @@ from safetensors.torch import load_file, save_file
 from frtune.errors import InputError, nearest
 from frtune.files import staged, write_json
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
-from frtune.models.checkpoint_files import check_task, read_config
-from frtune.models.families import family_for
+from frtune.models.checkpoint_files import read_for_task
 from frtune.models.int8 import pack_layers, quantize_layers, save_int8
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
-from frtune.models.weights import head_names, load_model
+from frtune.models.weights import head_names, load_weights
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
 from frtune.version import __version__
 
@@ -167,10 +166,11 @@ def _write_bitsandbytes(
     """Quantise while loading, which is how bitsandbytes works, and write that model."""
     with tempfile.TemporaryDirectory(dir=draft) as folder:
         model.save_pretrained(folder)
-        config = read_config(folder)
-        auto_class = check_task(task, family_for(config.model_type))
+        config, _, auto_class = read_for_task(folder, task)
         name = "int8" if method == "bnb-int8" else "nf4"
-        quantized = load_model(folder, auto_class, config, task, quantization=name).eval()
+        quantized = load_weights(
+            folder, auto_class, config, quantization=name, new_head=False
+        ).eval()
     quantized.config._name_or_path = ""
     quantized.save_pretrained(draft)
     classes = ("Linear8bitLt", "Linear4bit")

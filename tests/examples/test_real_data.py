@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from frtune.cli import main
+from kinds import ENCODERS
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("family", ["camembert", "flaubert", "bert"])
+@pytest.mark.parametrize("family", ENCODERS)
 @pytest.mark.parametrize("run", TASKS)
 def test_training_runs_to_its_end(run, family, shared, tmp_path):
     task, data, options = TASKS[run]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from frtune.models.families import FAMILIES
+
 MARKERS = ("[generate keyphrases]", "[keyphrases generated]", "[end of generation]")
 
 
@@ -55,7 +57,7 @@ class Tag:
 
 
 def task_for(family: str) -> Generate | Classify:
-    return Classify() if family in ("camembert", "flaubert", "bert") else Generate()
+    return Classify() if FAMILIES[family].kind == "encoder" else Generate()
 
 
 def batch_for(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:

@@ -3,23 +3,18 @@ import json
 
 import pytest
 
-from conftest import CORPUS, FAMILY_NAMES, FRENCH
+from conftest import CORPUS, FAMILY_NAMES, FRENCH, TOKENIZERS
 from frtune import tiny_checkpoint
 from frtune.errors import InputError
-from frtune.models.tiny_tokenizers import RECIPES
+from frtune.models import tiny_tokenizers
+from frtune.models.families import FAMILIES
 
-KINDS = {
-    ("camembert", None): "Unigram",
-    ("bert", None): "WordPiece",
-    ("t5", None): "Unigram",
-    ("t5", "byte-level"): "BPE",
-    ("bart", None): "BPE",
-    ("bart", "byte-level"): "BPE",
-    ("polyglot", None): "BPE",
-    ("gptj", None): "BPE",
-    ("llama", None): "BPE",
-    ("phi", None): "BPE",
-}
+MODELS = {"unigram": "Unigram", "wordpiece": "WordPiece", "bpe": "BPE", "level": "BPE"}
+BYTE_LEVEL = (
+    tiny_tokenizers.t5_byte_level, tiny_tokenizers.roberta_bpe, tiny_tokenizers.polyglot_bpe,
+    tiny_tokenizers.gpt2_bpe, tiny_tokenizers.codegen_bpe,
+)  # fmt: skip
+WITH_FILE = [made for made in TOKENIZERS if FAMILIES[made[0]].extra is None]
 
 
 def digest(directory, *, names=None):
@@ -30,7 +25,7 @@ def digest(directory, *, names=None):
     return found.hexdigest()
 
 
-@pytest.mark.parametrize(("family", "tokenizer"), RECIPES)
+@pytest.mark.parametrize(("family", "tokenizer"), TOKENIZERS)
 def test_a_checkpoint_is_an_ordinary_directory(tiny, family, tokenizer):
     from transformers import AutoConfig
 
@@ -41,13 +36,14 @@ def test_a_checkpoint_is_an_ordinary_directory(tiny, family, tokenizer):
     assert AutoConfig.from_pretrained(directory).vocab_size > 100
 
 
-@pytest.mark.parametrize(("family", "tokenizer"), KINDS)
-def test_the_tokenizer_is_of_the_familys_kind(tiny, family, tokenizer):
+@pytest.mark.parametrize(("family", "tokenizer"), WITH_FILE)
+def test_the_tokenizer_is_of_the_kind_that_its_recipe_names(tiny, family, tokenizer):
+    recipe = FAMILIES[family].tiny.tokenizers[tokenizer]
     content = json.loads((tiny(family, tokenizer) / "tokenizer.json").read_text("utf-8"))
-    assert content["model"]["type"] == KINDS[family, tokenizer]
+    assert content["model"]["type"] == MODELS[recipe.__name__.split("_")[-1]]
     byte_level = "ByteLevel" in json.dumps(content["pre_tokenizer"])
-    assert byte_level == (tokenizer == "byte-level" or family in ("polyglot", "gptj", "phi"))
-    assert content["model"].get("byte_fallback", False) == (family == "llama")
+    assert byte_level == (recipe in BYTE_LEVEL)
+    assert content["model"].get("byte_fallback", False) == (recipe is tiny_tokenizers.llama_bpe)
 
 
 def test_flauberts_tokenizer_is_xlms(tiny):
@@ -107,7 +103,7 @@ def test_one_sentence_is_enough(tmp_path, family):
 
 def test_the_vocabulary_stays_below_its_limit(tmp_path):
     texts = [f"{sentence} {i * 7919}" for i in range(40) for sentence in CORPUS]
-    for family, tokenizer in RECIPES:
+    for family, tokenizer in TOKENIZERS:
         directory = tiny_checkpoint(
             family, texts, tmp_path / f"{family}{tokenizer}", tokenizer=tokenizer, vocab_size=600
         )

@@ -5,14 +5,15 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN
+from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN, TOKENIZERS
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
-from frtune.models.tiny_tokenizers import RECIPES
+from frtune.models.families import FAMILIES
 from frtune.models.tokenizer import PAD_TOKEN, PROBES
 from frtune.models.tokenizer_verification import prove_tokenizer
+from kinds import DECODERS
 from tasks import MARKERS, Generate, task_for
 
-WITH_FILE = [recipe for recipe in RECIPES if recipe[0] != "flaubert"]
+WITH_FILE = [made for made in TOKENIZERS if FAMILIES[made[0]].extra is None]
 
 
 def load(family, directory):
@@ -45,7 +46,7 @@ def test_kobarts_tokenizer_is_not_rebuilt_as_another(tiny):
     assert tokenizer.decode(ids) == KOREAN[0]
 
 
-@pytest.mark.parametrize(("family", "tokenizer"), RECIPES)
+@pytest.mark.parametrize(("family", "tokenizer"), TOKENIZERS)
 def test_a_saved_tokenizer_loads_with_the_same_ids(tiny, tmp_path, family, tokenizer):
     shutil.copytree(tiny(family, tokenizer), tmp_path / "again")
     first = load(family, tiny(family, tokenizer))
@@ -74,7 +75,7 @@ def test_the_proof_says_whether_eos_is_appended(tiny, family, tokenizer, appends
 # --- new tokens and padding ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["polyglot", "gptj", "llama", "phi"])
+@pytest.mark.parametrize("family", DECODERS)
 def test_markers_are_whole_and_skipped_when_decoding(tiny, family):
     tokenizer = load(family, tiny(family))
     ids = tokenizer.convert_tokens_to_ids(list(MARKERS))
@@ -86,15 +87,13 @@ def test_markers_are_whole_and_skipped_when_decoding(tiny, family):
     assert "budget; école" in shown
 
 
-@pytest.mark.parametrize(
-    ("family", "padding"),
-    [("polyglot", PAD_TOKEN), ("gptj", PAD_TOKEN), ("phi", PAD_TOKEN), ("llama", "<unk>")],
-)
-def test_decoders_pad_with_a_token_of_its_own(tiny, family, padding):
+@pytest.mark.parametrize("family", DECODERS)
+def test_decoders_pad_with_a_token_of_its_own(tiny, family):
     published = AutoTokenizer.from_pretrained(tiny(family))
     assert published.pad_token in (None, published.eos_token)
     tokenizer = load(family, tiny(family))
-    assert tokenizer.pad_token == padding
+    unused = published.unk_token not in (None, published.eos_token)  # bytes stand in for it
+    assert tokenizer.pad_token == (published.unk_token if unused else PAD_TOKEN)
     assert tokenizer.eos_token_id == published.eos_token_id
 
 
@@ -228,5 +227,5 @@ def test_lower_casing_and_compatibility_forms_are_no_loss():
 
 def test_tokenizers_pad_on_the_side_of_their_kind(tiny):
     for family in FAMILY_NAMES:
-        decoder = family in ("polyglot", "gptj", "llama", "phi")
-        assert load(family, tiny(family)).padding_side == ("left" if decoder else "right")
+        side = "left" if family in DECODERS else "right"
+        assert load(family, tiny(family)).padding_side == side

@@ -5,9 +5,10 @@ import torch
 
 from frtune import InputError, KeywordExtraction, SentenceSimilarity, build_model
 from frtune.models.transfer import prove_encoder
+from kinds import ENCODERS
 
 
-@pytest.mark.parametrize("family", ["camembert", "flaubert", "bert"])
+@pytest.mark.parametrize("family", ENCODERS)
 def test_keywords_go_on_from_the_saved_encoder_of_similarity(tiny, tmp_path, family):
     similarity = SentenceSimilarity(labels=["0", "1"])
     model, tokenizer = build_model(similarity, checkpoint=str(tiny(family)), proof=False)

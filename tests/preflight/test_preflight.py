@@ -12,8 +12,8 @@ import pytest
 
 from frtune.cli import main
 from frtune.cli.train import parse
-from frtune.planning.parameters import _config_of
-from frtune.planning.shapes import SHAPES
+from frtune.models.config_sizes import max_positions
+from frtune.models.families import FAMILIES, family_for, published_settings
 from frtune.preflight.miniature import small_config
 from frtune.preflight.run import preflight
 from frtune.preflight.stages import PreflightError
@@ -35,23 +35,21 @@ def articles(tmp_path, corpus):
     return path
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", [name for row in FAMILIES.values() for name in row.published])
 def test_the_miniature_of_every_default_checkpoint_runs(name):
     import torch
     import transformers
 
-    from frtune.models.families import family_for
-    from frtune.preflight.miniature import _BASES
-
-    family = family_for(SHAPES[name]["model_type"])
-    small = small_config(_config_of(SHAPES[name]), family)
-    model = getattr(transformers, _BASES[family.kind]).from_config(small).eval()
+    config = transformers.AutoConfig.for_model(**published_settings(name))
+    small = small_config(config)
+    family = family_for(config.model_type)
+    model = getattr(transformers, family.language_model).from_config(small).eval()
     ids = torch.tensor([[5, 6, 7]])
     more = {"decoder_input_ids": ids} if small.is_encoder_decoder else {}
     with torch.no_grad():
-        assert model(input_ids=ids, **more).logits.shape == (1, 3, SHAPES[name]["vocab_size"])
+        assert model(input_ids=ids, **more).logits.shape == (1, 3, config.vocab_size)
     assert sum(p.numel() for p in model.parameters()) < 12_000_000
-    assert small.max_position_embeddings if family.name != "t5" else True
+    assert max_positions(small) == max_positions(config)
 
 
 def test_what_looks_wrong_is_a_warning_with_numbers(articles, tiny, tmp_path):

@@ -14,6 +14,7 @@ from frtune.study import layer_statistics, study
 from frtune.study.checkpoints import load_base, read_checkpoint
 from frtune.study.hidden import base_of
 from frtune.tasks.config_file import save_task
+from kinds import SEQ2SEQ
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_a_model_is_left_in_its_mode_and_its_head_is_not_run(adapted, corpus):
     assert model.get_base_model().bert.training
 
 
-@pytest.mark.parametrize("family", ["bart", "t5"])
+@pytest.mark.parametrize("family", SEQ2SEQ)
 def test_of_an_encoder_decoder_the_encoder_is_studied(family, tiny, corpus):
     base = load_base(read_checkpoint("model", tiny(family)))
     assert "Encoder" in type(base.model).__name__ or base.model.is_decoder is False

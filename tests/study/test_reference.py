@@ -5,21 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import FAMILY_NAMES
 from frtune.study import compare_layers, layer_statistics, probe_layers, study
 from frtune.study.corpus import encode
 from frtune.study.probes import split
 from frtune.study.sampling import TokenSample, text_keys
 from study import reference
 
-# one of each way to frame a text: [CLS] x [SEP], <s> x </s> by a Python tokenizer, x </s>, <s> x, x
-FAMILIES = ("bert", "camembert", "flaubert", "t5", "llama", "polyglot")
-
 
 def close(value):
     return pytest.approx(value, rel=1e-6, abs=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_statistics_of_a_layer_equal_the_plain_way(family, tiny, opened, corpus):
     base, tokenizer = opened(tiny(family))
     frame = layer_statistics(base.model, tokenizer, corpus, token_budget=64)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import FAMILY_NAMES
 from frtune.study.corpus import Corpus, encode
 from frtune.study.covariance import RunningCovariance, spectrum
 from frtune.study.hidden import hidden_states
@@ -96,7 +97,7 @@ def test_a_spectrum_has_its_known_ends():
 
 
 def test_special_tokens_and_padding_stand_nowhere_among_the_words(tiny, opened, corpus):
-    for family in ("bert", "camembert", "flaubert", "llama", "polyglot", "t5"):
+    for family in FAMILY_NAMES:
         base, tokenizer = opened(tiny(family))
         keys = text_keys(corpus, None, seed=0)
         cut = encode(tokenizer, corpus, keys, max_tokens=9)

@@ -14,9 +14,8 @@ from frtune.data.row_checks import set_aside
 from frtune.errors import InputError
 from frtune.tasks.sequences import SequenceCollator, encode_texts
 from frtune.training.arguments import training_arguments
+from kinds import CLASSIFYING, DECODERS, ENCODERS
 
-ENCODERS = ("camembert", "flaubert", "bert")
-FAMILIES = (*ENCODERS, "phi")
 WORDS = {"loyer": "loyer du bureau", "poste": "timbres et colis", "énergie": "facture de gaz"}
 
 
@@ -91,7 +90,7 @@ def test_balanced_weights_are_one_in_the_mean_over_rows():
 # --- encoding ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "llama", "polyglot", "gptj"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_uncut_rows_have_the_tokenizers_own_ids(family, tiny):
     task = SequenceClassification(labels=["a", "b"])
     tokenizer = frtune.build_model(task, checkpoint=tiny(family))[1]
@@ -119,7 +118,7 @@ def test_encode_counts_long_texts_and_leaves_the_tokenizer_as_it_was(tiny):
     assert tokenizer.backend_tokenizer.to_str() == before
 
 
-@pytest.mark.parametrize("family", ["phi", "llama"])
+@pytest.mark.parametrize("family", DECODERS)
 def test_a_decoder_answers_at_its_last_real_token_whatever_the_padding(family, tiny):
     task = SequenceClassification().fit(rows())
     model, tokenizer = built(task, tiny, family)
@@ -140,7 +139,7 @@ def test_a_decoder_answers_at_its_last_real_token_whatever_the_padding(family, t
 # --- training ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_loss_and_gradients_do_not_depend_on_how_a_step_is_cut(family, tiny, tmp_path):
     task = SequenceClassification(class_weights="balanced").fit(rows())
     found = []

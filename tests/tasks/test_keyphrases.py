@@ -10,13 +10,15 @@ from types import SimpleNamespace
 import pytest
 from datasets import Dataset, DatasetDict
 
+from conftest import TOKENIZERS
 from frtune import InputError, KeyphraseGeneration, build_model
 from frtune.metrics import default_tokenizer
+from frtune.models.families import FAMILIES
 from frtune.tasks.generated import Generated
 from frtune.tasks.keyphrases import END, MIDDLE, START
 
-SEQ2SEQ = [("t5", None), ("t5", "byte-level"), ("bart", None), ("bart", "byte-level")]
-DECODERS = [("polyglot", None), ("llama", None)]
+SEQ2SEQ = [made for made in TOKENIZERS if FAMILIES[made[0]].kind == "encoder-decoder"]
+DECODERS = [made for made in TOKENIZERS if FAMILIES[made[0]].kind == "decoder"]
 TEXT = "L'été, la forêt brûlée sera replantée."
 LONG = " ".join([TEXT] * 20)
 PHRASES = ["l'été", "forêt brûlée", "cœur de la ville"]

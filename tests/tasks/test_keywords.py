@@ -13,9 +13,9 @@ import frtune
 from frtune import InputError, KeywordExtraction, build_model, training_arguments
 from frtune.tasks.config_file import load_task, save_task
 from frtune.training.encoding import encode_dataset
+from kinds import ENCODERS
 
 SAMPLE = Path(frtune.__file__).parent / "data" / "samples" / "keywords.jsonl"
-FAMILIES = ("camembert", "flaubert", "bert")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_the_sample_holds_all_its_keywords():
 # --- encoding ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ENCODERS)
 @pytest.mark.parametrize("subwords", ["all", "first"])
 def test_true_labels_give_back_the_true_spans(built, rows, family, subwords):
     task = KeywordExtraction(subwords=subwords, max_source_tokens=16, overlap_tokens=4)
@@ -216,7 +216,7 @@ def test_what_was_not_labelled_is_told(built, caplog, tmp_path):
     assert "1 of 2 texts are longer than max_source_tokens=32" in told
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ENCODERS)
 def test_odd_texts_are_encoded_and_answered(built, family):
     texts = [
         "L\u2019e\u0301cole de la com\u00admune \U0001f642",
@@ -250,7 +250,7 @@ def test_outputs_of_other_rows_are_refused(built, rows):
 # --- training ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ENCODERS)
 @pytest.mark.parametrize("fields", [{}, {"keyword_weight": 4.0, "focal_gamma": 2.0}])
 def test_loss_and_gradients_do_not_depend_on_how_a_step_is_cut(
     built, rows, tmp_path, family, fields

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from kinds import ENCODERS
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_keywords.py"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("approach", ["1", "2"])
-@pytest.mark.parametrize("family", ["camembert", "flaubert", "bert"])
+@pytest.mark.parametrize("family", ENCODERS)
 def test_the_example_runs_whole(tmp_path, approach, family):
     command = [sys.executable, str(EXAMPLE), "--approach", approach, "--family", family]
     done = subprocess.run(

@@ -14,6 +14,7 @@ from frtune.tasks.alignment import align, tokenize
 from frtune.tasks.spans import Span, plain
 from frtune.tasks.token_labels import label_tokens, read_labels
 from frtune.tasks.windows import frame_of, plan_windows
+from kinds import ENCODERS
 
 ODD = [
     "L'opération a coûté 1 234,56 € (dont 20 % de T.V.A.)…",
@@ -37,7 +38,7 @@ def tokenizers(tiny):
 
     return {
         name: load_tokenizer(tiny(name), FAMILIES[name], AutoConfig.from_pretrained(tiny(name)))
-        for name in ("camembert", "flaubert", "bert")
+        for name in ENCODERS
     }
 
 
@@ -168,7 +169,7 @@ def test_no_span_is_lost_at_a_seam_even_if_a_span_cut_by_a_window_is_not_seen(la
     st.integers(8, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, (n - 4) // 2))),
     st.lists(st.sampled_from(["eau", "été", "mot", "vent d'ouest", "C++", "."]), max_size=60),
     st.sampled_from(["all", "first"]),
-    st.sampled_from(["camembert", "flaubert", "bert"]),
+    st.sampled_from(ENCODERS),
 )
 def test_planted_keywords_survive_any_window_of_a_real_tokenizer(
     tokenizers, layout, words, subwords, name

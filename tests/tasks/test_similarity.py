@@ -11,8 +11,8 @@ from frtune.data.row_checks import set_aside
 from frtune.errors import InputError
 from frtune.tasks.sequences import encode_pairs
 from frtune.training.arguments import training_arguments
+from kinds import CLASSIFYING, ENCODERS
 
-FAMILIES = ("camembert", "flaubert", "bert", "phi")
 SCORED = SentenceSimilarity(head="regression", label_column="score")
 
 
@@ -59,7 +59,7 @@ def arguments(task, directory, **overrides):
 # --- encoding ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["camembert", "flaubert", "bert"])
+@pytest.mark.parametrize("family", ENCODERS)
 def test_uncut_pairs_are_encoded_as_the_tokenizer_does(family, tiny):
     tokenizer = build_model(SCORED, checkpoint=tiny(family))[1]
     first, second = ["L'été, où ?", "a"], ["le maire 12 €", "la forêt"]
@@ -96,7 +96,7 @@ def test_of_a_long_pair_the_longer_sentence_is_cut(tiny):
 @pytest.mark.parametrize(
     ("which", "family"),
     [
-        *((which, family) for which in ("labels", "scores") for family in FAMILIES),
+        *((which, family) for which in ("labels", "scores") for family in CLASSIFYING),
         ("both orders", "camembert"),
         ("both orders", "phi"),
     ],

@@ -9,12 +9,13 @@ from frtune import KeyphraseGeneration, build_model
 from frtune.tasks.collators import pad, prompt_batch
 from frtune.training.decoding import write_batch
 from frtune.training.generation import _batches, _until_end
+from kinds import GENERATING
 
 LIMIT = 16
 END = 4
 
 
-@pytest.fixture(params=["t5", "bart", "polyglot", "llama"])
+@pytest.fixture(params=GENERATING)
 def asked(request, tiny):
     """A model whose texts end at several lengths, a batch of prompts, and the settings."""
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=LIMIT)

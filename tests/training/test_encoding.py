@@ -12,6 +12,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from transformers import AutoConfig
 
+from conftest import FAMILY_NAMES, TOKENIZERS
 from frtune import (
     KeyphraseGeneration,
     KeywordExtraction,
@@ -22,8 +23,6 @@ from frtune import (
 from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.training.encoding import encode_dataset, encode_once, is_encoded
-
-FAMILIES = ("camembert", "bert", "flaubert", "t5", "bart", "polyglot", "llama")
 
 
 def splits(count=24):
@@ -134,7 +133,7 @@ def opened(checkpoint):
 
 
 @pytest.mark.parametrize("special", [False, True])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_ids_are_the_tokenizers_own_whatever_it_did_before(family, special, tiny):
     tokenizer = opened(tiny(family))
     texts = ["L'été, la forêt brûlée", "", "서울의 봄 <pad> </s>", "mot " * 200]
@@ -162,9 +161,9 @@ STRANGE = [
 
 @pytest.mark.parametrize("enough", [1, 7, 40])
 @pytest.mark.parametrize("special", [False, True])
-@pytest.mark.parametrize("family", [*FAMILIES, "t5 byte-level", "bart byte-level"])
-def test_long_texts_begin_with_the_same_ids(family, special, enough, tiny, corpus):
-    tokenizer = opened(tiny(*family.split()))
+@pytest.mark.parametrize(("family", "kind"), TOKENIZERS)
+def test_long_texts_begin_with_the_same_ids(family, kind, special, enough, tiny, corpus):
+    tokenizer = opened(tiny(family, kind))
     draw = random.Random(enough)
     words = [word for text in corpus for word in text.split()]
     texts = []

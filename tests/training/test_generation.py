@@ -9,9 +9,10 @@ from frtune import KeyphraseGeneration, build_model
 from frtune.models.families import kind_of
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import _share, generate, generation_settings, prompts_of
+from kinds import GENERATING
 
 
-@pytest.mark.parametrize("family", ["t5", "bart", "polyglot", "llama"])
+@pytest.mark.parametrize("family", GENERATING)
 def test_batches_give_each_row_what_it_gets_alone(family, tiny, rows):
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
     model, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)

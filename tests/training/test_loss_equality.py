@@ -16,9 +16,8 @@ from frtune import (
     build_model,
 )
 from frtune.tasks.loss import StepLoss
+from kinds import DECODERS, ENCODERS, GENERATING
 
-DECODERS = ["polyglot", "gptj", "llama", "phi"]
-ENCODERS = ["camembert", "flaubert", "bert"]
 TASKS = {
     "keyphrases": KeyphraseGeneration(max_source_tokens=64),
     "keyphrases, loss on all": KeyphraseGeneration(max_source_tokens=64, train_on_prompt=True),
@@ -26,7 +25,7 @@ TASKS = {
     "similarity": SentenceSimilarity(max_source_tokens=64, head="regression"),
     "keywords": KeywordExtraction(max_source_tokens=64),
 }
-CASES = [(family, "keyphrases") for family in ["t5", "bart", *DECODERS]]
+CASES = [(family, "keyphrases") for family in GENERATING]
 CASES += [(family, "keyphrases, loss on all") for family in DECODERS]
 CASES += [(family, "classification") for family in [*ENCODERS, *DECODERS]]
 CASES += [(family, task) for family in ENCODERS for task in ("similarity", "keywords")]

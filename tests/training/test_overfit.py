@@ -11,12 +11,13 @@ from frtune import (
     tiny_checkpoint,
     training_arguments,
 )
+from kinds import GENERATING
 
 ROWS = 64
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["t5", "bart", "polyglot", "llama"])
+@pytest.mark.parametrize("family", GENERATING)
 def test_64_rows_are_learnt_by_heart(family, tmp_path):
     task = KeyphraseGeneration(max_source_tokens=128)
     splits, _ = load_splits("sample", cut=False)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 
 from frtune import (
     InputError,
@@ -14,13 +15,25 @@ from frtune import (
     build_model,
     lora_config,
 )
+from frtune.models.families import FAMILIES
 from frtune.training.encoding import encode_dataset
 from frtune.training.packing import PackingCollator, check_packing, packing_collator
+from kinds import DECODERS
+
+
+def _class_of(family):
+    config_class = transformers.CONFIG_MAPPING[FAMILIES[family].model_types[0]]
+    return transformers.MODEL_MAPPING[config_class]
+
 
 # the loss falls on the prompt too, so that a row's first token has a label
 TASK = KeyphraseGeneration(max_source_tokens=24, max_target_tokens=8, train_on_prompt=True)
-KINDS = [("polyglot", "sdpa"), ("polyglot", "eager"), ("gptj", "eager"), ("llama", "sdpa"),
-         ("llama", "eager"), ("phi", "sdpa"), ("phi", "eager")]  # fmt: skip
+KINDS = [
+    (family, attention)
+    for family in DECODERS
+    for attention in ("sdpa", "eager")
+    if attention == "eager" or _class_of(family)._supports_sdpa
+]
 
 
 def made(checkpoint, **options):

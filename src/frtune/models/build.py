@@ -10,18 +10,14 @@ from transformers import BitsAndBytesConfig
 
 from frtune.models import deepspeed as _zero3
 from frtune.models.bitsandbytes import QuantizationName, torch_dtype
-from frtune.models.checkpoint_files import (
-    check_family,
-    check_task,
-    check_weights,
-    read_config,
-)
+from frtune.models.checkpoint_files import check_weights, read_for_task
 from frtune.models.compatibility import check, method_name
-from frtune.models.families import Family, family_named
+from frtune.models.families import family_named
+from frtune.models.family import Family
 from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
-from frtune.models.weights import Built, as_quantization, fit_tokens, head_names, load_model
+from frtune.models.weights import Built, as_quantization, fit_tokens, head_names, load_weights
 from frtune.moved import moved_names
 from frtune.tasks.base import Task
 
@@ -68,9 +64,7 @@ def build_model(
         ImportError: If an optional package is missing.
     """
     wanted = family_named(family) if family else None
-    config = read_config(checkpoint)
-    row = check_family(checkpoint, config.model_type, wanted)
-    auto_class = check_task(task, row)
+    config, row, auto_class = read_for_task(checkpoint, task, wanted)
     dtype = torch_dtype(dtype)
     check_options(row, task, lora, quantization, gradient_checkpointing, dtype)
     check_weights(checkpoint)
@@ -78,9 +72,7 @@ def build_model(
     if proof:
         prove_tokenizer(tokenizer, checkpoint=checkpoint, kind=row.kind)
     new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
-    model = load_model(
-        checkpoint, auto_class, config, task, dtype=dtype, quantization=quantization, new_head=True
-    )
+    model = load_weights(checkpoint, auto_class, config, dtype=dtype, quantization=quantization)
     grown = fit_tokens(model, tokenizer)
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)

@@ -12,7 +12,8 @@ from transformers import AutoConfig
 from transformers.utils.hub import cached_file
 
 from frtune.errors import InputError
-from frtune.models.families import Family, families_for, family_for
+from frtune.models.families import families_for, family_for
+from frtune.models.family import Family
 from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -164,6 +165,32 @@ def check_task(task: Task, family: Family) -> str:
         f"task={task.name!r}: not for {family.name}, which is {kind}. "
         f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
     )
+
+
+def read_for_task(
+    checkpoint: str | os.PathLike[str],
+    task: Task,
+    wanted: Family | None = None,
+    *,
+    settings: dict[str, Any] | None = None,
+) -> tuple[PreTrainedConfig, Family, str]:
+    """Read a checkpoint's config for a task: with its settings, the family, and the auto class.
+
+    Args:
+        checkpoint: Hub name or directory.
+        task: The task; its settings are written into the config.
+        wanted: The family it must belong to; ``None`` goes by the config.
+        settings: What the config says, where it is known without reading it.
+
+    Raises:
+        InputError: As :func:`read_config`, :func:`check_family` and :func:`check_task`.
+    """
+    config = AutoConfig.for_model(**settings) if settings else read_config(checkpoint)
+    family = check_family(checkpoint, config.model_type, wanted)
+    auto_class = check_task(task, family)
+    for name, value in task.config_overrides().items():
+        setattr(config, name, value)
+    return config, family, auto_class
 
 
 def first_line(error: BaseException) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from transformers import T5ForConditionalGeneration
+from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 from transformers.integrations import deepspeed
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
@@ -47,17 +48,18 @@ def zero3_suspended() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def t5_output_untied(name: str) -> Iterator[None]:
-    """Keep the output layer of a T5 that has one of its own, while the model is loaded.
+def output_untied(config_class: Any, name: str) -> Iterator[None]:
+    """Keep the output layer of an encoder-decoder that has one of its own, while it is loaded.
 
     Transformers calls every T5 tied, and ties before it loads where ZeRO-3 splits the weights: the
     output layer would be the embedding.
     """
-    tied = T5ForConditionalGeneration._tied_weights_keys
-    T5ForConditionalGeneration._tied_weights_keys = {
+    model_class = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[config_class]
+    tied = model_class._tied_weights_keys
+    model_class._tied_weights_keys = {
         key: source for key, source in (tied or {}).items() if key != name
     }
     try:
         yield
     finally:
-        T5ForConditionalGeneration._tied_weights_keys = tied
+        model_class._tied_weights_keys = tied

@@ -14,17 +14,15 @@ from frtune.errors import InputError
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import (
     check_safetensors,
-    check_task,
     check_weights,
     first_line,
-    read_config,
+    read_for_task,
 )
-from frtune.models.families import family_for
 from frtune.models.int8 import load_int8
 from frtune.models.lora import merge as merge_adapter
 from frtune.models.lora import wrap
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import Built, fit_tokens, load_model
+from frtune.models.weights import Built, fit_tokens, load_weights
 from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -83,26 +81,18 @@ def load_saved(
 
 
 def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any) -> Built:
-    config = read_config(directory)
-    family = family_for(config.model_type)
-    auto_class = check_task(task, family)
-    record = quantization_record(directory)
-    if record is not None and record["method"] in ("int8", "int8-weights"):
-        return _load_int8(directory, task, auto_class, config, record["method"]), load_tokenizer(
-            directory, family, config
-        )
+    config, family, auto_class = read_for_task(directory, task)
+    method = (quantization_record(directory) or {}).get("method")
+    if method in ("int8", "int8-weights"):
+        activations = "int8" if method == "int8" else "float"
+        model = load_int8(directory, auto_class, config, activations=activations)
+        return model, load_tokenizer(directory, family, config)
     check_weights(directory)
     tokenizer = load_tokenizer(directory, family, config)
-    model = load_model(directory, auto_class, config, task, dtype=dtype, quantization=quantization)
+    model = load_weights(
+        directory, auto_class, config, dtype=dtype, quantization=quantization, new_head=False
+    )
     return model.eval(), tokenizer
-
-
-def _load_int8(directory: Path, task: Task, auto_class: str, config: Any, method: str) -> Any:
-
-    for name, value in task.config_overrides().items():
-        setattr(config, name, value)
-    activations = "int8" if method == "int8" else "float"
-    return load_int8(directory, auto_class, config, activations=activations)
 
 
 def _load_adapter(
@@ -115,14 +105,10 @@ def _load_adapter(
         )
     check_safetensors(directory / ADAPTER_WEIGHTS)
     base = find_base(directory)
-    config = read_config(base)
-    family = family_for(config.model_type)
-    auto_class = check_task(task, family)
+    config, family, auto_class = read_for_task(base, task)
     check_weights(base)
     tokenizer = load_tokenizer(directory, family, config)
-    model = load_model(
-        base, auto_class, config, task, dtype=dtype, quantization=quantization, new_head=True
-    )
+    model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer)
     return _put_adapter(model, directory), tokenizer
 

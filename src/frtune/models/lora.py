@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.utils.constants import (
+    TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT_TARGETS,
+)
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-    from frtune.models.families import Family
+    from frtune.models.family import Family
 
 _TASK_TYPES = {
     "AutoModelForSequenceClassification": "SEQ_CLS",
@@ -114,7 +117,7 @@ def add_adapter(
     """
     completed: Any = copy.deepcopy(lora)
     if completed.target_modules is None:
-        completed.target_modules = set(family.lora_targets)
+        completed.target_modules = set(target_modules(family))
     completed.task_type = completed.task_type or _TASK_TYPES.get(auto_class)
     completed.modules_to_save = sorted({*(completed.modules_to_save or ()), *heads}) or None
     if token_ids and completed.trainable_token_indices is None:
@@ -128,8 +131,23 @@ def add_adapter(
             raise
         raise InputError(
             f"target_modules={sorted(completed.target_modules)}: not in this model. "
-            f"Use {', '.join(family.lora_targets)} for {family.name}, or leave it out."
+            f"Use {', '.join(target_modules(family))} for {family.name}, or leave it out."
         ) from error
+
+
+def target_modules(family: Family) -> tuple[str, ...]:
+    """Names of the layers that LoRA adapts: the row's, or those that PEFT has for the type.
+
+    Raises:
+        InputError: If neither names any.
+    """
+    found = family.lora_targets or PEFT_TARGETS.get(family.model_types[0])
+    if not found:
+        raise InputError(
+            f"lora: no layers are known for {family.name}. Name some: "
+            "lora_config(target_modules=[...])."
+        )
+    return tuple(found)
 
 
 def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:

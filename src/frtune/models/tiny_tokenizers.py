@@ -1,4 +1,4 @@
-"""Small tokenizers of each family's true kind, trained on the user's own texts.
+"""Small tokenizers of the kinds that families have, trained on the user's own texts.
 
 Every function returns the files of a tokenizer: file name to content. ``tokenizer_config.json``
 says what the published checkpoints say, with their quirks: that is what the builders must survive.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sentencepiece
@@ -20,10 +20,7 @@ from transformers.models.flaubert.tokenization_flaubert import (
     replace_unicode_punct,
 )
 
-from frtune.models.families import FamilyName
-
 Files = dict[str, Any]
-Recipe = Callable[[Sequence[str], int], Files]
 
 _LONGEST_INPUT = 10**30  # what Transformers writes for "no limit"
 
@@ -139,7 +136,7 @@ def _files(tokenizer: Tokenizer, tokenizer_class: str | None, **config: Any) -> 
     }
 
 
-def camembert(texts: Sequence[str], vocab_size: int) -> Files:
+def camembert_unigram(texts: Sequence[str], vocab_size: int) -> Files:
     """Unigram with fairseq's unused ids in front and ``<mask>`` at the end."""
     head = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
     pieces = _unigram_pieces(texts, vocab_size - len(head) - 1)
@@ -161,7 +158,7 @@ def camembert(texts: Sequence[str], vocab_size: int) -> Files:
     )
 
 
-def flaubert(texts: Sequence[str], vocab_size: int) -> Files:
+def xlm_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """XLM's kind: Moses words, BPE with an end-of-word mark, no ``tokenizer.json``."""
     words = [" ".join(_moses_words(text)) for text in texts]
     special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
@@ -202,7 +199,7 @@ def _moses_words(text: str) -> list[str]:
     return words
 
 
-def bert(texts: Sequence[str], vocab_size: int) -> Files:
+def wordpiece(texts: Sequence[str], vocab_size: int) -> Files:
     """WordPiece, cased, with accents kept."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(
@@ -225,7 +222,7 @@ def bert(texts: Sequence[str], vocab_size: int) -> Files:
     return _files(tokenizer, "BertTokenizer", model_max_length=512, do_lower_case=False)
 
 
-def t5(texts: Sequence[str], vocab_size: int) -> Files:
+def t5_unigram(texts: Sequence[str], vocab_size: int) -> Files:
     """Unigram; pad, EOS and unknown first, 100 sentinels last, in falling order."""
     sentinels = [f"<extra_id_{i}>" for i in reversed(range(100))]
     pieces = _unigram_pieces(texts, vocab_size - 3 - len(sentinels))
@@ -254,7 +251,7 @@ def t5_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
     return _files(tokenizer, "T5TokenizerFast", **_T5_TOKENS)
 
 
-def bart(texts: Sequence[str], vocab_size: int) -> Files:
+def kobart_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """KoBART's kind: character BPE with space marks, and nothing that appends EOS."""
     special = ["<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>", "<mask>"]
     metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
@@ -278,7 +275,7 @@ def bart(texts: Sequence[str], vocab_size: int) -> Files:
     )
 
 
-def bart_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
+def roberta_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """facebook/bart's kind: GPT-2's BPE inside RoBERTa's frame."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = _byte_level(texts, vocab_size, special)
@@ -300,7 +297,7 @@ def bart_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
     )
 
 
-def polyglot(texts: Sequence[str], vocab_size: int) -> Files:
+def polyglot_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """Polyglot-Ko's kind: byte-level BPE whose padding token is its EOS."""
     special = ["<|unused0|>", "<|unused1|>", "<|endoftext|>", "<|sep|>"]
     tokenizer = _byte_level(texts, vocab_size - 3, special)
@@ -310,7 +307,7 @@ def polyglot(texts: Sequence[str], vocab_size: int) -> Files:
     )
 
 
-def gptj(texts: Sequence[str], vocab_size: int) -> Files:
+def gpt2_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """GPT-2's tokenizer: one special token, and none for padding."""
     tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
     return _files(tokenizer, "GPT2Tokenizer", model_max_length=1024, **_GPT2_TOKENS)
@@ -324,7 +321,7 @@ _GPT2_TOKENS: dict[str, Any] = {
 }
 
 
-def llama(texts: Sequence[str], vocab_size: int) -> Files:
+def llama_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """BPE on characters that falls back to bytes; BOS in front, no padding token."""
     special = ["<unk>", "<s>", "</s>"]
     special_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -366,22 +363,7 @@ def llama(texts: Sequence[str], vocab_size: int) -> Files:
     )
 
 
-def phi(texts: Sequence[str], vocab_size: int) -> Files:
+def codegen_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """CodeGen's tokenizer: GPT-2's kind under another class name, none for padding."""
     tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
     return _files(tokenizer, "CodeGenTokenizer", model_max_length=2048, **_GPT2_TOKENS)
-
-
-RECIPES: dict[tuple[FamilyName, str | None], Recipe] = {
-    ("camembert", None): camembert,
-    ("flaubert", None): flaubert,
-    ("bert", None): bert,
-    ("t5", None): t5,
-    ("t5", "byte-level"): t5_byte_level,
-    ("bart", None): bart,
-    ("bart", "byte-level"): bart_byte_level,
-    ("polyglot", None): polyglot,
-    ("gptj", None): gptj,
-    ("llama", None): llama,
-    ("phi", None): phi,
-}

@@ -12,7 +12,7 @@ from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
-from frtune.models.families import Family
+from frtune.models.family import Family
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase

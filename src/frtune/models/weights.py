@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -21,13 +22,10 @@ from frtune.models.checkpoint_files import (
     first_line,
     stores,
 )
-from frtune.tasks.base import Task
+from frtune.models.families import family_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-_T5_OUTPUT = "lm_head.weight"
 
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
@@ -51,37 +49,6 @@ def as_quantization(
     return quantization
 
 
-def load_model(
-    checkpoint: str | os.PathLike[str],
-    auto_class: str,
-    config: Any,
-    task: Task,
-    *,
-    dtype: Any = None,
-    quantization: Any = None,
-    new_head: bool = False,
-) -> PreTrainedModel:
-    """Load the weights under the task's head.
-
-    Args:
-        checkpoint: Hub name or directory.
-        auto_class: Name of the class in Transformers that carries the head.
-        config: The checkpoint's config; the task's settings are written into it.
-        task: The task.
-        dtype: Type of the weights; ``None`` is fp32.
-        quantization: As in :func:`build_model`.
-        new_head: Whether the head may be missing in the checkpoint; it is initialised then.
-
-    Raises:
-        InputError: If weights other than the head's are missing or of another shape.
-    """
-    for name, value in task.config_overrides().items():
-        setattr(config, name, value)
-    return load_weights(
-        checkpoint, auto_class, config, dtype=dtype, quantization=quantization, new_head=new_head
-    )
-
-
 def load_weights(
     checkpoint: str | os.PathLike[str],
     auto_class: str,
@@ -91,36 +58,69 @@ def load_weights(
     quantization: Any = None,
     new_head: bool = True,
 ) -> PreTrainedModel:
-    """Load the weights into the class called ``auto_class`` with a config that is ready."""
+    """Load the weights under a task's head.
+
+    Args:
+        checkpoint: Hub name or directory.
+        auto_class: Name of the class in Transformers that carries the head.
+        config: The checkpoint's config, with the task's settings.
+        dtype: Type of the weights; ``None`` is fp32.
+        quantization: As in :func:`build_model`.
+        new_head: Whether the head may be missing in the checkpoint; it is initialised then.
+
+    Raises:
+        InputError: If weights other than the head's are missing or of another shape.
+    """
+    family = family_for(config.model_type)
     _clear_generation_settings(config)
+    untied: Any = contextlib.nullcontext()
     if _zero3.enabled():
         _zero3.start_process_group()
-    untied = _zero3.enabled() and config.model_type == "t5" and stores(checkpoint, _T5_OUTPUT)
-    with _zero3.t5_output_untied(_T5_OUTPUT) if untied else contextlib.nullcontext():
-        model, info = _read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
-    output = model.get_output_embeddings()
-    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        if family.own_output is not None and stores(checkpoint, family.own_output):
+            untied = _zero3.output_untied(type(config), family.own_output)
+    with untied:
+        model, info = read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
+    if not _is_tied(model):
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
-    _check_whole(checkpoint, model, info, head_names(model) if new_head else [])
-    model.register_load_state_dict_pre_hook(_under_own_names)
+    check_whole(checkpoint, model, info, head_names(model) if new_head else [])
+    if family.published_output is not None:
+        model.register_load_state_dict_pre_hook(
+            functools.partial(_under_own_names, family.published_output)
+        )
     return model
 
 
-def _under_own_names(model: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Find GPT-NeoX's output layer in a checkpoint, where it has its published name.
+def _is_tied(model: PreTrainedModel) -> bool:
+    output = model.get_output_embeddings()
+    return output is None or output.weight is model.get_input_embeddings().weight
+
+
+def untie_output(model: PreTrainedModel) -> None:
+    """Give a model that shares them an output layer apart from its input embedding; in place."""
+    output = model.get_output_embeddings()
+    if output is not None and _is_tied(model):
+        # v5 ties every T5, and would load an output layer of its own into the embedding
+        output.weight = torch.nn.Parameter(output.weight.detach().clone())
+        model.config.tie_word_embeddings = False
+
+
+def _under_own_names(
+    published: str, model: Any, state_dict: dict[str, Any], prefix: str, *_: Any
+) -> None:
+    """Find an output layer in a checkpoint, where it has its published name (GPT-NeoX).
 
     Transformers renames it when it saves, and ``Trainer`` does not when it goes back to the best
     checkpoint or resumes: the layer would silently keep the weights that it has.
     """
-    published = f"{prefix}embed_out."
+    published = f"{prefix}{published}"
     if hasattr(model, "lm_head"):
         for name in [name for name in state_dict if name.startswith(published)]:
             own = f"{prefix}lm_head.{name.removeprefix(published)}"
             state_dict[own] = state_dict.pop(name)
 
 
-def _read_weights(
+def read_weights(
     checkpoint: str | os.PathLike[str],
     auto_class: str,
     config: Any,
@@ -128,15 +128,15 @@ def _read_weights(
     quantization: Any,
     new_head: bool,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-
+    """Load weights as they are, and what Transformers says of those missing; nothing is checked."""
     loader = getattr(transformers, auto_class)
     try:
-        with _quiet():
+        with quiet():
             return loader.from_pretrained(
                 os.fspath(checkpoint),
                 config=config,
                 dtype=dtype or torch.float32,
-                quantization_config=_skipping_heads(quantization, loader, config),
+                quantization_config=skipping_heads(quantization, loader, config),
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
@@ -150,7 +150,7 @@ def _read_weights(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Transformers from reporting what this module checks and raises by itself."""
     reporter = logging.getLogger("transformers.modeling_utils")
 
@@ -165,7 +165,7 @@ def _quiet() -> Iterator[None]:
         reporter.removeFilter(only_errors)
 
 
-def _skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:
+def skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:
     """The quantization with the task's heads and output layer left out of it."""
     if quantization is None:
         return None
@@ -195,7 +195,7 @@ def head_names(model: PreTrainedModel) -> list[str]:
     return names
 
 
-def _check_whole(
+def check_whole(
     checkpoint: object, model: PreTrainedModel, info: Mapping[str, Any], heads: list[str]
 ) -> None:
     """Refuse weights that are missing or of another shape, unless they are a new head's."""
@@ -224,7 +224,7 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
     """Give the model a row for each token, and its special ids; return the rows that were added."""
     rows = model.config.get_text_config().vocab_size
     if len(tokenizer) > rows:
-        with torch.random.fork_rng(), _quiet():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(0)  # the same rows on every rank and at every load
             model.resize_token_embeddings(len(tokenizer))
     _set_special_ids(model, tokenizer)

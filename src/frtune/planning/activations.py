@@ -20,16 +20,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from frtune.models.config_sizes import depth_names
 from frtune.planning.parameters import Architecture, adapted, empty_model
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
 Casting = Literal["fp32", "autocast", "bf16"]
-_DEPTHS = {
-    "t5": ("num_layers", "num_decoder_layers"),
-    "bart": ("encoder_layers", "decoder_layers"),
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def activations(
         casting: ``"autocast"``: fp32 weights with bf16 autocast, as plain ``Trainer`` trains;
             ``"bf16"``: weights in bf16, as DeepSpeed; ``"fp32"``: neither.
     """
-    depths = _DEPTHS.get(found.family.name, ("num_hidden_layers",))
+    depths = depth_names(found.config)
     shallow = dict.fromkeys(depths, 1)
     base = _trace(found, shallow, step, lora=lora, casting=casting)
     total, copies, kept, inner = base.saved, base.copies, base.outside, base.inner

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from transformers import AutoConfig
 from transformers.integrations import replace_with_bnb_linear
 
-from frtune.models.checkpoint_files import check_family, check_task, read_config
-from frtune.models.families import Family, family_named
+from frtune.models.checkpoint_files import read_for_task
+from frtune.models.families import family_named, published_settings
+from frtune.models.family import Family
 from frtune.models.lora import add_adapter
-from frtune.models.weights import _skipping_heads, head_names
-from frtune.planning.shapes import SHAPES
+from frtune.models.weights import head_names, skipping_heads, untie_output
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -77,7 +76,8 @@ def architecture(
     """Read what a checkpoint's sizes follow from; weights are neither read nor needed.
 
     Args:
-        checkpoint: Directory, hub name, or one of ``SHAPES``, which needs no network.
+        checkpoint: Directory, hub name, or one that the table of families knows the published
+            sizes of, which needs no network.
         task: The task; it names the head and the new tokens.
         family: The family it must belong to.
 
@@ -90,13 +90,10 @@ def architecture(
         't5'
     """
     name = os.fspath(checkpoint)
-    published = name in SHAPES and not os.path.isdir(name)
-    settings = dict(SHAPES[name]) if published else None
-    config = _config_of(settings) if settings else read_config(name)
-    row = check_family(name, config.model_type, family_named(family) if family else None)
-    auto_class = check_task(task, row)
-    for key, value in task.config_overrides().items():
-        setattr(config, key, value)
+    settings = None if os.path.isdir(name) else published_settings(name)
+    published = settings is not None
+    wanted = family_named(family) if family else None
+    config, row, auto_class = read_for_task(name, task, wanted, settings=settings)
     if config.pad_token_id is None:
         config.pad_token_id = 0  # a classifying decoder looks for padding; builders give it some
     if settings is None:
@@ -106,22 +103,13 @@ def architecture(
     return Architecture(config, row, auto_class, new_tokens, tied, published)
 
 
-def _config_of(settings: dict[str, Any]) -> Any:
-
-    settings = dict(settings)
-    return AutoConfig.for_model(settings.pop("model_type"), **settings)
-
-
 def empty_model(found: Architecture, *, config: Any = None) -> PreTrainedModel:
     """Make the model on the meta device: shapes without data."""
     loader = getattr(transformers, found.auto_class)
     with torch.device("meta"):
         model = loader.from_config(copy.deepcopy(config or found.config), dtype=torch.float32)
-        output = model.get_output_embeddings()
-        if found.tied is False and output is not None:
-            # v5 calls every T5 tied; frtune loads the layer that the checkpoint has
-            if output.weight is model.get_input_embeddings().weight:
-                output.weight = torch.nn.Parameter(torch.empty_like(output.weight))
+        if found.tied is False:
+            untie_output(model)
     return model
 
 
@@ -180,7 +168,7 @@ def _packed_layers(found: Architecture) -> list[Any]:
 
     model: Any = empty_model(found)
     loader = getattr(transformers, found.auto_class)
-    settings = _skipping_heads("int8", loader, found.config)
+    settings = skipping_heads("int8", loader, found.config)
     kept = [*(settings.llm_int8_skip_modules or ()), *(model._keep_in_fp32_modules or ())]
     replace_with_bnb_linear(model, modules_to_not_convert=kept, quantization_config=settings)
     return [m for m in model.modules() if isinstance(m, bitsandbytes.nn.Linear8bitLt)]

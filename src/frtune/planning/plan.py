@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import read_config
-from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
-from frtune.models.families import FAMILIES, family_for, family_named
+from frtune.models.compatibility import QUANTIZED, Method, Sharding, combinations, refusal
+from frtune.models.families import (
+    FAMILIES,
+    SHIPPED,
+    family_for,
+    family_named,
+    published_settings,
+)
 from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
-from frtune.planning.shapes import SHAPES
 from frtune.tasks.config_file import task_class
 from frtune.training.encoding import check_length
 
@@ -195,9 +200,11 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
         >>> default_task("almanach/camembert-base")
         'classification'
     """
-    shape = SHAPES.get(os.fspath(checkpoint))
     if family is None:
-        found = family_for(shape["model_type"] if shape else read_config(checkpoint).model_type)
+        settings = published_settings(os.fspath(checkpoint))
+        found = family_for(
+            settings["model_type"] if settings else read_config(checkpoint).model_type
+        )
     else:
         found = family_named(family)
     return "classification" if found.kind == "encoder" else "keyphrases"
@@ -239,7 +246,7 @@ def _drafts(
             kept.saved + kept.loss - copies,
             None if can_recompute else kept.recomputed + kept.loss,
             fits="no",
-            shown=cell(name, method, sharding, "train").status == "works",
+            shown=name in SHIPPED,
             command="",
         )
 

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from frtune.environment.disk import size_text
 from frtune.models.checkpoint_files import check_weights
-from frtune.models.weights import _check_whole, _quiet, head_names
+from frtune.models.weights import check_whole, head_names, quiet
 from frtune.planning.parameters import Architecture, empty_model
 
 _FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -70,7 +70,7 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
         return "weights not on this machine yet: the run downloads them first"
     tensors = empty_tensors(files)
     skeleton: Any = empty_model(found)
-    with _quiet():
+    with quiet():
         model, info = type(skeleton).from_pretrained(
             None,
             config=skeleton.config,
@@ -79,7 +79,7 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
-    _check_whole(checkpoint, model, info, head_names(model))
+    check_whole(checkpoint, model, info, head_names(model))
     size = sum(file.stat().st_size for file in files)
     number = sum(tensor.numel() for tensor in tensors.values())
     return f"{number / 1e6:,.1f} million weights in {size_text(size)}"

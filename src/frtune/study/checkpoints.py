@@ -14,18 +14,18 @@ import torch
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import check_weights, local_file, read_config
+from frtune.models.config_sizes import max_positions
 from frtune.models.families import family_for
 from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import _check_whole, _read_weights, fit_tokens
+from frtune.models.weights import check_whole, fit_tokens, read_weights
 from frtune.study.hidden import Base, base_of
 from frtune.tasks.config_file import load_task
-from frtune.training.encoding import _positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-    from frtune.models.families import Family
+    from frtune.models.family import Family
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Checkpoint:
     @property
     def max_tokens(self) -> int | None:
         """Longest text that the model has positions for; ``None`` without a limit."""
-        return _positions(self.config)
+        return max_positions(self.config)
 
     def describe(self) -> dict[str, Any]:
         """What the study says of it."""
@@ -122,9 +122,10 @@ def load_base(checkpoint: Checkpoint) -> Base:
 
 
 def _load_full(checkpoint: Checkpoint) -> Any:
-    model, info = _read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
+
+    model, info = read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
     # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
-    _check_whole(checkpoint.path, model, info, ["pooler"])
+    check_whole(checkpoint.path, model, info, ["pooler"])
     fit_tokens(model, checkpoint.tokenizer)
     return model
 

@@ -18,6 +18,7 @@ from datasets import DatasetDict
 from datasets.fingerprint import Hasher
 
 from frtune.errors import InputError
+from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
 from frtune.moved import moved_names
 from frtune.version import __version__
@@ -276,7 +277,7 @@ def truncation_report(dataset: Dataset) -> dict[str, int]:
 
 def check_length(task: Task, model: Any) -> None:
     """Refuse a task whose longest row does not fit the model's positions."""
-    positions = _positions(model.config)
+    positions = max_positions(model.config)
     if positions is None:
         return
     decoder = not getattr(model.config, "is_encoder_decoder", False) and task.generates
@@ -292,13 +293,3 @@ def check_length(task: Task, model: Any) -> None:
             f"max_source_tokens={task.max_source_tokens}: this {model.config.model_type} has "
             f"{positions} positions. Pass --max-source-tokens {room} or less."
         )
-
-
-def _positions(config: Any) -> int | None:
-    """Positions that the model can embed; ``None`` where they are relative and unlimited."""
-    if config.model_type in ("t5", "mt5", "umt5"):
-        return None
-    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    if found and config.model_type in ("camembert", "roberta", "xlm-roberta"):
-        return found - config.pad_token_id - 1
-    return found

@@ -6,15 +6,14 @@ import pytest
 import torch
 
 from frtune import Mixup
-from frtune.models.families import kind_of
+from frtune.models.families import FAMILIES, kind_of
 from frtune.training.encoding import encode_dataset
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import block_count, blocks_of, head_of, mixed
 from frtune.training.mixup.mixing import aligned, blended
 from frtune.training.mixup.mixup import Mix
+from kinds import CLASSIFYING, DECODERS, ENCODERS
 
-ENCODERS = ["bert", "camembert", "flaubert"]
-DECODERS = ["llama", "polyglot", "gptj", "phi"]
 TURNED = [1, 0]
 
 
@@ -48,14 +47,14 @@ def hooks_on(model) -> list[str]:
 
 
 @pytest.mark.parametrize("level", ["embeddings", "hidden", "sentence"])
-@pytest.mark.parametrize("family", [*ENCODERS, "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_a_share_of_1_is_the_clean_forward_pass_bit_by_bit(family, level, built, batch_of):
     setup = built(family)
     plain, batch = batch_of(*setup, Mixup(level), 1.0, layer=1)
     assert torch.equal(logits_of(setup[1], batch), logits_of(setup[1], plain))
 
 
-@pytest.mark.parametrize("family", [*ENCODERS, *DECODERS])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_embeddings_are_those_mixed_by_hand(family, built, batch_of):
     task, model, tokenizer = built(family)
     plain, batch = batch_of(task, model, tokenizer, Mixup(), 0.25)
@@ -69,7 +68,7 @@ def test_embeddings_are_those_mixed_by_hand(family, built, batch_of):
 
 
 @pytest.mark.parametrize("layer", [1, 2])
-@pytest.mark.parametrize("family", ["bert", "camembert", "llama", "gptj"])
+@pytest.mark.parametrize("family", [name for name in CLASSIFYING if FAMILIES[name].block_modules])
 def test_a_block_is_mixed_and_those_before_it_are_clean(family, layer, built, batch_of):
     task, model, tokenizer = built(family)
     plain, batch = batch_of(task, model, tokenizer, Mixup("hidden", layer=layer), 0.25)
@@ -90,28 +89,29 @@ def test_a_block_is_mixed_and_those_before_it_are_clean(family, layer, built, ba
             assert not torch.allclose(states[number - 1], clean[number - 1], atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["bert", "flaubert", "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_after_the_last_block_the_head_reads_the_mix_of_clean_states(family, built, batch_of):
     task, model, tokenizer = built(family)
     last = block_count(model)
     plain, batch = batch_of(task, model, tokenizer, Mixup("hidden", layer=last), 0.25)
     seen: list = []
     base = getattr(model, model.base_model_prefix)
-    module = base.layer_norm2[last - 1] if family == "flaubert" else blocks_of(model)[last - 1]
+    whole = FAMILIES[family].block_modules
+    module = blocks_of(model)[last - 1] if whole else base.layer_norm2[last - 1]
     hook = module.register_forward_hook(lambda m, args, out: seen.append(out))
     logits_of(model, plain)
     hook.remove()
     with torch.no_grad(), mixed(model, batch) as inputs:
         module.register_forward_hook(lambda m, args, out: seen.append(out))  # after the mix
         model(**{k: v for k, v in inputs.items() if k != "labels"})
-    place = -1 if family == "llama" else 0
+    place = -1 if family in DECODERS else 0
     first, second = (out[0] if isinstance(out, tuple) else out for out in seen)
     by_hand = blended(first, 0.25, torch.tensor(TURNED))[:, place]
     assert torch.allclose(second[:, place], by_hand, atol=1e-6)
 
 
 @pytest.mark.parametrize("level", ["embeddings", "hidden", "sentence"])
-@pytest.mark.parametrize("family", [*ENCODERS, *DECODERS])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_a_row_answers_by_every_token_of_both_texts(family, level, built, batch_of):
     task, model, tokenizer = built(family)
     mixup = Mixup(level, layer=1 if level == "hidden" else None)
@@ -130,7 +130,7 @@ def test_a_row_answers_by_every_token_of_both_texts(family, level, built, batch_
         assert not torch.allclose(after[0], before[0], atol=1e-6), "the partner's token counts"
 
 
-@pytest.mark.parametrize("family", ["bert", "llama"])
+@pytest.mark.parametrize("family", ["bert", *DECODERS])
 def test_mixed_vectors_of_sentences_give_mixed_logits_of_a_linear_head(family, built, batch_of):
     setup = built(family)
     plain, batch = batch_of(*setup, Mixup("sentence"), 0.25)
@@ -138,7 +138,7 @@ def test_mixed_vectors_of_sentences_give_mixed_logits_of_a_linear_head(family, b
     assert torch.allclose(logits_of(setup[1], batch), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", ["bert", "camembert", "flaubert"])
+@pytest.mark.parametrize("family", ENCODERS)
 def test_labels_of_tokens_are_mixed_where_their_tokens_are(family, built, batch_of):
     task, model, tokenizer = built(family, "keywords")
     plain, batch = batch_of(task, model, tokenizer, Mixup("hidden", layer=1), 0.5)

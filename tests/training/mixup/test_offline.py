@@ -16,6 +16,7 @@ from frtune.training.mixup import stored_rows as offline
 from frtune.training.mixup.hooks import mixed
 from frtune.training.mixup.mixing import aligned
 from frtune.training.mixup.stored_rows import StoredCollator, with_mixed_rows
+from kinds import CLASSIFYING
 
 EIGHT = 8
 
@@ -38,7 +39,7 @@ def stored(built, rows, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("family", ["bert", "camembert", "flaubert", "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_stored_embeddings_are_those_mixed_by_hand(family, stored):
     _, model, collator, found, _ = stored(Mixup(rows=4, alpha=1.0), family)
     assert len(found) == EIGHT + 4
@@ -58,7 +59,7 @@ def test_stored_embeddings_are_those_mixed_by_hand(family, stored):
         assert row["length"] == len(row["input_ids"]) == len(by_hand)
 
 
-@pytest.mark.parametrize("family", ["bert", "camembert", "flaubert", "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_a_stored_vector_gives_the_logits_of_the_mixed_vectors(family, stored):
     _, model, collator, found, _ = stored(Mixup("sentence", rows=3, alpha=1.0), family)
     row = found[EIGHT]
@@ -79,7 +80,7 @@ def test_a_stored_vector_gives_the_logits_of_the_mixed_vectors(family, stored):
     assert torch.allclose(logits[0][0], logits[1][1], atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["bert", "camembert", "flaubert", "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_a_batch_of_both_kinds_gives_each_row_its_own_logits(family, stored):
     _, model, collator, found, _ = stored(Mixup(rows=2, alpha=1.0), family)
     model.eval()

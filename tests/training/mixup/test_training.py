@@ -8,6 +8,7 @@ import torch
 import frtune
 from frtune import Mixup, lora_config
 from frtune.training.mixup.mixup import Mix
+from kinds import CLASSIFYING, ENCODERS
 
 LEVELS = [Mixup("embeddings"), Mixup("hidden"), Mixup("sentence")]
 
@@ -37,7 +38,7 @@ def test_every_task_with_a_head_trains(mixup, family, name, trainer_of):
 
 
 @pytest.mark.parametrize("mixup", LEVELS[:2], ids=lambda mixup: mixup.level)
-@pytest.mark.parametrize("family", ["bert", "flaubert"])
+@pytest.mark.parametrize("family", ENCODERS)
 def test_keywords_train(mixup, family, trainer_of):
     trainer = trainer_of(mixup, family, "keywords")
     assert 0 < trainer.train().training_loss < 100
@@ -102,7 +103,7 @@ def test_loss_and_gradients_are_equal_however_a_step_is_cut(mixup, name, trainer
 
 
 @pytest.mark.parametrize("mixup", LEVELS, ids=lambda mixup: mixup.level)
-@pytest.mark.parametrize("family", ["bert", "flaubert", "llama"])
+@pytest.mark.parametrize("family", CLASSIFYING)
 def test_lora_trains_and_is_saved_and_proven(mixup, family, trainer_of, tmp_path, rows):
     trainer = trainer_of(mixup, family, build={"lora": lora_config()}, learning_rate=1e-2)
     trainer.train()

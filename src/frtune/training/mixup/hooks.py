@@ -10,7 +10,7 @@ import torch
 from torch.nn import ModuleList
 
 from frtune.errors import InputError
-from frtune.models.families import kind_of
+from frtune.models.families import family_for, kind_of
 from frtune.models.weights import head_names
 from frtune.training.mixup.mixing import blended, united
 
@@ -113,7 +113,7 @@ def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Cal
     def united_mask(mask):  # one that all rows share has no padding to unite
         return united(mask, share, partners) if len(mask) == len(partners) else mask
 
-    if inner.config.model_type == "flaubert":
+    if not family_for(inner.config.model_type).block_modules:
         return _at_flaubert_block(inner, inputs, number, (share, partners), mix_output)
     layers = blocks_of(inner)
     hooks = [layers[number - 1].register_forward_hook(mix_output)]
@@ -160,6 +160,8 @@ def block_count(model: Any) -> int:
 def check_hidden(model: Any) -> None:
     """Refuse a FlauBERT whose blocks end nowhere, or are left out at random."""
     config = _inner(model).config
+    if family_for(config.model_type).block_modules:
+        return
     if getattr(config, "pre_norm", False) or getattr(config, "layerdrop", 0):
         raise InputError(
             "mixup level='hidden': not for a FlauBERT with pre_norm or layerdrop. Take "

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_ENCODERS = ("camembert", "flaubert", "bert")
-_SEQ2SEQ = ("t5", "bart")
-_DECODERS = ("polyglot", "gptj", "llama", "phi")
-_ALL = (*_ENCODERS, *_SEQ2SEQ, *_DECODERS)
+from frtune.models.families import FAMILIES
+from kinds import CHECKPOINTING, DECODERS, ENCODERS, GENERATING
+
+_ALL = tuple(FAMILIES)
+_CHECKPOINTING_ENCODERS = tuple(name for name in ENCODERS if name in CHECKPOINTING)
 _QUANTIZED = ("int8", "nf4")
 _UNSPLIT = ("none", "ddp", "zero2", "zero2_offload")
 _SHARDINGS = (*_UNSPLIT, "zero3", "zero3_offload")
@@ -47,32 +48,32 @@ _GENERATES = ("train", "generate", "checkpointing", "resume")
 
 EVIDENCE = (
     Evidence(f"{_BUILD}test_full_training_moves_every_weight", _ALL),
-    Evidence(f"{_BUILD}test_full_training_moves_every_weight", _DECODERS, features=("new_tokens",)),
+    Evidence(f"{_BUILD}test_full_training_moves_every_weight", DECODERS, features=("new_tokens",)),
     Evidence(
         f"{_BUILD}test_lora_trains_exactly_its_updates_the_head_and_new_rows", _ALL, ("lora",)
     ),
     Evidence(
         f"{_BUILD}test_lora_trains_exactly_its_updates_the_head_and_new_rows",
-        _DECODERS,
+        DECODERS,
         ("lora",),
         features=("new_tokens",),
     ),
     Evidence(f"{_BUILD}test_lora_trains_on_a_quantised_base", _ALL, _QUANTIZED),
     Evidence(
         f"{_BUILD}test_lora_trains_on_a_quantised_base",
-        _DECODERS,
+        DECODERS,
         _QUANTIZED,
         features=("new_tokens",),
     ),
     Evidence(
         f"{_BUILD}test_gradient_checkpointing_trains_the_same_updates",
-        ("t5", "polyglot", "camembert"),
+        CHECKPOINTING,
         ("lora",),
         features=("train", "checkpointing"),
     ),
     Evidence(
         "tests/models/test_compatibility.py::test_gradient_checkpointing_runs_each_layer_twice_and_trains",
-        tuple(family for family in _ALL if family != "flaubert"),
+        CHECKPOINTING,
         ("full", "lora", *_QUANTIZED),
         features=("checkpointing",),
     ),
@@ -87,14 +88,14 @@ EVIDENCE = (
         ("lora",),
         features=("train", "new_tokens", "resume"),
     ),
-    Evidence(_CELLS, _ENCODERS, _FULL_LORA, _SHARDINGS, ("train", "resume")),
-    Evidence(_CELLS, _ENCODERS, _QUANTIZED, _UNSPLIT, ("train", "resume")),
-    Evidence(_CELLS, ("camembert", "bert"), _FULL_LORA, _SHARDINGS, ("checkpointing",)),
-    Evidence(_CELLS, ("camembert", "bert"), _QUANTIZED, _UNSPLIT, ("checkpointing",)),
-    Evidence(_CELLS, (*_SEQ2SEQ, *_DECODERS), _FULL_LORA, _SHARDINGS, _GENERATES),
-    Evidence(_CELLS, (*_SEQ2SEQ, *_DECODERS), _QUANTIZED, _UNSPLIT, _GENERATES),
-    Evidence(_ROWS, _DECODERS, _FULL_LORA, _SHARDINGS, ("new_tokens",)),
-    Evidence(_ROWS, _DECODERS, _QUANTIZED, _UNSPLIT, ("new_tokens",)),
+    Evidence(_CELLS, ENCODERS, _FULL_LORA, _SHARDINGS, ("train", "resume")),
+    Evidence(_CELLS, ENCODERS, _QUANTIZED, _UNSPLIT, ("train", "resume")),
+    Evidence(_CELLS, _CHECKPOINTING_ENCODERS, _FULL_LORA, _SHARDINGS, ("checkpointing",)),
+    Evidence(_CELLS, _CHECKPOINTING_ENCODERS, _QUANTIZED, _UNSPLIT, ("checkpointing",)),
+    Evidence(_CELLS, GENERATING, _FULL_LORA, _SHARDINGS, _GENERATES),
+    Evidence(_CELLS, GENERATING, _QUANTIZED, _UNSPLIT, _GENERATES),
+    Evidence(_ROWS, DECODERS, _FULL_LORA, _SHARDINGS, ("new_tokens",)),
+    Evidence(_ROWS, DECODERS, _QUANTIZED, _UNSPLIT, ("new_tokens",)),
     Evidence(_LAUNCH, ("t5",), shardings=("none", "ddp"), features=("train", "generate")),
     Evidence(_LAUNCH, ("polyglot",), ("int8",), ("ddp",), ("train", "generate", "new_tokens")),
     Evidence(_LAUNCH, ("polyglot",), ("full",), ("zero3",), ("train", "generate", "new_tokens")),

@@ -1,0 +1,79 @@
+"""One builder a family, with its default checkpoint: ``build_<family>``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+from frtune.models.bitsandbytes import QuantizationName
+from frtune.models.build import build_model
+from frtune.models.families import family_named
+from frtune.models.weights import Built
+from frtune.tasks.base import Task
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import BitsAndBytesConfig
+
+
+class Builder(Protocol):
+    """What every ``build_<family>`` is: :func:`frtune.build_model` with a default checkpoint."""
+
+    def __call__(
+        self,
+        task: Task,
+        *,
+        checkpoint: str | os.PathLike[str] = ...,
+        lora: LoraConfig | None = None,
+        quantization: QuantizationName | BitsAndBytesConfig | None = None,
+        gradient_checkpointing: bool = False,
+        dtype: Any = None,
+        proof: bool = True,
+    ) -> Built:
+        """Build the family's model and its tokenizer for ``task``."""
+        ...
+
+
+def builder(family: str) -> Builder:
+    """Make the builder of a family of the table."""
+    row = family_named(family)
+
+    def build(
+        task: Task,
+        *,
+        checkpoint: str | os.PathLike[str] = row.default_checkpoint,
+        lora: LoraConfig | None = None,
+        quantization: QuantizationName | BitsAndBytesConfig | None = None,
+        gradient_checkpointing: bool = False,
+        dtype: Any = None,
+        proof: bool = True,
+    ) -> Built:
+        return build_model(
+            task,
+            checkpoint=checkpoint,
+            family=row.name,
+            lora=lora,
+            quantization=quantization,
+            gradient_checkpointing=gradient_checkpointing,
+            dtype=dtype,
+            proof=proof,
+        )
+
+    build.__name__ = build.__qualname__ = row.builder
+    build.__doc__ = f"""Build a {row.title} model and its tokenizer for ``task``.
+
+    Arguments, results and errors are those of :func:`frtune.build_model`; the checkpoint must be
+    a {row.title} one.
+    """
+    return build
+
+
+build_camembert = builder("camembert")
+build_flaubert = builder("flaubert")
+build_bert = builder("bert")
+build_t5 = builder("t5")
+build_bart = builder("bart")
+build_polyglot = builder("polyglot")
+build_gptj = builder("gptj")
+build_llama = builder("llama")
+build_phi = builder("phi")

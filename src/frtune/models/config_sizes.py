@@ -1,0 +1,91 @@
+"""Sizes of a model by its config, whatever names its family gives them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from transformers import AutoModel
+
+
+def narrowed(
+    config: Any, *, layers: int, width: int, heads: int, inner: int, kept: Collection[str] = ()
+) -> Any:
+    """Copy a config with few and narrow layers; vocabulary, positions and the rest stay.
+
+    Args:
+        config: A Transformers config.
+        layers: Blocks; of an encoder-decoder, of each of its two stacks.
+        width: Hidden size.
+        heads: Attention heads, of keys and values too.
+        inner: Width of the feed-forward layers, where the config names one.
+        kept: Names of sizes that stay as they are.
+
+    Example:
+        >>> from transformers import GPTJConfig
+        >>> small = narrowed(GPTJConfig(), layers=2, width=64, heads=4, inner=128)
+        >>> small.n_layer, small.n_embd, small.rotary_dim, small.vocab_size
+        (2, 64, 8, 50400)
+    """
+    sizes = {
+        **dict.fromkeys(depth_names(config), layers),
+        "hidden_size": width,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "encoder_attention_heads": heads,
+        "decoder_attention_heads": heads,
+        "head_dim": width // heads,
+        "rotary_dim": width // heads // 2,
+        "intermediate_size": inner,
+        "d_ff": inner,
+        "encoder_ffn_dim": inner,
+        "decoder_ffn_dim": inner,
+    }
+    small = copy.deepcopy(config)
+    for name, size in sizes.items():
+        if name not in kept and getattr(small, name, None) is not None:
+            setattr(small, name, size)
+    return small
+
+
+def depth_names(config: Any) -> tuple[str, ...]:
+    """Names of a config's numbers of blocks: one, or an encoder's and a decoder's.
+
+    Example:
+        >>> from transformers import BartConfig, BertConfig
+        >>> depth_names(BertConfig()), depth_names(BartConfig())
+        (('num_hidden_layers',), ('num_hidden_layers', 'decoder_layers'))
+    """
+    if not config.is_encoder_decoder:
+        return ("num_hidden_layers",)
+    decoders = ("num_decoder_layers", "decoder_layers")
+    return ("num_hidden_layers", *(name for name in decoders if hasattr(config, name)))
+
+
+def max_positions(config: Any) -> int | None:
+    """Longest row that a model can embed, in tokens; ``None`` where positions are relative.
+
+    RoBERTa and its kind number positions from behind the padding's id, and have as many fewer.
+
+    Example:
+        >>> from transformers import BertConfig, CamembertConfig, T5Config
+        >>> max_positions(BertConfig()), max_positions(T5Config())
+        (512, None)
+        >>> max_positions(CamembertConfig(max_position_embeddings=514))
+        512
+    """
+    found = getattr(config, "max_position_embeddings", None)
+    if not found:
+        return None
+    shallow = copy.deepcopy(config)
+    for name in depth_names(config):
+        setattr(shallow, name, 1)
+    with torch.device("meta"):
+        model = AutoModel.from_config(shallow)
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)  # of an embedding
+        if "position" in name and padding is not None:
+            return found - padding - 1
+    return found

@@ -29,7 +29,7 @@ PURPOSES = {
     "data": "reading, cleaning, auditing, splitting",
     "environment | files | html": "the machine; whole files, one run a directory; HTML",
     "names | plotting": "short names of directories; figures",
-    "errors | version": "the one error of bad input; the version",
+    "errors | moved | version": "the one error of bad input; old names; the version",
 }
 WIDTH, HEIGHT, LEFT, TOP = 860, 40, 20, 20
 

@@ -29,8 +29,7 @@ def is_task(node):
 
 def is_name(node):
     """Whether an expression is a task's name."""
-    of_task = isinstance(node, ast.Attribute) and node.attr == "name" and is_task(node.value)
-    return of_task or (isinstance(node, ast.Name) and node.id == "task_name")
+    return isinstance(node, ast.Attribute) and node.attr == "name" and is_task(node.value)
 
 
 def asked(source):
@@ -45,9 +44,12 @@ def distinctions(source, names=NAMES):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            constants = {side.value for side in sides if isinstance(side, ast.Constant)}
-            equal = isinstance(node.ops[0], ast.Eq | ast.NotEq)
-            asks = any(map(is_name, sides)) or (equal and bool(constants & set(names)))
+            if isinstance(node.ops[0], ast.In | ast.NotIn):
+                sides += getattr(sides.pop(), "elts", [])
+                constants = {side.value for side in sides[1:] if isinstance(side, ast.Constant)}
+            else:
+                constants = {side.value for side in sides if isinstance(side, ast.Constant)}
+            asks = any(map(is_name, sides)) or bool(constants & set(names))
         elif isinstance(node, ast.Subscript):
             asks = is_name(node.slice)
         elif isinstance(node, ast.Match):
@@ -89,7 +91,7 @@ def test_nothing_outside_asks_which_task_it_is():
         'if self.task.name == "keywords": pass',
         "x = tasks[0].name != first",
         "x = RECIPES[task.name]",
-        "x = task_name in ('a', 'b')",
+        "x = task_name in ('keywords', 'b')",
         "x = hasattr(predictor.task, 'source')",
         "x = getattr(task, 'scored', False)",
         "x = isinstance(trainer.task, Some)",

@@ -127,6 +127,20 @@ class RowSchema:
         return f"unusable_{self.names[max(named, key=len)]}" if named else "unusable", detail
 
 
+class KeyphraseSchema(RowSchema):
+    """Of texts with phrases, maybe with a title: what counts is what is left after cleaning."""
+
+    def sources(self, texts: Mapping[str, Sequence[str]]) -> list[str]:
+        """The title stands before its text, though it is read after it."""
+        return [joined(row[::-1]) for row in zip(*texts.values(), strict=True)]
+
+    def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
+        """As of every schema, with codes of its own."""
+        if not text:
+            return "blank_text", "no text is left after cleaning"
+        return ("", "") if target else ("no_keyphrases", "no keyphrase is left after cleaning")
+
+
 class Prepared(Protocol):
     """The part of a task that ``prepare`` needs."""
 

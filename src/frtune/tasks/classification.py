@@ -40,10 +40,6 @@ logger = logging.getLogger(__name__)
 ClassWeights = Literal["balanced"]
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class SequenceClassification(SequenceTask):
     """Give a text one of several labels, with an encoder or with a decoder.
@@ -78,15 +74,11 @@ class SequenceClassification(SequenceTask):
     }
     accuracy_score: ClassVar[str] = "accuracy"
 
-    text_column: str = _option("text", "column with the text")
-    label_column: str = _option("label", "column with its label, text or whole number")
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "the classes, in order (default: those found)"}
-    )
-    max_source_tokens: int = _option(512, "longest text, in tokens")
-    class_weights: ClassWeights | None = field(
-        default=None, metadata={"help": "weigh classes by the inverse of their rows"}
-    )
+    text_column: str = "text"
+    label_column: str = "label"
+    labels: list[str] | None = None
+    max_source_tokens: int = 512
+    class_weights: ClassWeights | None = None
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.row_checks import bad_values, check_texts
-from frtune.data.row_schema import RowSchema, Target, joined
+from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
 from frtune.metrics import (
     baseline_rows,
@@ -45,20 +45,6 @@ if TYPE_CHECKING:
 
     from frtune.metrics.bootstrap import Score
     from frtune.tasks.generated import Generated
-
-
-class _Schema(RowSchema):
-    """Of keyphrases: what counts is what is left after cleaning."""
-
-    def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
-        if not text:
-            return "blank_text", "no text is left after cleaning"
-        return ("", "") if target else ("no_keyphrases", "no keyphrase is left after cleaning")
-
-
-def _title_first(texts: Sequence[str]) -> str:
-    """A text and its title, if it is read, as ``source`` puts them together."""
-    return joined(texts[::-1])
 
 
 @dataclass(frozen=True)
@@ -100,10 +86,7 @@ class KeyphraseGeneration(Task):
     }
     generates: ClassVar[bool] = True
     tiny_family: ClassVar[str] = "t5"
-    recipe: ClassVar[Mapping[str, float]] = {
-        "learning_rate": 5e-5,
-        "per_device_train_batch_size": 8,
-    }
+    recipe: ClassVar[Mapping[str, float]] = dict(learning_rate=5e-5, per_device_train_batch_size=8)
     health_scores: ClassVar[Mapping[str, str]] = {
         "eos_rate": "ended by themselves",
         "cut_by_limit_rate": "cut by max_target_tokens",
@@ -159,8 +142,13 @@ class KeyphraseGeneration(Task):
 
     def row_schema(self) -> RowSchema:
         """Reasons with codes of their own; a title that nobody reads is kept beside the text."""
-        settings = {**vars(super().row_schema()), "carried": ("id", "title")}
-        return _Schema(**{**settings, "join": _title_first, "target_text": self.target})
+        settings = {"carried": ("id", "title"), "target_text": self.target}
+        return KeyphraseSchema(**{**vars(super().row_schema()), **settings})
+
+    def reason(self, row: Mapping[str, Any]) -> str | None:
+        found = super().reason(row)
+        nothing = f"column {self.keyphrases_column} holds no keyphrase"
+        return found or (None if self.phrases(row) else nothing)
 
     def source(self, row: Mapping[str, Any]) -> str:
         """The article: title, a line break, text; without prefix and markers."""
@@ -208,9 +196,8 @@ class KeyphraseGeneration(Task):
 
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
         """The token that ends a target: ``[end of generation]`` for decoders, else EOS."""
-        found = (
-            tokenizer.convert_tokens_to_ids(END) if kind == "decoder" else tokenizer.eos_token_id
-        )
+        decoder = kind == "decoder"
+        found = tokenizer.convert_tokens_to_ids(END) if decoder else tokenizer.eos_token_id
         if found is None or found == tokenizer.unk_token_id:
             raise InputError(
                 f"tokenizer={tokenizer.name_or_path}: has no token that ends a target. "
@@ -272,10 +259,7 @@ class KeyphraseGeneration(Task):
     def lines(
         self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
     ) -> list[str]:
-        """Turn generated token ids into the lines that the model wrote.
-
-        What follows the first end token is dropped, and so are markers and special tokens.
-        """
+        """The lines that were written, up to the first end token, without special tokens."""
         return written_lines(generated, tokenizer)
 
     def parse(self, line: str) -> list[str]:
@@ -297,8 +281,7 @@ class KeyphraseGeneration(Task):
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each encoded row: ``{"keyphrases": [...]}``."""
-        phrases = self.decode([row.ids for row in outputs], tokenizer)
-        return [{"keyphrases": found} for found in phrases]
+        return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         pad_id = int(tokenizer.pad_token_id)
@@ -344,9 +327,8 @@ class KeyphraseGeneration(Task):
     def metric_directions(self) -> dict[str, bool]:
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
         health = generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
-        return {
-            name: not name.endswith("_rate") or name == "eos_rate" for name in [*names, *health]
-        }
+        worse = {name for name in health if name.endswith("_rate")} - {"eos_rate"}
+        return {name: name not in worse for name in [*names, *health]}
 
     def compute_metrics(
         self,
@@ -356,10 +338,8 @@ class KeyphraseGeneration(Task):
         texts: Sequence[str] | None = None,
     ) -> dict[str, float]:
         """Score phrase lists against phrase lists, as ``frtune.metrics.combined_scores``."""
-        options = self._score_options(references)
-        return combined_scores(
-            predictions, references, texts=texts, separator=self.separator, **options
-        )
+        options = {"separator": self.separator, **self._score_options(references)}
+        return combined_scores(predictions, references, texts=texts, **options)
 
     def intervals(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
@@ -375,7 +355,6 @@ class KeyphraseGeneration(Task):
         )
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        """How each score of ``compute_metrics`` was computed."""
         return combined_signatures(**self._score_options(references))
 
     def _score_options(self, references: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -403,9 +382,6 @@ class KeyphraseGeneration(Task):
     def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
         return phrases_f1([answer["keyphrases"] for answer in answers], references, self.k)
 
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
-        return tuple(answer["keyphrases"])
-
     @property
     def limitation(self) -> str:
         return (
@@ -415,18 +391,11 @@ class KeyphraseGeneration(Task):
 
     def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        name = f"f1_at_{self.k}"
-        return name, keyphrase_scores_per_document(said, true, k=self.k)[name]
+        found = keyphrase_scores_per_document(said, true, k=self.k)
+        return self.main_score, found[self.main_score]
 
     def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
         return phrase_pieces(line["prediction"], line["reference"], normalize_phrase)
-
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        return ("predicted_keyphrases",)
-
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
-        return ("; ".join(answer["keyphrases"]),)
 
     def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
         return keyphrases_html(answer["text"], answer["keyphrases"], say)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.labels import check_ids, known, label_id
@@ -114,9 +114,6 @@ class SequenceTask(Task):
     def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
         """Macro F1 of the labels."""
         return classes_f1([a["label"] for a in answers], references, self.known_labels)
-
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
-        return answer["label"]
 
     def described_label(self, line: Mapping[str, Any], chance: float) -> dict[str, Any]:
         """A line of ``predictions.jsonl`` with a label: ``described``, with its probability."""

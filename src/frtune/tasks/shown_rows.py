@@ -10,14 +10,16 @@ CHARACTERS = 600  # of a text
 
 
 def plain_text(value: Any) -> str:
-    """A value as text: text as it is, three figures of a number, anything else as JSON.
+    """A value as text: text as it is, lists of text in one line, the rest as JSON.
 
     Example:
-        >>> plain_text("a"), plain_text(0.12345), plain_text({"stars": 3})
-        ('a', '0.123', '{"stars": 3}')
+        >>> plain_text("a"), plain_text(0.12345), plain_text(["a", "b"]), plain_text({"stars": 3})
+        ('a', '0.123', 'a; b', '{"stars": 3}')
     """
     if isinstance(value, float):
         return f"{value:.3g}"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

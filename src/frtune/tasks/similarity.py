@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -52,10 +52,6 @@ if TYPE_CHECKING:
 Head = Literal["classification", "regression"]
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 def _in_any_order(texts: Sequence[str]) -> str:
     return "\n".join(sorted(texts))
 
@@ -93,15 +89,13 @@ class SentenceSimilarity(SequenceTask):
         "gradient_accumulation_steps": 8,
     }
 
-    first_column: str = _option("sentence1", "column with one sentence")
-    second_column: str = _option("sentence2", "column with the other sentence")
-    label_column: str = _option("label", "column with the label or the score")
-    head: Head = field(default="classification", metadata={"help": "learn two labels, or scores"})
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "label of dissimilar pairs, then of similar ones"}
-    )
-    max_source_tokens: int = _option(128, "longest pair, in tokens")
-    symmetric: bool = _option(False, "read pairs in both orders and average")
+    first_column: str = "sentence1"
+    second_column: str = "sentence2"
+    label_column: str = "label"
+    head: Head = "classification"
+    labels: list[str] | None = None
+    max_source_tokens: int = 128
+    symmetric: bool = False
 
     def __post_init__(self):
 
@@ -331,7 +325,7 @@ class SentenceSimilarity(SequenceTask):
 
     def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
         """The label, or the score to one decimal."""
-        return round(answer["similarity"], 1) if self.scored else answer["label"]
+        return round(answer["similarity"], 1) if self.scored else super().agreement_key(answer)
 
     def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
         if self.scored:

@@ -45,7 +45,7 @@ def build_trainer(
     """
     patience = settings.early_stopping_patience
     stops = patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
-    return task.trainer(
+    trainer: Any = task.trainer(
         model,
         tokenizer,
         args,
@@ -54,6 +54,7 @@ def build_trainer(
         callbacks=[*([EarlyStoppingCallback(patience)] if stops else []), *callbacks],
         **settings.trainer_options,
     )
+    return trainer
 
 
 def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:

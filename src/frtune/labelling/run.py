@@ -87,9 +87,7 @@ def label(
             "requests": _requests(loop),
             "spent": _spent(journal, budget),
             "settings": _settings(job, endpoint, budget),
-            "notes": [_SAME_TWICE]
-            if job.passes == 2 and endpoint.parameters.get("temperature") == 0
-            else [],
+            "notes": [] if warm or job.passes == 1 else [_SAME_TWICE],
         }
         if stopped is None or partial:
             _write(path, results, report)

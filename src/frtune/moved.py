@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Old module: where it is now, both below frtune.
 MODULES = {
-    "_allocator": "environment.memory",
+    "_allocator": "environment.process",
     "_comparison_report": "comparison.report",
     "_measuring": "comparison.measurement",
     "_row_scores": "comparison.row_scores",
@@ -88,22 +88,23 @@ MODULES = {
     "training.collators": "tasks.collators",
     "training.conditions": "training.resume_checks",
     "training.failures": "training.resource_errors",
-    "training.lock": "lock",
+    "training.lock": "files",
     "training.loss": "tasks.loss",
     "training.manifest": "run.manifest",
-    "training.order": "training.evaluation_order",
+    "training.order": "training.batching",
     "training.run": "run.run",
     "training.seeds": "run.seeds",
     "training.setup": "training.make_trainer",
     "training.stopping": "training.signals",
     "training.survival": "training.resumable_trainer",
     "web.language": "web.translations",
-    "web.marked": "web.highlight",
+    "web.marked": "tasks.highlight",
 }
 # Name that left a module, by the module's path of today: where it is now, both below frtune.
 NAMES = {
     "models.build.load_weights": "models.weights",
     "run.report.baseline_metrics": "score_files",
+    "run.run.RunSettings": "run.settings",
     "training.encoding.kind_of": "models.families",
 }
 

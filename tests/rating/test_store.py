@@ -25,8 +25,8 @@ def test_answers_are_there_after_opening_again(store):
     store.save("ada", 3, said)
     again = RatingStore.create(store.path, STUDY)
     assert again.study == STUDY
-    assert again.judgement("ada", 3) == said
-    assert again.judgement("bob", 3) is None
+    assert again.judgements("ada").get(("ada", 3)) == said
+    assert again.judgements("bob").get(("bob", 3)) is None
 
 
 def test_a_later_answer_replaces_the_earlier(store):

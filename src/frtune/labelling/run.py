@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.files import write_json
 from frtune.labelling.budget import Budget, Tokens, likely_tokens, most_tokens
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
@@ -15,7 +16,6 @@ from frtune.labelling.results import Results
 from frtune.labelling.rows import read_rows, write_lines
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
-from frtune.tasks.config_file import write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,7 +73,7 @@ def label(
     path, budget = _checked(output), budget or Budget()
     endpoint.read_key()
     rows = read_rows(source, job, encoding=encoding, max_rows=max_rows)
-    steps = _steps(job, endpoint)
+    steps, warm = _steps(job, endpoint), endpoint.parameters.get("temperature") != 0
     with Journal(beside(path, "answers.jsonl")) as journal:
         loop = RequestLoop(steps, endpoint=endpoint, budget=budget, journal=journal)
         loop.run(rows)
@@ -87,9 +87,7 @@ def label(
             "requests": _requests(loop),
             "spent": _spent(journal, budget),
             "settings": _settings(job, endpoint, budget),
-            "notes": [_SAME_TWICE]
-            if job.passes == 2 and endpoint.parameters.get("temperature") == 0
-            else [],
+            "notes": [] if warm or job.passes == 1 else [_SAME_TWICE],
         }
         if stopped is None or partial:
             _write(path, results, report)

@@ -55,12 +55,7 @@ def first_phrases(
 
 
 def title_copy(titles: Sequence[str], k: int = 10, language: str | None = None) -> list[list[str]]:
-    """Predict the noun-like phrases of the title.
-
-    Args:
-        titles: One title per document.
-        k: Phrases per document, at most.
-        language: As in ``first_phrases``.
+    """Predict the noun-like phrases of the title, with the options of ``first_phrases``.
 
     Example:
         >>> title_copy(["A Model of Ship Control"], language="en")
@@ -80,13 +75,7 @@ def tfidf_phrases(
     Phrases neither begin nor end with a stop word and cross no punctuation. Document frequencies
     come from the training texts alone (the first 20,000), smoothed as scikit-learn does, so that a
     phrase never seen in training counts as the rarest. In Korean the candidates are Kiwi's noun
-    runs and the frequencies are theirs.
-
-    Args:
-        train_texts: Texts to count document frequencies in.
-        texts: The documents.
-        k: Phrases per document, at most.
-        language: As in ``first_phrases``.
+    runs and the frequencies are theirs. ``k`` and ``language`` are those of ``first_phrases``.
 
     Example:
         >>> train = ["the wind is strong", "the wind is weak", "the sun is weak"]
@@ -99,7 +88,7 @@ def tfidf_phrases(
     train = train_texts[:_MAX_TRAIN_TEXTS]
     train_candidates, candidates = _candidates(train, language), _candidates(texts, language)
     # The vocabulary is the scored texts', so that memory doesn't grow with the training set.
-    counter = CountVectorizer(analyzer=_fold_all)  # type: ignore[arg-type]
+    counter = CountVectorizer(analyzer=lambda phrases: map(str.casefold, phrases))
     if not any(candidates):
         return [[] for _ in texts]
     counter.fit(candidates)
@@ -125,17 +114,9 @@ def baseline_rows(
     train_texts: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
 ) -> dict[str, list[list[str]]]:
-    """Return the predictions of every baseline that the data allows.
+    """Return the predictions of every baseline that the data allows, by name.
 
-    Args:
-        texts: The documents.
-        k: Phrases per document, at most.
-        language: As in ``first_phrases``.
-        train_texts: Adds ``tfidf``.
-        titles: Adds ``title_copy``.
-
-    Returns:
-        ``first_phrases``, ``tfidf`` and ``title_copy``, each one list of phrases per document.
+    They are ``first_phrases``; with ``train_texts`` ``tfidf``; with ``titles`` ``title_copy``.
 
     Example:
         >>> sorted(baseline_rows(["solar wind"], train_texts=["wind"], titles=["Sun"]))
@@ -228,10 +209,6 @@ def _noun_runs(text: str, tokens: Sequence[Any]) -> list[str]:
             runs.append([token.start, token.start + token.len, 1])
     found = (text[run[0] : run[1]] for run in runs if run)
     return [phrase for phrase in found if len(phrase) > 1 and not phrase.isdigit()]
-
-
-def _fold_all(phrases: Sequence[str]) -> list[str]:
-    return [phrase.casefold() for phrase in phrases]
 
 
 def _unique(phrases: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy import special, stats
 from sklearn import metrics
 
 from frtune.errors import InputError
+from frtune.files import write_json
 from frtune.metrics.conventions import signature
 from frtune.plotting import has_matplotlib, require_matplotlib
 
@@ -192,13 +192,12 @@ def write_class_details(
 ) -> None:
     """Write ``classes.json`` and, where matplotlib is, ``confusion_matrix.png``."""
     matrix = confusion_matrix(predictions, references, labels)
-    content: dict[str, Any] = {
+    content = {
         "classes": class_scores(predictions, references, labels),
         "labels": list(labels),
         "confusion_matrix": matrix,
     }
-    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    (directory / "classes.json").write_text(text, encoding="utf-8")
+    write_json(directory / "classes.json", content)
     if not has_matplotlib():
         logger.info("no confusion_matrix.png: pip install 'frtune[plots]' draws it")
         return

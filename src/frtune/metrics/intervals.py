@@ -65,12 +65,8 @@ def class_intervals(
     predicted = np.array(predictions)[:, None] == names  # (rows, classes)
     true = np.array(references)[:, None] == names
     counts = np.stack([predicted & true, predicted, true], axis=-1)  # (rows, classes, 3)
-    ratios = {
-        "accuracy": _accuracy,
-        "f1_macro": f1_of_sums,
-        "f1_weighted": _f1_weighted,
-        "mcc": _mcc,
-    }
+    ratios = {"accuracy": _accuracy, "f1_macro": f1_of_sums, "f1_weighted": _f1_weighted}
+    ratios["mcc"] = _mcc
     if len(labels) == 2:
         ratios["f1"] = lambda sums: f1_of_sums(sums[:, 3:])
     return _count_intervals(counts.reshape(len(true), -1).astype(float), ratios, samples)

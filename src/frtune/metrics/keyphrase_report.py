@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from frtune.metrics.bootstrap import bootstrap_interval
-from frtune.metrics.counting import Phrases
+from frtune.metrics.counting import MEASURES, Phrases
 from frtune.metrics.keyphrases import keyphrase_scores, keyphrase_scores_per_document
 from frtune.metrics.rouge import rouge_scores, rouge_scores_per_document
 from frtune.metrics.signatures import keyphrase_signatures, rouge_signatures
@@ -45,11 +46,7 @@ def combined_scores(
     exact = keyphrase_scores(predictions, references, k=k, texts=texts)
     partial = keyphrase_scores(predictions, references, k=k, match="partial")
     rouge = rouge_scores(*_lines(predictions, references, separator), tokenizer=tokenizer)
-    return {
-        **{name: value for name, value in exact.items() if name not in _COUNTS},
-        **{f"partial_{name}": partial[name] for name in _at(k)},
-        **rouge,
-    }
+    return {**{n: v for n, v in exact.items() if n not in _COUNTS}, **_at(k, partial), **rouge}
 
 
 def combined_signatures(*, tokenizer: str, k: int = 10) -> dict[str, str]:
@@ -57,7 +54,7 @@ def combined_signatures(*, tokenizer: str, k: int = 10) -> dict[str, str]:
     partial = keyphrase_signatures(k=k, match="partial")
     return {
         **keyphrase_signatures(k=k, with_texts=True),
-        **{f"partial_{name}": partial[name] for name in _at(k)},
+        **_at(k, partial),
         **rouge_signatures(tokenizer=tokenizer),
     }
 
@@ -81,12 +78,14 @@ def combined_intervals(
     rouge = rouge_scores_per_document(
         *_lines(predictions, references, separator), tokenizer=tokenizer
     )
-    values = {**exact, **{f"partial_{name}": partial[name] for name in _at(k)}, **rouge}
+    values = {**exact, **_at(k, partial), **rouge}
     return {name: bootstrap_interval(values[name]) for name in names if name in values}
 
 
-def _at(k: int) -> list[str]:
-    return [f"{score}_at_{k}" for score in ("precision", "recall", "f1")]
+def _at(k: int, partial: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the substring match, what is reported: the scores at K."""
+    names = [f"{score}_at_{k}" for score in MEASURES]
+    return {f"partial_{name}": partial[name] for name in names}
 
 
 def _lines(

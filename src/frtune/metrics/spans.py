@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -63,9 +64,16 @@ def token_scores(
         {'token_accuracy': 0.75, 'token_accuracy_all_o': 0.5, 'token_f1_macro': 0.6}
     """
     _check_rows(predictions, references)
-    pairs = [(p, t) for row in zip(predictions, references, strict=True) for p, t in _zipped(*row)]
-    both = np.array([pair for pair in pairs if pair[1] != IGNORED], dtype=np.int64).reshape(-1, 2)
-    predicted, true = both[:, 0], both[:, 1]
+    for row, labels in zip(predictions, references, strict=True):
+        if len(row) != len(labels):
+            raise InputError(
+                f"len(predictions[i])={len(row)}: as many labels as the reference has "
+                f"({len(labels)}). Pass one label per token."
+            )
+    predicted, true = (
+        np.fromiter(chain.from_iterable(rows), np.int64) for rows in (predictions, references)
+    )
+    predicted, true = predicted[true != IGNORED], true[true != IGNORED]
     if not len(true):
         return {"token_accuracy": 0.0, "token_accuracy_all_o": 0.0, "token_f1_macro": 0.0}
     return {
@@ -196,15 +204,6 @@ def _micro(pairs: Iterable[tuple[set, set]]) -> tuple[float, float, float]:
         right / true if true else 0.0,
         2 * right / (predicted + true) if predicted + true else 0.0,
     )
-
-
-def _zipped(predicted: Sequence[int], true: Sequence[int]) -> Iterable[tuple[int, int]]:
-    if len(predicted) != len(true):
-        raise InputError(
-            f"len(predictions[i])={len(predicted)}: as many labels as the reference has "
-            f"({len(true)}). Pass one label per token."
-        )
-    return zip(predicted, true, strict=True)
 
 
 def _check_rows(predictions: Sequence, references: Sequence) -> None:

@@ -112,10 +112,6 @@ class RatingStore:
                     ],
                 )  # fmt: skip
 
-    def judgement(self, rater: str, item: int) -> Judgement | None:
-        """What a rater said of an item, if anything."""
-        return self.judgements(rater).get((rater, item))
-
     def judgements(self, rater: str | None = None) -> dict[tuple[str, int], Judgement]:
         """Every answer, or every one of a rater, by rater and item."""
         where, values = ("WHERE rater = ?", (rater,)) if rater is not None else ("", ())

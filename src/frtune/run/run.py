@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.files import locked, staged
+from frtune.moved import moved_names
 from frtune.run.config import run_config, write_config
 from frtune.run.data import read, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from frtune.run.settings import RunSettings
     from frtune.tasks.base import Task
+
+__getattr__ = moved_names(__name__)
 
 logger = logging.getLogger(__name__)
 

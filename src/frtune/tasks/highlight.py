@@ -61,10 +61,8 @@ def marked_text(text: str, marks: Iterable[Mark]) -> str:
         parts.append(escape(text[at : mark.start]))
         inside, style = escape(text[mark.start : mark.end]), ""
         if mark.score is not None:
-            style, inside = (
-                f' style="--s:{mark.score:.2f}"',
-                f"{inside}<small>{mark.score:.2f}</small>",
-            )
+            style = f' style="--s:{mark.score:.2f}"'
+            inside += f"<small>{mark.score:.2f}</small>"
         parts.append(f"<mark{style}>{inside}</mark>")
         at = mark.end
     return f'<div class="frtune-text">{"".join(parts)}{escape(text[at:])}</div>'

@@ -12,7 +12,8 @@ from frtune import KeyphraseGeneration, SequenceClassification, build_model
 from frtune.environment.versions import versions as library_versions
 from frtune.run.model_card import model_card, score_rows
 from frtune.run.settings import RunSettings
-from frtune.score_files import _prediction, baseline_metrics, write_scores
+from frtune.score_files import baseline_metrics, write_scores
+from frtune.tasks.config_file import task_class
 from frtune.tasks.generated import Generated
 from frtune.training.encoding import encode_dataset
 
@@ -89,11 +90,15 @@ def test_predictions_stand_beside_inputs_and_references(written):
 
 
 def test_an_answer_is_called_prediction_whatever_the_task_calls_it():
-    assert _prediction({"keyphrases": ["a"]}) == {"prediction": ["a"]}
-    assert _prediction({"label": "loyer", "score": 0.9}) == {"prediction": "loyer", "score": 0.9}
+    keyphrases, keywords, classes = (
+        task_class(n)() for n in ("keyphrases", "keywords", "classification")
+    )
+    assert keyphrases.prediction({"keyphrases": ["a"]}) == {"prediction": ["a"]}
+    answer = {"label": "loyer", "score": 0.9}
+    assert classes.prediction(answer) == {"prediction": "loyer", "score": 0.9}
     spans = [{"text": "a", "start": 0, "end": 1}]
-    assert _prediction({"keywords": spans}) == {"prediction": ["a"], "spans": spans}
-    assert _prediction({"keywords": []}) == {"prediction": []}
+    assert keywords.prediction({"keywords": spans}) == {"prediction": ["a"], "spans": spans}
+    assert keywords.prediction({"keywords": []}) == {"prediction": []}
 
 
 def test_rows_of_the_table_are_the_model_and_each_baseline():

@@ -18,8 +18,6 @@ from frtune.data.splitting import SPLITS
 from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
     from datasets import DatasetDict
 
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
@@ -222,8 +220,8 @@ def hub_name(name: str) -> tuple[str, str | None, str | None]:
     return repository, config or None, revision or None
 
 
-def samples() -> dict[str, Traversable]:
-    """The bundled samples, by the name of the task that they are for."""
+def samples() -> dict[str, Any]:
+    """The bundled samples, as resources, by the name of the task that they are for."""
     bundled = (files("frtune.data") / "samples").iterdir()
     return {Path(file.name).stem: file for file in bundled if Path(file.name).suffix in SUFFIXES}
 

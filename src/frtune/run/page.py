@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,10 +146,11 @@ def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
 
     name = task.main_score
     at = task.headline.index(name)
-    (_, own), *others = score_rows(task, metrics)
-    low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
+    table: Any = score_rows(task, metrics)
+    (_, own), *others = table
+    low, high = (metrics.get(f"test_{name}_{end}", math.nan) for end in ("low", "high"))
     text = f"{name} {own[at]:.3f}"
-    text += "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
+    text += "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
     text += f" on {rows:,} test rows."
     known = [(values[at], label) for label, values in others if values[at] is not None]
     if not known:
@@ -156,7 +158,7 @@ def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
     greater = task.metric_directions()[name]
     best, label = (max if greater else min)(known)
     text += f" The best baseline, {label}, has {best:.3f}"
-    if low is not None and low <= best <= high:
+    if low <= best <= high:
         return text + ", which the interval holds: the difference may be chance."
     return text + ("." if (own[at] > best) == greater else ", and is better than the model.")
 

@@ -17,7 +17,7 @@ from frtune.tasks.answers import Answers
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
     from typing_extensions import Self
 
 ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
@@ -259,6 +259,6 @@ class Task(Answers):
         tokenizer: PreTrainedTokenizerBase,
         args: TrainingArguments,
         **settings: Any,
-    ) -> Trainer:
-        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
+    ) -> Any:
+        """Make a ``TaskTrainer`` for this task; ``frtune.make_trainer`` says more."""
         return frtune.make_trainer(self, model, tokenizer, args, **settings)

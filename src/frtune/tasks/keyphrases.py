@@ -142,13 +142,12 @@ class KeyphraseGeneration(Task):
 
     def row_schema(self) -> RowSchema:
         """Reasons with codes of their own; a title that nobody reads is kept beside the text."""
-        settings = {"carried": ("id", "title"), "target_text": self.target}
-        return KeyphraseSchema(**{**vars(super().row_schema()), **settings})
+        known = {**vars(super().row_schema()), "carried": ("id", "title")}
+        return KeyphraseSchema(**{**known, "target_text": self.target})
 
     def reason(self, row: Mapping[str, Any]) -> str | None:
-        found = super().reason(row)
-        nothing = f"column {self.keyphrases_column} holds no keyphrase"
-        return found or (None if self.phrases(row) else nothing)
+        none = None if self.phrases(row) else f"column {self.keyphrases_column} holds no keyphrase"
+        return super().reason(row) or none
 
     def source(self, row: Mapping[str, Any]) -> str:
         """The article: title, a line break, text; without prefix and markers."""

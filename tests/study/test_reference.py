@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import FAMILY_NAMES
+from frtune.models.families import FAMILIES
 from frtune.study import compare_layers, layer_statistics, probe_layers, study
 from frtune.study.corpus import encode
 from frtune.study.probes import split
@@ -36,7 +37,7 @@ def sample_order(tokenizer, texts):
     return sample.flat[np.argsort(sample.slots)]
 
 
-@pytest.mark.parametrize("family", ["bert", "polyglot"])
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_pairs_equal_the_plain_way(family, twins, opened, corpus):
     (a, tokenizer), (b, _) = (opened(directory) for directory in twins(family))
     found = compare_layers(a.model, b.model, tokenizer, corpus, token_budget=64, neighbours=5)
@@ -67,7 +68,7 @@ def test_cka_of_texts_equals_the_plain_way_where_tokenizers_differ(tiny, opened,
             assert values[i, j] == close(reference.cka(x, y))
 
 
-@pytest.mark.parametrize("family", ["bert", "llama"])
+@pytest.mark.parametrize("family", FAMILY_NAMES)
 def test_probes_equal_the_plain_way(family, tiny, opened, corpus):
     base, tokenizer = opened(tiny(family))
     labels = ["fr"] * 7 + ["ko"] * 7 + ["en"] * 7
@@ -78,7 +79,7 @@ def test_probes_equal_the_plain_way(family, tiny, opened, corpus):
     assert len(taken) == len(corpus)
     states = reference.states_of(base.model, tokenizer, corpus)
     numbers = np.array([["en", "fr", "ko"].index(labels[i]) for i in order])
-    names = ("mean",) if family == "llama" else ("mean", "first")
+    names = ("mean", "first") if FAMILIES[family].kind == "encoder" else ("mean",)
     for name in names:
         for layer, every in enumerate(getattr(states, name)):
             x = every[order]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from frtune import InputError, KeywordExtraction
 from frtune.metrics import tagged_spans
+from frtune.models import tiny_tokenizers
 from frtune.models.families import FAMILIES
 from frtune.models.tokenizer import load_tokenizer
 from frtune.tasks.alignment import align, tokenize
@@ -46,14 +47,15 @@ def tokenizers(tiny):
 
 
 @pytest.mark.parametrize("text", ODD)
-@pytest.mark.parametrize("name", ["camembert", "bert"])
+@pytest.mark.parametrize("name", [name for name in ENCODERS if FAMILIES[name].extra is None])
 def test_the_aligner_agrees_with_the_offsets_of_fast_tokenizers(tokenizers, name, text):
     tokenizer, text = tokenizers[name], plain(text).text
+    wordpiece = FAMILIES[name].tiny.tokenizers[None] is tiny_tokenizers.wordpiece
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     pieces = []
     for token, index in zip(encoded.tokens(), encoded["input_ids"], strict=True):
-        token = token.removeprefix("##") if name == "bert" else token.replace("▁", "")
-        pieces.append(None if index == tokenizer.unk_token_id and name == "bert" else token)
+        token = token.removeprefix("##") if wordpiece else token.replace("▁", "")
+        pieces.append(None if index == tokenizer.unk_token_id and wordpiece else token)
     for piece, ours, theirs in zip(pieces, align(pieces, text), encoded["offset_mapping"],
                                    strict=True):  # fmt: skip
         if piece is None:  # several unknown ones in a row share what no neighbour claims

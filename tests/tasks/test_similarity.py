@@ -68,7 +68,8 @@ def test_uncut_pairs_are_encoded_as_the_tokenizer_does(family, tiny):
     for name in ("input_ids", "token_type_ids"):
         if name in expected:
             assert found[name] == [list(row) for row in expected[name]]
-    assert ("token_type_ids" in found) == (family == "bert")
+    typed = any(1 in row for row in expected.get("token_type_ids", ()))
+    assert ("token_type_ids" in found) == typed
     assert found["source_cut"] == [False, False]
 
 

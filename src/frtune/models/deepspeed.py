@@ -54,7 +54,7 @@ def output_untied(config_class: Any, name: str) -> Iterator[None]:
     Transformers calls every T5 tied, and ties before it loads where ZeRO-3 splits the weights: the
     output layer would be the embedding.
     """
-    model_class = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[config_class]
+    model_class: Any = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING[config_class]
     tied = model_class._tied_weights_keys
     model_class._tied_weights_keys = {
         key: source for key, source in (tied or {}).items() if key != name

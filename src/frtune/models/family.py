@@ -109,8 +109,10 @@ class Family:
     @property
     def gradient_checkpointing(self) -> bool:
         """Whether Transformers can compute its activations again in the backward pass."""
-        config_class = transformers.CONFIG_MAPPING[self.model_types[0]]
-        return transformers.MODEL_MAPPING[config_class].supports_gradient_checkpointing
+        model_class: Any = transformers.MODEL_MAPPING[
+            transformers.CONFIG_MAPPING[self.model_types[0]]
+        ]
+        return model_class.supports_gradient_checkpointing
 
 
 @functools.cache

@@ -126,7 +126,7 @@ def _config(family: Family, vocab: dict[str, int]) -> Any:
     """The family's config with few and narrow layers, but for sizes that its row names."""
     recipe = family.tiny
     ids = {name: vocab[token] for name, token in recipe.token_ids.items()}
-    config_class = CONFIG_MAPPING[family.model_types[0]]
+    config_class: Any = CONFIG_MAPPING[family.model_types[0]]
     rows = len(vocab) + recipe.spare_rows
     config = config_class(**recipe.settings, **ids, vocab_size=rows)
     return narrowed(config, **_SIZES, kept=recipe.settings)

@@ -30,16 +30,13 @@ from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
 from frtune.training.packing import packing_collator
 from frtune.training.progress import show_headlines
-from frtune.training.resumable_trainer import (
-    NonFiniteLossError as NonFiniteLossError,
-)
-from frtune.training.resumable_trainer import (
-    ResumableTrainer,
-)
+from frtune.training.resumable_trainer import NonFiniteLossError, ResumableTrainer
 from frtune.training.resume_checks import name_of, task_conditions
 
 if TYPE_CHECKING:
     from frtune.tasks.base import Task
+
+__all__ = ["GenerationSchedule", "NonFiniteLossError", "TaskSeq2SeqTrainer", "TaskTrainer"]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-from transformers import TrainingArguments
 
 from frtune import KeyphraseGeneration, SequenceClassification
 from frtune.errors import InputError

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
 
 import frtune
 
@@ -21,6 +23,41 @@ def test_the_workflow_calls_what_ci_runs():
     flow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     steps = [step.get("run") for job in flow["jobs"].values() for step in job["steps"]]
     assert ".ci/run" in steps and (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_a_nightly_workflow_runs_both_sets_of_versions_on_each_python():
+    text = (ROOT / ".github/workflows/versions.yml").read_text(encoding="utf-8")
+    flow = yaml.load(text, yaml.BaseLoader)  # "on" stays a word
+    assert flow["on"]["schedule"][0]["cron"]
+    job = flow["jobs"]["fast-tests"]
+    assert ".ci/versions ${{ matrix.set }}" in [step.get("run") for step in job["steps"]]
+    assert (ROOT / ".ci" / "versions").stat().st_mode & 0o111
+    tried = job["strategy"]["matrix"]["include"]
+    assert {cell["set"] for cell in tried} == {"oldest", "newest"}
+    project = runpy.run_path(str(ROOT / ".ci" / "versions"))["project"]()
+    supported = {line.split()[-1] for line in project["classifiers"] if "Python :: 3." in line}
+    assert {cell["python"] for cell in tried if cell["set"] == "newest"} == supported
+    assert project["requires-python"] == f">={min(supported, key=lambda v: int(v[2:]))}"
+
+
+def test_the_oldest_versions_are_the_lower_bounds_of_pyproject():
+    script = runpy.run_path(str(ROOT / ".ci" / "versions"))
+    needed = [Requirement(line) for line in script["project"]()["dependencies"]]
+    bounds = {
+        item.name: part.version
+        for item in needed
+        for part in item.specifier
+        if part.operator == ">="
+    }
+    assert len(bounds) == len(needed), "a library has no lower bound"
+    assert {"torch", "transformers", "peft", "datasets", "accelerate"} <= set(bounds)
+    held = dict(line.split("==") for line in script["constraints"]("oldest", None))
+    assert bounds.items() <= held.items() and {"kiwipiepy", "gradio"} <= set(held)
+    assert not {"pytest", "ruff"} & set(held)
+    assert script["constraints"]("newest", None) == []
+    assert script["constraints"]("newest", "2.13.0") == ["torch==2.13.0"]
+    one_build = dict(line.split("==") for line in script["constraints"]("oldest", "2.13.0"))
+    assert one_build == {**held, "torch": "2.13.0"}
 
 
 def test_templates_are_forms_that_a_code_host_reads():

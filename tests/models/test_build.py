@@ -293,7 +293,8 @@ def test_gradient_checkpointing_trains_the_same_updates(tiny):
         )
         saving.load_state_dict(plain.state_dict())
         inner = saving.get_base_model()
-        assert inner.is_activation_checkpointing
+        is_new = hasattr(inner, "is_activation_checkpointing")  # its name from Transformers 5.20 on
+        assert inner.is_activation_checkpointing if is_new else inner.is_gradient_checkpointing
         batch = batch_for(plain, tokenizer, TEXTS)
         gradients = []
         for model in (plain, saving):

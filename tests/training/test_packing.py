@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from transformers import TrainingArguments
 
 from frtune import (
     InputError,
@@ -140,10 +141,12 @@ def trainer(tiny, rows, arguments):
 
 
 def test_a_packed_step_with_lora_and_checkpointing_is_that_of_padded_rows(trainer):
+    is_new = hasattr(TrainingArguments, "activation_checkpointing")  # its name from 5.20 on
+    checkpointing = f"{'activation' if is_new else 'gradient'}_checkpointing"
     steps = []
     for packing, budget, overrides in (
         (False, None, {"per_device_train_batch_size": 8}),
-        (True, 70, {"gradient_accumulation_steps": 20, "activation_checkpointing": True}),
+        (True, 70, {"gradient_accumulation_steps": 20, checkpointing: True}),
         (True, None, {"per_device_train_batch_size": 8, "train_sampling_strategy": "random"}),
     ):
         one = trainer(packing, budget, lora=lora_config(dropout=0.0), **overrides)

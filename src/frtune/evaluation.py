@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from frtune.data.sources import read_splits
+from frtune.data.sources import read_splits, scored_split
 from frtune.errors import InputError
 from frtune.files import staged
 from frtune.inference import load
@@ -91,10 +91,7 @@ def scored_rows(
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
     splits, _ = read_splits(data, task_name=task.name, encoding=encoding)
-    if split is None:
-        split = next(name for name in ("test", "validation", "train") if name in splits)
-    if split not in splits:
-        raise InputError(f"split={split}: {data} has {', '.join(splits)}. Name one of these.")
+    split = scored_split(splits, split, data)
     rows = splits[split]
     task.check(rows, f"{data}, {split}")
     if max_rows is not None and max_rows < len(rows):

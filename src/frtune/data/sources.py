@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -275,3 +275,20 @@ def _common_type(left: Any, right: Any, suffix: str) -> Any:
 def listed(names: list[str]) -> str:
     """Join names as a sentence does: ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def scored_split(splits: Collection[str], split: str | None, where: object) -> str:
+    """Name the split that is read without training: ``split``, else test, validation or train.
+
+    Raises:
+        InputError: If the data has no split of that name.
+
+    Example:
+        >>> scored_split({"train": [], "test": []}, None, "reviews")
+        'test'
+    """
+    if split is None:
+        return next(name for name in ("test", "validation", "train") if name in splits)
+    if split not in splits:
+        raise InputError(f"split={split}: {where} has {', '.join(splits)}. Name one of these.")
+    return split

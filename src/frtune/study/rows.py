@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frtune.data.loading import columns_check, load_splits
+from frtune.data.sources import scored_split
 from frtune.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,22 +51,14 @@ def read_rows(
     """
     splits, _ = load_splits(data, task_name="classification", encoding=encoding, cut=False)
     where = data if isinstance(data, (str, Path)) else "the data"
-    if split is None:
-        split = next(name for name in ("test", "validation", "train") if name in splits)
-    if split not in splits:
-        raise InputError(f"split={split}: {where} has {', '.join(splits)}. Name one of these.")
+    split = scored_split(splits, split, where)
     rows = splits[split]
-    columns_check(rows, [text_column], f"{where}, {split}")
-    if label_column is not None:
-        columns_check(rows, [label_column], f"{where}, {split}")
-    elif "label" in rows.column_names:
+    if label_column is None and "label" in rows.column_names:
         label_column = "label"
+    columns_check(rows, [name for name in (text_column, label_column) if name], f"{where}, {split}")
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to take all.")
-    if label_column is None:
-        labels = None
-    else:
-        labels = _labels(rows, label_column, f"{where}, {split}")
+    labels = None if label_column is None else _labels(rows, label_column, f"{where}, {split}")
     texts = list(rows[text_column])
     if max_rows is not None and max_rows < len(rows):
         chosen = np.random.default_rng(seed).permutation(len(rows))[:max_rows]

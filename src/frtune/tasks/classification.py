@@ -43,10 +43,6 @@ logger = logging.getLogger(__name__)
 ClassWeights = Literal["balanced"]
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class SequenceClassification:
     """Give a text one of several labels, with an encoder or with a decoder.
@@ -56,12 +52,11 @@ class SequenceClassification:
 
     Attributes:
         text_column: Column with the text.
-        label_column: Column with its label: text, a whole number, or a ``ClassLabel``.
-        labels: The classes in the order of their ids; ``None`` has ``fit`` find them.
-        max_source_tokens: Longest text in tokens, special tokens included; the end of a longer
-            one is cut.
-        class_weights: ``"balanced"`` weighs a class by the inverse of its rows (King and Zeng
-            2001, equation 6), so that small classes count as much as big ones; ``None`` by row.
+        label_column: Column with its label: text, or a whole number.
+        labels: The classes, in the order of their ids (default: those found).
+        max_source_tokens: Longest text in tokens; the end of a longer one is cut.
+        class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by the
+            inverse of its class's rows (King and Zeng 2001, equation 6).
         label_counts: Training rows of each class, filled in by ``fit``.
 
     Example:
@@ -83,15 +78,11 @@ class SequenceClassification:
     tiny_family: ClassVar[str] = "camembert"
     health_scores: ClassVar[tuple[str, ...]] = ()
 
-    text_column: str = _option("text", "column with the text")
-    label_column: str = _option("label", "column with its label, text or whole number")
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "the classes, in order (default: those found)"}
-    )
-    max_source_tokens: int = _option(512, "longest text, in tokens")
-    class_weights: ClassWeights | None = field(
-        default=None, metadata={"help": "weigh classes by the inverse of their rows"}
-    )
+    text_column: str = "text"
+    label_column: str = "label"
+    labels: list[str] | None = None
+    max_source_tokens: int = 512
+    class_weights: ClassWeights | None = None
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import frtune
@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 Head = Literal["classification", "regression"]
 
 
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class SentenceSimilarity:
     """Say how similar two sentences are, with an encoder or a decoder that reads both at once.
@@ -65,11 +61,10 @@ class SentenceSimilarity:
         first_column: Column with one sentence.
         second_column: Column with the other.
         label_column: Column with the label, or with the score.
-        head: ``"classification"`` or ``"regression"``.
-        labels: The label of pairs that are not similar, then of those that are; ``None`` takes
-            0 and 1, false and true, no and yes.
-        max_source_tokens: Longest pair in tokens, special tokens included; of a longer pair the
-            longer sentence loses its end.
+        head: Learn two labels (classification) or a score (regression).
+        labels: The label of pairs that are not similar, then of those that are (default: 0 and
+            1, false and true, no and yes).
+        max_source_tokens: Longest pair in tokens; the longer sentence is cut first.
         symmetric: Read each pair in both orders and average the logits, in training, evaluation
             and prediction, so that order does not matter. Twice the work.
 
@@ -89,15 +84,13 @@ class SentenceSimilarity:
     tiny_family: ClassVar[str] = "camembert"
     health_scores: ClassVar[tuple[str, ...]] = ()
 
-    first_column: str = _option("sentence1", "column with one sentence")
-    second_column: str = _option("sentence2", "column with the other sentence")
-    label_column: str = _option("label", "column with the label or the score")
-    head: Head = field(default="classification", metadata={"help": "learn two labels, or scores"})
-    labels: list[str] | None = field(
-        default=None, metadata={"help": "label of dissimilar pairs, then of similar ones"}
-    )
-    max_source_tokens: int = _option(128, "longest pair, in tokens")
-    symmetric: bool = _option(False, "read pairs in both orders and average")
+    first_column: str = "sentence1"
+    second_column: str = "sentence2"
+    label_column: str = "label"
+    head: Head = "classification"
+    labels: list[str] | None = None
+    max_source_tokens: int = 128
+    symmetric: bool = False
 
     def __post_init__(self):
 

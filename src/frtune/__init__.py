@@ -11,6 +11,7 @@ from frtune.version import __version__ as __version__
 
 TYPE_CHECKING = False  # importing typing would be half of the import
 if TYPE_CHECKING:  # for editors and type checkers; at run time names load on first use
+    from frtune.cli.train_arguments import parse_train_arguments as parse_train_arguments
     from frtune.comparison.compare import compare as compare
     from frtune.data.loading import load_splits as load_splits
     from frtune.data.prepare import prepare as prepare
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names load on fi
     from frtune.training.arguments import (
         training_arguments as training_arguments,
     )
+    from frtune.training.distributed import leave as leave
     from frtune.training.mixup.mixup import Mixup as Mixup
     from frtune.training.saving import save as save
 
@@ -73,10 +75,12 @@ _HOME = {
     "quantization_config": "frtune.models.bitsandbytes",
     "load_splits": "frtune.data.loading",
     "prepare": "frtune.data.prepare",
+    "parse_train_arguments": "frtune.cli.train_arguments",
     "make_trainer": "frtune.training.make_trainer",
     "training_arguments": "frtune.training.arguments",
     "scale_learning_rate": "frtune.training.arguments",
     "save": "frtune.training.saving",
+    "leave": "frtune.training.distributed",
     "quantize": "frtune.model_quantization",
     "compare": "frtune.comparison.compare",
     "load": "frtune.inference",

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 
+from frtune.environment.startup import leave_out_messages, wait_briefly
 from frtune.errors import InputError, RunStopped, nearest
 from frtune.version import __version__
 
@@ -77,9 +78,8 @@ def _dispatch(argv: list[str]) -> int:
         raise InputError(
             f"{name}: no such {kind} of frtune.{nearest(name, list(COMMANDS))} See frtune --help."
         )
-    from frtune.environment.threads import wait_briefly  # here, so that help comes without it
-
     wait_briefly()
+    leave_out_messages()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
 
 

@@ -167,7 +167,7 @@ class _HelpFormatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str):
         width = min(WIDTH, shutil.get_terminal_size().columns) - 2
-        super().__init__(prog, max_help_position=34, width=width)
+        super().__init__(prog, max_help_position=36, width=width)
 
     def add_usage(self, usage, actions, groups, prefix=None):
         """Show what is required; the options stand below."""

@@ -86,12 +86,12 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
     known = {item.name for item in fields(cls)}
     settings: dict[str, Any] = {"labels": ["0", "1"]} if "labels" in known else {}
     given = {"max_source_tokens": tokens, "max_target_tokens": target_tokens}
-    for field, value in given.items():
+    for limit, value in given.items():
         if value is None:
             continue
-        if field not in known:
+        if limit not in known:
             raise InputError(f"--target-tokens {value}: {name} has no target. Leave it out.")
-        settings[field] = value
+        settings[limit] = value
     return cls(**settings)
 
 

@@ -31,22 +31,6 @@ def fit_threads() -> int:
     return fitting
 
 
-def wait_briefly() -> None:
-    """Let idle threads sleep after microseconds; for a program, before PyTorch is imported.
-
-    GNU OpenMP's threads otherwise spin for milliseconds while they wait for each other. Where
-    another process needs the cores, they then spin away the time in which the other could have run,
-    and a step takes many times as long. What the environment says is left alone.
-
-    Example:
-        >>> wait_briefly()
-        >>> bool({"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys())
-        True
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
-
 def cores_allowed(root: Path = Path("/")) -> int:
     """Cores that the scheduler and the container's quota leave to this process.
 

@@ -44,8 +44,8 @@ class LabelJob:
             takes the built-in one.
         language: Two-letter code. Phrases are looked for in the text by stems where the language
             has a stemmer (default: by the words as they are).
-        absent_phrases: Of phrases that are not in the text: keep them, drop them, or ask again once and
-            then drop them.
+        absent_phrases: Keep phrases that are not in the text, drop them, or ask again once and then
+            drop them.
         text_column: Column with the text.
         title_column: Column with a title that is put before the text.
         output_column: Column to write (default: ``keyphrases``, or ``label``).

@@ -55,8 +55,8 @@ class SequenceClassification:
         label_column: Column with its label: text, or a whole number.
         labels: The classes, in the order of their ids (default: those found).
         max_source_tokens: Longest text in tokens; the end of a longer one is cut.
-        class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by the
-            inverse of its class's rows (King and Zeng 2001, equation 6).
+        class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by
+            the inverse of its class's rows (King and Zeng 2001, equation 6).
         label_counts: Training rows of each class, filled in by ``fit``.
 
     Example:

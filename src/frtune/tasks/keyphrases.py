@@ -53,15 +53,15 @@ class KeyphraseGeneration:
     Attributes:
         text_column: Column with the article.
         title_column: Column with its title, to put before the text.
-        keyphrases_column: Column with a list of phrases, or a string of separated ones.
+        keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
-        prefix: Instruction before the text, for encoder-decoders.
+        prefix: Put before the text, for encoder-decoders.
         max_source_tokens: Longest source, in tokens, all markers included.
         max_target_tokens: Longest target, in tokens; the limit of generation.
         max_keyphrases: Keep the first so many phrases of a row (default: all).
         train_on_prompt: Decoders: loss on the article too, not on the target alone.
         k: Cut of the scores at K (``f1_at_10`` for 10).
-        language: Of the scores' tokenizer: ko, fr, en (default: looked for in the references).
+        language: Of the scores' tokenizer: ko, fr, en (default: detected).
 
     Example:
         >>> task = KeyphraseGeneration(separator=" | ")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.lock import LOCK_FILE
 from frtune.models.deepspeed import zero3_suspended
@@ -141,6 +142,7 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
     return {name: value for name, value in batch.items() if name not in ("row", "labels")}
 
 
+@brief_bars()
 def _write_merged(
     trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
 ) -> None:

@@ -14,6 +14,7 @@ from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from frtune.environment.memory import keep_freed_memory
+from frtune.environment.progress import brief_bars
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, RunStopped
 from frtune.models.bitsandbytes import save_base_quantization
@@ -272,6 +273,7 @@ class TaskTrainer(Trainer):
         ]
         super()._issue_warnings_after_load(load_result)
 
+    @brief_bars()
     def _save(self, output_dir=None, state_dict=None):
         super()._save(output_dir, state_dict)
         if self.args.should_save:

@@ -60,6 +60,7 @@ def parse_train_arguments(
     defaults: Mapping[str, Any] | None = None,
     aliases: Mapping[str, str | Sequence[str]] | None = None,
     extra: type | None = None,
+    without: Sequence[str] = (),
 ) -> tuple[Any, ...]:
     """Turn the flags of ``frtune train TASK`` into what a run needs; for programs of your own.
 
@@ -73,6 +74,8 @@ def parse_train_arguments(
         aliases: Further flags, and the names of the options (one or more) that get their value.
         extra: A dataclass with options of the program's own. It documents them under
             ``Attributes``.
+        without: Options of ``RunSettings`` (or how they begin: ``"mixup"``) that the program does
+            not act on; it does not understand them.
 
     Returns:
         The task, ``RunSettings`` (data, checkpoint, adapter, ...), ``Seq2SeqTrainingArguments``,
@@ -90,7 +93,7 @@ def parse_train_arguments(
     prog = Path(sys.argv[0]).name if argv is None else f"frtune train {task_name}"
     argv = list(sys.argv[1:] if argv is None else argv)
     cls = task_class(task_name)
-    parser = _parser(task_name, extra, prog=prog, whole="--help-all" in argv)
+    parser = _parser(task_name, extra, without, prog=prog, whole="--help-all" in argv)
     for flag, names in (aliases or {}).items():
         parser.add_alias(flag, *([names] if isinstance(names, str) else names))
     given = {"output_dir": f"runs/{task_name}", **(defaults or {}), **_from_file(parser, argv)}
@@ -112,7 +115,9 @@ def parse_train_arguments(
     return task, made(RunSettings, chosen), training_arguments(task, **arguments), *own
 
 
-def _parser(task_name: str, extra: type | None, *, prog: str, whole: bool) -> Parser:
+def _parser(
+    task_name: str, extra: type | None, without: Sequence[str], *, prog: str, whole: bool
+) -> Parser:
     parser = Parser(
         prog=prog,
         description="Train a model, keep the best checkpoint, test it. A switch (--lora) takes "
@@ -121,6 +126,7 @@ def _parser(task_name: str, extra: type | None, *, prog: str, whole: bool) -> Pa
         "130 or 143, and --resume goes on. A second one exits at once.",
     )
     own = options_of(RunSettings, switches=False) | options_of(FileOptions)
+    own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}
     trainer = options_of(Seq2SeqTrainingArguments, switches=False)
     further = [name for name in trainer if name not in sum(GROUPS.values(), ())]
     parser.add_argument(
@@ -134,8 +140,10 @@ def _parser(task_name: str, extra: type | None, *, prog: str, whole: bool) -> Pa
         first.help = re.split(r"(?<=\w\.) ", first.help or "")[0]
     options = own | trainer
     for title, names in GROUPS.items():
-        parser.add_options(title, options, [name for name in names if name in options])
-    parser.add_argument("--no-lora", dest="lora", action="store_false", help=SUPPRESS)
+        if known := [name for name in names if name in options]:
+            parser.add_options(title, options, known)
+    if "lora" in options:
+        parser.add_argument("--no-lora", dest="lora", action="store_false", help=SUPPRESS)
     parser.add_options("other options of Trainer", trainer, further, hidden=not whole)
     return parser
 

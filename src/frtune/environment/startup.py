@@ -12,7 +12,7 @@ LOGGED = {
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward",
 }
 # deprecated functions that PyTorch's and DeepSpeed's own code calls
-WARNED = ("`torch.jit.script` is deprecated", "`torch.distributed.all_gather_into_tensor` is")
+WARNED = ("`torch.jit.script", "`torch.distributed.all_gather_into_tensor` is")
 
 
 def wait_briefly() -> None:

@@ -8,58 +8,62 @@ r"""Keyword extraction from French texts, by either of two ways.
 Approach 1 first learns sentence similarity, then keywords from the encoder that was saved. Approach
 2 learns keywords directly. ``--quantize`` makes an int8 model of each, and a table of all in
 OUTPUT_DIR/comparison. Without data and checkpoint a tiny model learns the bundled samples.
+The flags are those of ``frtune train keywords``.
 """
 
-import argparse
+import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
 from transformers import set_seed
 
 import frtune
 from frtune.models.transfer import prove_encoder
-from frtune.training.distributed import leave
+
+DEFAULTS = {
+    "checkpoint": "tiny", "family": "camembert", "output_dir": "runs/keywords",
+    "num_train_epochs": 3,
+}  # fmt: skip
+ALIASES = {
+    "--epochs": "num_train_epochs",
+    "--max-rows": ["max_train_rows", "max_eval_rows", "max_test_rows"],
+}
+WITHOUT = ["merge", "mixup", "resume", "generate", "early", "packing", "max_tokens", "lora", "int8",
+           "nf4"]  # fmt: skip
 
 
-def options() -> argparse.Namespace:
-    """Read the flags."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--approach", choices=("1", "2", "both"), default="2")
-    parser.add_argument("--quantize", action="store_true", help="compare with int8 models too")
-    parser.add_argument("--data", default="sample", help="texts and keywords: file or folder")
-    parser.add_argument("--text-column", default="text")
-    parser.add_argument("--keywords-column", default="keywords")
-    parser.add_argument("--pairs", default="sample", help="sentence pairs, for approach 1")
-    parser.add_argument("--checkpoint", default="tiny", help="hub name, directory or 'tiny'")
-    parser.add_argument("--family", default="camembert", help="family of a tiny checkpoint")
-    parser.add_argument("--output-dir", default="runs/keywords")
-    parser.add_argument("--subwords", choices=("all", "first"), default="all")
-    parser.add_argument("--max-source-tokens", type=int, default=256)
-    parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--max-steps", type=int, default=-1)
-    parser.add_argument("--max-rows", type=int, help="of each split")
-    return parser.parse_args()
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this example alone.
+
+    Attributes:
+        approach: Learn similarity first (1), keywords directly (2), or both.
+        quantize: Compare with int8 models too.
+        pairs: Sentence pairs, for approach 1: file, folder or hub name.
+    """
+
+    approach: Literal["1", "2", "both"] = "2"
+    quantize: bool = False
+    pairs: str = "sample"
 
 
-def read(source: str, task, chosen: argparse.Namespace):
+def read(source: str, task, settings):
     """The splits of a task's data; what was decided about them is printed."""
-    rows = chosen.max_rows
     data, notes = frtune.load_splits(
-        source, task_name=task.name, max_train_rows=rows, max_eval_rows=rows, max_test_rows=rows
+        source,
+        task_name=task.name,
+        encoding=settings.encoding,
+        max_train_rows=settings.max_train_rows,
+        max_eval_rows=settings.max_eval_rows,
+        max_test_rows=settings.max_test_rows,
     )
     print(*notes, sep="\n")
     return data
 
 
-def train(task, checkpoint: str, data, directory: Path, chosen: argparse.Namespace):
+def train(task, checkpoint: str, data, args):
     """Train one task from ``checkpoint``, save it, and return its scores on the test rows."""
-    args = frtune.training_arguments(
-        task,
-        str(directory),
-        tiny=chosen.checkpoint == "tiny",
-        num_train_epochs=chosen.epochs,
-        max_steps=chosen.max_steps,
-    )
     set_seed(args.seed)  # the head is new
     model, tokenizer = frtune.build_model(task, checkpoint=checkpoint)
     if (Path(checkpoint) / "frtune_task.json").is_file():
@@ -68,7 +72,7 @@ def train(task, checkpoint: str, data, directory: Path, chosen: argparse.Namespa
         model, tokenizer, args, train_dataset=data["train"], eval_dataset=data["validation"]
     )
     trainer.train()
-    frtune.save(trainer, directory)
+    frtune.save(trainer, args.output_dir)
     return trainer.predict(data["test"]).metrics
 
 
@@ -95,32 +99,28 @@ def compare(directories: list[Path], rows, output: Path) -> None:
 
 def main() -> None:
     """Run one approach whole, or both from the same checkpoint."""
-    chosen = options()
-    output = Path(chosen.output_dir)
-    if chosen.quantize and any(output.glob("approach*-int8")):
-        raise SystemExit(f"--output-dir {output}: holds int8 models. Name a new directory.")
-    task = frtune.KeywordExtraction(
-        text_column=chosen.text_column,
-        keywords_column=chosen.keywords_column,
-        max_source_tokens=chosen.max_source_tokens,
-        subwords=chosen.subwords,
+    task, settings, args, own = frtune.parse_train_arguments(
+        "keywords", defaults=DEFAULTS, aliases=ALIASES, extra=Options, without=WITHOUT
     )
-    data = read(chosen.data, task, chosen)
+    output = Path(args.output_dir)
+    if own.quantize and any(output.glob("approach*-int8")):
+        raise SystemExit(f"--output-dir {output}: holds int8 models. Name a new directory.")
+    data = read(settings.data, task, settings)
     corpus = list(task.corpus(data["train"]))
-    approaches = ["1", "2"] if chosen.approach == "both" else [chosen.approach]
+    approaches = ["1", "2"] if own.approach == "both" else [own.approach]
 
     similarity = pairs = None
     if "1" in approaches:
         similarity = frtune.SentenceSimilarity()
-        pairs = read(chosen.pairs, similarity, chosen)
+        pairs = read(own.pairs, similarity, settings)
         similarity = similarity.fit(pairs)
         corpus += similarity.corpus(pairs["train"])
 
-    checkpoint = chosen.checkpoint
+    checkpoint = settings.checkpoint
     if checkpoint == "tiny":
         checkpoint = str(output / "tiny")
         if not Path(checkpoint).exists():
-            frtune.tiny_checkpoint(chosen.family, corpus, checkpoint)
+            frtune.tiny_checkpoint(settings.family, corpus, checkpoint)
 
     scores = {"baselines": baselines(task, data)}
     finished = []
@@ -128,14 +128,20 @@ def main() -> None:
         start = checkpoint
         if approach == "1":
             start = str(output / "similarity")
-            scores["similarity"] = train(similarity, checkpoint, pairs, Path(start), chosen)
+            # its own recipe, for as long as the keywords are learnt
+            first = frtune.training_arguments(
+                similarity, start, tiny=settings.checkpoint == "tiny", seed=args.seed,
+                num_train_epochs=args.num_train_epochs, max_steps=args.max_steps,
+            )  # fmt: skip
+            scores["similarity"] = train(similarity, checkpoint, pairs, first)
         directory = output / f"approach{approach}"
-        scores[directory.name] = train(task, start, data, directory, chosen)
+        args.output_dir = str(directory)
+        scores[directory.name] = train(task, start, data, args)
         finished.append(directory)
     print(json.dumps(scores, indent=2))
-    if chosen.quantize:
+    if own.quantize:
         compare(finished, data["test"], output / "comparison")
-    leave()
+    frtune.leave()
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def options() -> argparse.Namespace:
         "--offline-rows", type=int, help="also train on so many rows mixed beforehand, per level"
     )
     parser.add_argument("--seeds", type=int, default=5, help="runs of each arm")
-    parser.add_argument("--epochs", type=float, help="3; of a tiny model 10")
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--epochs", "--num-train-epochs", type=float, help="3; of a tiny model 10")
+    parser.add_argument("--batch-size", "--per-device-train-batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, help="2e-5; of a tiny model 1e-3")
     parser.add_argument("--max-train-rows", type=int, help="drawn with seed 42")
     parser.add_argument("--max-test-rows", type=int, help="drawn with seed 42")

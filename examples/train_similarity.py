@@ -6,51 +6,56 @@ r"""Sentence similarity from French pairs: paraphrase or not (PAWS-X), or a scor
         --checkpoint almanach/camembert-base --symmetric --scheduler cosine_with_restarts
 
 Without arguments a tiny CamemBERT learns the bundled pairs. Rows that cannot be learnt from (PAWS-X
-has sentences that were not translated) are set aside, each with its reason.
+has sentences that were not translated) are set aside, each with its reason. The flags are those of
+``frtune train similarity``.
 """
 
-import argparse
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import set_seed
 
 import frtune
 from frtune.data.row_checks import set_aside
-from frtune.training.distributed import leave
+
+DEFAULTS = {
+    "checkpoint": "tiny", "family": "camembert", "output_dir": "runs/similarity",
+    "num_train_epochs": 3,
+}  # fmt: skip
+ALIASES = {
+    "--epochs": "num_train_epochs",
+    "--scheduler": "lr_scheduler_type",
+    "--max-rows": ["max_train_rows", "max_eval_rows", "max_test_rows"],
+}
+WITHOUT = ["merge", "mixup", "resume", "generate", "early", "packing", "max_tokens", "lora", "int8",
+           "nf4"]  # fmt: skip
 
 
-def options() -> argparse.Namespace:
-    """Read the flags."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", default="sample", help="pairs: file, folder or hub name")
-    parser.add_argument("--first-column", default="sentence1")
-    parser.add_argument("--second-column", default="sentence2")
-    parser.add_argument("--label-column", default="label")
-    parser.add_argument("--scores", action="store_true", help="learn scores, not two labels")
-    parser.add_argument("--symmetric", action="store_true", help="average both orders of a pair")
-    parser.add_argument("--checkpoint", default="tiny", help="hub name, directory or 'tiny'")
-    parser.add_argument("--family", default="camembert", help="family of a tiny checkpoint")
-    parser.add_argument("--output-dir", default="runs/similarity")
-    parser.add_argument("--scheduler", default="linear", help="cosine_with_restarts, say")
-    parser.add_argument("--cycles", type=int, default=3, help="of cosine_with_restarts")
-    parser.add_argument("--epochs", type=float, default=3)
-    parser.add_argument("--max-steps", type=int, default=-1)
-    parser.add_argument("--max-rows", type=int, help="of each split")
-    return parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    """Of this example alone.
+
+    Attributes:
+        cycles: Of cosine_with_restarts.
+    """
+
+    cycles: int = 3
 
 
-def read(task, chosen: argparse.Namespace):
+def read(task, settings):
     """The splits of the rows that can be learnt from; what was set aside is printed."""
-    whole, notes = frtune.load_splits(chosen.data, task_name=task.name, cut=False)
+    whole, notes = frtune.load_splits(
+        settings.data, task_name=task.name, encoding=settings.encoding, cut=False
+    )
     for name, rows in whole.items():
         whole[name], rejected = set_aside(rows, task)
         notes += [f"{name}, row {item['row']}, set aside: {item['reason']}" for item in rejected]
-    limit = chosen.max_rows
     data, more = frtune.load_splits(
         whole,
-        max_train_rows=limit,
-        max_eval_rows=limit,
-        max_test_rows=limit,
+        max_train_rows=settings.max_train_rows,
+        max_eval_rows=settings.max_eval_rows,
+        max_test_rows=settings.max_test_rows,
         stratify_by=task.stratify_column,
     )
     print(*notes, *more, sep="\n")
@@ -59,50 +64,35 @@ def read(task, chosen: argparse.Namespace):
 
 def main() -> None:
     """Train, keep the best checkpoint, test it beside the baselines."""
-    chosen = options()
-    task = frtune.SentenceSimilarity(
-        first_column=chosen.first_column,
-        second_column=chosen.second_column,
-        label_column=chosen.label_column,
-        head="regression" if chosen.scores else "classification",
-        symmetric=chosen.symmetric,
+    argv = ["--head=regression" if word == "--scores" else word for word in sys.argv[1:]]
+    task, settings, args, own = frtune.parse_train_arguments(
+        "similarity", argv, defaults=DEFAULTS, aliases=ALIASES, extra=Options, without=WITHOUT
     )
+    if args.lr_scheduler_type == "cosine_with_restarts":
+        args.lr_scheduler_kwargs = {"num_cycles": own.cycles}
 
     # 1. The data, and the task with the two labels of the training rows.
-    data = read(task, chosen)
+    data = read(task, settings)
     task = task.fit(data)
 
-    # 2. Arguments: frtune's recipe of this task (3e-5, steps of 4 x 8 pairs), with the scheduler.
-    tiny = chosen.checkpoint == "tiny"
-    restarts = chosen.scheduler == "cosine_with_restarts"
-    args = frtune.training_arguments(
-        task,
-        chosen.output_dir,
-        tiny=tiny,
-        num_train_epochs=chosen.epochs,
-        max_steps=chosen.max_steps,
-        lr_scheduler_type=chosen.scheduler,
-        lr_scheduler_kwargs={"num_cycles": chosen.cycles} if restarts else None,
-    )
-
-    # 3. Model and tokenizer.
-    checkpoint = chosen.checkpoint
-    if tiny:
-        checkpoint = Path(chosen.output_dir) / "tiny"
-        if not checkpoint.exists():
-            frtune.tiny_checkpoint(chosen.family, task.corpus(data["train"]), checkpoint)
+    # 2. Model and tokenizer.
+    checkpoint = settings.checkpoint
+    if checkpoint == "tiny":
+        checkpoint = str(Path(args.output_dir) / "tiny")
+        if not Path(checkpoint).exists():
+            frtune.tiny_checkpoint(settings.family, task.corpus(data["train"]), checkpoint)
     set_seed(args.seed)  # the head is new
-    model, tokenizer = frtune.build_model(task, checkpoint=str(checkpoint))
+    model, tokenizer = frtune.build_model(task, checkpoint=checkpoint, proof=settings.proof)
 
-    # 4. Train, test once, save.
+    # 3. Train, test once, save.
     trainer = task.trainer(
         model, tokenizer, args, train_dataset=data["train"], eval_dataset=data["validation"]
     )
     trainer.train()
     result = trainer.predict(data["test"])
-    frtune.save(trainer, chosen.output_dir)
+    frtune.save(trainer, args.output_dir, proof=settings.proof)
 
-    # 5. Scores beside those of predictors without a model.
+    # 4. Scores beside those of predictors without a model.
     if args.process_index == 0:
         references = task.references(data["test"])
         rows = {"this model": task.decode(result.predictions)}
@@ -111,7 +101,7 @@ def main() -> None:
         for label, predictions in rows.items():
             scores = task.compute_metrics(predictions, references)
             print(f"{label:16}" + "".join(f"{scores[name]:12.4f}" for name in task.headline))
-    leave()
+    frtune.leave()
 
 
 if __name__ == "__main__":

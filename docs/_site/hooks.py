@@ -63,7 +63,7 @@ def help_of(argv: list[str]) -> str:
 
 def train() -> list[str]:
     """The options of ``frtune train``: a run's, and each task's; the Trainer's have their page."""
-    from frtune.cli.train import documented
+    from frtune.cli.arguments import documented
     from frtune.run.settings import RunSettings
     from frtune.tasks.config_file import task_class, task_names
 

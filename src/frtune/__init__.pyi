@@ -1,5 +1,6 @@
 """The public names of frtune, and where each stands."""
 
+from .cli.train_arguments import parse_train_arguments as parse_train_arguments
 from .comparison.compare import compare as compare
 from .data.loading import load_splits as load_splits
 from .data.prepare import prepare as prepare
@@ -31,6 +32,7 @@ from .tasks.keywords import KeywordExtraction as KeywordExtraction
 from .tasks.similarity import SentenceSimilarity as SentenceSimilarity
 from .training.arguments import scale_learning_rate as scale_learning_rate
 from .training.arguments import training_arguments as training_arguments
+from .training.distributed import leave as leave
 from .training.make_trainer import make_trainer as make_trainer
 from .training.mixup.mixup import Mixup as Mixup
 from .training.saving import save as save

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from safetensors.torch import load_file, save_file
 
+from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, nearest
 from frtune.files import staged, write_json
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
@@ -160,6 +161,7 @@ def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
     return len(layers)
 
 
+@brief_bars()
 def _write_bitsandbytes(
     model: PreTrainedModel, task: Task, draft: Path, method: str
 ) -> tuple[PreTrainedModel, int]:

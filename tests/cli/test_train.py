@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from frtune.cli import main
-from frtune.cli.train import documented, parse
+from frtune.cli.arguments import documented
+from frtune.cli.train_arguments import parse_train_arguments
 
 LEFT = (
     "frtune_task.json",
@@ -120,7 +121,9 @@ def test_the_saved_config_repeats_the_run(tmp_path, articles):
     first = ["train", "keyphrases", "--data", str(articles), "--checkpoint", "tiny", *FLAGS]
     assert main([*first, "--output-dir", str(tmp_path / "a"), "--learning-rate", "1e-3"]) == 0
     config = tmp_path / "a" / "config.yaml"
-    _, settings, args = parse("keyphrases", ["--config", str(config), "--output-dir", "b"])
+    _, settings, args = parse_train_arguments(
+        "keyphrases", ["--config", str(config), "--output-dir", "b"]
+    )
     assert (settings.data, args.learning_rate, args.output_dir) == (str(articles), 1e-3, "b")
     assert main(["train", "keyphrases", "--config", str(config), "--output-dir",
                  str(tmp_path / "b")]) == 0  # fmt: skip
@@ -132,9 +135,11 @@ def test_the_saved_config_repeats_the_run(tmp_path, articles):
 def test_a_flag_beats_the_file_and_the_file_beats_the_default(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({"learning-rate": 2e-4, "k": 5, "num_train_epochs": 7}))
-    task, _, args = parse("keyphrases", ["--config", str(config), "--num-train-epochs", "9"])
+    task, _, args = parse_train_arguments(
+        "keyphrases", ["--config", str(config), "--num-train-epochs", "9"]
+    )
     assert (task.k, args.learning_rate, args.num_train_epochs) == (5, 2e-4, 9)
-    assert parse("keyphrases", [])[0].k == 10
+    assert parse_train_arguments("keyphrases", [])[0].k == 10
 
 
 def test_every_option_of_ours_is_documented():

@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 import frtune
-from frtune.cli import COMMANDS, Parser
-from frtune.cli.train import parse
+from frtune.cli import COMMANDS
+from frtune.cli.arguments import Parser
+from frtune.cli.train_arguments import parse_train_arguments
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -142,7 +143,7 @@ def understood(command: str, *words: str) -> None:
             if name in words:
                 at = words.index(name)
                 words = (*words[:at], *words[at + 2 :])
-        parse(words[0], [w for w in words[1:] if w not in ("...", "--bf16")])
+        parse_train_arguments(words[0], [w for w in words[1:] if w not in ("...", "--bf16")])
         return
     with pytest.raises(ParsedError):
         importlib.import_module(f"frtune.cli.{command}").main(list(words))

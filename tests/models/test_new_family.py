@@ -9,7 +9,6 @@ import pytest
 import frtune
 from conftest import CORPUS
 from frtune import KeywordExtraction, SequenceClassification, build_model, lora_config
-from frtune.cli.train import parse
 from frtune.models import tiny_tokenizers
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import FAMILIES, family_for
@@ -95,7 +94,7 @@ def test_its_published_checkpoint_is_planned_without_network():
 @pytest.mark.parametrize("task_name", ["classification", "keywords"])
 def test_it_is_rehearsed_trained_saved_loaded_and_answers(task_name, data, checkpoint, tmp_path):
     output = tmp_path / "run"
-    asked = parse(
+    asked = parse_train_arguments(
         task_name,
         [
             "--data", str(data), "--checkpoint", str(checkpoint), "--output-dir", str(output),

@@ -58,7 +58,7 @@ def test_full_training_of_a_classifying_decoder_is_asked_for(tiny):
 def test_each_command_can_be_parsed(small, tiny, monkeypatch):
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-    from frtune.cli.train import parse
+    from frtune.cli.train_arguments import parse_train_arguments
 
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     for option in small.options:
@@ -66,7 +66,7 @@ def test_each_command_can_be_parsed(small, tiny, monkeypatch):
         task, *rest = words[words.index("train") + 1 :]
         rest.remove("--bf16")  # the one flag that asks for hardware
         try:
-            _, settings, args = parse(task, rest)
+            _, settings, args = parse_train_arguments(task, rest)
         finally:
             unset_hf_deepspeed_config()
         assert bool(settings.lora) == (option.method != "full")

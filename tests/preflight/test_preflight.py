@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from frtune.cli import main
-from frtune.cli.train import parse
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import FAMILIES, family_for, published_settings
 from frtune.preflight.miniature import small_config
@@ -65,7 +65,7 @@ def test_what_looks_wrong_is_a_warning_with_numbers(articles, tiny, tmp_path):
     ]  # fmt: skip
     stages = []
     with pytest.raises(PreflightError, match="are free"):
-        preflight(*parse("keyphrases", flags), on_stage=stages.append)
+        preflight(*parse_train_arguments("keyphrases", flags), on_stage=stages.append)
     found = {stage.name: " ".join(stage.warnings) for stage in stages}
     assert "validation: 1 of 3 rows (33.3%) have a text that training has too" in found["data"]
     assert "train: 17 of 17 rows (100.0%) longer than max_source_tokens=24" in found["tokens"]

@@ -8,13 +8,13 @@ import subprocess
 import pytest
 import yaml
 
-from frtune.cli.train import parse
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.run.manifest import git_state
 from frtune.run.run import run
 
 
 def train(*argv):
-    return run(*parse("classification", [*map(str, argv)]))
+    return run(*parse_train_arguments("classification", [*map(str, argv)]))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from frtune.cli.train import parse
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.data import sources
 from frtune.errors import InputError
 from frtune.preflight.run import preflight
@@ -46,7 +46,7 @@ def parsed(tmp_path):
     def make(task, name="run"):
         data = written(tmp_path / "rows.jsonl", [row(task, i) for i in range(ROWS)])
         argv = ["--data", str(data), "--output-dir", str(tmp_path / name), *FLAGS]
-        return parse(task, argv)
+        return parse_train_arguments(task, argv)
 
     return make
 
@@ -128,7 +128,7 @@ def test_a_bad_row_has_its_number_in_the_file_and_its_split(split, tmp_path):
         written(folder / f"{name}.jsonl", rows)
     argv = ["--data", str(folder), "--output-dir", str(tmp_path / "run"), *FLAGS]
     with pytest.raises(InputError, match=f"data, {split}, row 17: column text is blank"):
-        run(*parse("classification", argv))
+        run(*parse_train_arguments("classification", argv))
     assert not (tmp_path / "run").exists()
 
 

@@ -12,7 +12,7 @@ import frtune
 from fifth_task import Stars
 from frtune import InputError
 from frtune.cli import main
-from frtune.cli.train import parse
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.demo.app import Desk, build_page
 from frtune.demo.files import answer_file
 from frtune.demo.models import open_models
@@ -82,7 +82,8 @@ def test_a_run_leaves_scores_answers_a_card_and_a_page(trained):
 
 
 def test_every_stage_of_a_preflight_passes(flags, tmp_path):
-    stages = preflight(*parse("stars", [*flags, "--output-dir", str(tmp_path / "never")]))
+    asked = parse_train_arguments("stars", [*flags, "--output-dir", str(tmp_path / "never")])
+    stages = preflight(*asked)
     assert {stage.status for stage in stages} <= {"ok", "warning"}
     assert [stage.name for stage in stages][-2:] == ["report", "predict"]
 

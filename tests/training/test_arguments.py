@@ -3,7 +3,7 @@
 import pytest
 
 import frtune
-from frtune.cli.train import parse
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.tasks.config_file import task_class
 
 EXPECTED = {  # learning rate, rows a batch, batches a step, weight decay
@@ -27,7 +27,7 @@ def test_each_task_has_its_recipe_in_python_and_on_the_command_line(name, tmp_pa
     args = frtune.training_arguments(task, str(tmp_path))
     assert chosen(args) == EXPECTED[name] and args.num_train_epochs == 3
     assert (args.adam_beta1, args.adam_beta2, args.adam_epsilon) == (0.9, 0.999, 1e-8)
-    _, _, args = parse(name, ["--data", "rows.csv", "--checkpoint", "x"])
+    _, _, args = parse_train_arguments(name, ["--data", "rows.csv", "--checkpoint", "x"])
     assert chosen(args) == EXPECTED[name] and args.num_train_epochs == 3
 
 
@@ -36,8 +36,10 @@ def test_a_tiny_checkpoint_keeps_rates_of_its_own(name, tmp_path):
     expected = (1e-3, 16, 1, EXPECTED[name][3])
     args = frtune.training_arguments(task_class(name)(), str(tmp_path), tiny=True)
     assert chosen(args) == expected
-    assert chosen(parse(name, [])[2]) == expected
-    _, _, args = parse(name, ["--learning-rate", "0.1", "--gradient-accumulation-steps", "2"])
+    assert chosen(parse_train_arguments(name, [])[2]) == expected
+    _, _, args = parse_train_arguments(
+        name, ["--learning-rate", "0.1", "--gradient-accumulation-steps", "2"]
+    )
     assert chosen(args)[::2] == (0.1, 2)
 
 
@@ -55,14 +57,14 @@ def test_a_tiny_checkpoint_keeps_rates_of_its_own(name, tmp_path):
 def test_a_decoder_with_a_classification_head_has_lora_by_default(task, family, flags, lora, tiny):
     from frtune.run.model import with_lora
 
-    parsed, settings, _ = parse(task, flags)
+    parsed, settings, _ = parse_train_arguments(task, flags)
     assert with_lora(settings, parsed, str(tiny(family))).lora is lora
 
 
 def test_an_adapter_is_merged_only_where_there_is_one(tiny):
     from frtune.run.model import with_lora
 
-    task, settings, _ = parse("classification", ["--merge"])
+    task, settings, _ = parse_train_arguments("classification", ["--merge"])
     assert with_lora(settings, task, str(tiny("phi"))).merge
     with pytest.raises(frtune.InputError, match="--merge: needs an adapter"):
         with_lora(settings, task, str(tiny("bert")))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
@@ -11,22 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from frtune.cli.arguments import Parser
+from frtune.cli.page import add_page_options, server_of
 from frtune.errors import InputError
-from frtune.web.launch import (
-    Server,
-    add_server_options,
-    load_gradio,
-    private_folder,
-    server_of,
-    start,
-)
+from frtune.web.launch import Server, load_gradio, private_folder, start
 from frtune.web.translations import PageLanguage
 
 
 def _options(*flags):
-    parser = argparse.ArgumentParser()
-    add_server_options(parser)
-    return server_of(parser.parse_args(flags))
+    parser = Parser()
+    add_page_options(parser)
+    return server_of(parser.parse(flags))
 
 
 def test_a_page_is_for_this_machine_alone_unless_told_otherwise(monkeypatch):

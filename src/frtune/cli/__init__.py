@@ -2,65 +2,53 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
-from typing import NoReturn
 
 from frtune.environment.process import keep_freed_memory, wait_briefly
+from frtune.environment.startup import leave_out_messages
 from frtune.errors import InputError, RunStopped, nearest
 from frtune.version import __version__
 
-COMMANDS = {
-    "train": "train a model, keep the best checkpoint, test it",
-    "evaluate": "score a saved model directory",
-    "predict": "answer for one text or for a file",
-    "prepare": "read, clean, audit and split a data set",
-    "quantize": "make a finished model smaller, in 8 or 4 bits",
-    "compare": "saved models side by side: scores, size, speed, memory",
-    "preflight": "live through a training run in a minute, on a miniature, before it",
-    "plan": "say which ways of training fit in the memory at hand",
-    "study": "what fine-tuning does to hidden states, layer by layer",
-    "label": "label texts with a language model's answers",
-    "demo": "a local page on which saved models answer",
-    "rate": "a local page where people judge predictions, blind",
+GROUPS = {
+    "data": {
+        "prepare": "read, clean, audit and split a data set",
+        "label": "label texts with a language model's answers",
+    },
+    "train": {
+        "plan": "say which ways of training fit in the memory at hand",
+        "preflight": "live through a training run in a minute, on a miniature, before it",
+        "train": "train a model, keep the best checkpoint, test it",
+    },
+    "use": {
+        "predict": "answer for one text or for a file",
+        "evaluate": "score a saved model directory",
+        "quantize": "make a finished model smaller, in 8 or 4 bits",
+        "demo": "a local page on which saved models answer",
+    },
+    "understand": {
+        "compare": "saved models side by side: scores, size, speed, memory",
+        "study": "what fine-tuning does to hidden states, layer by layer",
+        "rate": "a local page where people judge predictions, blind",
+    },
 }
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 # commands that compute with a model on batches of many lengths
 COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that raises ``InputError`` and names the option nearest to an unknown one."""
-
-    def __init__(self, **settings):
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ``InputError``, where argparse would print its usage and exit."""
-        raise InputError(f"{message}. See {self.prog} --help.")
-
-    def parse(self, argv: list[str]) -> argparse.Namespace:
-        """Parse ``argv``; an unknown flag is an ``InputError``."""
-        found, unknown = self.parse_known_args(argv)
-        if unknown:
-            flag = unknown[0].split("=")[0]
-            known = [name for name in self._option_string_actions if name.startswith("--")]
-            raise InputError(
-                f"{flag}: no such option of {self.prog}.{nearest(flag, known)} "
-                f"See {self.prog} --help."
-            )
-        return found
-
-
 def _usage() -> str:
-    rows = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+    groups = "\n".join(
+        f"{title}:\n" + "".join(f"  {name:<10} {text}\n" for name, text in group.items())
+        for title, group in GROUPS.items()
+    )
     return (
         "usage: frtune COMMAND [options]\n\n"
         "Fine-tune language models on the Hugging Face Trainer.\n\n"
-        f"commands:\n{rows}\n\n"
+        f"{groups}\n"
         "options:\n"
         "  -h, --help  this text; frtune COMMAND --help tells a command's options\n"
         "  --version   print the version\n"
@@ -96,6 +84,7 @@ def _dispatch(argv: list[str]) -> int:
     wait_briefly()
     if name in COMPUTING:
         keep_freed_memory()
+    leave_out_messages()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
 
 

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-from frtune.cli import Parser
+from dataclasses import asdict, dataclass, field
+
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.comparison.compare import compare
 from frtune.comparison.report import comparison_markdown
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is compared, and on what.
+
+    Attributes:
+        directories: What frtune train left.
+        data: File, folder, hub name or 'sample'.
+        split: Which split (default: test, validation, or the only one).
+        max_rows: Score so many rows, after a seeded shuffle.
+        output: Where comparison.md, .json and .png go.
+        batch_sizes: Texts a batch, for the times.
+    """
+
+    directories: list[str] = field(metadata={"metavar": "DIR"})
+    data: str
+    split: str | None = None
+    max_rows: int | None = None
+    output: str | None = field(default=None, metadata={"metavar": "D"})
+    batch_sizes: list[int] = field(default_factory=lambda: [1, 32], metadata={"metavar": "N"})
 
 
 def main(argv: list[str]) -> int:
@@ -15,24 +39,8 @@ def main(argv: list[str]) -> int:
         "intervals, a paired test against the first model, agreement with it, size, time a text "
         "and memory. The table is Markdown.",
     )
-    parser.add_argument("directories", metavar="DIR", nargs="+", help="what frtune train left")
-    parser.add_argument("--data", required=True, help="file, folder, hub name or 'sample'")
-    parser.add_argument("--split", help="which split (default: test, validation, or the only one)")
-    parser.add_argument("--max-rows", type=int, help="score so many rows, after a seeded shuffle")
-    parser.add_argument("--output", metavar="D", help="where comparison.md, .json and .png go")
-    parser.add_argument(
-        "--batch-sizes", type=int, nargs="+", default=[1, 32], metavar="N",
-        help="texts a batch, for the times (1 32)",
-    )  # fmt: skip
-    chosen = parser.parse(argv)
-
-    found = compare(
-        chosen.directories,
-        chosen.data,
-        split=chosen.split,
-        max_rows=chosen.max_rows,
-        output_dir=chosen.output,
-        batch_sizes=chosen.batch_sizes,
-    )
+    parser.add_options("models and data", options_of(Options, positional=["directories"]))
+    options = asdict(made(Options, parser.parse(argv)))
+    found = compare(output_dir=options.pop("output"), **options)
     print(comparison_markdown(found), end="")
-    return 0
+    return EXIT_DONE

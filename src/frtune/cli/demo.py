@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 
 from datasets import disable_progress_bars
 
-from frtune.cli import EXIT_DONE, Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, options_of
+from frtune.cli.page import add_page_options, server_of
 from frtune.demo.app import build_page
 from frtune.demo.models import open_models
 from frtune.demo.translations import WORDS
 from frtune.errors import InputError
 from frtune.tasks.highlight import CSS
-from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
+from frtune.web.launch import load_gradio, private_folder, serve
 from frtune.web.translations import PageLanguage
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the page answers with, and to what.
+
+    Attributes:
+        directories: What frtune train left.
+        examples: Rows to click (default: the first test rows of each model).
+        max_characters: Longest text.
+        max_file_mb: Largest file in MB.
+    """
+
+    directories: list[str] = field(metadata={"metavar": "DIR"})
+    examples: list[str] = field(default_factory=list, metadata={"metavar": "FILE"})
+    max_characters: int = 20_000
+    max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
 
 
 def main(argv: list[str]) -> int:
@@ -23,13 +43,8 @@ def main(argv: list[str]) -> int:
         description="Serve a local page on which saved models answer: a text, or a file; one "
         "model, or two side by side. It needs no internet.",
     )
-    add = parser.add_argument
-    add("directories", nargs="+", metavar="DIR", help="what frtune train left")
-    add("--examples", nargs="+", default=[], metavar="FILE", help="rows to click (default: the "
-        "first test rows of each model)")  # fmt: skip
-    add("--max-characters", type=int, default=20_000, metavar="N", help="longest text (20000)")
-    add("--max-file-mb", type=float, default=10.0, metavar="N", help="largest file in MB (10)")
-    add_server_options(parser)
+    parser.add_options("models and texts", options_of(Options, positional=["directories"]))
+    add_page_options(parser)
     chosen = parser.parse(argv)
     if not chosen.max_file_mb > 0:
         raise InputError(f"--max-file-mb {chosen.max_file_mb}: more than 0.")

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from frtune.cli import Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.evaluation import evaluate
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is scored, and on what.
+
+    Attributes:
+        directory: What frtune train left.
+        data: File, folder, hub name or 'sample'.
+        split: Which split (default: test, validation, or the only one).
+        encoding: Encoding of the data files (default: UTF-8).
+        max_rows: Score so many rows, after a seeded shuffle.
+        batch_size: Rows a batch.
+        output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
+    """
+
+    directory: str = field(metadata={"metavar": "DIR"})
+    data: str
+    split: str | None = None
+    encoding: str | None = None
+    max_rows: int | None = None
+    batch_size: int = 16
+    output_dir: str | None = None
 
 
 def main(argv: list[str]) -> int:
@@ -17,28 +42,11 @@ def main(argv: list[str]) -> int:
         description="Score a saved model directory. The scores go to standard output as JSON, and "
         "with predictions and signatures to the output directory.",
     )
-    parser.add_argument("directory", metavar="DIR", help="what frtune train left")
-    parser.add_argument("--data", required=True, help="file, folder, hub name or 'sample'")
-    parser.add_argument(
-        "--output-dir", help="where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA)"
-    )
-    parser.add_argument("--split", help="which split (default: test, validation, or the only one)")
-    parser.add_argument("--encoding", help="encoding of the data files (default: UTF-8)")
-    parser.add_argument("--max-rows", type=int, help="score so many rows, after a seeded shuffle")
-    parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
-    chosen = parser.parse(argv)
-
-    name = Path(chosen.data).stem or "data"
-    metrics = evaluate(
-        chosen.directory,
-        chosen.data,
-        output_dir=chosen.output_dir or Path(chosen.directory) / "evaluation" / name,
-        split=chosen.split,
-        encoding=chosen.encoding,
-        max_rows=chosen.max_rows,
-        batch_size=chosen.batch_size,
-        progress="Evaluation",
-    )
+    parser.add_options("model and data", options_of(Options, positional=["directory"]))
+    options = asdict(made(Options, parser.parse(argv)))
+    name = Path(options["data"]).stem or "data"
+    output = options.pop("output_dir") or Path(options["directory"]) / "evaluation" / name
+    metrics = evaluate(**options, output_dir=output, progress="Evaluation")
     json.dump(metrics, sys.stdout, indent=2)
     sys.stdout.write("\n")
-    return 0
+    return EXIT_DONE

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frtune.cli import EXIT_DONE, EXIT_FAILED, Parser
+from frtune.cli import EXIT_DONE, EXIT_FAILED
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
 from frtune.labelling.budget import Budget
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
 from frtune.labelling.run import beside, estimate, label
 
-_JOB = ("task", "labels", "count", "language", "absent_phrases", "text_column", "title_column",
-        "output_column", "passes")  # fmt: skip
-_ENDPOINT = ("base_url", "model", "key_env", "concurrency", "timeout_seconds", "retries",
-             "max_output_tokens", "output_limit_name")  # fmt: skip
+
+@dataclass(frozen=True)
+class Options:
+    """What is labelled, and where the labels go.
+
+    Attributes:
+        data: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line; sample.
+        output: File to write, NAME.jsonl; must be new. NAME.answers.jsonl, NAME.rejected.jsonl and
+            NAME.report.json stand beside it.
+        encoding: Encoding of the file (default: UTF-8, or the BOM's).
+        max_rows: Label the first so many rows.
+        dry_run: Show the first prompts and the estimated cost; ask nothing.
+        partial: Write the rows that have an answer also when the budget or the endpoint stopped
+            the run.
+        template: Text file with the prompt; {text}, {count} and {labels} are filled in.
+    """
+
+    data: str = field(metadata={"metavar": "X"})
+    output: str = field(metadata={"metavar": "Y"})
+    encoding: str | None = None
+    max_rows: int | None = None
+    dry_run: bool = False
+    partial: bool = False
+    template: str | None = field(default=None, metadata={"metavar": "FILE"})
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="frtune label",
         description="Ask a language model for the keyphrases or the class of each text. Every "
@@ -30,82 +51,30 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: frtune label texts.csv --output labelled.jsonl --base-url "
         "http://localhost:8000/v1 --model my-model --dry-run",
     )
-    add = parser.add_argument
-    add("data", metavar="X", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line; "
-        "sample")  # fmt: skip
-    add("--output", required=True, metavar="Y", help="file to write, NAME.jsonl; must be new. "
-        "NAME.answers.jsonl, NAME.rejected.jsonl and NAME.report.json stand beside it")  # fmt: skip
-    add("--encoding", help="encoding of the file (default: UTF-8, or the BOM's)")
-    add("--max-rows", type=int, metavar="N", help="label the first so many rows")
-    add("--dry-run", action="store_true", help="show the first prompts and the estimated cost; "
-        "ask nothing")  # fmt: skip
-    add("--partial", action="store_true", help="write the rows that have an answer also when the "
-        "budget or the endpoint stopped the run")  # fmt: skip
-    _add_job(parser.add_argument_group("what to ask").add_argument)
-    _add_endpoint(parser.add_argument_group("whom to ask").add_argument)
-    add = parser.add_argument_group("cost").add_argument
-    add("--price-input", type=float, metavar="P", help="price of a million tokens read")
-    add("--price-output", type=float, metavar="P", help="price of a million tokens written")
-    add("--budget-tokens", type=int, metavar="N", help="stop before so many tokens are passed")
-    add("--budget-cost", type=float, metavar="C", help="stop before this cost is passed")
+    own = options_of(Options, positional=["data"])
+    job = options_of(LabelJob) | {"template": own.pop("template")}
+    endpoint, budget = options_of(Endpoint), options_of(Budget)
+    del endpoint["backoff_seconds"]
+    parameters = endpoint["parameters"][0]
+    parameters.type, parameters.default = str, '{"temperature": 0}'
+    parameters.metavar = "JSON"
+    for name in ("tokens", "cost"):
+        limit = budget[name][0]
+        limit.dest, limit.option_strings = f"budget_{name}", [f"--budget-{name}"]
+    parser.add_options("texts and labels", own)
+    parser.add_options("what to ask", job)
+    parser.add_options("whom to ask", endpoint)
+    parser.add_options("cost", budget)
     return parser
-
-
-def _add_job(add: Any) -> None:
-    add("--task", choices=["keyphrases", "classification"], default="keyphrases",
-        help="what to ask for (keyphrases)")  # fmt: skip
-    add("--labels", nargs="+", metavar="L", help="the classes, for classification")
-    add("--count", type=int, default=10, metavar="N", help="most keyphrases of a text (10)")
-    add("--template", metavar="FILE", help="text file with the prompt; {text}, {count} and "
-        "{labels} are filled in")  # fmt: skip
-    add("--language", help="two-letter code: look for phrases in the text by their stems")
-    add("--absent-phrases", choices=["keep", "drop", "again"], default="keep",
-        help="phrases that are not in the text: keep them, drop them, or ask again once and then "
-        "drop them (keep)")  # fmt: skip
-    add("--text-column", default="text", help="column with the text (text)")
-    add("--title-column", help="column with a title that is put before the text")
-    add("--output-column", help="column to write (keyphrases, or label)")
-    add("--passes", type=int, choices=[1, 2], default=1,
-        help="2 asks all twice and reports the agreement (1)")  # fmt: skip
-
-
-def _add_endpoint(add: Any) -> None:
-    add("--base-url", required=True, metavar="URL", help="such as http://localhost:8000/v1")
-    add("--model", required=True, metavar="NAME", help="the model's name there")
-    add("--key-env", default="OPENAI_API_KEY", metavar="VARIABLE",
-        help="environment variable with the key; needs none on a loopback address "
-        "(OPENAI_API_KEY)")  # fmt: skip
-    add("--concurrency", type=int, default=8, metavar="N", help="requests at once (8)")
-    add("--timeout-seconds", type=float, default=60.0, metavar="S", help="of a request (60)")
-    add("--retries", type=int, default=6, metavar="N",
-        help="further tries after 429, 5xx, time-outs and cut connections (6)")  # fmt: skip
-    add("--parameters", default='{"temperature": 0}', metavar="JSON",
-        help="what else to send, as a JSON object ({\"temperature\": 0})")  # fmt: skip
-    add("--max-output-tokens", type=int, default=256, metavar="N", help="longest answer (256)")
-    add("--output-limit-name", choices=["max_tokens", "max_completion_tokens"],
-        default="max_tokens", help="what the endpoint calls that limit (max_tokens)")  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
     """Parse ``argv``, label, print a summary."""
-    chosen = _parser().parse(argv)  # type: ignore[attr-defined]
-    options = vars(chosen)
-
-    budget = Budget(
-        tokens=chosen.budget_tokens,
-        cost=chosen.budget_cost,
-        price_input=chosen.price_input,
-        price_output=chosen.price_output,
-    )
+    chosen = _parser().parse(argv)
     common = {
-        "job": LabelJob(
-            template=_template(chosen.template), **{name: options[name] for name in _JOB}
-        ),
-        "endpoint": Endpoint(
-            parameters=_parameters(chosen.parameters),
-            **{name: options[name] for name in _ENDPOINT},
-        ),
-        "budget": budget,
+        "job": made(LabelJob, chosen, template=_template(chosen.template)),
+        "endpoint": made(Endpoint, chosen, parameters=_parameters(chosen.parameters)),
+        "budget": made(Budget, chosen, tokens=chosen.budget_tokens, cost=chosen.budget_cost),
         "encoding": chosen.encoding,
         "max_rows": chosen.max_rows,
     }

@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from frtune.cli import Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
 from frtune.planning.plan import default_task, plan
-from frtune.tasks.config_file import task_class, task_names
+from frtune.tasks.config_file import task_class
 
 if TYPE_CHECKING:
     from frtune.planning.plan import Option, Plan
 
 
-def _parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True)
+class Options:
+    """What is to be trained, and on which machine.
+
+    Attributes:
+        checkpoint: Directory or hub name; default checkpoints of families need no network.
+        family: Family, where the checkpoint cannot say.
+        gpus: GPUs of one host.
+        gpu_memory: Memory of each GPU, as 24GB or 80GiB.
+        cpu_memory: Memory of the host (default: not checked).
+        batch: Rows a GPU and micro-batch.
+        task: What is learnt (default: classification for encoders, else keyphrases).
+        tokens: Tokens of a source (default: the task's).
+        target_tokens: Tokens of a target, where there is one.
+        precision: Precision of the training.
+        json: Print everything as JSON, sizes in bytes.
+    """
+
+    checkpoint: str
+    family: str | None = None
+    gpus: int = 1
+    gpu_memory: str = field(default="24GB", metadata={"metavar": "SIZE"})
+    cpu_memory: str | None = field(default=None, metadata={"metavar": "SIZE"})
+    batch: int = 8
+    task: str | None = field(default=None, metadata={"metavar": "TASK"})
+    tokens: int | None = None
+    target_tokens: int | None = None
+    precision: Literal["bf16", "fp32"] = "bf16"
+    json: bool = False
+
+
+def main(argv: list[str]) -> int:
+    """Work the plan out and print it."""
     parser = Parser(
         prog="frtune plan",
         description="Work out the memory of full, LoRA, int8 and nf4 training under DDP and "
@@ -28,41 +60,24 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: frtune plan --checkpoint EleutherAI/polyglot-ko-5.8b --gpus 6 "
         "--gpu-memory 24GB --cpu-memory 256GB",
     )
-    add = parser.add_argument
-    add("--checkpoint", required=True, help="directory or hub name; the default checkpoints of "
-        "the families need no network")  # fmt: skip
-    add("--family", help="family, where the checkpoint cannot say")
-    add("--gpus", type=int, default=1, metavar="N", help="GPUs of one host (1)")
-    add("--gpu-memory", default="24GB", metavar="SIZE", help="of each GPU, as 24GB or 80GiB (24GB)")
-    add("--cpu-memory", metavar="SIZE", help="of the host (not checked)")
-    add("--batch", type=int, default=8, metavar="N", help="rows a GPU and micro-batch (8)")
-    add("--task", choices=task_names(), help="(classification for encoders, else keyphrases)")
-    add("--tokens", type=int, metavar="N", help="tokens of a source (the task's default)")
-    add("--target-tokens", type=int, metavar="N", help="tokens of a target, where there is one")
-    add("--precision", choices=["bf16", "fp32"], default="bf16", help="of the training (bf16)")
-    add("--json", action="store_true", help="print everything as JSON, sizes in bytes")
-    return parser
-
-
-def main(argv: list[str]) -> None:
-    """Run ``frtune plan`` with ``argv``."""
-    options = _parser().parse(argv)  # type: ignore[attr-defined]
-
-    name = options.task or default_task(options.checkpoint, options.family)
-    found = plan(
-        options.checkpoint,
-        task=_task(name, options.tokens, options.target_tokens),
-        family=options.family,
-        gpus=options.gpus,
-        gpu_memory=options.gpu_memory,
-        cpu_memory=options.cpu_memory,
-        batch=options.batch,
-        precision=options.precision,
+    groups = options_of(Options)
+    parser.add_options("model", groups, ["checkpoint", "family"])
+    parser.add_options("machine", groups, ["gpus", "gpu_memory", "cpu_memory"])
+    parser.add_options(
+        "training", groups, ["task", "batch", "tokens", "target_tokens", "precision"]
     )
-    if options.json:
+    parser.add_options("output", groups, ["json"])
+    options = asdict(made(Options, parser.parse(argv)))
+
+    name = options.pop("task") or default_task(options["checkpoint"], options["family"])
+    task = _task(name, options.pop("tokens"), options.pop("target_tokens"))
+    as_json = options.pop("json")
+    found = plan(options.pop("checkpoint"), task=task, **options)
+    if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found)
+    return EXIT_DONE
 
 
 def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
@@ -71,12 +86,12 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
     known = {item.name for item in fields(cls)}
     settings: dict[str, Any] = {}
     given = {"max_source_tokens": tokens, "max_target_tokens": target_tokens}
-    for field, value in given.items():
+    for limit, value in given.items():
         if value is None:
             continue
-        if field not in known:
+        if limit not in known:
             raise InputError(f"--target-tokens {value}: {name} has no target. Leave it out.")
-        settings[field] = value
+        settings[limit] = value
     return cls.for_planning(**settings)
 
 

@@ -6,13 +6,15 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from datasets import disable_progress_bars
 from tqdm.auto import tqdm
 
-from frtune.cli import Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.data.checks import columns_check
 from frtune.data.loading import load_splits
 from frtune.data.row_checks import check_texts
@@ -26,20 +28,37 @@ if TYPE_CHECKING:
 WINDOW = 1_000
 
 
+@dataclass(frozen=True)
+class Options:
+    """Which model answers, and for what.
+
+    Attributes:
+        directory: What frtune train left.
+        text: A text to answer for.
+        text_pair: Its second sentence, for a model of similarity.
+        file: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line.
+        encoding: Encoding of the file (default: UTF-8).
+        output: Where the answers go (default: standard output).
+        batch_size: Rows a batch.
+    """
+
+    directory: str = field(metadata={"metavar": "DIR"})
+    text: str | None = None
+    text_pair: str | None = None
+    file: str | None = None
+    encoding: str | None = None
+    output: str | None = None
+    batch_size: int = 16
+
+
 def main(argv: list[str]) -> int:
     """Parse ``argv``, predict, write one JSON object a text."""
     parser = Parser(
         prog="frtune predict",
         description="Answer for one text or pair, or for each row of a file; one JSON object each.",
     )
-    parser.add_argument("directory", metavar="DIR", help="what frtune train left")
-    parser.add_argument("--text", help="a text to answer for")
-    parser.add_argument("--text-pair", help="its second sentence, for a model of similarity")
-    parser.add_argument("--file", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line")
-    parser.add_argument("--output", help="where the answers go (default: standard output)")
-    parser.add_argument("--encoding", help="encoding of the file (default: UTF-8)")
-    parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
-    chosen = parser.parse(argv)
+    parser.add_options("model and texts", options_of(Options, positional=["directory"]))
+    chosen = made(Options, parser.parse(argv))
     if (chosen.text is None) == (chosen.file is None):
         raise InputError("--text or --file: give one of them. See frtune predict --help.")
     if chosen.file is not None and chosen.text_pair is not None:
@@ -56,7 +75,7 @@ def main(argv: list[str]) -> int:
         windows = _windows(chosen.file, predictor.task, chosen.encoding)
     if chosen.output is None:
         _write(predictor, windows, sys.stdout)
-        return 0
+        return EXIT_DONE
     draft = Path(f"{chosen.output}.part")
     try:
         with draft.open("w", encoding="utf-8") as file:
@@ -64,7 +83,7 @@ def main(argv: list[str]) -> int:
         os.replace(draft, chosen.output)
     finally:
         draft.unlink(missing_ok=True)
-    return 0
+    return EXIT_DONE
 
 
 def _one_row(task: Task, text: str, text_pair: str | None) -> dict[str, str]:

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 from transformers.utils import logging
 
-from frtune.cli import Parser
-from frtune.cli.train import parse
+from frtune.cli.arguments import Parser
+from frtune.cli.train import SeedOptions
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.preflight.run import preflight
 from frtune.tasks.config_file import task_names
 from frtune.training.distributed import leave
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("command", choices=["train"], help="train: what is to be tried")
     parser.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))
     chosen = parser.parse(argv[:2])
-    task, settings, args = parse(chosen.task, argv[2:])
+    task, settings, args, _ = parse_train_arguments(chosen.task, argv[2:], extra=SeedOptions)
 
     _quiet()
 

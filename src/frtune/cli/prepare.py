@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import fields
+from argparse import SUPPRESS, Action
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from frtune.cli import Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
 from frtune.tasks.config_file import task_class, task_names
 
-_COLUMNS = (
-    ("text-column", "column with the text (text)"),
-    ("title-column", "column with a title that is part of the source"),
-    ("first-column", "column with one sentence (sentence1)"),
-    ("second-column", "column with the other sentence (sentence2)"),
-    ("label-column", "column with the label or the score (label)"),
-    ("head", "classification or regression: do pairs have labels, or scores (classification)"),
-    ("keywords-column", "column with a list or a separated string (keywords)"),
-    ("keyphrases-column", "column with a list or a separated string (keyphrases)"),
-    ("separator", "stands between keywords and between keyphrases ('; ')"),
-)
-_LIMITS = (
-    ("min-source-tokens", "fewest tokens of the text, its title or second sentence included"),
-    ("max-source-tokens", "most tokens of them (the three of tokens need --tokenizer)"),
-    ("max-target-tokens", "most tokens of the keyphrases, end token included"),
-    ("min-keyphrases", "fewest keyphrases or keywords of a row"),
-    ("max-keyphrases", "most of them"),
-)
+
+@dataclass(frozen=True)
+class Options:
+    """What is prepared, what for, and where it goes.
+
+    Attributes:
+        data: File or folder of CSV, TSV, JSON, JSONL or Parquet; save_to_disk folder; hub name;
+            sample.
+        task: What the rows are for: classification, similarity, keywords or keyphrases.
+        output: Directory to write; must be new or empty.
+        encoding: Of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's).
+        num_proc: Processes (default: all cores).
+        tokenizer: Checkpoint (directory or hub name) whose tokenizer counts tokens.
+    """
+
+    data: str = field(metadata={"metavar": "X"})
+    task: str = field(metadata={"metavar": "TASK"})
+    output: str = field(metadata={"metavar": "D"})
+    encoding: str | None = None
+    num_proc: int | None = None
+    tokenizer: str | None = field(default=None, metadata={"metavar": "T"})
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(columns: dict[str, list[Action]]) -> Parser:
     parser = Parser(
         prog="frtune prepare",
         description="Read a data set, clean it, reject rows with a reason each, split it and audit "
@@ -43,73 +47,50 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: frtune prepare lines.csv --task classification --output prepared "
         "--text-column libelle --label-column compte --encoding cp1252",
     )
-    add = parser.add_argument
-    add("data", metavar="X", help="file or folder of CSV, TSV, JSON, JSONL or Parquet; "
-        "save_to_disk folder; hub name; sample")  # fmt: skip
-    add("--task", choices=task_names(), required=True, help="what the rows are for")
-    add("--output", required=True, metavar="D", help="directory to write; must be new or empty")
-    add("--encoding", help="of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's)")
-    columns = parser.add_argument_group("columns, those that the task has")
-    for name, text in _COLUMNS:
-        columns.add_argument(f"--{name}", help=text)
-    filters = parser.add_argument_group("rows to keep")
-    filters.add_argument("--tokenizer", metavar="T", help="checkpoint (directory or hub name) "
-                         "whose tokenizer counts tokens")  # fmt: skip
-    for name, text in _LIMITS:
-        filters.add_argument(f"--{name}", type=int, metavar="N", help=text)
-    filters.add_argument("--language", help="keep texts of this language: ko, fr, en, ja, zh, ...")
-    filters.add_argument("--duplicates", choices=["report", "reject"], default="reject",
-                         help="of rows with the same text, in any split (reject)")  # fmt: skip
-    filters.add_argument("--near-duplicates", choices=["report", "reject"], default="report",
-                         help="of near duplicates across splits (report)")  # fmt: skip
-    filters.add_argument("--near-threshold", type=float, default=0.8, metavar="J",
-                         help="Jaccard index that makes near duplicates (0.8)")  # fmt: skip
-    cut = parser.add_argument_group("splits")
-    cut.add_argument("--split", default="8:1:1", metavar="RATIO", help="train:validation:test, or "
-                     "train:test as in 8:2; for the splits that X lacks (8:1:1)")  # fmt: skip
-    cut.add_argument("--validation-rows", type=int, metavar="N", help="so many rows instead")
-    cut.add_argument("--test-rows", type=int, metavar="N", help="so many rows instead")
-    cut.add_argument("--resplit", action="store_true", help="split anew, also when X has splits")
-    cut.add_argument("--seed", type=int, default=42, help="of the cut (42)")
-    parser.add_argument("--num-proc", type=int, metavar="N", help="processes (all cores)")
+    own = options_of(Options, positional=["data"])
+    tokenizer = {"tokenizer": own.pop("tokenizer")}
+    parser.add_options("data", own)
+    parser.add_options("columns, those that the task has", columns)
+    parser.add_options("rows to keep", tokenizer | options_of(Filters))
+    parser.add_options("splits", options_of(Cut))
     return parser
 
 
-def main(argv: list[str]) -> None:
-    """Run ``frtune prepare`` with ``argv``."""
-    chosen = _parser().parse(argv)  # type: ignore[attr-defined]
-
-    audit = prepare(
-        chosen.data,
-        chosen.output,
-        _task(chosen),
-        encoding=chosen.encoding,
-        filters=_made(Filters, chosen),
-        tokenizer=chosen.tokenizer,
-        cut=_made(Cut, chosen),
-        num_proc=chosen.num_proc,
-    )
-    _show(audit, chosen.output)
+def _column_options() -> dict[str, list[Action]]:
+    """The options of all tasks that say what stands in which column."""
+    found: dict[str, list[Action]] = {}
+    for task in task_names():
+        for name, (action, *_) in options_of(task_class(task)).items():
+            if name.endswith("_column") or name in ("head", "separator"):
+                if action.default is not None:
+                    action.help = f"{action.help} [{action.default}]"
+                action.default = SUPPRESS  # so that it shows which ones were given
+                found.setdefault(name, [action])
+    return found
 
 
-def _made(cls: Any, chosen: argparse.Namespace) -> Any:
-    return cls(**{item.name: getattr(chosen, item.name) for item in fields(cls)})
+def main(argv: list[str]) -> int:
+    """Parse ``argv``, prepare, print the audit."""
+    columns = _column_options()
+    parsed = _parser(columns).parse(argv)
+    options = asdict(made(Options, parsed))
+
+    task = _task(options.pop("task"), {n: v for n, v in vars(parsed).items() if n in columns})
+    source, output = options.pop("data"), options.pop("output")
+    filters, cut = made(Filters, parsed), made(Cut, parsed)
+    _show(prepare(source, output, task, filters=filters, cut=cut, **options), output)
+    return EXIT_DONE
 
 
-def _task(chosen: argparse.Namespace) -> Any:
+def _task(name: str, columns: dict[str, str]) -> Any:
     """The task with the columns that were given."""
-    cls = task_class(chosen.task)
-    known = {item.name for item in fields(cls)}
-    given = {}
-    for flag, _ in _COLUMNS:
-        name = flag.replace("-", "_")
-        value = getattr(chosen, name)
-        if value is not None and name not in known:
-            its = [f"--{other}" for other, _ in _COLUMNS if other.replace("-", "_") in known]
-            raise InputError(f"--{flag}: not of {chosen.task}, which has {', '.join(its)}.")
-        if value is not None:
-            given[name] = value
-    return cls(**given)
+    cls = task_class(name)
+    known = [item.name for item in fields(cls) if item.name in _column_options()]
+    for column in columns:
+        if column not in known:
+            flag, *its = (f"--{each.replace('_', '-')}" for each in (column, *known))
+            raise InputError(f"{flag}: not of {name}, which has {', '.join(its)}.")
+    return cls(**columns)
 
 
 def _show(audit: dict[str, Any], output: str) -> None:

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from frtune.cli import Parser
+from dataclasses import dataclass, field
+
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, made, options_of
 from frtune.model_quantization import METHODS, quantize
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is quantised, and how.
+
+    Attributes:
+        directory: What frtune train left.
+        output: A new directory.
+        method: How; see below.
+        proof: Do not try it in a fresh process.
+    """
+
+    directory: str = field(metadata={"metavar": "DIR"})
+    output: str = field(metadata={"metavar": "D"})
+    method: str = field(default="int8", metadata={"choices": list(METHODS)})
+    proof: bool = True
 
 
 def main(argv: list[str]) -> int:
@@ -15,13 +35,8 @@ def main(argv: list[str]) -> int:
         "merged first; the head stays in full precision.",
         epilog="methods: " + "; ".join(f"{name}: {text}" for name, text in METHODS.items()),
     )
-    parser.add_argument("directory", metavar="DIR", help="what frtune train left")
-    parser.add_argument("--output", required=True, metavar="D", help="a new directory")
-    parser.add_argument("--method", choices=list(METHODS), default="int8", help="(int8)")
-    parser.add_argument(
-        "--no-proof", dest="proof", action="store_false", help="do not try it in a fresh process"
-    )
-    chosen = parser.parse(argv)
+    parser.add_options("model", options_of(Options, positional=["directory"]))
+    chosen = made(Options, parser.parse(argv))
     found = quantize(chosen.directory, chosen.output, method=chosen.method, proof=chosen.proof)
     before, after = (found[f"size_{name}_bytes"] / 2**20 for name in ("before", "after"))
     print(f"weights: {before:.1f} MiB before, {after:.1f} MiB after ({found['layers']} layers)")
@@ -34,4 +49,4 @@ def main(argv: list[str]) -> int:
     if found["reload_difference"] is not None:
         print(f"proven in a fresh process: logits {found['reload_difference']:.2g} apart at most")
     print(f"model directory: {chosen.output}")
-    return 0
+    return EXIT_DONE

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass, field
+from typing import Literal
 
-from frtune.cli import EXIT_DONE, Parser
+from frtune.cli import EXIT_DONE
+from frtune.cli.arguments import Parser, options_of
+from frtune.cli.page import add_page_options, server_of
 from frtune.errors import InputError
 from frtune.rating.app import build_page
 from frtune.rating.report import rating_report, report_markdown, write_report
@@ -14,50 +18,73 @@ from frtune.rating.store import RatingStore
 from frtune.rating.study import parse_scale
 from frtune.rating.translations import WORDS
 from frtune.tasks.highlight import CSS
-from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
+from frtune.web.launch import load_gradio, private_folder, serve
 from frtune.web.translations import PageLanguage
 
 
-def _parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True)
+class Options:
+    """What is judged, and how; or which report is written.
 
+    Attributes:
+        runs: Model directory or evaluation with predictions.jsonl, or a file of frtune predict;
+            keyphrases or keywords.
+        output: File of the ratings, such as ratings.sqlite; made if it is not there.
+        data: Rows to judge, with their true phrases (default: those of the first run).
+        text_column: Column with the text (default: as the first run's task).
+        keyphrases_column: Column with the true phrases (default: as the first run's task).
+        max_rows: Judge so many, after a seeded shuffle.
+        with_reference: Let raters judge the true phrases too.
+        mode: Grade each list (score), or choose the best (prefer).
+        scale: Grades from worst to best: 1 2 3, or 1=bad 2=good.
+        question: What raters are asked (default: in their language).
+        seed: Of the order of rows and runs.
+        report: Write ratings.md and ratings.json there, and serve nothing.
+        export: Write the answers to this new CSV, and serve nothing.
+        k: Cut of the automatic F1 at K.
+        score_language: Two-letter code: adds the F1 of stems.
+        encoder: Adds the semantic F1 by this encoder.
+    """
+
+    runs: list[str] = field(metadata={"metavar": "RUN"})
+    output: str = field(metadata={"metavar": "FILE"})
+    data: str | None = field(default=None, metadata={"metavar": "X"})
+    text_column: str | None = None
+    keyphrases_column: str | None = None
+    max_rows: int | None = None
+    with_reference: bool = False
+    mode: Literal["score", "prefer"] = "score"
+    scale: list[str] = field(default_factory=lambda: ["1", "2", "3", "4", "5"],
+                             metadata={"metavar": "N"})  # fmt: skip
+    question: str | None = None
+    seed: int = 42
+    report: str | None = field(default=None, metadata={"metavar": "DIR"})
+    export: str | None = field(default=None, metadata={"metavar": "FILE"})
+    k: int = 10
+    score_language: str | None = field(default=None, metadata={"metavar": "CODE"})
+    encoder: str | None = field(default=None, metadata={"metavar": "CHECKPOINT"})
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog="frtune rate",
         description="Serve a local page where people judge the phrases of runs without knowing "
         "whose they are. Answers go to one file; the same command goes on with it.",
         epilog="then: frtune rate --output ratings.sqlite --report DIR --export ratings.csv",
     )
-    add = parser.add_argument
-    add("runs", nargs="*", metavar="RUN", help="model directory or evaluation with "
-        "predictions.jsonl, or a file of frtune predict; keyphrases or keywords")  # fmt: skip
-    add("--output", required=True, metavar="FILE", help="file of the ratings, such as "
-        "ratings.sqlite; made if it is not there")  # fmt: skip
-    add("--data", metavar="X", help="rows to judge, with their true phrases (default: those of the "
-        "first run)")  # fmt: skip
-    add("--text-column", help="column with the text (default: as the first run's task)")
-    add("--keyphrases-column", help="column with the true phrases (the same)")
-    add("--max-rows", type=int, metavar="N", help="judge so many, after a seeded shuffle")
-    add("--with-reference", action="store_true", help="let raters judge the true phrases too")
-    add("--mode", choices=["score", "prefer"], default="score", help="grade each list, or choose "
-        "the best (score)")  # fmt: skip
-    add("--scale", nargs="+", default=["1", "2", "3", "4", "5"], metavar="N", help="grades from "
-        "worst to best: 1 2 3, or 1=bad 2=good (1 2 3 4 5)")  # fmt: skip
-    add("--question", help="what raters are asked (default: in their language)")
-    add("--seed", type=int, default=42, help="of the order of rows and runs (42)")
-    add = parser.add_argument_group("answers").add_argument
-    add(
-        "--report", metavar="DIR", help="write ratings.md and ratings.json there, and serve nothing"
-    )
-    add("--export", metavar="FILE", help="write the answers to this new CSV, and serve nothing")
-    add("--k", type=int, default=10, help="cut of the automatic F1 at K (10)")
-    add("--score-language", metavar="CODE", help="two-letter code: adds the F1 of stems")
-    add("--encoder", metavar="CHECKPOINT", help="adds the semantic F1 by this encoder")
-    add_server_options(parser)
+    own = options_of(Options, positional=["runs"])
+    own["runs"][0].nargs = "*"
+    own["runs"][0].required = False
+    answers = ["report", "export", "k", "score_language", "encoder"]
+    parser.add_options("what to judge", own, [name for name in own if name not in answers])
+    parser.add_options("answers", own, answers)
+    add_page_options(parser)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Parse ``argv``; serve the page until Ctrl-C, or write report and table."""
-    chosen = _parser().parse(argv)  # type: ignore[attr-defined]
+    chosen = _parser().parse(argv)
     if chosen.report or chosen.export:
         if chosen.runs:
             raise InputError("RUN: --report and --export read --output alone. Leave the runs out.")

@@ -29,7 +29,7 @@ class Filters:
         max_target_tokens: Most tokens of the joined keyphrases and their end token.
         min_keyphrases: Fewest keyphrases, or keywords, after cleaning.
         max_keyphrases: Most of them.
-        language: Language that the text has to be in; see ``language.LANGUAGES``.
+        language: Keep texts of this language: ko, fr, en, ja, zh, ...
         duplicates: ``"reject"`` keeps one row of each text (that of test or validation, or the
             first); ``"report"`` keeps all and counts them.
         near_duplicates: ``"report"`` counts near duplicates across splits, ``"reject"`` also

@@ -32,9 +32,9 @@ class Budget:
     """Prices and limits; none is built in.
 
     Attributes:
-        tokens: Most tokens, read and written together; ``None`` sets no limit.
+        tokens: Most tokens, read and written together (default: no limit).
         cost: Most money, in the currency of the prices; needs both prices.
-        price_input: Price of a million tokens read; ``None`` is not known.
+        price_input: Price of a million tokens read (default: not known).
         price_output: Price of a million tokens written.
 
     Example:

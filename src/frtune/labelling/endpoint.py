@@ -33,7 +33,7 @@ class Endpoint:
         parameters: What else to send: temperature, top_p, seed, ...
         max_output_tokens: Longest answer; part of each request.
         output_limit_name: The limit's name in the request; newer OpenAI models want
-            ``"max_completion_tokens"``.
+            max_completion_tokens.
 
     Example:
         >>> Endpoint("http://localhost:8000/v1", "tiny").is_loopback

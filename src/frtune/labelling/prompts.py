@@ -37,18 +37,18 @@ class LabelJob:
     """What to ask about each text.
 
     Attributes:
-        task: ``"keyphrases"`` or ``"classification"``.
+        task: What to ask for.
         labels: The classes; for classification alone.
         count: Most keyphrases of a text; further ones are cut.
         template: Prompt with ``{text}`` and, where wanted, ``{count}`` or ``{labels}``; ``None``
             takes the built-in one.
         language: Two-letter code. Phrases are looked for in the text by stems where the language
-            has a stemmer; ``None`` looks for the words as they are.
-        absent_phrases: Of phrases that are not in the text: ``"keep"`` them, ``"drop"`` them, or
-            ask ``"again"`` once, then drop them.
+            has a stemmer (default: by the words as they are).
+        absent_phrases: Keep phrases that are not in the text, drop them, or ask again once and then
+            drop them.
         text_column: Column with the text.
-        title_column: Column with a title that is put before the text; ``None`` has none.
-        output_column: Column to write; ``None`` is ``keyphrases`` or ``label``.
+        title_column: Column with a title that is put before the text.
+        output_column: Column to write (default: ``keyphrases``, or ``label``).
         passes: 1, or 2 to ask all twice and report how far the answers agree. The first is kept.
 
     Example:
@@ -67,7 +67,7 @@ class LabelJob:
     text_column: str = "text"
     title_column: str | None = None
     output_column: str | None = None
-    passes: int = 1
+    passes: Literal[1, 2] = 1
 
     def __post_init__(self):
         if self.task not in ("keyphrases", "classification"):

@@ -14,6 +14,7 @@ import torch
 import transformers
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
+from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.models.config_sizes import narrowed
 from frtune.models.deepspeed import zero3_suspended
@@ -106,6 +107,7 @@ def _write_files(files: dict[str, Any], directory: Path) -> None:
         (directory / name).write_text(content, encoding="utf-8")
 
 
+@brief_bars()
 def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed: int) -> None:
     if "tokenizer.json" in files:
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory / "tokenizer.json"))

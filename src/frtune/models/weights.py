@@ -14,6 +14,7 @@ import torch
 import transformers
 from transformers import BitsAndBytesConfig, GenerationConfig
 
+from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.models import deepspeed as _zero3
 from frtune.models.bitsandbytes import QuantizationName, quantization_config
@@ -120,6 +121,7 @@ def _under_own_names(
             state_dict[own] = state_dict.pop(name)
 
 
+@brief_bars()
 def read_weights(
     checkpoint: str | os.PathLike[str],
     auto_class: str,

@@ -18,31 +18,29 @@ class RunSettings:
     """What a run needs to know besides its task and its ``TrainingArguments``.
 
     Attributes:
-        data: File, folder, hub name, or 'sample' for the bundled rows.
-        checkpoint: Hub name, directory, or 'tiny' (random weights; the default with 'sample').
+        data: File, folder, hub name, or 'sample' for bundled rows.
+        checkpoint: Hub name, directory, or 'tiny' (the default with 'sample').
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
         max_test_rows: Test on so many rows.
-        lora: Train a LoRA adapter; by default of a decoder with a classification head alone.
+        lora: Train an adapter (default: of decoders that classify).
         lora_r: Rank of the adapter.
         lora_alpha: Scale of the adapter.
         lora_dropout: Dropout before the adapter.
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
         merge: Also save the adapter merged into its base, in merged/.
-        max_tokens_per_batch: Train on batches of as many rows as fit in so many tokens, padding
-            included, in place of --per-device-train-batch-size.
-        packing: Lay the rows of a training batch end to end, without padding; none sees another
-            (decoders that write text).
-        mixup: Train on mixes of rows: embeddings and labels of two in one.
-        mixup_level: Mix embeddings of tokens, states of a block, or the sentence's vector.
+        max_tokens_per_batch: Batches of as many rows as fit in so many tokens.
+        packing: Rows end to end, without padding (decoders that write).
+        mixup: Train on mixes of two rows and of their labels.
+        mixup_level: Mix embeddings, states of a block, or sentence vectors.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
-        mixup_layer: Block to mix at, from 1, with --mixup-level hidden (default: drawn each batch).
-        mixup_rows: Store so many mixed rows and train on them too, in place of mixing batches.
-        resume: Go on with the run in the output directory, from its newest whole checkpoint.
-        early_stopping_patience: Stop after so many evaluations without gain; 0: off.
+        mixup_layer: Block to mix at, from 1 (default: drawn for each batch).
+        mixup_rows: Mix so many rows beforehand, and train on them too.
+        resume: Go on from the newest whole checkpoint in --output-dir.
+        early_stopping_patience: Stop after so many evaluations without gain (0: off).
         generate_every_epochs: Generate and score while training.
         generate_max_rows: Score so many rows while training.
         proof: Prove tokenizer and saved model (--no-proof: off).

@@ -49,12 +49,11 @@ class SequenceClassification(SequenceTask):
 
     Attributes:
         text_column: Column with the text.
-        label_column: Column with its label: text, a whole number, or a ``ClassLabel``.
-        labels: The classes in the order of their ids; ``None`` has ``fit`` find them.
-        max_source_tokens: Longest text in tokens, special tokens included; the end of a longer
-            one is cut.
-        class_weights: ``"balanced"`` weighs a class by the inverse of its rows (King and Zeng
-            2001, equation 6), so that small classes count as much as big ones; ``None`` by row.
+        label_column: Column with its label: text, or a whole number.
+        labels: The classes, in the order of their ids (default: those found).
+        max_source_tokens: Longest text in tokens; the end of a longer one is cut.
+        class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by
+            the inverse of its class's rows (King and Zeng 2001, equation 6).
         label_counts: Training rows of each class, filled in by ``fit``.
 
     Example:

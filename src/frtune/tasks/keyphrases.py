@@ -58,17 +58,16 @@ class KeyphraseGeneration(Task):
 
     Attributes:
         text_column: Column with the article.
-        title_column: Column with its title, put before the text; ``None`` reads no title.
-        keyphrases_column: Column with a list of phrases, or with a string of separated ones.
-        separator: What stands between phrases, in string columns and in the model's output.
-        prefix: Instruction before the text, for encoder-decoders.
-        max_source_tokens: Longest source in tokens, prefix, markers and EOS included.
-        max_target_tokens: Longest target in tokens, end marker included; the limit of generation.
-        max_keyphrases: Keep the first so many phrases of a row; ``None`` keeps all.
-        train_on_prompt: Decoders only: put loss on the article too, not on the target alone.
+        title_column: Column with its title, to put before the text.
+        keyphrases_column: Column with phrases: a list, or a string.
+        separator: Stands between phrases, in columns and in the output.
+        prefix: Put before the text, for encoder-decoders.
+        max_source_tokens: Longest source, in tokens, all markers included.
+        max_target_tokens: Longest target, in tokens; the limit of generation.
+        max_keyphrases: Keep the first so many phrases of a row (default: all).
+        train_on_prompt: Decoders: loss on the article too, not on the target alone.
         k: Cut of the scores at K (``f1_at_10`` for 10).
-        language: Language of the scores' tokenizer: ``"ko"``, ``"fr"``, ``"en"``; ``None`` looks
-            at the references.
+        language: Of the scores' tokenizer: ko, fr, en (default: detected).
 
     Example:
         >>> task = KeyphraseGeneration(separator=" | ")

@@ -56,18 +56,16 @@ class KeywordExtraction(Task):
 
     Attributes:
         text_column: Column with the text.
-        keywords_column: Column with a list of keywords, a string of separated ones, or a list
-            written as a string.
+        keywords_column: Column with a list of keywords, or a string of them.
         separator: What stands between the keywords of a string.
         max_source_tokens: Longest window in tokens, special tokens included.
-        overlap_tokens: Tokens that two windows share, at most half of a window; ``None`` is a
-            quarter of one.
+        overlap_tokens: Tokens that two windows share (default: a quarter of them).
         subwords: ``all`` labels every token of a word, and a Transformers pipeline gives the
             spans that frtune gives; ``first`` labels the first one, and the others follow it, so
             that no word is divided.
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
-        keyword_weight: Factor on the loss of tokens in keywords; above 1 finds more of them.
-        focal_gamma: Focus of the loss on hard tokens (Lin et al. 2017, equation 4); 0 turns it off.
+        keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
+        focal_gamma: Focus on hard tokens (Lin et al. 2017, equation 4); 0: off.
 
     Example:
         >>> task = KeywordExtraction()

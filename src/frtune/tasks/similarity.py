@@ -68,11 +68,10 @@ class SentenceSimilarity(SequenceTask):
         first_column: Column with one sentence.
         second_column: Column with the other.
         label_column: Column with the label, or with the score.
-        head: ``"classification"`` or ``"regression"``.
-        labels: The label of pairs that are not similar, then of those that are; ``None`` takes
-            0 and 1, false and true, no and yes.
-        max_source_tokens: Longest pair in tokens, special tokens included; of a longer pair the
-            longer sentence loses its end.
+        head: Learn two labels (classification) or a score (regression).
+        labels: The label of pairs that are not similar, then of those that are (default: 0 and
+            1, false and true, no and yes).
+        max_source_tokens: Longest pair in tokens; the longer sentence is cut first.
         symmetric: Read each pair in both orders and average the logits, in training, evaluation
             and prediction, so that order does not matter. Twice the work.
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.files import LOCK_FILE, staged
 from frtune.models.deepspeed import zero3_suspended
@@ -112,6 +113,7 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
     return {name: value for name, value in batch.items() if name not in ("row", "labels")}
 
 
+@brief_bars()
 def _write_merged(
     trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
 ) -> None:

@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import Seq2SeqTrainer, Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from frtune.environment.progress import brief_bars
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
 from frtune.models.bitsandbytes import save_base_quantization
@@ -180,6 +181,7 @@ class TaskTrainer(ResumableTrainer):
                 dataset, self.task, self.processing_class, kind=kind_of(self.model)
             )
 
+    @brief_bars()
     def _save(self, output_dir=None, state_dict=None):
         super()._save(output_dir, state_dict)
         if self.args.should_save:

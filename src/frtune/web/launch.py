@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -13,8 +12,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
-from frtune.web.sign_in import PASSWORD_VARIABLE, read_auth
-from frtune.web.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -29,9 +26,10 @@ class Server:
     """Where a page is served, and to whom.
 
     Attributes:
-        host: Address to listen on; ``"0.0.0.0"`` is every one of the machine.
-        port: ``None`` takes the first free one from 7860 on.
-        share: Also open a public address through Gradio's tunnel.
+        host: Address to listen on: of this machine alone; 0.0.0.0 lets the network in.
+        port: Where it listens (default: the first free one from 7860 on).
+        share: Also open a public address through Gradio's servers: texts and answers pass through
+            them.
         auth: Pairs of user and password; ``None`` lets everyone in.
         max_file_bytes: Largest upload.
         waiting: How many requests may wait; further ones are refused.
@@ -139,31 +137,3 @@ def serve(page: Blocks, server: Server, language: PageLanguage, **settings: Any)
         page.block_thread()
     finally:
         page.close()
-
-
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a page to a command's parser."""
-    add = parser.add_argument_group("page").add_argument
-    add("--language", choices=LANGUAGES, help="of the page (default: as the browser asks)")
-    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone); "
-        "0.0.0.0 lets the network in")  # fmt: skip
-    add("--port", type=int, help="default: the first free one from 7860 on")
-    add("--share", action="store_true", help="also open a public address through Gradio's servers: "
-        "texts and answers pass through them")  # fmt: skip
-    add("--auth", metavar="USER", help=f"ask for this user, and the password in the environment "
-        f"variable {PASSWORD_VARIABLE}; USER:PASSWORD shows in the process list")  # fmt: skip
-    add("--auth-file", metavar="FILE", help="ask for one of the users in this file, a line "
-        "USER:PASSWORD for each")  # fmt: skip
-
-
-def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = 10 * 2**20) -> Server:
-    """The server that the options ask for."""
-    if chosen.port is not None and not 0 < chosen.port < 65536:
-        raise InputError(f"--port {chosen.port}: from 1 to 65535.")
-    return Server(
-        host=chosen.host,
-        port=chosen.port,
-        share=chosen.share,
-        auth=read_auth(chosen.auth, chosen.auth_file),
-        max_file_bytes=max_file_bytes,
-    )

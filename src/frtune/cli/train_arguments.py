@@ -1,0 +1,181 @@
+"""From the flags of ``frtune train`` (and a YAML file) to a task, ``RunSettings`` and arguments."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import SUPPRESS
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import Seq2SeqTrainingArguments
+
+from frtune.cli.arguments import Parser, made, options_of
+from frtune.errors import InputError, nearest
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.config_file import task_class
+from frtune.training.arguments import recipe, training_arguments
+
+# what --help shows besides the task's options: of RunSettings all, of TrainingArguments what people
+# set; --help-all shows the others behind them
+GROUPS = {
+    "data": ("data", "encoding", "max_train_rows", "max_eval_rows", "max_test_rows"),
+    "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout", "merge",
+              "proof"),
+    "memory and speed": (
+        "int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
+        "max_tokens_per_batch", "packing", "torch_compile", "use_cpu",
+    ),
+    "training": (
+        "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
+        "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
+        "seed", "early_stopping_patience",
+    ),
+    "mixup": ("mixup", "mixup_level", "mixup_alpha", "mixup_layer", "mixup_rows"),
+    "evaluation": ("per_device_eval_batch_size", "eval_strategy", "metric_for_best_model",
+                   "generate_every_epochs", "generate_max_rows"),
+    "output": ("output_dir", "config", "resume", "save_strategy", "save_total_limit",
+               "logging_steps", "disable_tqdm"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """Options in a file.
+
+    Attributes:
+        config: YAML file with these options as keys; flags beat it.
+    """
+
+    config: str | None = None
+
+
+def parse_train_arguments(
+    task_name: str,
+    argv: Sequence[str] | None = None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    aliases: Mapping[str, str | Sequence[str]] | None = None,
+    extra: type | None = None,
+    without: Sequence[str] = (),
+) -> tuple[Any, ...]:
+    """Turn the flags of ``frtune train TASK`` into what a run needs; for programs of your own.
+
+    A flag beats the YAML file of ``--config``, the file beats ``defaults``, and these beat the
+    recipe of the task.
+
+    Args:
+        task_name: ``"classification"``, ``"similarity"``, ``"keywords"`` or ``"keyphrases"``.
+        argv: The flags; ``None`` takes those of the program.
+        defaults: Values by name, of the task, of the run and of the training.
+        aliases: Further flags, and the names of the options (one or more) that get their value.
+        extra: A dataclass with options of the program's own. It documents them under
+            ``Attributes``.
+        without: Options of ``RunSettings`` (or how they begin: ``"mixup"``) that the program does
+            not act on; it does not understand them.
+
+    Returns:
+        The task, ``RunSettings`` (data, checkpoint, adapter, ...), ``Seq2SeqTrainingArguments``,
+        and the ``extra`` if there is one.
+
+    Raises:
+        InputError: For an unknown flag, or a value that is not possible.
+
+    Example:
+        >>> task, settings, args = parse_train_arguments(
+        ...     "keyphrases", ["-n", "2", "--k", "5"], aliases={"-n": "num_train_epochs"})
+        >>> task.k, settings.data, args.num_train_epochs
+        (5, 'sample', 2.0)
+    """
+    prog = Path(sys.argv[0]).name if argv is None else f"frtune train {task_name}"
+    argv = list(sys.argv[1:] if argv is None else argv)
+    cls = task_class(task_name)
+    parser = _parser(task_name, extra, without, prog=prog, whole="--help-all" in argv)
+    for flag, names in (aliases or {}).items():
+        parser.add_alias(flag, *([names] if isinstance(names, str) else names))
+    given = {"output_dir": f"runs/{task_name}", **(defaults or {}), **_from_file(parser, argv)}
+    # shown by --help
+    parser.set_defaults(**{**recipe(cls()), **given})
+    found = parser.parse(argv)
+    task = made(cls, found)
+    # the recipe depends on the task and the checkpoint; flags and file still beat it
+    parser.set_defaults(
+        **{**recipe(task, tiny=is_tiny(found), sample=found.data == "sample"), **given}
+    )
+    chosen = parser.parse(argv)
+    arguments = {
+        item.name: getattr(chosen, item.name)
+        for item in fields(Seq2SeqTrainingArguments)
+        if item.init
+    }
+    own = [made(extra, chosen)] if extra else []
+    return task, made(RunSettings, chosen), training_arguments(task, **arguments), *own
+
+
+def _parser(
+    task_name: str, extra: type | None, without: Sequence[str], *, prog: str, whole: bool
+) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Train a model, keep the best checkpoint, test it. A switch (--lora) takes "
+        "true or false too. Defaults stand in brackets; a tiny checkpoint has others.",
+        epilog="Ctrl-C or SIGTERM: the step is finished and a checkpoint saved, the exit code is "
+        "130 or 143, and --resume goes on. A second one exits at once.",
+    )
+    own = options_of(RunSettings, switches=False) | options_of(FileOptions)
+    own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}
+    trainer = options_of(Seq2SeqTrainingArguments, switches=False)
+    further = [name for name in trainer if name not in sum(GROUPS.values(), ())]
+    parser.add_argument(
+        "--help-all", action="help", help=f"Show the {len(further)} other options of Trainer too."
+    )
+    if extra:
+        parser.add_options(None, options_of(extra))
+    parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))
+    for name in () if whole else trainer:  # the first sentence, without lists of choices
+        first = trainer[name][0]
+        first.help = re.split(r"(?<=\w\.) ", first.help or "")[0]
+    options = own | trainer
+    for title, names in GROUPS.items():
+        if known := [name for name in names if name in options]:
+            parser.add_options(title, options, known)
+    if "lora" in options:
+        parser.add_argument("--no-lora", dest="lora", action="store_false", help=SUPPRESS)
+    parser.add_options("other options of Trainer", trainer, further, hidden=not whole)
+    return parser
+
+
+def _from_file(parser: Parser, argv: Sequence[str]) -> dict[str, Any]:
+    """What the file of ``--config`` says."""
+    finder = Parser(add_help=False)
+    finder.add_argument("--config")
+    path = finder.parse_known_args(argv)[0].config
+    if path is None:
+        return {}
+    known = [action.dest for action in parser._actions]
+    lists = [action.dest for action in parser._actions if action.nargs == "+"]
+    return _read_yaml(path, known, lists)
+
+
+def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
+    """Read a flat YAML file; keys may be written with dashes or underscores."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--config {path}: cannot be read ({error}).") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: holds no 'key: value' lines.")
+    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    for key, value in values.items():
+        if key not in known or key in ("help", "help_all", "config", "seeds"):
+            raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
+        if isinstance(value, dict) or (isinstance(value, list) and key not in lists):
+            raise InputError(f"--config {path}: {key}: one value, not {value!r}.")
+    # as text, so that a value of a wrong type is an error like a wrong flag
+    return {
+        key: str(value) if isinstance(value, bool | int | float) else value
+        for key, value in values.items()
+    }

@@ -9,6 +9,7 @@ import pytest
 import frtune
 from conftest import CORPUS
 from frtune import KeywordExtraction, SequenceClassification, build_model, lora_config
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.models import tiny_tokenizers
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import FAMILIES, family_for

@@ -166,7 +166,7 @@ class _HelpFormatter(argparse.HelpFormatter):
     """One option a line where it fits, its value named once; defaults in brackets."""
 
     def __init__(self, prog: str):
-        width = min(WIDTH, shutil.get_terminal_size().columns) - 2
+        width = min(WIDTH, shutil.get_terminal_size((WIDTH, 50)).columns) - 2
         super().__init__(prog, max_help_position=36, width=width)
 
     def add_usage(self, usage, actions, groups, prefix=None):

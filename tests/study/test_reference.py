@@ -79,7 +79,7 @@ def test_probes_equal_the_plain_way(family, tiny, opened, corpus):
     assert len(taken) == len(corpus)
     states = reference.states_of(base.model, tokenizer, corpus)
     numbers = np.array([["en", "fr", "ko"].index(labels[i]) for i in order])
-    names = ("mean", "first") if FAMILIES[family].kind == "encoder" else ("mean",)
+    names = ("mean",) if FAMILIES[family].kind == "decoder" else ("mean", "first")
     for name in names:
         for layer, every in enumerate(getattr(states, name)):
             x = every[order]

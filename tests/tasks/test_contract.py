@@ -127,7 +127,7 @@ def test_what_tasks_share_stands_once():
     shared = {name for name in in_all if callable(getattr(tasks[0], name)) and name[0] != "_"}
     # each has its own answer to these
     assert shared <= {
-        "encode", "loss", "answers", "compute_metrics", "intervals", "metric_directions",
+        "reason", "encode", "loss", "answers", "compute_metrics", "intervals", "metric_directions",
         "signatures", "baselines", "decode", "row_values", "described", "answer_cells",
         "answer_html",
     }  # fmt: skip

@@ -324,9 +324,8 @@ class KeyphraseGeneration(Task):
 
     def metric_directions(self) -> dict[str, bool]:
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
-        health = generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
-        worse = {name for name in health if name.endswith("_rate")} - {"eos_rate"}
-        return {name: name not in worse for name in [*names, *health]}
+        names |= generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
+        return {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
 
     def compute_metrics(
         self,

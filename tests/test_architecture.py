@@ -9,8 +9,8 @@ import frtune
 
 SOURCE = Path(frtune.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-# a program starts fast because these load the rest on first use
-DOORS = {"__init__.py", "cli/__init__.py", "errors.py"}
+# a program starts fast because these, and what they import, load the rest on first use
+DOORS = {"__init__.py", "cli/__init__.py", "errors.py", "moved.py"}
 # what a user may do without, or what loads slowly or noisily
 EXTRAS = {
     "bitsandbytes", "deepspeed", "gradio", "kiwipiepy", "konlpy", "krippendorff", "matplotlib",

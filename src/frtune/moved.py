@@ -102,7 +102,6 @@ MODULES = {
 }
 # Name that left a module, by the module's path of today: where it is now, both below frtune.
 NAMES = {
-    "models.build.load_weights": "models.weights",
     "run.report.baseline_metrics": "score_files",
     "run.run.RunSettings": "run.settings",
     "training.encoding.kind_of": "models.families",

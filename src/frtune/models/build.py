@@ -18,14 +18,11 @@ from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
 from frtune.models.weights import Built, as_quantization, fit_tokens, head_names, load_weights
-from frtune.moved import moved_names
 from frtune.tasks.base import Task
 
 if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel
-
-__getattr__ = moved_names(__name__)
 
 
 def build_model(

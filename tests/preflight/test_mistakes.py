@@ -66,7 +66,7 @@ MISTAKES = {
         ["--dataloader-drop-last", "true", "--per-device-train-batch-size", "64"],
         "do not fill a batch of 64"),
     "disk that fills up": (["--save-total-limit", "999999999", "--num-train-epochs", "9999999"],
-                           "while"),
+                           "are free"),
     "DeepSpeed file against flags": (
         ["--deepspeed", "zero.json"], "train_micro_batch_size_per_gpu=32 vs"),
 }  # fmt: skip

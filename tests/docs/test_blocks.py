@@ -22,6 +22,7 @@ import pytest
 import frtune
 from frtune.cli import COMMANDS
 from frtune.cli.arguments import Parser
+from frtune.cli.train import SeedOptions
 from frtune.cli.train_arguments import parse_train_arguments
 
 ROOT = Path(__file__).parents[2]
@@ -107,14 +108,7 @@ def commands(block: Block) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("bash") if not b.reason], ids=str)
-def test_shell_commands_are_understood(block, monkeypatch):
-    real = Parser.parse
-
-    def only_parse(self, argv):
-        real(self, argv)
-        raise ParsedError
-
-    monkeypatch.setattr(Parser, "parse", only_parse)
+def test_shell_commands_are_understood(block):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for program, *words in commands(block):
         if program == "frtune":
@@ -143,9 +137,17 @@ def understood(command: str, *words: str) -> None:
             if name in words:
                 at = words.index(name)
                 words = (*words[:at], *words[at + 2 :])
-        parse_train_arguments(words[0], [w for w in words[1:] if w not in ("...", "--bf16")])
+        flags = [w for w in words[1:] if w not in ("...", "--bf16")]
+        parse_train_arguments(words[0], flags, extra=SeedOptions)
         return
-    with pytest.raises(ParsedError):
+    real = Parser.parse
+
+    def only_parse(self, argv):
+        real(self, argv)
+        raise ParsedError
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ParsedError):
+        patch.setattr(Parser, "parse", only_parse)
         importlib.import_module(f"frtune.cli.{command}").main(list(words))
 
 

@@ -50,7 +50,7 @@ def options_of(
             action.help = text.replace("``", "").replace("`", "")
         if name in positional:
             action.option_strings, action.required = [], action.nargs != "*"
-        elif action.metavar is None and len(action.choices or "") not in range(1, 7):
+        elif action.metavar is None and len(list(action.choices or ())) not in range(1, 7):
             action.metavar = METAVARS.get(getattr(action.type, "__name__", ""), "TEXT")
         found.setdefault(name, []).append(action)
     return {

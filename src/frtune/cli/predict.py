@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
     if chosen.file is None:
-        windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
+        windows = iter([[_one_row(predictor.task, chosen.text or "", chosen.text_pair)]])
     else:
         windows = _windows(chosen.file, predictor.task, chosen.encoding)
     if chosen.output is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
-from frtune.model_quantization import METHODS, quantize
+from frtune.model_quantization import METHODS, Method, quantize
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Options:
 
     directory: str = field(metadata={"metavar": "DIR"})
     output: str = field(metadata={"metavar": "D"})
-    method: str = field(default="int8", metadata={"choices": list(METHODS)})
+    method: Method = "int8"
     proof: bool = True
 
 

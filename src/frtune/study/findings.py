@@ -54,7 +54,7 @@ def findings(study: Study) -> dict[str, list[str]]:
     """Say in words what the study found.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
 
     Returns:
         Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
@@ -82,7 +82,7 @@ def headlines(study: Study) -> list[str]:
     """The main sentence of each subject: what moved, cosines, probes, the study's question.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
     """
     found = [
         next(sentences, None)

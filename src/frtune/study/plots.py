@@ -22,7 +22,7 @@ def plot(study: Study, name: str) -> Figure:
     """Draw one plot.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
         name: A name of ``plot_names(study)``: one of ``PANELS``, ``answer``, or ``cka N`` for the
             pair of that number.
 
@@ -49,7 +49,7 @@ def save_plots(study: Study, directory: str | Path) -> list[Path]:
     """Write each plot as PNG (150 dots an inch) and SVG.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
         directory: Where to; made if missing.
 
     Returns:

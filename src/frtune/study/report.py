@@ -48,7 +48,7 @@ def write_report(study: Study, directory: str | os.PathLike[str]) -> Path:
     """Write ``report.html``, and the plots in it as PNG and SVG files in ``plots/``.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
         directory: Where to; created if needed. The files appear whole or not at all.
 
     Returns:
@@ -68,7 +68,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
     """Return the page.
 
     Args:
-        study: What ``frtune.study.layer_study`` returned.
+        study: What ``frtune.study.study`` returned.
         images: SVG files of the plots by name, as ``save_plots`` names them.
     """
     names = [checkpoint["name"] for checkpoint in study.checkpoints]

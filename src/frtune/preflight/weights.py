@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -73,7 +74,8 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     with quiet():
         model, info = type(skeleton).from_pretrained(
             None,
-            config=skeleton.config,
+            # not the skeleton's: an untied T5 says so there, and its embeddings would seem missing
+            config=copy.deepcopy(found.config),
             state_dict=tensors,
             device_map="meta",
             output_loading_info=True,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
@@ -20,10 +23,13 @@ from frtune.metrics import (
     generation_health,
     keyphrase_scores_per_document,
 )
+from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
 from frtune.tasks.answer_html import Say, keyphrases_html
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
+from frtune.tasks.generated import Generated
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import phrases_f1
 from frtune.tasks.shown_rows import phrase_pieces
@@ -39,12 +45,7 @@ from frtune.tasks.tokenization import (
     written_lines,
 )
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.metrics.bootstrap import Score
-    from frtune.tasks.generated import Generated
+Phrases = Sequence[Sequence[str]]  # of each row
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,20 @@ class KeyphraseGeneration(Task):
         return (self.keyphrases_column,)
 
     def row_schema(self) -> RowSchema:
-        """Reasons with codes of their own; a title that nobody reads is kept beside the text."""
-        known = {**vars(super().row_schema()), "carried": ("id", "title")}
-        return KeyphraseSchema(**{**known, "target_text": self.target})
+        # a title that nobody reads is kept beside the text
+        own = {"carried": ("id", "title"), "target_text": self.target}
+        return KeyphraseSchema(**{**vars(super().row_schema()), **own})
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
+    def reason(self, row: Row) -> str | None:
         none = None if self.phrases(row) else f"column {self.keyphrases_column} holds no keyphrase"
         return super().reason(row) or none
 
-    def source(self, row: Mapping[str, Any]) -> str:
+    def source(self, row: Row) -> str:
         """The article: title, a line break, text; without prefix and markers."""
         parts = [row[self.title_column]] if self.title_column else []
         return "\n".join(clean_text(part) for part in [*parts, row[self.text_column]] if part)
 
-    def phrases(self, row: Mapping[str, Any]) -> list[str]:
+    def phrases(self, row: Row) -> list[str]:
         """The row's keyphrases, cleaned, at most ``max_keyphrases``."""
         found = clean_keyphrases(split_keyphrases(row[self.keyphrases_column], self.separator))
         return found[: self.max_keyphrases]
@@ -181,13 +182,11 @@ class KeyphraseGeneration(Task):
             )
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
-        """Every text of a data set, sources and targets, to train a tokenizer on."""
         for row in dataset.select_columns([*self.columns, *self.label_columns]):
             yield self.prefix + self.source(row)
             yield self.target(self.phrases(row))
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        """The three markers for decoders; none for encoder-decoders."""
         return (START, MIDDLE, END) if kind == "decoder" else ()
 
     # --- text to tokens ------------------------------------------------------------------------
@@ -204,33 +203,21 @@ class KeyphraseGeneration(Task):
         return int(found)
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind,
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
-        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
+    ) -> Encoded:
+        """As of every task, and of a decoder ``prompt_length``: tokens before the target.
 
-        Returns:
-            ``input_ids`` (source; for decoders the prompt and, with labels, the target),
-            ``labels`` (encoder-decoders: the target; decoders: as long as ``input_ids``, -100
-            where no loss falls), ``prompt_length`` (decoders: tokens before the target),
-            ``length`` (tokens to order by), ``source_cut`` and ``target_cut`` (was the source or
-            the target shortened).
+        A decoder's ``input_ids`` are the prompt and, with labels, the target; its ``labels`` are as
+        long, -100 where no loss falls.
         """
-        names = list(batch)
-        rows = [
-            dict(zip(names, values, strict=True)) for values in zip(*batch.values(), strict=True)
-        ]
+        rows = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
         sources = without_special([self.source(row) for row in rows], tokenizer)
         if kind == "decoder":
             markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
             inputs, cut = marked_sources(sources, tokenizer, markers, self.max_source_tokens)
         else:
             inputs, cut = framed_sources(sources, self.prefix, tokenizer, self.max_source_tokens)
-        encoded: dict[str, list[Any]] = {"input_ids": inputs, "source_cut": cut}
+        encoded: Encoded = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
@@ -247,17 +234,13 @@ class KeyphraseGeneration(Task):
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
 
-    def source_texts(self, row: Mapping[str, Any]) -> list[str]:
-        """The prefix and the article, of every kind of model."""
+    def source_texts(self, row: Row) -> list[str]:
         return [self.prefix + self.source(row)]
 
-    def target_text(self, row: Mapping[str, Any]) -> str:
+    def target_text(self, row: Row) -> str:
         return self.target(self.phrases(row))
 
-    def lines(
-        self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
-    ) -> list[str]:
-        """The lines that were written, up to the first end token, without special tokens."""
+    def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
         return written_lines(generated, tokenizer)
 
     def parse(self, line: str) -> list[str]:
@@ -269,16 +252,13 @@ class KeyphraseGeneration(Task):
         """
         return clean_keyphrases(split_keyphrases(line, self.separator))
 
-    def decode(
-        self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
-    ) -> list[list[str]]:
+    def decode(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[list[str]]:
         """Turn generated token ids into phrases: ``lines``, then ``parse``."""
         return [self.parse(line) for line in self.lines(generated, tokenizer)]
 
     def answers(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
-        """What ``predict`` says of each encoded row: ``{"keyphrases": [...]}``."""
         return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -287,15 +267,13 @@ class KeyphraseGeneration(Task):
             return Seq2SeqCollator(pad_id=pad_id, model=model)
         return CausalCollator(pad_id=pad_id)
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy over target tokens, the same however a step is cut into batches."""
-        return StepLoss(
-            shift=not model.config.is_encoder_decoder, label_smoothing=args.label_smoothing_factor
-        )
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
+        shift = not model.config.is_encoder_decoder
+        return StepLoss(shift=shift, label_smoothing=args.label_smoothing_factor)
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
+    def references(self, dataset: Dataset, tokenizer: Any) -> list[list[str]]:
         """True phrases of each row: from its column, else from the encoded labels."""
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
@@ -304,8 +282,8 @@ class KeyphraseGeneration(Task):
         return self.decode(labels, tokenizer)
 
     def score_outputs(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> dict[str, float]:
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> Scores:
         """Score what was generated for the rows of an encoded data set, and its health."""
         lines = self.lines([row.ids for row in outputs], tokenizer)
         texts = dataset[self.text_column] if self.text_column in dataset.column_names else None
@@ -328,19 +306,14 @@ class KeyphraseGeneration(Task):
         return {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
 
     def compute_metrics(
-        self,
-        predictions: Sequence[Sequence[str]],
-        references: Sequence[Sequence[str]],
-        *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
-        """Score phrase lists against phrase lists, as ``frtune.metrics.combined_scores``."""
+        self, predictions: Phrases, references: Phrases, *, texts: Texts = None
+    ) -> Scores:
         options = {"separator": self.separator, **self._score_options(references)}
         return combined_scores(predictions, references, texts=texts, **options)
 
     def intervals(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> Intervals:
         references = self.references(dataset, tokenizer)
         return combined_intervals(
             self.decode([row.ids for row in outputs], tokenizer),
@@ -351,10 +324,10 @@ class KeyphraseGeneration(Task):
             **self._score_options(references),
         )
 
-    def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
+    def signatures(self, references: Phrases) -> dict[str, str]:
         return combined_signatures(**self._score_options(references))
 
-    def _score_options(self, references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    def _score_options(self, references: Phrases) -> dict[str, Any]:
         """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
         if self.language is None:
             tokenizer = default_tokenizer([self.target(phrases) for phrases in references])
@@ -363,7 +336,6 @@ class KeyphraseGeneration(Task):
         return {"k": self.k, "tokenizer": tokenizer}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
-        """Predictions that need no model: first phrases, TF-IDF, the title."""
         column = self.title_column or "title"  # read by a baseline, if not by the model
         titles = [t or "" for t in test[column]] if column in test.column_names else None
         return baseline_rows(
@@ -376,7 +348,7 @@ class KeyphraseGeneration(Task):
 
     # --- how an answer is shown ----------------------------------------------------------------
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         return phrases_f1([answer["keyphrases"] for answer in answers], references, self.k)
 
     @property
@@ -386,13 +358,13 @@ class KeyphraseGeneration(Task):
             f"source longer than {self.max_source_tokens} tokens it reads the beginning."
         )
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
         found = keyphrase_scores_per_document(said, true, k=self.k)
         return self.main_score, found[self.main_score]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         return phrase_pieces(line["prediction"], line["reference"], normalize_phrase)
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return keyphrases_html(answer["text"], answer["keyphrases"], say)

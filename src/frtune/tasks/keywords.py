@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
@@ -18,8 +21,10 @@ from frtune.metrics import (
     span_signatures,
     token_scores,
 )
+from frtune.metrics.bootstrap import Score
 from frtune.tasks.answer_html import Say, keywords_html
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_baselines import keyword_baselines
 from frtune.tasks.keyword_rows import (
@@ -36,13 +41,6 @@ from frtune.tasks.row_scores import sets_f1
 from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
 from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
 from frtune.tasks.token_labels import LABELS, Found, Subwords
-
-if TYPE_CHECKING:
-    import numpy as np
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.metrics.bootstrap import Score
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,12 @@ class KeywordExtraction(Task):
         "adam_epsilon": 1e-8,
     }
     primary_metric: ClassVar[str] = "eval_keyword_f1"
+    headline: ClassVar[tuple[str, ...]] = (
+        *("keyword_f1", "keyword_precision", "keyword_recall"),
+        *("span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o"),
+    )
+    answer_columns: ClassVar[tuple[str, ...]] = ("predicted_keywords", "predicted_spans")
+    limitation: ClassVar[str] = "It finds keywords that stand in the text, and no others."
     accuracy_score: ClassVar[str] = "token_accuracy"
 
     text_column: str = "text"
@@ -119,11 +123,6 @@ class KeywordExtraction(Task):
             raise InputError(f"focal_gamma={self.focal_gamma}: at least 0. 0 turns it off.")
 
     @property
-    def headline(self) -> tuple[str, ...]:
-        keywords = ("keyword_f1", "keyword_precision", "keyword_recall")
-        return (*keywords, "span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o")
-
-    @property
     def overlap(self) -> int:
         """Tokens that two windows share."""
         return self.max_source_tokens // 4 if self.overlap_tokens is None else self.overlap_tokens
@@ -138,21 +137,20 @@ class KeywordExtraction(Task):
     def label_columns(self) -> tuple[str, ...]:
         return (self.keywords_column,)
 
-    def keywords(self, row: Mapping[str, Any]) -> list[str]:
+    def keywords(self, row: Row) -> list[str]:
         """The row's keywords, cleaned, each once."""
         return clean_keyphrases(split_keyphrases(row[self.keywords_column], self.separator))
 
-    def occurrences(self, row: Mapping[str, Any]) -> Occurrences:
+    def occurrences(self, row: Row) -> Occurrences:
         """Where the row's keywords stand in its text."""
-        return find_keywords(
-            row[self.text_column], self.keywords(row), ignore_accents=self.ignore_accents
-        )
+        return self.find(row[self.text_column], self.keywords(row))
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
-        """As of every task.
+    def find(self, text: str, keywords: Iterable[str]) -> Occurrences:
+        """Where some keywords stand in a text."""
+        return find_keywords(text, keywords, ignore_accents=self.ignore_accents)
 
-        An empty list is a text without keywords, and is learnt; a missing one is not.
-        """
+    def reason(self, row: Row) -> str | None:
+        # an empty list is a text without keywords, and is learnt; a missing one is not
         text, column = row[self.text_column], self.text_column
         if not isinstance(text, str) or not clean_text(text):
             return f"column {column} is blank"
@@ -186,13 +184,8 @@ class KeywordExtraction(Task):
         }
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind = "encoder",
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind = "encoder", with_labels: bool = True
+    ) -> Encoded:
         """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into windows.
 
         Returns:
@@ -206,7 +199,6 @@ class KeywordExtraction(Task):
         return encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:
-        """Keywords that are not found, and texts longer than a window."""
         return encoding_notes(encoded, self.max_source_tokens)
 
     # --- training ------------------------------------------------------------------------------
@@ -214,13 +206,11 @@ class KeywordExtraction(Task):
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy over tokens, the same however a step is cut into batches."""
-        weighted = self.keyword_weight != 1
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
+        weight, smoothing = self.keyword_weight, args.label_smoothing_factor
+        weights = None if weight == 1 else (1.0, weight, weight)
         return StepLoss(
-            label_smoothing=args.label_smoothing_factor,
-            class_weights=(1.0, self.keyword_weight, self.keyword_weight) if weighted else None,
-            focal_gamma=self.focal_gamma,
+            label_smoothing=smoothing, class_weights=weights, focal_gamma=self.focal_gamma
         )
 
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
@@ -229,7 +219,7 @@ class KeywordExtraction(Task):
 
     # --- labels to keywords --------------------------------------------------------------------
 
-    def decode(self, outputs: Sequence[np.ndarray], dataset: Dataset) -> list[list[Found]]:
+    def decode(self, outputs: Sequence[Any], dataset: Dataset) -> list[list[Found]]:
         """Read keywords off what the model said of each window, stitched back to raw rows.
 
         Args:
@@ -243,34 +233,20 @@ class KeywordExtraction(Task):
         return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
 
     def answers(
-        self, outputs: Sequence[np.ndarray], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
-        """What ``predict`` says of each raw row.
-
-        Returns:
-            ``{"keywords": [{"text", "start", "end", "score"}, ...]}``, every occurrence in the
-            order of the text; without ``score`` where outputs are labels.
-        """
-        return [
-            {"keywords": list(text.described(self.subwords))}
-            for text in stitched(outputs, dataset, self)
-        ]
+        """As of every task; every occurrence, without ``score`` where outputs are labels."""
+        texts = stitched(outputs, dataset, self)
+        return [{"keywords": text.described(self.subwords)} for text in texts]
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(
-        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[list[str]]:
-        """True keywords of each raw row, of raw rows or encoded ones."""
+    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
     def score_outputs(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, float]:
-        """Score the labels, or logits, of the rows of an encoded data set."""
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
         texts = list(stitched(outputs, dataset, self))
         scores = self.compute_metrics(
             [text.described(self.subwords) for text in texts],
@@ -282,11 +258,11 @@ class KeywordExtraction(Task):
 
     def compute_metrics(
         self,
-        predictions: Sequence[Sequence[str | Mapping[str, Any]]],
+        predictions: Sequence[Sequence[str | Answer]],
         references: Sequence[Sequence[str]],
         *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
+        texts: Texts = None,
+    ) -> Scores:
         """Score keywords against keywords; fractions from 0 to 1.
 
         Args:
@@ -302,11 +278,8 @@ class KeywordExtraction(Task):
         return scores
 
     def intervals(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
         texts = list(stitched(outputs, dataset, self))
         return intervals(self, texts, self.references(dataset))
 
@@ -340,29 +313,24 @@ class KeywordExtraction(Task):
 
     # --- how an answer is shown ----------------------------------------------------------------
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         found = [[item["text"] for item in answer["keywords"]] for answer in answers]
         return sets_f1(found, references, self.key)
 
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
-        """Where the keywords stand."""
+    def agreement_key(self, answer: Answer) -> Hashable:
         return tuple((item["start"], item["end"]) for item in answer["keywords"])
 
-    @property
-    def limitation(self) -> str:
-        return "It finds keywords that stand in the text, and no others."
-
-    def prediction(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def prediction(self, answer: Answer) -> dict[str, Any]:
         """The keywords as text, and, where there are any, where they stand."""
         spans = answer["keywords"]
         return {"prediction": [s["text"] for s in spans], **({"spans": spans} if spans else {})}
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
         found = keyword_scores_per_document(said, true, normalize=self.key)
         return self.main_score, found[self.main_score]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         """Each keyword once, and the text with all of them marked."""
         text, true = line["input"], line["reference"]
         keys = {self.key(keyword) for keyword in true}
@@ -370,18 +338,13 @@ class KeywordExtraction(Task):
             (span["start"], span["end"]): "right" if self.key(span["text"]) in keys else "wrong"
             for span in line.get("spans", ())
         }
-        missed = find_keywords(text, true, ignore_accents=self.ignore_accents).spans
         said = list({self.key(keyword): keyword for keyword in line["prediction"]}.values())
         pieces = phrase_pieces(said, true, self.key)
-        return {**pieces, "marked": marked_pieces(text, marked, missed)}
+        return {**pieces, "marked": marked_pieces(text, marked, self.find(text, true).spans)}
 
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        return ("predicted_keywords", "predicted_spans")
-
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
         words = dict.fromkeys(item["text"] for item in answer["keywords"])
         return ("; ".join(words), json.dumps(answer["keywords"], ensure_ascii=False))
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return keywords_html(answer["text"], answer["keywords"], say)

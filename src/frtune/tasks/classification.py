@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
-from frtune.data.labels import check_limit, check_names, count_classes, label_reason, train_split
+from frtune.data.labels import check_limit, check_names, label_reason
 from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
@@ -94,10 +94,7 @@ class SequenceClassification(SequenceTask):
         Raises:
             InputError: For a row without text or label, or if there is one class only.
         """
-        train, where = train_split(data), "training rows"
-        if not checked:
-            replace(self, labels=None).check(train, where)
-        counts = count_classes(train, self.label_column, where, self.labels)
+        counts = self.count_rows(data, checked=checked)
         for label, count in counts.items():
             if count < 2:
                 logger.warning("class %r has %d training rows: too few to learn", label, count)

@@ -9,22 +9,15 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.row_checks import bad_values, check_texts
 from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
-from frtune.metrics import (
-    baseline_rows,
-    combined_intervals,
-    combined_scores,
-    combined_signatures,
-    default_tokenizer,
-    generation_health,
-    keyphrase_scores_per_document,
-)
 from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
+from frtune.tasks import tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
@@ -33,17 +26,7 @@ from frtune.tasks.generated import Generated
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import phrases_f1
 from frtune.tasks.shown_rows import phrase_pieces
-from frtune.tasks.tokenization import (
-    END,
-    MIDDLE,
-    START,
-    append_targets,
-    framed_sources,
-    marked_sources,
-    target_ids,
-    without_special,
-    written_lines,
-)
+from frtune.tasks.tokenization import END, MIDDLE, START
 
 Phrases = Sequence[Sequence[str]]  # of each row
 
@@ -211,17 +194,21 @@ class KeyphraseGeneration(Task):
         long, -100 where no loss falls.
         """
         rows = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
-        sources = without_special([self.source(row) for row in rows], tokenizer)
+        sources = tokenization.without_special([self.source(row) for row in rows], tokenizer)
         if kind == "decoder":
             markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
-            inputs, cut = marked_sources(sources, tokenizer, markers, self.max_source_tokens)
+            inputs, cut = tokenization.marked_sources(
+                sources, tokenizer, markers, self.max_source_tokens
+            )
         else:
-            inputs, cut = framed_sources(sources, self.prefix, tokenizer, self.max_source_tokens)
+            inputs, cut = tokenization.framed_sources(
+                sources, self.prefix, tokenizer, self.max_source_tokens
+            )
         encoded: Encoded = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
-            encoded["labels"], encoded["target_cut"] = target_ids(
+            encoded["labels"], encoded["target_cut"] = tokenization.target_ids(
                 self.target,
                 [self.phrases(row) for row in rows],
                 tokenizer,
@@ -230,7 +217,7 @@ class KeyphraseGeneration(Task):
                 limit=self.max_target_tokens,
             )
             if kind == "decoder":
-                append_targets(encoded, self.train_on_prompt)
+                tokenization.append_targets(encoded, self.train_on_prompt)
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
 
@@ -241,7 +228,7 @@ class KeyphraseGeneration(Task):
         return self.target(self.phrases(row))
 
     def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
-        return written_lines(generated, tokenizer)
+        return tokenization.written_lines(generated, tokenizer)
 
     def parse(self, line: str) -> list[str]:
         """Split one generated line into clean phrases, each once.
@@ -292,7 +279,7 @@ class KeyphraseGeneration(Task):
             self.references(dataset, tokenizer),
             texts=None if texts is None else list(texts),
         )
-        health = generation_health(
+        health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
             finished=[row.finished for row in outputs],
@@ -302,20 +289,20 @@ class KeyphraseGeneration(Task):
 
     def metric_directions(self) -> dict[str, bool]:
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
-        names |= generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
+        names |= metrics.generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
         return {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
 
     def compute_metrics(
         self, predictions: Phrases, references: Phrases, *, texts: Texts = None
     ) -> Scores:
         options = {"separator": self.separator, **self._score_options(references)}
-        return combined_scores(predictions, references, texts=texts, **options)
+        return metrics.combined_scores(predictions, references, texts=texts, **options)
 
     def intervals(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Intervals:
         references = self.references(dataset, tokenizer)
-        return combined_intervals(
+        return metrics.combined_intervals(
             self.decode([row.ids for row in outputs], tokenizer),
             references,
             self.headline,
@@ -325,12 +312,12 @@ class KeyphraseGeneration(Task):
         )
 
     def signatures(self, references: Phrases) -> dict[str, str]:
-        return combined_signatures(**self._score_options(references))
+        return metrics.combined_signatures(**self._score_options(references))
 
     def _score_options(self, references: Phrases) -> dict[str, Any]:
         """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
         if self.language is None:
-            tokenizer = default_tokenizer([self.target(phrases) for phrases in references])
+            tokenizer = metrics.default_tokenizer([self.target(phrases) for phrases in references])
         else:
             tokenizer = "ko" if self.language == "ko" else "fr"
         return {"k": self.k, "tokenizer": tokenizer}
@@ -338,7 +325,7 @@ class KeyphraseGeneration(Task):
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         column = self.title_column or "title"  # read by a baseline, if not by the model
         titles = [t or "" for t in test[column]] if column in test.column_names else None
-        return baseline_rows(
+        return metrics.baseline_rows(
             list(test[self.text_column]),
             k=self.k,
             language=self.language,
@@ -360,7 +347,7 @@ class KeyphraseGeneration(Task):
 
     def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        found = keyphrase_scores_per_document(said, true, k=self.k)
+        found = metrics.keyphrase_scores_per_document(said, true, k=self.k)
         return self.main_score, found[self.main_score]
 
     def described(self, line: Line) -> dict[str, Any]:

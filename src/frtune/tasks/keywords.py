@@ -10,32 +10,21 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.labels import check_limit
 from frtune.data.row_checks import check_rows, rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
-from frtune.metrics import (
-    keyword_scores,
-    keyword_scores_per_document,
-    span_signatures,
-    token_scores,
-)
 from frtune.metrics.bootstrap import Score
+from frtune.tasks import keyword_rows
 from frtune.tasks.answer_html import Say, keywords_html
 from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_baselines import keyword_baselines
-from frtune.tasks.keyword_rows import (
-    encode_rows,
-    encoding_notes,
-    intervals,
-    list_reason,
-    raw_rows,
-    span_metrics,
-    stitched,
-)
+from frtune.tasks.keyword_rows import list_reason, raw_rows, stitched
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import sets_f1
 from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
@@ -105,8 +94,7 @@ class KeywordExtraction(Task):
 
     def __post_init__(self):
         size, overlap = self.max_source_tokens, self.overlap_tokens
-        if isinstance(size, bool) or not isinstance(size, int) or size < 8:
-            raise InputError(f"max_source_tokens={size!r}: a whole number of at least 8.")
+        check_limit(size)
         whole = overlap is None or (isinstance(overlap, int) and not isinstance(overlap, bool))
         if not whole or not 0 <= (overlap or 0) <= (size - 4) // 2:
             raise InputError(
@@ -196,10 +184,10 @@ class KeywordExtraction(Task):
             each of them stands in the text. ``counts``: at a row's first window, its keywords,
             those missing, those under longer ones, and occurrences under longer ones.
         """
-        return encode_rows(self, batch, tokenizer, with_labels=with_labels)
+        return keyword_rows.encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:
-        return encoding_notes(encoded, self.max_source_tokens)
+        return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
     # --- training ------------------------------------------------------------------------------
 
@@ -254,7 +242,7 @@ class KeywordExtraction(Task):
             texts=[text.text for text in texts],
         )
         true = [text.labels for text in texts]
-        return {**scores, **token_scores([text.predictions for text in texts], true)}
+        return {**scores, **metrics.token_scores([text.predictions for text in texts], true)}
 
     def compute_metrics(
         self,
@@ -272,27 +260,30 @@ class KeywordExtraction(Task):
                 true span. Keywords that are given as text stand wherever the text holds them.
         """
         names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
-        scores = keyword_scores(names, references, normalize=self.key)
+        scores = metrics.keyword_scores(names, references, normalize=self.key)
         if texts is not None:
-            scores |= span_metrics(self, predictions, references, texts)
+            scores |= keyword_rows.span_metrics(self, predictions, references, texts)
         return scores
 
     def intervals(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
         texts = list(stitched(outputs, dataset, self))
-        return intervals(self, texts, self.references(dataset))
+        return keyword_rows.intervals(self, texts, self.references(dataset))
 
     def key(self, keyword: str) -> str:
         """Return what two spellings of a keyword have in common."""
         return keyword_key(keyword, ignore_accents=self.ignore_accents)
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*self.compute_metrics([["a"]], [["a"]], texts=["a"]), *token_scores([], [])]
+        names = [
+            *self.compute_metrics([["a"]], [["a"]], texts=["a"]),
+            *metrics.token_scores([], []),
+        ]
         return dict.fromkeys(names, True)
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
+        return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         """Keywords for the test rows from predictors that need no model.
@@ -327,7 +318,7 @@ class KeywordExtraction(Task):
 
     def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        found = keyword_scores_per_document(said, true, normalize=self.key)
+        found = metrics.keyword_scores_per_document(said, true, normalize=self.key)
         return self.main_score, found[self.main_score]
 
     def described(self, line: Line) -> dict[str, Any]:

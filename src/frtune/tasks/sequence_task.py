@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frtune.data.labels import check_ids, known, label_id
+from frtune.data.labels import check_ids, count_classes, known, label_id, train_split
 from frtune.data.row_schema import RowSchema
 from frtune.metrics.bootstrap import Score
 from frtune.tasks.answers import Answer, Line
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.base import ModelKind, Splits, Task
 from frtune.tasks.row_scores import classes_f1
 from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
@@ -67,6 +67,15 @@ class SequenceTask(Task):
     def check_labels(self, dataset: Dataset, where: str) -> None:
         if not self.scored:
             check_ids(dataset, self.label_column, self.labels, where)
+
+    def count_rows(self, data: Splits, *, checked: bool) -> dict[str, int]:
+        """Count the training rows of each label, in the order of the labels; none for scores."""
+        train, where = train_split(data), "training rows"
+        if not checked:
+            dataclasses.replace(self, labels=None).check(train, where)
+        if self.scored:
+            return {}
+        return count_classes(train, self.label_column, where, self.labels)
 
     def row_schema(self) -> RowSchema:
         found = super().row_schema()

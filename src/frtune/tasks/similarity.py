@@ -10,28 +10,18 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import (
     check_limit,
     check_names,
     check_pair_labels,
-    count_classes,
     label_reason,
     score_reason,
     sentence_reason,
-    train_split,
 )
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
-from frtune.metrics import (
-    class_scores,
-    classification_scores,
-    classification_signatures,
-    correlation_intervals,
-    correlation_scores,
-    correlation_signatures,
-    roc_auc,
-)
 from frtune.metrics.bootstrap import Score, spearman_score
 from frtune.metrics.classification import softmax
 from frtune.metrics.intervals import pair_intervals
@@ -142,13 +132,10 @@ class SentenceSimilarity(SequenceTask):
             InputError: For a row that cannot be used, for one label or more than two, or for two
                 that do not say which means similar.
         """
-        train, where = train_split(data), "training rows"
-        if not checked:
-            replace(self, labels=None).check(train, where)
+        found = [*self.count_rows(data, checked=checked)]
         if self.scored:
             return self
-        found = list(count_classes(train, self.label_column, where, self.labels))
-        check_pair_labels(found, f"{where}, column {self.label_column}", named=self.labels)
+        check_pair_labels(found, f"training rows, column {self.label_column}", named=self.labels)
         return replace(self, labels=found)
 
     def row_schema(self) -> RowSchema:
@@ -230,13 +217,13 @@ class SentenceSimilarity(SequenceTask):
         ``roc_auc``. With scores: ``frtune.metrics.correlation_scores``.
         """
         if self.scored:
-            return correlation_scores(predictions, references)
+            return metrics.correlation_scores(predictions, references)
         similar = self.known_labels[1]
         found = [self.label_of(value) for value in predictions]
         return {
-            **classification_scores(found, references),
-            "f1": class_scores(found, references, [similar])[similar]["f1"],
-            "roc_auc": roc_auc(predictions, [label == similar for label in references]),
+            **metrics.classification_scores(found, references),
+            "f1": metrics.class_scores(found, references, [similar])[similar]["f1"],
+            "roc_auc": metrics.roc_auc(predictions, [label == similar for label in references]),
         }
 
     def intervals(
@@ -244,7 +231,7 @@ class SentenceSimilarity(SequenceTask):
     ) -> Intervals:
         values, references = self.decode(outputs), self.references(dataset)
         if self.scored:
-            return correlation_intervals(values, references)
+            return metrics.correlation_intervals(values, references)
         said = [self.label_of(value) for value in values]
         found = pair_intervals(values, said, references, self.known_labels)
         return {name: found[name] for name in self.headline}
@@ -257,8 +244,8 @@ class SentenceSimilarity(SequenceTask):
 
     def signatures(self, references: Sequence[Any]) -> dict[str, str]:
         if self.scored:
-            return correlation_signatures()
-        return classification_signatures(positive=self.known_labels[1])
+            return metrics.correlation_signatures()
+        return metrics.classification_signatures(positive=self.known_labels[1])
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[float]]:
         """Similarities for the test rows by ``frtune.metrics.text_baselines.pair_baselines``.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, Features, Value, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
@@ -16,9 +17,6 @@ from frtune.data.filters import threshold_check
 from frtune.data.measures import measure, measured_types, processes
 from frtune.data.near_duplicates import RUN_WORDS, near_pairs, shared_runs
 from frtune.data.row_schema import joined
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 _QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 _EXAMPLES = 5

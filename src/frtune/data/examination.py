@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, Features, List, Value, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
 from frtune.data.filters import Filters
@@ -14,9 +15,6 @@ from frtune.data.labels import class_names
 from frtune.data.measures import count_tokens, measure, measured_types, processes
 from frtune.data.row_schema import RowSchema
 from frtune.data.sources import Part
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 def examine(
@@ -114,14 +112,9 @@ def _examine_batch(
     if "title" in extra:
         carried["title"] = ["" if v is None else clean_text(str(v)) for v in batch["title"]]
     firsts = next(iter(texts.values()))
-    counts = {
-        name: found.get(column, [None] * len(sources))
-        for name, column in (
-            ("phrases", "phrases"),
-            ("source_tokens", "tokens"),
-            ("target_tokens", "target_tokens"),
-        )
-    }
+    columns = {"phrases": "phrases", "source_tokens": "tokens", "target_tokens": "target_tokens"}
+    none = [None] * len(sources)
+    counts = {name: found.get(column, none) for name, column in columns.items()}
     reasons = []
     for i, source in enumerate(sources):
         row = {column: batch[column][i] for column in schema.names}

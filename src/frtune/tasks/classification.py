@@ -105,7 +105,7 @@ class SequenceClassification(SequenceTask):
         """The second label of two; ``None`` of more, and before ``fit``."""
         return self.labels[1] if self.labels and len(self.labels) == 2 else None
 
-    # --- text to tokens ------------------------------------------------------------------------
+    # --- tokens and training -------------------------------------------------------------------
 
     def encode(
         self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
@@ -117,8 +117,6 @@ class SequenceClassification(SequenceTask):
         if with_labels:
             encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
-
-    # --- training ------------------------------------------------------------------------------
 
     @property
     def weights(self) -> list[float] | None:
@@ -136,8 +134,6 @@ class SequenceClassification(SequenceTask):
 
     def loss(self, model: PreTrainedModel, args: Any) -> Any:
         return StepLoss(label_smoothing=args.label_smoothing_factor, class_weights=self.weights)
-
-    # --- logits to labels ----------------------------------------------------------------------
 
     def decode(self, outputs: Sequence[Any], tokenizer: Any = None) -> list[str]:
         """Turn each row's logits, ``(classes,)``, into a label."""
@@ -187,12 +183,9 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
-        """Labels for the test rows from predictors that need no model.
+        """``frtune.metrics.text_baselines``: the most frequent label, and logistic regression.
 
-        Returns:
-            ``majority`` (the most frequent label) and ``tfidf_logistic`` (TF-IDF of words and
-            pairs of words with logistic regression, of balanced classes as the model's are).
-            Without training rows there are none.
+        Without training rows there are none.
         """
         if train is None:
             return {}

@@ -147,12 +147,7 @@ class KeyphraseGeneration(Task):
         return self.separator.join(phrases)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank text, a row without keyphrases, or a
-                separator that no row holds.
-        """
+        """As of every task, and refuse a separator that no row holds."""
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column
@@ -175,7 +170,6 @@ class KeyphraseGeneration(Task):
     # --- text to tokens ------------------------------------------------------------------------
 
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
-        """The token that ends a target: ``[end of generation]`` for decoders, else EOS."""
         decoder = kind == "decoder"
         found = tokenizer.convert_tokens_to_ids(END) if decoder else tokenizer.eos_token_id
         if found is None or found == tokenizer.unk_token_id:
@@ -194,16 +188,13 @@ class KeyphraseGeneration(Task):
         long, -100 where no loss falls.
         """
         rows = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
+        limit = self.max_source_tokens
         sources = tokenization.without_special([self.source(row) for row in rows], tokenizer)
         if kind == "decoder":
             markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
-            inputs, cut = tokenization.marked_sources(
-                sources, tokenizer, markers, self.max_source_tokens
-            )
+            inputs, cut = tokenization.marked_sources(sources, tokenizer, markers, limit)
         else:
-            inputs, cut = tokenization.framed_sources(
-                sources, self.prefix, tokenizer, self.max_source_tokens
-            )
+            inputs, cut = tokenization.framed_sources(sources, self.prefix, tokenizer, limit)
         encoded: Encoded = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
@@ -261,7 +252,6 @@ class KeyphraseGeneration(Task):
     # --- scores --------------------------------------------------------------------------------
 
     def references(self, dataset: Dataset, tokenizer: Any) -> list[list[str]]:
-        """True phrases of each row: from its column, else from the encoded labels."""
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             return [self.phrases({self.keyphrases_column: value}) for value in values]
@@ -271,14 +261,11 @@ class KeyphraseGeneration(Task):
     def score_outputs(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Scores:
-        """Score what was generated for the rows of an encoded data set, and its health."""
         lines = self.lines([row.ids for row in outputs], tokenizer)
-        texts = dataset[self.text_column] if self.text_column in dataset.column_names else None
-        scores = self.compute_metrics(
-            [self.parse(line) for line in lines],
-            self.references(dataset, tokenizer),
-            texts=None if texts is None else list(texts),
-        )
+        said, true = list(map(self.parse, lines)), self.references(dataset, tokenizer)
+        known = self.text_column in dataset.column_names
+        texts = list(dataset[self.text_column]) if known else None
+        scores = self.compute_metrics(said, true, texts=texts)
         health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
@@ -316,10 +303,9 @@ class KeyphraseGeneration(Task):
 
     def _score_options(self, references: Phrases) -> dict[str, Any]:
         """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
+        tokenizer = "ko" if self.language == "ko" else "fr"
         if self.language is None:
-            tokenizer = metrics.default_tokenizer([self.target(phrases) for phrases in references])
-        else:
-            tokenizer = "ko" if self.language == "ko" else "fr"
+            tokenizer = metrics.default_tokenizer(map(self.target, references))
         return {"k": self.k, "tokenizer": tokenizer}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:

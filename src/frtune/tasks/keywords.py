@@ -14,7 +14,7 @@ from frtune import metrics
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.labels import check_limit
-from frtune.data.row_checks import check_rows, rows_of
+from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
@@ -139,37 +139,29 @@ class KeywordExtraction(Task):
 
     def reason(self, row: Row) -> str | None:
         # an empty list is a text without keywords, and is learnt; a missing one is not
-        text, column = row[self.text_column], self.text_column
+        text = row[self.text_column]
         if not isinstance(text, str) or not clean_text(text):
-            return f"column {column} is blank"
+            return f"column {self.text_column} is blank"
         return list_reason(row[self.keywords_column], self.keywords_column)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank text, keywords that are no list, a separator
-                that no row holds, or a data set without any keyword in any text.
-        """
-        columns = [*self.columns, *self.label_columns]
-        check_rows(dataset, columns, self.reason, where)
+        """As of every task; refuse, too, a separator that no row holds, or keywords in no text."""
+        super().check(dataset, where)
         separator_check(dataset, self.keywords_column, self.separator, where)
-        if not any(self.occurrences(row).spans for row in rows_of(dataset, columns)):
+        rows = rows_of(dataset, [*self.columns, *self.label_columns])
+        if not any(self.occurrences(row).spans for row in rows):
             raise InputError(
                 f"{where}: no keyword of column {self.keywords_column} stands in its text, in any "
                 f"of {len(dataset)} rows. Name the right columns; phrases that are not in the text "
                 "are a task for keyphrases."
             )
 
-    # --- text to tokens ------------------------------------------------------------------------
+    # --- tokens and training -------------------------------------------------------------------
 
     def config_overrides(self) -> dict[str, Any]:
-        """Three labels, named so that a Transformers pipeline groups them into spans."""
-        return {
-            "num_labels": len(LABELS),
-            "id2label": dict(LABELS),
-            "label2id": {label: i for i, label in LABELS.items()},
-        }
+        # named so that a Transformers pipeline groups them into spans
+        ids = {label: i for i, label in LABELS.items()}
+        return {"num_labels": len(LABELS), "id2label": dict(LABELS), "label2id": ids}
 
     def encode(
         self, batch: Batch, tokenizer: Any, *, kind: ModelKind = "encoder", with_labels: bool = True
@@ -189,8 +181,6 @@ class KeywordExtraction(Task):
     def encoding_notes(self, encoded: Dataset) -> list[str]:
         return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
-    # --- training ------------------------------------------------------------------------------
-
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
@@ -204,8 +194,6 @@ class KeywordExtraction(Task):
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
         """What evaluation keeps of a batch: the best label of each token, ``(batch, length)``."""
         return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
-
-    # --- labels to keywords --------------------------------------------------------------------
 
     def decode(self, outputs: Sequence[Any], dataset: Dataset) -> list[list[Found]]:
         """Read keywords off what the model said of each window, stitched back to raw rows.
@@ -286,20 +274,13 @@ class KeywordExtraction(Task):
         return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
-        """Keywords for the test rows from predictors that need no model.
-
-        Returns:
-            ``nothing`` (all O), ``tfidf`` (the words of the highest TF-IDF) and ``frequent`` (the
-            most frequent training keywords that stand in the text), as many as a training row has.
-            Without training rows, ``nothing`` alone.
-        """
+        """``keyword_baselines``; without training rows, ``nothing`` (all O) alone."""
+        texts = [row[self.text_column] for row in raw_rows(test, self.columns)]
         if train is None:
-            return {"nothing": [[] for _ in raw_rows(test, self.columns)]}
+            return {"nothing": [[] for _ in texts]}
+        known = [row[self.text_column] for row in raw_rows(train, self.columns)]
         return keyword_baselines(
-            train_texts=[row[self.text_column] for row in raw_rows(train, self.columns)],
-            train_keywords=self.references(train),
-            texts=[row[self.text_column] for row in raw_rows(test, self.columns)],
-            key=self.key,
+            train_texts=known, train_keywords=self.references(train), texts=texts, key=self.key
         )
 
     # --- how an answer is shown ----------------------------------------------------------------

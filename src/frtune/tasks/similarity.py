@@ -143,7 +143,7 @@ class SentenceSimilarity(SequenceTask):
         found = super().row_schema()
         return replace(found, join=_in_any_order, settings={**found.settings, "head": self.head})
 
-    # --- text to tokens ------------------------------------------------------------------------
+    # --- tokens and training -------------------------------------------------------------------
 
     def encode(
         self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
@@ -164,8 +164,6 @@ class SentenceSimilarity(SequenceTask):
             encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
 
-    # --- training ------------------------------------------------------------------------------
-
     def fold_logits(self, logits: Any) -> Any:
         """Average the two orders of each pair: ``(batch * 2, classes)`` to ``(batch, classes)``."""
         if not self.symmetric:
@@ -181,8 +179,6 @@ class SentenceSimilarity(SequenceTask):
             return loss({"logits": logits}, labels, num_items_in_batch)
 
         return of_both_orders if self.symmetric else loss
-
-    # --- logits to similarities ----------------------------------------------------------------
 
     def decode(self, outputs: Sequence[Any], tokenizer: Any = None) -> list[float]:
         """Turn each row's logits into the chance of the similar label, or into the score."""

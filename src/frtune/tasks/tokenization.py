@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.tasks.collators import IGNORED
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 
 START = "[generate keyphrases]"
 MIDDLE = "[keyphrases generated]"

@@ -152,12 +152,8 @@ def shared_runs(
             at = np.searchsorted(wanted, seen).clip(max=len(wanted) - 1)
             found[at[wanted[at] == seen]] = True
     rows = len(np.unique(owners[found[np.searchsorted(wanted, keys)]]))
-    return {
-        "words": words,
-        "rows_checked": len(other),
-        "rows": rows,
-        "share": round(rows / max(1, len(other)), 4),
-    }
+    share = round(rows / max(1, len(other)), 4)
+    return {"words": words, "rows_checked": len(other), "rows": rows, "share": share}
 
 
 def _runs(table: Dataset, rows: np.ndarray, words: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

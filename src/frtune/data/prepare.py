@@ -91,10 +91,8 @@ def prepare(
         found = _compare(assignment, filters)
         report = {"source": name_of(source), **write_rows(assignment, work / "output"), **found}
         name = getattr(counter, "name_or_path", None)
-        report["settings"] = {
-            **schema.settings, **asdict(filters), "tokenizer": name, **asdict(cut)
-        }  # fmt: skip
-        report["notes"] = notes + _label_notes(found["splits"])
+        settings = {**schema.settings, **asdict(filters), "tokenizer": name, **asdict(cut)}
+        report |= {"settings": settings, "notes": notes + _label_notes(found["splits"])}
         publish(work / "output", output, report)
         return report
     finally:

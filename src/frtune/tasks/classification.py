@@ -143,11 +143,9 @@ class SequenceClassification(SequenceTask):
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each row: ``label``, its ``score``, ``scores`` of all labels."""
-        answers = []
-        for label, row in zip(self.decode(outputs), softmax(outputs), strict=True):
-            scores = dict(zip(self.known_labels, row.tolist(), strict=True))
-            answers.append({"label": label, "score": scores[label], "scores": scores})
-        return answers
+        rows = (dict(zip(self.known_labels, row, strict=True)) for row in softmax(outputs).tolist())
+        labels = zip(self.decode(outputs), rows, strict=True)
+        return [{"label": label, "score": row[label], "scores": row} for label, row in labels]
 
     # --- scores --------------------------------------------------------------------------------
 

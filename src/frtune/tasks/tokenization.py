@@ -108,9 +108,8 @@ def written_lines(
     """Text of generated ids up to the first end token, without markers and special tokens."""
     # -100 is dropped: a padding token in its place could be EOS, and end the line
     rows = [[i for i in ids if i >= 0] for ids in generated]
-    texts = tokenizer.batch_decode(
-        rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
-    )
+    options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    texts = tokenizer.batch_decode(rows, **options)
     return [_plain(text, tokenizer) for text in texts]
 
 

@@ -207,7 +207,7 @@ def test_special_tokens_stand_around_the_text(tokenizers):
         frame = frame_of(tokenizer)
         assert [len(frame.before), len(frame.after)] == [1, 1], name
         whole = list(tokenizer("été")["input_ids"])
-        assert whole[:1] == frame.before and whole[-1:] == frame.after
+        assert tuple(whole[:1]) == frame.before and tuple(whole[-1:]) == frame.after
 
 
 # --- labels --------------------------------------------------------------------------------------

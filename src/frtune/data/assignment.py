@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
 
 from frtune.data.audit import column_of
 from frtune.data.near_duplicates import NearPair, first_of_each
-from frtune.data.sources import listed
+from frtune.data.row_schema import RowSchema
+from frtune.data.sources import Part, listed
 from frtune.data.splitting import SPLITS, Cut, cut_rows
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.data.row_schema import RowSchema
-    from frtune.data.sources import Part
 
 REJECTED = -1
 
@@ -80,9 +76,8 @@ class RowAssignment:
 
     def _target(self, row: int) -> str | float | None:
         """The label or score of a row; ``None`` where rows have phrases."""
-        if self.schema.target == "phrases":
-            return None
-        return self._cell(self.schema.target_name, row)
+        phrases = self.schema.target == "phrases"
+        return None if phrases else self._cell(self.schema.target_name, row)
 
     def strata(self, rows: np.ndarray) -> list[str] | None:
         """The labels of some rows, by which a cut is stratified; ``None`` where there are none."""
@@ -107,7 +102,12 @@ class RowAssignment:
         """
         kept = np.flatnonzero(self.split >= 0)
         if not len(kept):
-            raise InputError(f"{where}: no row is left of {len(self.split)}: {self._reasons()}")
+            counts = self.count_reasons().items()
+            reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+            raise InputError(
+                f"{where}: no row is left of {len(self.split)}: {reasons}. "
+                "Check the columns and the limits."
+            )
         if cut.resplit:
             self.split[kept] = 0
         came_in = {part.split for part in self.parts} if not cut.resplit else {"train"}
@@ -116,23 +116,16 @@ class RowAssignment:
         if not missing or not len(train):
             return []
         strata = self.strata(train)
-        where = f"{where}, train"
-        rows = cut_rows(len(train), missing, seed=cut.seed, where=where, strata=strata)
+        rows = cut_rows(len(train), missing, seed=cut.seed, where=f"{where}, train", strata=strata)
         for name, drawn in rows.items():
             self.split[train[drawn]] = SPLITS.index(name)
         sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
         note = f"{listed(list(missing))} cut from train with seed {cut.seed}: {sizes} rows"
         return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
 
-    def _reasons(self) -> str:
-        counts = self.count_reasons()
-        return ", ".join(f"{count} {reason}" for reason, count in counts.items()) + (
-            ". Check the columns and the limits."
-        )
-
     def count_reasons(self) -> dict[str, int]:
         """Count the rejected rows by their reason, the most frequent first."""
-        counts: Counter[str] = Counter(reason for reason, _ in self.late.values())
+        counts = Counter(reason for reason, _ in self.late.values())
         for chunk in self.table.data.column("reason").chunks:
-            counts.update(reason for reason in chunk.to_pylist() if reason)
+            counts.update(filter(None, chunk.to_pylist()))
         return dict(counts.most_common())

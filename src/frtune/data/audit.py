@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from datasets import Features, Value, concatenate_datasets
+from datasets import Dataset, Features, Value, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.filters import threshold_check
 from frtune.data.measures import measure, measured_types, processes
 from frtune.data.near_duplicates import RUN_WORDS, near_pairs, shared_runs
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+from frtune.data.row_schema import joined
 
 _QUANTILES = {"p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 _EXAMPLES = 5
@@ -66,33 +64,26 @@ def audit(
     """
     threshold_check(near_threshold)
     needed = [name for name in (text_column, title_column, keyphrases_column) if name]
+    work = partial(
+        _measure_batch,
+        columns=(text_column, title_column, keyphrases_column),
+        separator=separator,
+        threshold=near_threshold,
+        tokenizer=tokenizer,
+    )
+    types = measured_types(phrases=True, tokens=tokenizer is not None)
     measured = []
     for name, rows in splits.items():
         columns_check(rows, needed, name)
-        work = partial(
-            _measure_batch,
-            columns=(text_column, title_column, keyphrases_column),
-            separator=separator,
-            threshold=near_threshold,
-            tokenizer=tokenizer,
+        table = rows.select_columns(needed).map(
+            work,
+            batched=True,
+            num_proc=processes(len(rows), num_proc),
+            remove_columns=needed,
+            features=Features({"text": Value("string"), **types}),
+            desc=f"measuring {name}",
         )
-        kept = rows.select_columns(needed)
-        workers = processes(len(rows), num_proc)
-        measured.append(
-            kept.map(
-                work,
-                batched=True,
-                num_proc=workers,
-                remove_columns=needed,
-                features=Features(
-                    {
-                        "text": Value("string"),
-                        **measured_types(phrases=True, tokens=tokenizer is not None),
-                    }
-                ),
-                desc=f"measuring {name}",
-            )
-        )
+        measured.append(table)
     split_of = np.repeat(np.arange(len(splits)), [len(rows) for rows in splits.values()])
     table = concatenate_datasets(measured)
     return summarize(table, split_of, list(splits), near_threshold=near_threshold)
@@ -106,10 +97,9 @@ def _measure_batch(
     tokenizer: PreTrainedTokenizerBase | None,
 ) -> dict[str, list[Any]]:
     text_column, title_column, keyphrases_column = columns
-    texts = [clean_text(str(text or "")) for text in batch[text_column]]
-    if title_column:
-        titles = (clean_text(str(title or "")) for title in batch[title_column])
-        texts = [join_title(title, text) for title, text in zip(titles, texts, strict=True)]
+    columns_read = [batch[name] for name in (title_column, text_column) if name]
+    cleaned = ([clean_text(str(text or "")) for text in column] for column in columns_read)
+    texts = [joined(row) for row in zip(*cleaned, strict=True)]
     labels = batch[keyphrases_column] if keyphrases_column else [None] * len(texts)
     phrases = [clean_keyphrases(split_keyphrases(label, separator)) for label in labels]
     return {"text": texts, **measure(texts, phrases, threshold=threshold, tokenizer=tokenizer)}
@@ -117,7 +107,7 @@ def _measure_batch(
 
 def join_title(title: str, text: str) -> str:
     """Title, a line break, text; as ``KeyphraseGeneration.source`` puts them together."""
-    return "\n".join(part for part in (title, text) if part)
+    return joined((title, text))
 
 
 # --- measured rows to numbers --------------------------------------------------------------------
@@ -148,16 +138,12 @@ def summarize(
     if pairs is None:
         pairs = list(near_pairs(table, split_of, threshold=near_threshold)) if len(table) else []
     keys = column_of(table, "key")
-    report: dict[str, Any] = {"splits": {}, "leakage": {}}
-    for number, name in enumerate(names):
-        report["splits"][name] = _split_report(
-            table, np.flatnonzero(split_of == number), keys, target
-        )
+    members = [np.flatnonzero(split_of == number) for number in range(len(names))]
+    reports = (_split_report(table, rows, keys, target) for rows in members)
+    report: dict[str, Any] = {"splits": dict(zip(names, reports, strict=True)), "leakage": {}}
     for left, right in combinations(range(len(names)), 2):
-        ones, others = (np.flatnonzero(split_of == number) for number in (left, right))
-        found = [
-            p for p in pairs if {int(split_of[p.left]), int(split_of[p.right])} == {left, right}
-        ]
+        ones, others = members[left], members[right]
+        found = [p for p in pairs if {*split_of[[p.left, p.right]].tolist()} == {left, right}]
         near = {p.left if split_of[p.left] == right else p.right for p in found}
         report["leakage"][f"{names[left]}/{names[right]}"] = {
             "rows": len(others),
@@ -180,11 +166,8 @@ def summarize(
 def _split_report(
     table: Dataset, rows: np.ndarray, keys: np.ndarray, target: str
 ) -> dict[str, Any]:
-
-    report: dict[str, Any] = {
-        "rows": len(rows),
-        "repeated_texts": len(rows) - len(np.unique(keys[rows])),
-    }
+    repeated = len(rows) - len(np.unique(keys[rows]))
+    report: dict[str, Any] = {"rows": len(rows), "repeated_texts": repeated}
     names = {name: name for name in ("characters", "words", "tokens", "target_tokens")}
     kind = getattr(table.features.get(target), "dtype", "")  # a dict has none
     if "phrases" in table.column_names:
@@ -218,7 +201,6 @@ def column_of(table: Dataset, name: str) -> np.ndarray:
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float] | None:
-
     if not len(values):
         return None
     found = {name: round(float(np.quantile(values, q)), 2) for name, q in _QUANTILES.items()}

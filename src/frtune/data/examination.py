@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from datasets import Features, List, Value, concatenate_datasets
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
+from frtune.data.filters import Filters
 from frtune.data.labels import class_names
 from frtune.data.measures import count_tokens, measure, measured_types, processes
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
-
-    from frtune.data.filters import Filters
-    from frtune.data.row_schema import RowSchema
-    from frtune.data.sources import Part
+from frtune.data.row_schema import RowSchema
+from frtune.data.sources import Part
 
 
 def examine(
@@ -45,9 +41,10 @@ def examine(
         and name not in (*schema.names, *schema.names.values())
     ]
     tables = []
+    used = [*schema.names, *extra]
     for number, part in enumerate(parts):
-        used = [*schema.names, *extra]
         rows = part.rows.select_columns(used)
+        types = _features(schema, {name: rows.features[name] for name in used}, extra, tokenizer)
         work_on = partial(
             _examine_batch,
             part=number,
@@ -62,12 +59,7 @@ def examine(
             batched=True,
             with_indices=True,
             remove_columns=used,
-            features=_features(
-                schema,
-                {name: rows.features[name] for name in extra},
-                tokenizer,
-                as_read=rows.features[schema.target_column],
-            ),
+            features=types,
             cache_file_name=str(work / f"part{number}.arrow"),
             load_from_cache_file=False,
             num_proc=processes(len(rows), num_proc),
@@ -78,21 +70,18 @@ def examine(
 
 
 def _features(
-    schema: RowSchema, extra: dict[str, Any], tokenizer: Any, *, as_read: Any
+    schema: RowSchema, read: dict[str, Any], extra: list[str], tokenizer: Any
 ) -> Features:
     """Types of the columns; a target that is a plain value keeps the type that it was read with."""
     whole, text = Value("int64"), Value("string")
     known = {"phrases": List(text), "label": text, "score": Value("float64")}
-    target = known.get(schema.target, as_read)
     counted = tokenizer and schema.target_text is not None
-    if "title" in extra:
-        extra["title"] = text
     return Features(
         {
             **dict.fromkeys(("part", "row"), whole),
-            **extra,
+            **{name: text if name == "title" else read[name] for name in extra},
             **{schema.names[column]: text for column in schema.text_columns},
-            schema.target_name: target,
+            schema.target_name: known.get(schema.target, read[schema.target_column]),
             **dict.fromkeys(("reason", "detail", "source"), text),
             **measured_types(phrases=schema.target == "phrases", tokens=bool(tokenizer)),
             **({"target_tokens": whole} if counted else {}),
@@ -121,10 +110,18 @@ def _examine_batch(
         found["target_tokens"] = [count + 1 for count in count_tokens(lines, tokenizer)]
     carried = {name: batch[name] for name in extra}
     if "title" in extra:
-        carried["title"] = [_text_of(value) for value in batch["title"]]
-    reasons = _reasons(
-        batch, texts, targets, found, sources=sources, schema=schema, filters=filters
-    )
+        carried["title"] = ["" if v is None else clean_text(str(v)) for v in batch["title"]]
+    firsts = next(iter(texts.values()))
+    columns = {"phrases": "phrases", "source_tokens": "tokens", "target_tokens": "target_tokens"}
+    none = [None] * len(sources)
+    counts = {name: found.get(column, none) for name, column in columns.items()}
+    reasons = []
+    for i, source in enumerate(sources):
+        row = {column: batch[column][i] for column in schema.names}
+        reason = schema.rejected(row, firsts[i], targets[i])
+        if not reason[0]:
+            reason = filters.reason(source, **{name: each[i] for name, each in counts.items()})
+        reasons.append(reason)
     return {
         "part": [part] * len(indices),
         "row": indices,
@@ -136,37 +133,3 @@ def _examine_batch(
         "source": sources,
         **found,
     }
-
-
-def _reasons(
-    batch: dict[str, list[Any]],
-    texts: dict[str, list[str]],
-    targets: list[Any],
-    found: dict[str, Any],
-    *,
-    sources: list[str],
-    schema: RowSchema,
-    filters: Filters,
-) -> list[tuple[str, str]]:
-    """Why each row is rejected: it cannot be used, or it is beyond a limit."""
-    firsts = next(iter(texts.values()))
-    counts = {
-        name: found.get(column, [None] * len(sources))
-        for name, column in (
-            ("phrases", "phrases"),
-            ("source_tokens", "tokens"),
-            ("target_tokens", "target_tokens"),
-        )
-    }
-    reasons = []
-    for i, source in enumerate(sources):
-        row = {column: batch[column][i] for column in schema.names}
-        reason = schema.rejected(row, firsts[i], targets[i])
-        if not reason[0]:
-            reason = filters.reason(source, **{name: each[i] for name, each in counts.items()})
-        reasons.append(reason)
-    return reasons
-
-
-def _text_of(value: Any) -> str:
-    return "" if value is None else clean_text(str(value))

@@ -9,13 +9,7 @@ from frtune.data.language import language_check, other_language
 from frtune.errors import InputError, nearest
 
 Duplicates = Literal["report", "reject"]
-_LIMITS = (
-    "min_source_tokens",
-    "max_source_tokens",
-    "max_target_tokens",
-    "min_keyphrases",
-    "max_keyphrases",
-)
+_TOKEN_LIMITS = ("min_source_tokens", "max_source_tokens", "max_target_tokens")
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Filters:
     near_threshold: float = 0.8
 
     def __post_init__(self):
-        for name in _LIMITS:
+        for name in (*_TOKEN_LIMITS, "min_keyphrases", "max_keyphrases"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(
@@ -76,8 +70,7 @@ class Filters:
     @property
     def counting_tokens(self) -> list[str]:
         """Names of the limits that are set and need a tokenizer."""
-        names = ("min_source_tokens", "max_source_tokens", "max_target_tokens")
-        return [name for name in names if getattr(self, name) is not None]
+        return [name for name in _TOKEN_LIMITS if getattr(self, name) is not None]
 
     def reason(
         self,

@@ -39,7 +39,6 @@ class Letters:
     """
 
     def __init__(self, text: str):
-
         self._text = text
         folded = text.casefold().encode("utf-32-le", "surrogatepass")
         codes = np.frombuffer(folded, np.uint32)
@@ -188,7 +187,6 @@ def _is_letter() -> np.ndarray:
 
 @cache
 def _odd_numbers(count: int, *, seed: int) -> np.ndarray:
-
     return np.random.default_rng(seed).integers(0, 2**63, count, dtype=np.uint64) * 2 + 1
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import List, Value
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch
 from frtune.data.token_ids import token_ids
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 def is_present(phrase: str, text: str) -> bool:
@@ -83,11 +81,10 @@ def measure(
         "words": [len(each) for each in codes],
     }
     if phrases is not None:
-        plain = [_plain(text) for text in texts]
         found["phrases"] = [len(row) for row in phrases]
         found["present"] = [
             sum(_stands_in(_plain(phrase), text) for phrase in row)
-            for row, text in zip(phrases, plain, strict=True)
+            for row, text in zip(phrases, map(_plain, texts), strict=True)
         ]
     if tokenizer is not None:
         found["tokens"] = count_tokens(texts, tokenizer)
@@ -96,8 +93,7 @@ def measure(
 
 def measured_types(*, phrases: bool, tokens: bool) -> dict[str, Any]:
     """The types of the columns of ``measure``, as ``datasets.Features`` takes them."""
-    counts = ["characters", "words", *(["phrases", "present"] if phrases else [])]
-    counts += ["tokens"] if tokens else []
+    counts = ["characters", "words", *["phrases", "present"] * phrases, *["tokens"] * tokens]
     return {
         "key": Value("int64"),
         "bands": List(Value("uint64")),

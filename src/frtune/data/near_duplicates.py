@@ -74,13 +74,10 @@ def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Itera
     sketches = np.concatenate(list(_lists(table, "sketch")))  # (rows, hashes)
     for first, second in combinations(np.unique(splits[splits >= 0]), 2):
         left, right = np.flatnonzero(splits == first), np.flatnonzero(splits == second)
-        pairs = [
-            code
-            for keys in _bands(table)
-            for code in _candidates(keys, left, right, sketches, threshold)
-        ]
-        codes = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, np.int64)
-        for code in codes.tolist():
+        codes = [np.zeros(0, np.int64)]
+        for keys in _bands(table):
+            codes += _candidates(keys, left, right, sketches, threshold)
+        for code in np.unique(np.concatenate(codes)).tolist():
             one, other = divmod(code, len(splits))
             found = jaccard(shingles_of(one), shingles_of(other))
             if found >= threshold:
@@ -155,12 +152,8 @@ def shared_runs(
             at = np.searchsorted(wanted, seen).clip(max=len(wanted) - 1)
             found[at[wanted[at] == seen]] = True
     rows = len(np.unique(owners[found[np.searchsorted(wanted, keys)]]))
-    return {
-        "words": words,
-        "rows_checked": len(other),
-        "rows": rows,
-        "share": round(rows / max(1, len(other)), 4),
-    }
+    share = round(rows / max(1, len(other)), 4)
+    return {"words": words, "rows_checked": len(other), "rows": rows, "share": share}
 
 
 def _runs(table: Dataset, rows: np.ndarray, words: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

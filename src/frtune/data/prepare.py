@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from transformers import AutoTokenizer
+from datasets import Dataset, DatasetDict
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from frtune.data.assignment import REJECTED, RowAssignment
 from frtune.data.audit import summarize
@@ -17,15 +18,10 @@ from frtune.data.examination import examine
 from frtune.data.filters import Filters
 from frtune.data.near_duplicates import near_pairs
 from frtune.data.prepared_files import publish, write_rows
+from frtune.data.row_schema import Prepared
 from frtune.data.sources import name_of, quiet_hub, read_parts
 from frtune.data.splitting import SPLITS, Cut
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-    from transformers import PreTrainedTokenizerBase
-
-    from frtune.data.row_schema import Prepared
 
 __all__ = ["Cut", "Filters", "prepare"]
 
@@ -73,7 +69,10 @@ def prepare(
     schema.check_filters(filters)
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc={num_proc}: at least 1. Leave it out to use all cores.")
-    output = _free(Path(output_dir))
+    output = Path(output_dir)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        kind = "holds files already" if output.is_dir() else "is a file"
+        raise InputError(f"output={output}: {kind}. Name a new or an empty directory.")
     counter = _tokenizer(tokenizer, filters)
     parts, notes = read_parts(source, task_name=task.name, encoding=encoding)
     for part in parts:
@@ -92,10 +91,8 @@ def prepare(
         found = _compare(assignment, filters)
         report = {"source": name_of(source), **write_rows(assignment, work / "output"), **found}
         name = getattr(counter, "name_or_path", None)
-        report["settings"] = {
-            **schema.settings, **asdict(filters), "tokenizer": name, **asdict(cut)
-        }  # fmt: skip
-        report["notes"] = notes + _label_notes(found["splits"])
+        settings = {**schema.settings, **asdict(filters), "tokenizer": name, **asdict(cut)}
+        report |= {"settings": settings, "notes": notes + _label_notes(found["splits"])}
         publish(work / "output", output, report)
         return report
     finally:
@@ -141,13 +138,6 @@ def _label_notes(splits: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _free(output: Path) -> Path:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        kind = "holds files already" if output.is_dir() else "is a file"
-        raise InputError(f"output={output}: {kind}. Name a new or an empty directory.")
-    return output
-
-
 def _tokenizer(
     tokenizer: str | Path | PreTrainedTokenizerBase | None, filters: Filters
 ) -> PreTrainedTokenizerBase | None:
@@ -159,7 +149,6 @@ def _tokenizer(
         )
     if not isinstance(tokenizer, (str, Path)):
         return tokenizer
-
     try:
         with quiet_hub():
             return AutoTokenizer.from_pretrained(str(tokenizer))

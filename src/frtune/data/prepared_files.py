@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from datasets.utils import tqdm
 
+from frtune.data.assignment import RowAssignment
+from frtune.data.row_checks import rows_of
 from frtune.data.splitting import SPLITS
-
-if TYPE_CHECKING:
-    from frtune.data.assignment import RowAssignment
 
 
 def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
@@ -33,25 +32,16 @@ def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
     written: Counter[str] = Counter()
     kept = dict.fromkeys(("id", "title", *assignment.schema.names.values()))
     keys = [name for name in kept if name in assignment.table.column_names]
-    table = assignment.table.select_columns([*keys, "reason", "detail", "part", "row"])
+    table = assignment.table
     with ExitStack() as open_files:
         files = {
             name: open_files.enter_context(open(folder / f"{name}.jsonl", "w", encoding="utf-8"))
             for name in (*names, "rejected")
         }
         bar = open_files.enter_context(tqdm(total=len(table), desc="writing", unit=" rows"))
-        number = 0
-        batches: Any = table.iter(batch_size=1000)
-        for batch in batches:
-            rows: list[dict[str, Any]] = [
-                dict(zip(batch, values, strict=True))
-                for values in zip(*batch.values(), strict=True)
-            ]
-            for row in rows:
-                name = _write_row(assignment, number, row, keys=keys, files=files)
-                written[name] += 1
-                number += 1
-            bar.update(len(rows))
+        for number, row in enumerate(rows_of(table, [*keys, "reason", "detail", "part", "row"])):
+            written[_write_row(assignment, number, row, keys=keys, files=files)] += 1
+            bar.update()
     rejected = assignment.count_reasons()
     count = sum(written[name] for name in names)
     adds_up = (
@@ -60,16 +50,10 @@ def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
     )
     if not adds_up:
         raise RuntimeError(f"rows written={dict(written)}: do not add up to those read.")
-    return {
-        "rows": {
-            "read": number,
-            "kept": count,
-            "rejected": written["rejected"],
-            "adds_up": adds_up,
-        },
-        "files": {part.name: len(part.rows) for part in assignment.parts},
-        "rejected": rejected,
-    }
+    left_out = written["rejected"]
+    rows = {"read": len(table), "kept": count, "rejected": left_out, "adds_up": adds_up}
+    sizes = {part.name: len(part.rows) for part in assignment.parts}
+    return {"rows": rows, "files": sizes, "rejected": rejected}
 
 
 def _write_row(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from datasets import Dataset
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.filters import Filters
 from frtune.data.labels import label_name, score_reason
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.data.filters import Filters
 
 # a list of phrases, one of a few labels, a number, or anything else, which is left as it is
 Target = Literal["phrases", "label", "score", "value"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.tasks.spans import MappedText, Span, plain
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 END_OF_WORD = "</w>"
 # what tokenizers write for signs of the text
@@ -41,7 +40,7 @@ class Tokens:
 def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
     """Split each text into tokens with offsets into the text as it was given.
 
-    The tokenizer reads the text in NFC, without invisible characters (``_spans.plain``).
+    The tokenizer reads the text in NFC, without invisible characters (``spans.plain``).
     """
     mapped = [plain(text) for text in texts]
     if tokenizer.is_fast:
@@ -53,23 +52,18 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[T
             return_attention_mask=False,
             verbose=False,
         )
-        ids = [list(row) for row in found["input_ids"]]
+        ids = found["input_ids"]
         offsets: list[list[Any]] = found["offset_mapping"]
     else:
         pieces = [tokenizer.tokenize(each.text) for each in mapped]
-        encoded: list[Any] = [tokenizer.convert_tokens_to_ids(row) for row in pieces]
-        ids = [list(row) for row in encoded]
+        ids: list[Any] = [tokenizer.convert_tokens_to_ids(row) for row in pieces]
         offsets = [
             align([piece.removesuffix(END_OF_WORD) for piece in row], each.text)
             for row, each in zip(pieces, mapped, strict=True)
         ]
     return [
-        Tokens(
-            ids=ids[i],
-            spans=_origins(each, offsets[i]),
-            word_starts=_word_starts(each.text, offsets[i]),
-        )
-        for i, each in enumerate(mapped)
+        Tokens(row, _origins(each, places), _word_starts(each.text, places))
+        for row, each, places in zip(ids, mapped, offsets, strict=True)
     ]
 
 
@@ -79,7 +73,8 @@ def _origins(mapped: MappedText, offsets: Sequence[tuple[int, int]]) -> list[Spa
     spans, new = [], tuple.__new__  # a named tuple's own way takes three times as long
     for start, end in offsets:
         if start < end and (text[start].isspace() or text[end - 1].isspace()):
-            start, end = _trimmed(text, start, end)
+            start = end - len(text[start:end].lstrip())
+            end = start + len(text[start:end].rstrip())
         if starts is None or ends is None:
             spans.append(new(Span, (start, end)))
         elif start < end:
@@ -87,14 +82,6 @@ def _origins(mapped: MappedText, offsets: Sequence[tuple[int, int]]) -> list[Spa
         else:
             spans.append(mapped.origin(start, end))
     return spans
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
 
 
 def _word_starts(text: str, spans: Sequence[tuple[int, int]]) -> list[bool]:
@@ -105,8 +92,7 @@ def _word_starts(text: str, spans: Sequence[tuple[int, int]]) -> list[bool]:
             0 < start == last < len(text) and _word(text[start - 1]) and _word(text[start])
         )
         starts.append(not goes_on)
-        if end > last:
-            last = end
+        last = max(last, end)
     return starts
 
 

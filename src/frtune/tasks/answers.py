@@ -8,16 +8,21 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frtune.metrics.bootstrap import interval, resampled
+from datasets import Dataset
+
+from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from frtune.metrics.bootstrap import Score
+Answer = Mapping[str, Any]
+Line = Mapping[str, Any]  # of ``predictions.jsonl``
+Scores = dict[str, float]
+Intervals = dict[str, tuple[float, float]]
+Texts = Sequence[str] | None
 
 TEXTS = ("text", "text_pair")  # what ``predict`` repeats of a row beside its answer
 
@@ -81,12 +86,8 @@ class Answers(ABC):
 
     @abstractmethod
     def compute_metrics(
-        self,
-        predictions: Sequence[Any],
-        references: Sequence[Any],
-        *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
+        self, predictions: Sequence[Any], references: Sequence[Any], *, texts: Texts = None
+    ) -> Scores:
         """Score ``predictions`` (or a baseline's) against ``references``.
 
         ``texts`` are the rows' texts, for scores that need them.
@@ -94,7 +95,7 @@ class Answers(ABC):
 
     def score_outputs(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
-    ) -> dict[str, float]:
+    ) -> Scores:
         """Score the outputs for the rows of an encoded data set."""
         predictions = self.predictions(outputs, dataset, tokenizer)
         return self.compute_metrics(predictions, self.references(dataset, tokenizer))
@@ -109,7 +110,7 @@ class Answers(ABC):
 
     def intervals(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
-    ) -> dict[str, tuple[float, float]]:
+    ) -> Intervals:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
         predictions = self.predictions(outputs, dataset, tokenizer)
         references = self.references(dataset, tokenizer)
@@ -123,13 +124,13 @@ class Answers(ABC):
         """Settings that must be equal for two models to answer the same question."""
         return {}
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         """The main score of rows that are drawn again, for the bootstrap of a comparison."""
         said = [self.prediction(answer)["prediction"] for answer in answers]
         score = recomputed(self.compute_metrics, said, references, [self.main_score])
         return lambda picks: score(picks)[:, 0]
 
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
+    def agreement_key(self, answer: Answer) -> Hashable:
         """What is equal of two models that give a row the same answer."""
         return json.dumps(self.prediction(answer)["prediction"], sort_keys=True, default=str)
 
@@ -158,16 +159,16 @@ class Answers(ABC):
         """What a reader of the model card must not expect, in a sentence."""
         return f"Of a text longer than {self.max_source_tokens} tokens it loses the end."
 
-    def prediction(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def prediction(self, answer: Answer) -> dict[str, Any]:
         """A line's part of ``predictions.jsonl``: ``prediction``, and the answer's other values."""
         (_, value), *rest = ((key, v) for key, v in answer.items() if key not in TEXTS)
         return {"prediction": value, **dict(rest)}
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         """One number a line of ``predictions.jsonl``, higher is better, and what it is."""
         return "right answers", [float(line["prediction"] == line["reference"]) for line in lines]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         """How a line of ``predictions.jsonl`` is shown.
 
         Returns:
@@ -183,12 +184,12 @@ class Answers(ABC):
         """The columns that an answer adds to a table, in order."""
         return (f"predicted_{self.name}",)
 
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
         """The values of ``answer_columns``: text and numbers; here, the answer in one cell."""
         value = self.prediction(answer)["prediction"]
         return (value if isinstance(value, str | int | float) else plain_text(value),)
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         """An answer of ``predict`` as HTML; what comes from a text or a model is escaped.
 
         Args:

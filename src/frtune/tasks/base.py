@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from datasets import Dataset
+
 import frtune
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import text_reason
@@ -16,11 +18,14 @@ from frtune.errors import InputError
 from frtune.tasks.answers import Answers
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
     from typing_extensions import Self
 
 ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
+Row = Mapping[str, Any]
+Batch = Mapping[str, Sequence[Any]]  # of rows: column to values, as ``datasets.map`` passes it
+Encoded = dict[str, list[Any]]
+Splits = Dataset | Mapping[str, Dataset]
 
 TASKS: dict[str, type[Task]] = {}  # by name; a class joins when it is defined
 
@@ -126,13 +131,17 @@ class Task(Answers):
         """The labels, of which a row has one; ``None`` before ``fit`` and for other targets."""
         return None
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
+    def reason(self, row: Row) -> str | None:
         """Say why a row cannot be learnt from, as ``column NAME ...``; ``None`` when it can."""
-        for column in self.text_columns:
-            if found := text_reason(row[column], column):
-                return found
         missing = (column for column in self.label_columns if row[column] is None)
-        return next((f"column {column} has no value" for column in missing), None)
+        found = (f"column {column} has no value" for column in missing)
+        return self.text_reason(row) or next(found, None)
+
+    def text_reason(self, row: Row) -> str | None:
+        """Say which text of a row cannot be learnt from, and why; ``None`` when all can."""
+        return next(
+            filter(None, (text_reason(row[name], name) for name in self.text_columns)), None
+        )
 
     def check(self, dataset: Dataset, where: str) -> None:
         """Refuse rows that cannot be learnt from; ``where`` names them in the message.
@@ -147,7 +156,7 @@ class Task(Answers):
     def check_labels(self, dataset: Dataset, where: str) -> None:
         """Refuse labels that no training row had, in rows that are sound otherwise."""
 
-    def fit(self, data: Dataset | Mapping[str, Dataset], *, checked: bool = False) -> Self:
+    def fit(self, data: Splits, *, checked: bool = False) -> Self:
         """Return the task with what the training rows say (their labels); here, the task itself.
 
         Args:
@@ -197,12 +206,12 @@ class Task(Answers):
     @abstractmethod
     def encode(
         self,
-        batch: Mapping[str, Sequence[Any]],
+        batch: Batch,
         tokenizer: PreTrainedTokenizerBase,
         *,
         kind: ModelKind,
         with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
+    ) -> Encoded:
         """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
 
         Returns:
@@ -223,11 +232,11 @@ class Task(Answers):
         """What a user should know of encoded rows, one sentence each."""
         return []
 
-    def source_texts(self, row: Mapping[str, Any]) -> list[str]:
+    def source_texts(self, row: Row) -> list[str]:
         """The texts of a row as the tokenizer gets them: one, or a pair."""
         return [row[column] for column in self.columns]
 
-    def target_text(self, row: Mapping[str, Any]) -> str:
+    def target_text(self, row: Row) -> str:
         """What the model learns to write for a row, where it ``generates``."""
         raise NotImplementedError(f"{self.name} writes no text")
 

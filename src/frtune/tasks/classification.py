@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
-from frtune.data.labels import (
-    check_limit,
-    check_names,
-    count_classes,
-    label_reason,
-    text_reason,
-    train_split,
-)
+from frtune.data.labels import check_limit, check_names, label_reason
 from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
 from frtune.metrics.text_baselines import majority, tfidf_logistic
 from frtune.tasks.answer_html import Say, classes_html
-from frtune.tasks.base import ModelKind
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_texts
-
-if TYPE_CHECKING:
-    import numpy as np
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +62,8 @@ class SequenceClassification(SequenceTask):
         "weight_decay": 0.01,
     }
     accuracy_score: ClassVar[str] = "accuracy"
+    headline: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "mcc")
+    answer_columns: ClassVar[tuple[str, ...]] = ("predicted_label", "predicted_score")
 
     text_column: str = "text"
     label_column: str = "label"
@@ -81,15 +73,10 @@ class SequenceClassification(SequenceTask):
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
-
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
             raise InputError(f"class_weights={self.class_weights!r}: 'balanced', or leave it out.")
         object.__setattr__(self, "labels", check_names(self.labels))
-
-    @property
-    def headline(self) -> tuple[str, ...]:
-        return ("accuracy", "f1_macro", "f1_weighted", "mcc")
 
     # --- what a row is -------------------------------------------------------------------------
 
@@ -97,60 +84,39 @@ class SequenceClassification(SequenceTask):
     def columns(self) -> tuple[str, ...]:
         return (self.text_column,)
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
-        return text_reason(row[self.text_column], self.text_column) or label_reason(
-            row[self.label_column], self.label_column
-        )
+    def reason(self, row: Row) -> str | None:
+        value = row[self.label_column]
+        return self.text_reason(row) or label_reason(value, self.label_column)
 
-    def fit(
-        self, data: Dataset | Mapping[str, Dataset], *, checked: bool = False
-    ) -> SequenceClassification:
+    def fit(self, data: Splits, *, checked: bool = False) -> SequenceClassification:
         """Return the task with the classes of the training rows.
-
-        Args:
-            data: Training rows, or splits of which ``train`` is read.
-            checked: Whether ``check`` has seen these rows; they are not checked anew.
 
         Raises:
             InputError: For a row without text or label, or if there is one class only.
         """
-        train, where = train_split(data), "training rows"
-        if not checked:
-            dataclasses.replace(self, labels=None).check(train, where)
-        counts = count_classes(train, self.label_column, where, self.labels)
+        counts = self.count_rows(data, checked=checked)
         for label, count in counts.items():
             if count < 2:
                 logger.warning("class %r has %d training rows: too few to learn", label, count)
-        return dataclasses.replace(self, labels=list(counts), label_counts=list(counts.values()))
+        return replace(self, labels=list(counts), label_counts=list(counts.values()))
 
-    # --- text to tokens ------------------------------------------------------------------------
+    @property
+    def positive(self) -> str | None:
+        """The second label of two; ``None`` of more, and before ``fit``."""
+        return self.labels[1] if self.labels and len(self.labels) == 2 else None
+
+    # --- tokens and training -------------------------------------------------------------------
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind,
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
-        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
-
-        Returns:
-            ``input_ids``, ``length`` (tokens to order by), ``source_cut`` (was the text
-            shortened) and, with labels, ``labels`` (id of the class).
-        """
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
+    ) -> Encoded:
         texts = [clean_text(text) for text in batch[self.text_column]]
         ids, cut = encode_texts(tokenizer, texts, self.max_source_tokens)
-        encoded: dict[str, list[Any]] = {
-            "input_ids": ids,
-            "length": [len(row) for row in ids],
-            "source_cut": cut,
-        }
+        lengths = [len(row) for row in ids]
+        encoded: Encoded = {"input_ids": ids, "length": lengths, "source_cut": cut}
         if with_labels:
             encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
-
-    # --- training ------------------------------------------------------------------------------
 
     @property
     def weights(self) -> list[float] | None:
@@ -166,98 +132,65 @@ class SequenceClassification(SequenceTask):
         rows = sum(self.label_counts)
         return [rows / (present * count) if count else 0.0 for count in self.label_counts]
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy over rows, the same however a step is cut into batches."""
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
         return StepLoss(label_smoothing=args.label_smoothing_factor, class_weights=self.weights)
 
-    # --- logits to labels ----------------------------------------------------------------------
-
-    def decode(
-        self, outputs: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[str]:
+    def decode(self, outputs: Sequence[Any], tokenizer: Any = None) -> list[str]:
         """Turn each row's logits, ``(classes,)``, into a label."""
         return [self.known_labels[int(row.argmax())] for row in outputs]
 
     def answers(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase,
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each row: ``label``, its ``score``, ``scores`` of all labels."""
-        answers = []
-        for label, row in zip(self.decode(outputs), softmax(outputs), strict=True):
-            scores = dict(zip(self.known_labels, row.tolist(), strict=True))
-            answers.append({"label": label, "score": scores[label], "scores": scores})
-        return answers
+        rows = (dict(zip(self.known_labels, row, strict=True)) for row in softmax(outputs).tolist())
+        labels = zip(self.decode(outputs), rows, strict=True)
+        return [{"label": label, "score": row[label], "scores": row} for label, row in labels]
 
     # --- scores --------------------------------------------------------------------------------
 
     def score_outputs(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, float]:
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
         """Score the logits of the rows of an encoded data set; of two classes, ROC AUC too."""
         references = self.references(dataset)
         scores = self.compute_metrics(self.decode(outputs), references)
-        if len(self.known_labels) == 2:
-            positive = self.known_labels[1]
+        if self.positive is not None:
             chances = softmax(outputs)[:, 1].tolist()
-            scores["roc_auc"] = roc_auc(chances, [label == positive for label in references])
+            scores["roc_auc"] = roc_auc(chances, [label == self.positive for label in references])
         return scores
 
     def compute_metrics(
-        self,
-        predictions: Sequence[str],
-        references: Sequence[str],
-        *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
-        """Score labels against labels; see ``frtune.metrics.classification_scores``."""
+        self, predictions: Sequence[str], references: Sequence[str], *, texts: Texts = None
+    ) -> Scores:
         return classification_scores(predictions, references)
 
     def intervals(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
         references = self.references(dataset)
         found = class_intervals(self.decode(outputs), references, self.known_labels)
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
         names = [*self.compute_metrics(["a", "b"], ["a", "b"])]
-        binary = self.labels is not None and len(self.labels) == 2
-        return dict.fromkeys([*names, "roc_auc"] if binary else names, True)
+        return dict.fromkeys([*names, "roc_auc"] if self.positive is not None else names, True)
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
-        binary = self.labels is not None and len(self.labels) == 2
-        found = classification_signatures(positive=self.known_labels[1] if binary else None)
+        found = classification_signatures(positive=self.positive)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
-        """Labels for the test rows from predictors that need no model.
+        """``frtune.metrics.text_baselines``: the most frequent label, and logistic regression.
 
-        Returns:
-            ``majority`` (the most frequent label) and ``tfidf_logistic`` (TF-IDF of words and
-            pairs of words with logistic regression, of balanced classes as the model's are).
-            Without training rows there are none.
+        Without training rows there are none.
         """
         if train is None:
             return {}
         labels = self.references(train)
-        return {
-            "majority": majority(labels, len(test)),
-            "tfidf_logistic": tfidf_logistic(
-                list(train[self.text_column]),
-                labels,
-                list(test[self.text_column]),
-                balanced=self.class_weights is not None,
-            ),
-        }
+        known, asked = (list(rows[self.text_column]) for rows in (train, test))
+        logistic = tfidf_logistic(known, labels, asked, balanced=self.class_weights is not None)
+        return {"majority": majority(labels, len(test)), "tfidf_logistic": logistic}
 
     def write_details(
         self, directory: str | Path, predictions: Sequence[str], references: Sequence[str]
@@ -267,18 +200,14 @@ class SequenceClassification(SequenceTask):
 
     # --- how an answer is shown ----------------------------------------------------------------
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         return CHANCE, [line["scores"][line["reference"]] for line in lines]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         return self.described_label(line, line["score"])
 
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        return ("predicted_label", "predicted_score")
-
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
         return (answer["label"], answer["score"])
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return classes_html(answer["label"], answer["scores"], say)

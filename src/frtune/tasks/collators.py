@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from transformers import PreTrainedModel
 
 IGNORED = -100
 
@@ -33,10 +31,6 @@ def pad(
     return out
 
 
-def _mask(rows: Sequence[Sequence[int]], *, side: str, multiple_of: int) -> torch.Tensor:
-    return pad([[1] * len(row) for row in rows], value=0, side=side, multiple_of=multiple_of)
-
-
 def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """``row``, int64 of shape ``(rows,)``, where the examples have it."""
     if "row" not in examples[0]:
@@ -55,51 +49,10 @@ def check_labels(examples: Sequence[dict[str, Any]]) -> None:
 
 
 @dataclass(frozen=True)
-class CausalCollator:
-    """Pad prompt + target examples into one decoder-only batch.
-
-    Padding is masked by position, not by token id, so that a pad token equal to EOS hides no EOS.
-
-    Args:
-        pad_id: Token id written into ``input_ids`` at padded positions.
-        multiple_of: Batch length is rounded up to this many tokens; 1 turns rounding off.
-
-    Returns:
-        ``input_ids``, ``attention_mask`` (1 = real token) and ``labels`` (-100 = no loss), each
-        int64 of shape ``(batch, length)``; ``row`` (batch,) where the examples have it.
-
-    Raises:
-        ValueError: If an example's ``labels`` and ``input_ids`` differ in length.
-
-    Example:
-        >>> batch = CausalCollator(pad_id=0)([
-        ...     {"input_ids": [5, 6, 7], "labels": [-100, 6, 7]},
-        ...     {"input_ids": [8], "labels": [8]}])
-        >>> batch["labels"].tolist()
-        [[-100, 6, 7], [8, -100, -100]]
-        >>> batch["attention_mask"].tolist()
-        [[1, 1, 1], [1, 0, 0]]
-    """
-
-    pad_id: int
-    multiple_of: int = 1
-
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Make the batch of ``examples``."""
-        check_labels(examples)
-        ids = [example["input_ids"] for example in examples]
-        layout = {"side": "right", "multiple_of": self.multiple_of}
-        return {
-            "input_ids": pad(ids, value=self.pad_id, **layout),
-            "attention_mask": _mask(ids, **layout),
-            "labels": pad([example["labels"] for example in examples], value=IGNORED, **layout),
-            **row_ids(examples),
-        }
-
-
-@dataclass(frozen=True)
 class TokenCollator:
     """Pad token-classification examples into one batch.
+
+    Padding is masked by position, not by token id, so that a pad token equal to EOS hides no EOS.
 
     Args:
         pad_id: Token id written into ``input_ids`` at padded positions.
@@ -124,16 +77,33 @@ class TokenCollator:
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Pad ``examples`` into one batch."""
         ids = [example["input_ids"] for example in examples]
-        layout = {"side": "right", "multiple_of": self.multiple_of}
-        batch = {
-            "input_ids": pad(ids, value=self.pad_id, **layout),
-            "attention_mask": _mask(ids, **layout),
-            **row_ids(examples),
-        }
+        batch = prompt_batch(ids, pad_id=self.pad_id, side="right", multiple_of=self.multiple_of)
         if "labels" in examples[0]:
             labels = [example["labels"] for example in examples]
-            batch["labels"] = pad(labels, value=IGNORED, **layout)
-        return batch
+            batch["labels"] = pad(labels, value=IGNORED, multiple_of=self.multiple_of)
+        return {**batch, **row_ids(examples)}
+
+
+class CausalCollator(TokenCollator):
+    """Pad prompt + target examples into one decoder-only batch, as ``TokenCollator`` does.
+
+    Raises:
+        ValueError: If an example's ``labels`` and ``input_ids`` differ in length.
+
+    Example:
+        >>> batch = CausalCollator(pad_id=0)([
+        ...     {"input_ids": [5, 6, 7], "labels": [-100, 6, 7]},
+        ...     {"input_ids": [8], "labels": [8]}])
+        >>> batch["labels"].tolist()
+        [[-100, 6, 7], [8, -100, -100]]
+        >>> batch["attention_mask"].tolist()
+        [[1, 1, 1], [1, 0, 0]]
+    """
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Make the batch of ``examples``."""
+        check_labels(examples)
+        return super().__call__(examples)
 
 
 @dataclass(frozen=True)
@@ -146,9 +116,8 @@ class Seq2SeqCollator:
         multiple_of: Batch lengths are rounded up to this many tokens; 1 turns rounding off.
 
     Returns:
-        ``input_ids`` and ``attention_mask`` (batch, source), ``labels`` (batch, target; -100 = no
-        loss) and ``decoder_input_ids`` (batch, target), int64; ``row`` (batch,) where the examples
-        have it.
+        As ``TokenCollator``, with sources and targets of a length of their own, and
+        ``decoder_input_ids`` (batch, target).
     """
 
     pad_id: int
@@ -157,27 +126,21 @@ class Seq2SeqCollator:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Make the batch of ``examples``."""
-        ids = [example["input_ids"] for example in examples]
-        layout = {"side": "right", "multiple_of": self.multiple_of}
-        labels = pad([example["labels"] for example in examples], value=IGNORED, **layout)
-        return {
-            "input_ids": pad(ids, value=self.pad_id, **layout),
-            "attention_mask": _mask(ids, **layout),
-            "labels": labels,
-            "decoder_input_ids": self.model.prepare_decoder_input_ids_from_labels(labels=labels),
-            **row_ids(examples),
-        }
+        batch = TokenCollator(self.pad_id, self.multiple_of)(examples)
+        shifted = self.model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+        return {**batch, "decoder_input_ids": shifted}
 
 
 def prompt_batch(
-    prompts: Sequence[Sequence[int]], *, pad_id: int, side: str
+    prompts: Sequence[Sequence[int]], *, pad_id: int, side: str, multiple_of: int = 1
 ) -> dict[str, torch.Tensor]:
     """Pad prompts for generation: left for decoders, right for encoders.
 
     Returns:
         ``input_ids`` and ``attention_mask``, int64 of shape ``(batch, longest)``.
     """
+    ones = [[1] * len(row) for row in prompts]
     return {
-        "input_ids": pad(prompts, value=pad_id, side=side),
-        "attention_mask": _mask(prompts, side=side, multiple_of=1),
+        "input_ids": pad(prompts, value=pad_id, side=side, multiple_of=multiple_of),
+        "attention_mask": pad(ones, value=0, side=side, multiple_of=multiple_of),
     }

@@ -108,8 +108,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return value is None
     if origin in (list, tuple):
         return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
     return isinstance(value, hint) if isinstance(hint, type) else value in get_args(hint)

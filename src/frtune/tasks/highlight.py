@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -83,19 +84,13 @@ def find_phrases(text: str, phrases: Sequence[str]) -> tuple[list[Span], list[bo
     """
     found = find_keywords(text, phrases, ignore_accents=False)
     spans, missing = list(found.spans), {_key(phrase) for phrase in found.missing}
-    folded = None
-    for key in sorted(missing, key=len, reverse=True):
-        if not UNSPACED.search(key):
-            continue
-        folded = folded or fold(text, ignore_accents=False)
-        start = folded.text.find(key)
-        if start >= 0:
+    folded = fold(text, ignore_accents=False)
+    for key in sorted(filter(UNSPACED.search, missing), key=len, reverse=True):
+        for place in re.finditer(re.escape(key), folded.text):
             missing.discard(key)
-        while start >= 0:
-            span = folded.origin(start, start + len(key))
+            span = folded.origin(*place.span())
             if all(span.end <= other.start or other.end <= span.start for other in spans):
                 spans.append(span)
-            start = folded.text.find(key, start + len(key))
     keys = [_key(phrase) for phrase in phrases]
     return sorted(spans), [bool(key) and key not in missing for key in keys]
 

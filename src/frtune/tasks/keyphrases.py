@@ -4,47 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from frtune import metrics
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.row_checks import bad_values, check_texts
 from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
-from frtune.metrics import (
-    baseline_rows,
-    combined_intervals,
-    combined_scores,
-    combined_signatures,
-    default_tokenizer,
-    generation_health,
-    keyphrase_scores_per_document,
-)
+from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
+from frtune.tasks import tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
+from frtune.tasks.generated import Generated
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import phrases_f1
 from frtune.tasks.shown_rows import phrase_pieces
-from frtune.tasks.tokenization import (
-    END,
-    MIDDLE,
-    START,
-    append_targets,
-    framed_sources,
-    marked_sources,
-    target_ids,
-    without_special,
-    written_lines,
-)
+from frtune.tasks.tokenization import END, MIDDLE, START
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.metrics.bootstrap import Score
-    from frtune.tasks.generated import Generated
+Phrases = Sequence[Sequence[str]]  # of each row
 
 
 @dataclass(frozen=True)
@@ -140,20 +124,20 @@ class KeyphraseGeneration(Task):
         return (self.keyphrases_column,)
 
     def row_schema(self) -> RowSchema:
-        """Reasons with codes of their own; a title that nobody reads is kept beside the text."""
-        known = {**vars(super().row_schema()), "carried": ("id", "title")}
-        return KeyphraseSchema(**{**known, "target_text": self.target})
+        # a title that nobody reads is kept beside the text
+        own = {"carried": ("id", "title"), "target_text": self.target}
+        return KeyphraseSchema(**{**vars(super().row_schema()), **own})
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
+    def reason(self, row: Row) -> str | None:
         none = None if self.phrases(row) else f"column {self.keyphrases_column} holds no keyphrase"
         return super().reason(row) or none
 
-    def source(self, row: Mapping[str, Any]) -> str:
+    def source(self, row: Row) -> str:
         """The article: title, a line break, text; without prefix and markers."""
         parts = [row[self.title_column]] if self.title_column else []
         return "\n".join(clean_text(part) for part in [*parts, row[self.text_column]] if part)
 
-    def phrases(self, row: Mapping[str, Any]) -> list[str]:
+    def phrases(self, row: Row) -> list[str]:
         """The row's keyphrases, cleaned, at most ``max_keyphrases``."""
         found = clean_keyphrases(split_keyphrases(row[self.keyphrases_column], self.separator))
         return found[: self.max_keyphrases]
@@ -163,12 +147,7 @@ class KeyphraseGeneration(Task):
         return self.separator.join(phrases)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank text, a row without keyphrases, or a
-                separator that no row holds.
-        """
+        """As of every task, and refuse a separator that no row holds."""
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column
@@ -181,19 +160,16 @@ class KeyphraseGeneration(Task):
             )
 
     def corpus(self, dataset: Dataset) -> Iterator[str]:
-        """Every text of a data set, sources and targets, to train a tokenizer on."""
         for row in dataset.select_columns([*self.columns, *self.label_columns]):
             yield self.prefix + self.source(row)
             yield self.target(self.phrases(row))
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        """The three markers for decoders; none for encoder-decoders."""
         return (START, MIDDLE, END) if kind == "decoder" else ()
 
     # --- text to tokens ------------------------------------------------------------------------
 
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
-        """The token that ends a target: ``[end of generation]`` for decoders, else EOS."""
         decoder = kind == "decoder"
         found = tokenizer.convert_tokens_to_ids(END) if decoder else tokenizer.eos_token_id
         if found is None or found == tokenizer.unk_token_id:
@@ -204,37 +180,26 @@ class KeyphraseGeneration(Task):
         return int(found)
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind,
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
-        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
+    ) -> Encoded:
+        """As of every task, and of a decoder ``prompt_length``: tokens before the target.
 
-        Returns:
-            ``input_ids`` (source; for decoders the prompt and, with labels, the target),
-            ``labels`` (encoder-decoders: the target; decoders: as long as ``input_ids``, -100
-            where no loss falls), ``prompt_length`` (decoders: tokens before the target),
-            ``length`` (tokens to order by), ``source_cut`` and ``target_cut`` (was the source or
-            the target shortened).
+        A decoder's ``input_ids`` are the prompt and, with labels, the target; its ``labels`` are as
+        long, -100 where no loss falls.
         """
-        names = list(batch)
-        rows = [
-            dict(zip(names, values, strict=True)) for values in zip(*batch.values(), strict=True)
-        ]
-        sources = without_special([self.source(row) for row in rows], tokenizer)
+        rows = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
+        limit = self.max_source_tokens
+        sources = tokenization.without_special([self.source(row) for row in rows], tokenizer)
         if kind == "decoder":
             markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
-            inputs, cut = marked_sources(sources, tokenizer, markers, self.max_source_tokens)
+            inputs, cut = tokenization.marked_sources(sources, tokenizer, markers, limit)
         else:
-            inputs, cut = framed_sources(sources, self.prefix, tokenizer, self.max_source_tokens)
-        encoded: dict[str, list[Any]] = {"input_ids": inputs, "source_cut": cut}
+            inputs, cut = tokenization.framed_sources(sources, self.prefix, tokenizer, limit)
+        encoded: Encoded = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
         if with_labels:
-            encoded["labels"], encoded["target_cut"] = target_ids(
+            encoded["labels"], encoded["target_cut"] = tokenization.target_ids(
                 self.target,
                 [self.phrases(row) for row in rows],
                 tokenizer,
@@ -243,22 +208,18 @@ class KeyphraseGeneration(Task):
                 limit=self.max_target_tokens,
             )
             if kind == "decoder":
-                append_targets(encoded, self.train_on_prompt)
+                tokenization.append_targets(encoded, self.train_on_prompt)
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
 
-    def source_texts(self, row: Mapping[str, Any]) -> list[str]:
-        """The prefix and the article, of every kind of model."""
+    def source_texts(self, row: Row) -> list[str]:
         return [self.prefix + self.source(row)]
 
-    def target_text(self, row: Mapping[str, Any]) -> str:
+    def target_text(self, row: Row) -> str:
         return self.target(self.phrases(row))
 
-    def lines(
-        self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
-    ) -> list[str]:
-        """The lines that were written, up to the first end token, without special tokens."""
-        return written_lines(generated, tokenizer)
+    def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
+        return tokenization.written_lines(generated, tokenizer)
 
     def parse(self, line: str) -> list[str]:
         """Split one generated line into clean phrases, each once.
@@ -269,16 +230,13 @@ class KeyphraseGeneration(Task):
         """
         return clean_keyphrases(split_keyphrases(line, self.separator))
 
-    def decode(
-        self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
-    ) -> list[list[str]]:
+    def decode(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[list[str]]:
         """Turn generated token ids into phrases: ``lines``, then ``parse``."""
         return [self.parse(line) for line in self.lines(generated, tokenizer)]
 
     def answers(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
-        """What ``predict`` says of each encoded row: ``{"keyphrases": [...]}``."""
         return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -287,16 +245,13 @@ class KeyphraseGeneration(Task):
             return Seq2SeqCollator(pad_id=pad_id, model=model)
         return CausalCollator(pad_id=pad_id)
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy over target tokens, the same however a step is cut into batches."""
-        return StepLoss(
-            shift=not model.config.is_encoder_decoder, label_smoothing=args.label_smoothing_factor
-        )
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
+        shift = not model.config.is_encoder_decoder
+        return StepLoss(shift=shift, label_smoothing=args.label_smoothing_factor)
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
-        """True phrases of each row: from its column, else from the encoded labels."""
+    def references(self, dataset: Dataset, tokenizer: Any) -> list[list[str]]:
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             return [self.phrases({self.keyphrases_column: value}) for value in values]
@@ -304,17 +259,14 @@ class KeyphraseGeneration(Task):
         return self.decode(labels, tokenizer)
 
     def score_outputs(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> dict[str, float]:
-        """Score what was generated for the rows of an encoded data set, and its health."""
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> Scores:
         lines = self.lines([row.ids for row in outputs], tokenizer)
-        texts = dataset[self.text_column] if self.text_column in dataset.column_names else None
-        scores = self.compute_metrics(
-            [self.parse(line) for line in lines],
-            self.references(dataset, tokenizer),
-            texts=None if texts is None else list(texts),
-        )
-        health = generation_health(
+        said, true = list(map(self.parse, lines)), self.references(dataset, tokenizer)
+        known = self.text_column in dataset.column_names
+        texts = list(dataset[self.text_column]) if known else None
+        scores = self.compute_metrics(said, true, texts=texts)
+        health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
             finished=[row.finished for row in outputs],
@@ -324,25 +276,20 @@ class KeyphraseGeneration(Task):
 
     def metric_directions(self) -> dict[str, bool]:
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
-        names |= generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
+        names |= metrics.generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
         return {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
 
     def compute_metrics(
-        self,
-        predictions: Sequence[Sequence[str]],
-        references: Sequence[Sequence[str]],
-        *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
-        """Score phrase lists against phrase lists, as ``frtune.metrics.combined_scores``."""
+        self, predictions: Phrases, references: Phrases, *, texts: Texts = None
+    ) -> Scores:
         options = {"separator": self.separator, **self._score_options(references)}
-        return combined_scores(predictions, references, texts=texts, **options)
+        return metrics.combined_scores(predictions, references, texts=texts, **options)
 
     def intervals(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> Intervals:
         references = self.references(dataset, tokenizer)
-        return combined_intervals(
+        return metrics.combined_intervals(
             self.decode([row.ids for row in outputs], tokenizer),
             references,
             self.headline,
@@ -351,22 +298,20 @@ class KeyphraseGeneration(Task):
             **self._score_options(references),
         )
 
-    def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        return combined_signatures(**self._score_options(references))
+    def signatures(self, references: Phrases) -> dict[str, str]:
+        return metrics.combined_signatures(**self._score_options(references))
 
-    def _score_options(self, references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    def _score_options(self, references: Phrases) -> dict[str, Any]:
         """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
+        tokenizer = "ko" if self.language == "ko" else "fr"
         if self.language is None:
-            tokenizer = default_tokenizer([self.target(phrases) for phrases in references])
-        else:
-            tokenizer = "ko" if self.language == "ko" else "fr"
+            tokenizer = metrics.default_tokenizer(map(self.target, references))
         return {"k": self.k, "tokenizer": tokenizer}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
-        """Predictions that need no model: first phrases, TF-IDF, the title."""
         column = self.title_column or "title"  # read by a baseline, if not by the model
         titles = [t or "" for t in test[column]] if column in test.column_names else None
-        return baseline_rows(
+        return metrics.baseline_rows(
             list(test[self.text_column]),
             k=self.k,
             language=self.language,
@@ -376,7 +321,7 @@ class KeyphraseGeneration(Task):
 
     # --- how an answer is shown ----------------------------------------------------------------
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         return phrases_f1([answer["keyphrases"] for answer in answers], references, self.k)
 
     @property
@@ -386,13 +331,13 @@ class KeyphraseGeneration(Task):
             f"source longer than {self.max_source_tokens} tokens it reads the beginning."
         )
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        found = keyphrase_scores_per_document(said, true, k=self.k)
+        found = metrics.keyphrase_scores_per_document(said, true, k=self.k)
         return self.main_score, found[self.main_score]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         return phrase_pieces(line["prediction"], line["reference"], normalize_phrase)
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return keyphrases_html(answer["text"], answer["keyphrases"], say)

@@ -27,8 +27,9 @@ def keyword_baselines(
         key: Gives equal spellings of a keyword the same text.
 
     Returns:
-        ``nothing``, ``tfidf`` and ``frequent``: a list of keywords for each text, as many as a
-        training row has in the mean.
+        ``nothing`` (all O), ``tfidf`` (the words of the highest TF-IDF) and ``frequent`` (the most
+        frequent training keywords that stand in the text): a list of keywords for each text, as
+        many as a training row has in the mean.
 
     Example:
         >>> rows = keyword_baselines(
@@ -63,7 +64,6 @@ def _frequent(words: tuple[str, ...], frequencies: Counter, k: int, longest: int
         for start in range(len(words))
         for length in range(1, longest + 1)
     )
-    found = sorted(
-        (run for run in runs if run in frequencies), key=lambda run: (-frequencies[run], run)
-    )
+    known = filter(frequencies.__contains__, runs)
+    found = sorted(known, key=lambda run: (-frequencies[run], run))
     return [" ".join(run) for run in found[:k]]

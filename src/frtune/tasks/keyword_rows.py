@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
+from scipy import special
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.cleaning import split_keyphrases
 from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
 from frtune.metrics import keyword_intervals, keyword_scores, span_scores
 from frtune.tasks.alignment import Tokens, tokenize
-from frtune.tasks.spans import Span, find_keywords
+from frtune.tasks.answers import Intervals, Scores
+from frtune.tasks.base import Batch, Encoded
+from frtune.tasks.sequences import Frame
+from frtune.tasks.spans import Span
 from frtune.tasks.token_labels import IGNORED, Found, Subwords, label_tokens, read_labels
-from frtune.tasks.windows import Frame, Window, frame_of, plan_windows
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+from frtune.tasks.windows import Window, frame_of, plan_windows
 
 WINDOW_COLUMNS = ("own_start", "starts", "ends", "word_starts")
 
@@ -46,14 +49,12 @@ def list_reason(value: Any, column: str) -> str | None:
         return None
     if not isinstance(value, list | tuple):
         return f"column {column} holds a {type(value).__name__}, {str(value)[:40]}; {needed}"
-    wrong = [item for item in value if not isinstance(item, str)]
-    if wrong:
-        return f"column {column} holds a list with {wrong[0]!r} in it; {needed}"
-    return None
+    wrong = (item for item in value if not isinstance(item, str))
+    found = (f"column {column} holds a list with {item!r} in it; {needed}" for item in wrong)
+    return next(found, None)
 
 
 def _reads_as_list(text: str) -> bool:
-
     inside = text.removeprefix("[").removesuffix("]").strip()
     return text[-1] == "]" and (not inside or split_keyphrases(text) != [text])
 
@@ -67,104 +68,85 @@ def raw_rows(dataset: Dataset, columns: Sequence[str]) -> Iterator[dict[str, Any
     if "row" not in dataset.column_names:
         yield from rows_of(dataset, columns)
         return
-    last = None
-    for row in rows_of(dataset, [*columns, "row"]):
-        number = row.pop("row")
-        if number != last and any(value is None for value in row.values()):
+    windows = rows_of(dataset, [*columns, "row"])
+    for number, of_one in groupby(windows, key=lambda row: row.pop("row")):
+        row = next(of_one)
+        if any(value is None for value in row.values()):
             raise InputError(
                 f"row {number}: its first window is missing. Select rows before they are encoded."
             )
-        if number != last:
-            yield row
-        last = number
+        yield row
 
 
 # --- to windows ----------------------------------------------------------------------------------
 
 
 def encode_rows(
-    task: Any,
-    batch: Mapping[str, Sequence[Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    with_labels: bool,
-) -> dict[str, list[Any]]:
+    task: Any, batch: Batch, tokenizer: PreTrainedTokenizerBase, *, with_labels: bool
+) -> Encoded:
     """Encode a batch of rows; what ``KeywordExtraction.encode`` returns."""
     frame = frame_of(tokenizer)
-    room = task.max_source_tokens - len(frame.before) - len(frame.after)
+    room = task.max_source_tokens - frame.tokens
     texts = list(batch[task.text_column])
     names = ("row_in_batch", "input_ids", "length", *WINDOW_COLUMNS)
-    out: dict[str, list[Any]] = {name: [] for name in names}
-    if with_labels:
-        out.update(labels=[], counts=[])
+    names += ("labels", "counts") if with_labels else ()
+    out: Encoded = {name: [] for name in names}
     for row, tokens in enumerate(tokenize(texts, tokenizer)):
         windows = plan_windows(len(tokens.ids), room, task.overlap, tokens.word_starts)
-        for window in windows:
-            _append(out, row, window, tokens, frame)
+        labels = None
         if with_labels:
             keywords = task.keywords({task.keywords_column: batch[task.keywords_column][row]})
-            found = find_keywords(texts[row], keywords, ignore_accents=task.ignore_accents)
+            found = task.find(texts[row], keywords)
             labels = label_tokens(tokens, found.spans, task.subwords)
-            out["labels"] += [_own_labels(labels, window, frame) for window in windows]
             counts = [len(keywords), len(found.missing), len(found.hidden), found.overlapped]
             out["counts"] += [counts, *([0, 0, 0, 0] for _ in windows[1:])]
+        for window in windows:
+            for name, value in _encoded(window, tokens, frame, labels).items():
+                out[name].append(value)
+            out["row_in_batch"].append(row)
     return out
 
 
-def _append(
-    out: dict[str, list[Any]], row: int, window: Window, tokens: Tokens, frame: Frame
-) -> None:
+def _encoded(
+    window: Window, tokens: Tokens, frame: Frame, labels: Sequence[int] | None
+) -> dict[str, Any]:
+    """One window; its labels are -100 at special tokens and at context."""
+    own = slice(window.own_start, window.own_end)
     ids = [*frame.before, *tokens.ids[window.start : window.end], *frame.after]
-    spans = tokens.spans[window.own_start : window.own_end]
-    out["row_in_batch"].append(row)
-    out["input_ids"].append(ids)
-    out["length"].append(len(ids))
-    out["own_start"].append(len(frame.before) + window.own_start - window.start)
-    out["starts"].append([span.start for span in spans])
-    out["ends"].append([span.end for span in spans])
-    out["word_starts"].append(tokens.word_starts[window.own_start : window.own_end])
-
-
-def _own_labels(labels: Sequence[int], window: Window, frame: Frame) -> list[int]:
-    """A label for each position of a window: -100 at special tokens and at context."""
+    starts, ends = ([span[side] for span in tokens.spans[own]] for side in (0, 1))
     before = len(frame.before) + window.own_start - window.start
-    after = len(frame.after) + window.end - window.own_end
-    own = labels[window.own_start : window.own_end]
-    return [*[IGNORED] * before, *own, *[IGNORED] * after]
+    after = [IGNORED] * (len(ids) - before - len(starts))
+    return {
+        "input_ids": ids,
+        "length": len(ids),
+        "own_start": before,
+        "starts": starts,
+        "ends": ends,
+        "word_starts": tokens.word_starts[own],
+        **({} if labels is None else {"labels": [*[IGNORED] * before, *labels[own], *after]}),
+    }
 
 
 def encoding_notes(encoded: Dataset, limit: int) -> list[str]:
     """Sentences about encoded rows; see ``KeywordExtraction.encoding_notes``."""
-    columns = [name for name in ("row", "counts") if name in encoded.column_names]
-    if "counts" not in columns:
+    if not {"row", "counts"} <= {*encoded.column_names}:
         return []
-    listed = missing = hidden = overlapped = barren = windows = texts = long = 0
-    last = None
-    for row in rows_of(encoded, columns):
-        first = row["row"] != last
-        long += not first and windows == 1
-        texts, windows, last = texts + first, 1 if first else windows + 1, row["row"]
-        a, b, c, d = row["counts"]
-        listed, missing, hidden, overlapped = listed + a, missing + b, hidden + c, overlapped + d
-        barren += first and a == b
-    return [
-        sentence
-        for count, sentence in (
-            (missing, f"{missing} of {listed} keywords do not stand in their text"),
-            (barren, f"{barren} of {texts} texts hold none of their keywords and are all O"),
-            (
-                overlapped,
-                f"{overlapped} occurrences of keywords lie under longer keywords and are not "
-                f"labelled; {hidden} keywords occur nowhere else",
-            ),
-            (
-                long,
-                f"{long} of {texts} texts are longer than max_source_tokens={limit} and are read "
-                f"in windows ({len(encoded)} in all)",
-            ),
-        )
-        if count
-    ]
+    totals, texts, barren, long = np.zeros(4, int), 0, 0, 0
+    for _, windows in groupby(rows_of(encoded, ["row", "counts"]), key=lambda row: row["row"]):
+        counts = [window["counts"] for window in windows]
+        totals += np.sum(counts, axis=0)
+        texts, long = texts + 1, long + (len(counts) > 1)
+        barren += counts[0][0] == counts[0][1]
+    listed, missing, hidden, overlapped = totals.tolist()
+    sentences = {
+        f"{missing} of {listed} keywords do not stand in their text": missing,
+        f"{barren} of {texts} texts hold none of their keywords and are all O": barren,
+        f"{overlapped} occurrences of keywords lie under longer keywords and are not "
+        f"labelled; {hidden} keywords occur nowhere else": overlapped,
+        f"{long} of {texts} texts are longer than max_source_tokens={limit} and are read "
+        f"in windows ({len(encoded)} in all)": long,
+    }
+    return [sentence for sentence, count in sentences.items() if count]
 
 
 # --- back to rows --------------------------------------------------------------------------------
@@ -205,9 +187,7 @@ class StitchedText:
         return [
             {
                 "text": self.text[found.start : found.end],
-                "start": found.start,
-                "end": found.end,
-                **({} if found.score is None else {"score": found.score}),
+                **{name: value for name, value in found._asdict().items() if value is not None},
             }
             for found in self.keywords(subwords)
         ]
@@ -229,18 +209,12 @@ def stitched(outputs: Sequence[np.ndarray], dataset: Dataset, task: Any) -> Iter
     columns = ["row", *WINDOW_COLUMNS]
     columns += ["labels"] if "labels" in dataset.column_names else []
     texts = raw_rows(dataset, task.columns)
-    parts: list[tuple[Any, dict[str, Any]]] = []
-    for output, row in zip(outputs, rows_of(dataset, columns), strict=True):
-        if parts and parts[0][1]["row"] != row["row"]:
-            yield _joined(next(texts)[task.text_column], parts)
-            parts = []
-        parts.append((output, row))
-    if parts:
+    answered = zip(outputs, rows_of(dataset, columns), strict=True)
+    for _, parts in groupby(answered, key=lambda pair: pair[1]["row"]):
         yield _joined(next(texts)[task.text_column], parts)
 
 
-def _joined(text: str, parts: Sequence[tuple[Any, dict[str, Any]]]) -> StitchedText:
-
+def _joined(text: str, parts: Iterable[tuple[Any, dict[str, Any]]]) -> StitchedText:
     pieces, spans, word_starts, labels = [], [], [], []
     for output, row in parts:
         own = slice(row["own_start"], row["own_start"] + len(row["starts"]))
@@ -251,10 +225,9 @@ def _joined(text: str, parts: Sequence[tuple[Any, dict[str, Any]]]) -> StitchedT
     values = np.concatenate(pieces)  # (tokens,) or (tokens, classes)
     scores = None
     if values.ndim == 2:
-        exp = np.exp(values - values.max(axis=-1, keepdims=True))
-        scores = (exp / exp.sum(axis=-1, keepdims=True)).max(axis=-1).tolist()
+        scores = special.softmax(values, axis=-1).max(axis=-1).tolist()
         values = values.argmax(axis=-1)
-    return StitchedText(text, spans, word_starts, [int(v) for v in values], scores, labels)
+    return StitchedText(text, spans, word_starts, values.astype(int).tolist(), scores, labels)
 
 
 # --- scores --------------------------------------------------------------------------------------
@@ -265,16 +238,12 @@ def span_metrics(
     predictions: Sequence[Sequence[str | Mapping[str, Any]]],
     references: Sequence[Sequence[str]],
     texts: Sequence[str],
-) -> dict[str, float]:
+) -> Scores:
     """Scores that need the texts; see ``KeywordExtraction.compute_metrics``."""
-    true = [
-        find_keywords(text, keywords, ignore_accents=task.ignore_accents).spans
-        for text, keywords in zip(texts, references, strict=True)
-    ]
+    true = [task.find(*row).spans for row in zip(texts, references, strict=True)]
     predicted = []
     for text, row in zip(texts, predictions, strict=True):
-        names = [item for item in row if isinstance(item, str)]
-        spans = find_keywords(text, names, ignore_accents=task.ignore_accents).spans
+        spans = task.find(text, [item for item in row if isinstance(item, str)]).spans
         given = ((p["start"], p["end"]) for p in row if not isinstance(p, str))
         predicted.append([*spans, *given])
     reachable = [[text[a:b] for a, b in spans] for text, spans in zip(texts, true, strict=True)]
@@ -284,13 +253,12 @@ def span_metrics(
 
 def intervals(
     task: Any, texts: Sequence[StitchedText], references: Sequence[Sequence[str]]
-) -> dict[str, tuple[float, float]]:
+) -> Intervals:
     """Bootstrap 95 % intervals of the scores of texts that a model answered."""
     keywords, spans = [], []
     for text, true in zip(texts, references, strict=True):
-        found = text.keywords(task.subwords)
-        wanted = find_keywords(text.text, true, ignore_accents=task.ignore_accents).spans
-        spans.append(({(f.start, f.end) for f in found}, {(a, b) for a, b in wanted}))
-        said = {task.key(text.text[f.start : f.end]) for f in found}
-        keywords.append((said, {task.key(keyword) for keyword in true}))
+        found = [(f.start, f.end) for f in text.keywords(task.subwords)]
+        spans.append(({*found}, {(a, b) for a, b in task.find(text.text, true).spans}))
+        said = {task.key(text.text[a:b]) for a, b in found}
+        keywords.append((said, set(map(task.key, true))))
     return keyword_intervals(keywords, spans, [(text.predictions, text.labels) for text in texts])

@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from frtune import metrics
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
-from frtune.data.row_checks import check_rows, rows_of
+from frtune.data.labels import check_limit
+from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
-from frtune.metrics import (
-    keyword_scores,
-    keyword_scores_per_document,
-    span_signatures,
-    token_scores,
-)
+from frtune.metrics.bootstrap import Score
+from frtune.tasks import keyword_rows
 from frtune.tasks.answer_html import Say, keywords_html
-from frtune.tasks.base import ModelKind, Task
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_baselines import keyword_baselines
-from frtune.tasks.keyword_rows import (
-    encode_rows,
-    encoding_notes,
-    intervals,
-    list_reason,
-    raw_rows,
-    span_metrics,
-    stitched,
-)
+from frtune.tasks.keyword_rows import list_reason, raw_rows, stitched
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import sets_f1
 from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
 from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
 from frtune.tasks.token_labels import LABELS, Found, Subwords
-
-if TYPE_CHECKING:
-    import numpy as np
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.metrics.bootstrap import Score
 
 
 @dataclass(frozen=True)
@@ -87,6 +74,12 @@ class KeywordExtraction(Task):
         "adam_epsilon": 1e-8,
     }
     primary_metric: ClassVar[str] = "eval_keyword_f1"
+    headline: ClassVar[tuple[str, ...]] = (
+        *("keyword_f1", "keyword_precision", "keyword_recall"),
+        *("span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o"),
+    )
+    answer_columns: ClassVar[tuple[str, ...]] = ("predicted_keywords", "predicted_spans")
+    limitation: ClassVar[str] = "It finds keywords that stand in the text, and no others."
     accuracy_score: ClassVar[str] = "token_accuracy"
 
     text_column: str = "text"
@@ -101,8 +94,7 @@ class KeywordExtraction(Task):
 
     def __post_init__(self):
         size, overlap = self.max_source_tokens, self.overlap_tokens
-        if isinstance(size, bool) or not isinstance(size, int) or size < 8:
-            raise InputError(f"max_source_tokens={size!r}: a whole number of at least 8.")
+        check_limit(size)
         whole = overlap is None or (isinstance(overlap, int) and not isinstance(overlap, bool))
         if not whole or not 0 <= (overlap or 0) <= (size - 4) // 2:
             raise InputError(
@@ -119,11 +111,6 @@ class KeywordExtraction(Task):
             raise InputError(f"focal_gamma={self.focal_gamma}: at least 0. 0 turns it off.")
 
     @property
-    def headline(self) -> tuple[str, ...]:
-        keywords = ("keyword_f1", "keyword_precision", "keyword_recall")
-        return (*keywords, "span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o")
-
-    @property
     def overlap(self) -> int:
         """Tokens that two windows share."""
         return self.max_source_tokens // 4 if self.overlap_tokens is None else self.overlap_tokens
@@ -138,61 +125,47 @@ class KeywordExtraction(Task):
     def label_columns(self) -> tuple[str, ...]:
         return (self.keywords_column,)
 
-    def keywords(self, row: Mapping[str, Any]) -> list[str]:
+    def keywords(self, row: Row) -> list[str]:
         """The row's keywords, cleaned, each once."""
         return clean_keyphrases(split_keyphrases(row[self.keywords_column], self.separator))
 
-    def occurrences(self, row: Mapping[str, Any]) -> Occurrences:
+    def occurrences(self, row: Row) -> Occurrences:
         """Where the row's keywords stand in its text."""
-        return find_keywords(
-            row[self.text_column], self.keywords(row), ignore_accents=self.ignore_accents
-        )
+        return self.find(row[self.text_column], self.keywords(row))
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
-        """As of every task.
+    def find(self, text: str, keywords: Iterable[str]) -> Occurrences:
+        """Where some keywords stand in a text."""
+        return find_keywords(text, keywords, ignore_accents=self.ignore_accents)
 
-        An empty list is a text without keywords, and is learnt; a missing one is not.
-        """
-        text, column = row[self.text_column], self.text_column
+    def reason(self, row: Row) -> str | None:
+        # an empty list is a text without keywords, and is learnt; a missing one is not
+        text = row[self.text_column]
         if not isinstance(text, str) or not clean_text(text):
-            return f"column {column} is blank"
+            return f"column {self.text_column} is blank"
         return list_reason(row[self.keywords_column], self.keywords_column)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank text, keywords that are no list, a separator
-                that no row holds, or a data set without any keyword in any text.
-        """
-        columns = [*self.columns, *self.label_columns]
-        check_rows(dataset, columns, self.reason, where)
+        """As of every task; refuse, too, a separator that no row holds, or keywords in no text."""
+        super().check(dataset, where)
         separator_check(dataset, self.keywords_column, self.separator, where)
-        if not any(self.occurrences(row).spans for row in rows_of(dataset, columns)):
+        rows = rows_of(dataset, [*self.columns, *self.label_columns])
+        if not any(self.occurrences(row).spans for row in rows):
             raise InputError(
                 f"{where}: no keyword of column {self.keywords_column} stands in its text, in any "
                 f"of {len(dataset)} rows. Name the right columns; phrases that are not in the text "
                 "are a task for keyphrases."
             )
 
-    # --- text to tokens ------------------------------------------------------------------------
+    # --- tokens and training -------------------------------------------------------------------
 
     def config_overrides(self) -> dict[str, Any]:
-        """Three labels, named so that a Transformers pipeline groups them into spans."""
-        return {
-            "num_labels": len(LABELS),
-            "id2label": dict(LABELS),
-            "label2id": {label: i for i, label in LABELS.items()},
-        }
+        # named so that a Transformers pipeline groups them into spans
+        ids = {label: i for i, label in LABELS.items()}
+        return {"num_labels": len(LABELS), "id2label": dict(LABELS), "label2id": ids}
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind = "encoder",
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind = "encoder", with_labels: bool = True
+    ) -> Encoded:
         """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into windows.
 
         Returns:
@@ -203,33 +176,26 @@ class KeywordExtraction(Task):
             each of them stands in the text. ``counts``: at a row's first window, its keywords,
             those missing, those under longer ones, and occurrences under longer ones.
         """
-        return encode_rows(self, batch, tokenizer, with_labels=with_labels)
+        return keyword_rows.encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:
-        """Keywords that are not found, and texts longer than a window."""
-        return encoding_notes(encoded, self.max_source_tokens)
-
-    # --- training ------------------------------------------------------------------------------
+        return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy over tokens, the same however a step is cut into batches."""
-        weighted = self.keyword_weight != 1
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
+        weight, smoothing = self.keyword_weight, args.label_smoothing_factor
+        weights = None if weight == 1 else (1.0, weight, weight)
         return StepLoss(
-            label_smoothing=args.label_smoothing_factor,
-            class_weights=(1.0, self.keyword_weight, self.keyword_weight) if weighted else None,
-            focal_gamma=self.focal_gamma,
+            label_smoothing=smoothing, class_weights=weights, focal_gamma=self.focal_gamma
         )
 
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
         """What evaluation keeps of a batch: the best label of each token, ``(batch, length)``."""
         return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
 
-    # --- labels to keywords --------------------------------------------------------------------
-
-    def decode(self, outputs: Sequence[np.ndarray], dataset: Dataset) -> list[list[Found]]:
+    def decode(self, outputs: Sequence[Any], dataset: Dataset) -> list[list[Found]]:
         """Read keywords off what the model said of each window, stitched back to raw rows.
 
         Args:
@@ -243,34 +209,20 @@ class KeywordExtraction(Task):
         return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
 
     def answers(
-        self, outputs: Sequence[np.ndarray], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
-        """What ``predict`` says of each raw row.
-
-        Returns:
-            ``{"keywords": [{"text", "start", "end", "score"}, ...]}``, every occurrence in the
-            order of the text; without ``score`` where outputs are labels.
-        """
-        return [
-            {"keywords": list(text.described(self.subwords))}
-            for text in stitched(outputs, dataset, self)
-        ]
+        """As of every task; every occurrence, without ``score`` where outputs are labels."""
+        texts = stitched(outputs, dataset, self)
+        return [{"keywords": text.described(self.subwords)} for text in texts]
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(
-        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[list[str]]:
-        """True keywords of each raw row, of raw rows or encoded ones."""
+    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
     def score_outputs(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, float]:
-        """Score the labels, or logits, of the rows of an encoded data set."""
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
         texts = list(stitched(outputs, dataset, self))
         scores = self.compute_metrics(
             [text.described(self.subwords) for text in texts],
@@ -278,15 +230,15 @@ class KeywordExtraction(Task):
             texts=[text.text for text in texts],
         )
         true = [text.labels for text in texts]
-        return {**scores, **token_scores([text.predictions for text in texts], true)}
+        return {**scores, **metrics.token_scores([text.predictions for text in texts], true)}
 
     def compute_metrics(
         self,
-        predictions: Sequence[Sequence[str | Mapping[str, Any]]],
+        predictions: Sequence[Sequence[str | Answer]],
         references: Sequence[Sequence[str]],
         *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
+        texts: Texts = None,
+    ) -> Scores:
         """Score keywords against keywords; fractions from 0 to 1.
 
         Args:
@@ -296,73 +248,61 @@ class KeywordExtraction(Task):
                 true span. Keywords that are given as text stand wherever the text holds them.
         """
         names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
-        scores = keyword_scores(names, references, normalize=self.key)
+        scores = metrics.keyword_scores(names, references, normalize=self.key)
         if texts is not None:
-            scores |= span_metrics(self, predictions, references, texts)
+            scores |= keyword_rows.span_metrics(self, predictions, references, texts)
         return scores
 
     def intervals(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
         texts = list(stitched(outputs, dataset, self))
-        return intervals(self, texts, self.references(dataset))
+        return keyword_rows.intervals(self, texts, self.references(dataset))
 
     def key(self, keyword: str) -> str:
         """Return what two spellings of a keyword have in common."""
         return keyword_key(keyword, ignore_accents=self.ignore_accents)
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*self.compute_metrics([["a"]], [["a"]], texts=["a"]), *token_scores([], [])]
+        names = [
+            *self.compute_metrics([["a"]], [["a"]], texts=["a"]),
+            *metrics.token_scores([], []),
+        ]
         return dict.fromkeys(names, True)
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
+        return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
-        """Keywords for the test rows from predictors that need no model.
-
-        Returns:
-            ``nothing`` (all O), ``tfidf`` (the words of the highest TF-IDF) and ``frequent`` (the
-            most frequent training keywords that stand in the text), as many as a training row has.
-            Without training rows, ``nothing`` alone.
-        """
+        """``keyword_baselines``; without training rows, ``nothing`` (all O) alone."""
+        texts = [row[self.text_column] for row in raw_rows(test, self.columns)]
         if train is None:
-            return {"nothing": [[] for _ in raw_rows(test, self.columns)]}
+            return {"nothing": [[] for _ in texts]}
+        known = [row[self.text_column] for row in raw_rows(train, self.columns)]
         return keyword_baselines(
-            train_texts=[row[self.text_column] for row in raw_rows(train, self.columns)],
-            train_keywords=self.references(train),
-            texts=[row[self.text_column] for row in raw_rows(test, self.columns)],
-            key=self.key,
+            train_texts=known, train_keywords=self.references(train), texts=texts, key=self.key
         )
 
     # --- how an answer is shown ----------------------------------------------------------------
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         found = [[item["text"] for item in answer["keywords"]] for answer in answers]
         return sets_f1(found, references, self.key)
 
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
-        """Where the keywords stand."""
+    def agreement_key(self, answer: Answer) -> Hashable:
         return tuple((item["start"], item["end"]) for item in answer["keywords"])
 
-    @property
-    def limitation(self) -> str:
-        return "It finds keywords that stand in the text, and no others."
-
-    def prediction(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def prediction(self, answer: Answer) -> dict[str, Any]:
         """The keywords as text, and, where there are any, where they stand."""
         spans = answer["keywords"]
         return {"prediction": [s["text"] for s in spans], **({"spans": spans} if spans else {})}
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        found = keyword_scores_per_document(said, true, normalize=self.key)
+        found = metrics.keyword_scores_per_document(said, true, normalize=self.key)
         return self.main_score, found[self.main_score]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         """Each keyword once, and the text with all of them marked."""
         text, true = line["input"], line["reference"]
         keys = {self.key(keyword) for keyword in true}
@@ -370,18 +310,13 @@ class KeywordExtraction(Task):
             (span["start"], span["end"]): "right" if self.key(span["text"]) in keys else "wrong"
             for span in line.get("spans", ())
         }
-        missed = find_keywords(text, true, ignore_accents=self.ignore_accents).spans
         said = list({self.key(keyword): keyword for keyword in line["prediction"]}.values())
         pieces = phrase_pieces(said, true, self.key)
-        return {**pieces, "marked": marked_pieces(text, marked, missed)}
+        return {**pieces, "marked": marked_pieces(text, marked, self.find(text, true).spans)}
 
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        return ("predicted_keywords", "predicted_spans")
-
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
         words = dict.fromkeys(item["text"] for item in answer["keywords"])
         return ("; ".join(words), json.dumps(answer["keywords"], ensure_ascii=False))
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return keywords_html(answer["text"], answer["keywords"], say)

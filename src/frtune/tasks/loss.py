@@ -92,13 +92,16 @@ class StepLoss:
                 micro-batches and processes; ``None`` counts those given here.
         """
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
+        weights = None
+        if self.class_weights is not None:
+            weights = torch.tensor(self.class_weights, device=logits.device)
         if self.regression:
             total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
             counted = labels.numel()
         elif labels.is_floating_point():
-            total, counted = self._soft_cross_entropy(logits, labels)
+            total, counted = self._soft_cross_entropy(logits, labels, weights)
         else:
-            total, counted = self._cross_entropy(logits, labels)
+            total, counted = self._cross_entropy(logits, labels, weights)
         # The mean of the micro-batches' and processes' means would weigh an item by how few there
         # are beside it; a sum over the items of the whole step is the same however it is cut.
         items = counted if num_items_in_batch is None else num_items_in_batch
@@ -106,7 +109,7 @@ class StepLoss:
         return total / items.clamp(min=1)  # a batch in which nothing counts has no loss
 
     def _cross_entropy(
-        self, logits: torch.Tensor, labels: torch.Tensor
+        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.shift:
             logits = logits[:, :-1] if logits.dim() == 3 else logits
@@ -116,13 +119,9 @@ class StepLoss:
         # only the positions that count are cast to float32: (items, classes)
         logits = (logits[kept] if logits.dim() > labels.dim() else logits).float()
         labels = labels[kept]
-        weight = self.class_weights
+        summed = "none" if self.focal_gamma else "sum"
         losses = functional.cross_entropy(
-            logits,
-            labels,
-            weight=None if weight is None else torch.tensor(weight, device=logits.device),
-            label_smoothing=self.label_smoothing,
-            reduction="none" if self.focal_gamma else "sum",
+            logits, labels, weights, label_smoothing=self.label_smoothing, reduction=summed
         )
         if self.focal_gamma:
             chances = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
@@ -131,7 +130,7 @@ class StepLoss:
         return losses, kept.sum()
 
     def _soft_cross_entropy(
-        self, logits: torch.Tensor, labels: torch.Tensor
+        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.shift:
             raise ValueError("labels: probabilities of a next token. Pass token ids.")
@@ -140,8 +139,7 @@ class StepLoss:
         logits, labels = logits[kept].float(), labels[kept].float()
         log_chances = logits.log_softmax(dim=-1)  # (items, classes)
         losses = -log_chances
-        if self.class_weights is not None:
-            losses = losses * torch.tensor(self.class_weights, device=logits.device)
+        losses = losses if weights is None else losses * weights
         # the loss of each class, were it the label, as the loss above has it
         smoothing = self.label_smoothing
         losses = (1 - smoothing) * losses + smoothing * losses.mean(-1, keepdim=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from frtune.metrics import keyphrase_scores_per_document
-from frtune.metrics.bootstrap import count_score, f1_of_sums
-
-if TYPE_CHECKING:
-    from frtune.metrics.bootstrap import Score
+from frtune.metrics.bootstrap import Score, count_score, f1_of_sums
 
 
 def recomputed(
@@ -21,12 +18,6 @@ def recomputed(
     names: Sequence[str],
 ) -> Score:
     """Any scores, computed anew for each draw: right for all, and slower than counts.
-
-    Args:
-        compute: From predictions and references to scores by name.
-        predictions: Of each row.
-        references: Of each row.
-        names: The scores that are wanted.
 
     Returns:
         From the rows drawn, ``(samples, rows)``, to scores, ``(samples, names)``.

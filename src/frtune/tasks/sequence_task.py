@@ -6,19 +6,20 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frtune.data.labels import check_ids, known, label_id
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from frtune.data.labels import check_ids, count_classes, known, label_id, train_split
 from frtune.data.row_schema import RowSchema
-from frtune.tasks.base import ModelKind, Task
+from frtune.metrics.bootstrap import Score
+from frtune.tasks.answers import Answer, Line
+from frtune.tasks.base import ModelKind, Splits, Task
 from frtune.tasks.row_scores import classes_f1
 from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from typing_extensions import Self
-
-    from frtune.metrics.bootstrap import Score
 
 CHANCE = "probability of the true label"
 
@@ -42,7 +43,6 @@ class SequenceTask(Task):
 
     @classmethod
     def for_planning(cls, **settings: Any) -> Self:
-        """The task with two labels."""
         return cls(**{"labels": ["0", "1"], **settings})
 
     # --- what a row is -------------------------------------------------------------------------
@@ -53,7 +53,6 @@ class SequenceTask(Task):
 
     @property
     def stratify_column(self) -> str | None:
-        """The labels' column; none for scores."""
         return None if self.scored else self.label_column
 
     @property
@@ -69,6 +68,15 @@ class SequenceTask(Task):
         if not self.scored:
             check_ids(dataset, self.label_column, self.labels, where)
 
+    def count_rows(self, data: Splits, *, checked: bool) -> dict[str, int]:
+        """Count the training rows of each label, in the order of the labels; none for scores."""
+        train, where = train_split(data), "training rows"
+        if not checked:
+            dataclasses.replace(self, labels=None).check(train, where)
+        if self.scored:
+            return {}
+        return count_classes(train, self.label_column, where, self.labels)
+
     def row_schema(self) -> RowSchema:
         found = super().row_schema()
         return dataclasses.replace(found, target="score" if self.scored else "label")
@@ -76,7 +84,6 @@ class SequenceTask(Task):
     # --- tokens and training -------------------------------------------------------------------
 
     def config_overrides(self) -> dict[str, Any]:
-        """The labels and their ids; or one output, with the task's name."""
         labels = [self.name] if self.scored else self.known_labels
         return {
             "num_labels": len(labels),
@@ -111,15 +118,10 @@ class SequenceTask(Task):
     def comparable(self) -> dict[str, Any]:
         return {"labels": self.labels}
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
-        """Macro F1 of the labels."""
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         return classes_f1([a["label"] for a in answers], references, self.known_labels)
 
-    def described_label(self, line: Mapping[str, Any], chance: float) -> dict[str, Any]:
+    def described_label(self, line: Line, chance: float) -> dict[str, Any]:
         """A line of ``predictions.jsonl`` with a label: ``described``, with its probability."""
-        said, true = line["prediction"], line["reference"]
-        kind = "right" if said == true else "wrong"
-        return {
-            "said": [piece(str(said), kind), piece(f"{chance:.2f}")],
-            "true": [piece(str(true))],
-        }
+        found = super().described(line)
+        return {**found, "said": [*found["said"], piece(f"{chance:.2f}")]}

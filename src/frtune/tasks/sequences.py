@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
-from frtune.tasks.collators import _mask, pad, row_ids
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from frtune.tasks.collators import pad, prompt_batch, row_ids
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def token_id(index: Any) -> int:
 
 def _place(ids: list[int], part: list[int], start: int) -> int:
     for i in range(start, len(ids) - len(part) + 1):
-        if ids[i : i + len(part)] == part:
+        if part and ids[i : i + len(part)] == part:
             return i
     raise ValueError(f"tokenizer: {part} is not in {ids}. Its special tokens change the text's.")
 
@@ -159,10 +157,7 @@ class SequenceCollator:
         """Pad ``examples`` into one batch."""
         layout = {"side": self.side, "multiple_of": self.multiple_of}
         ids = self._sequences(examples, "input_ids")
-        batch = {
-            "input_ids": pad(ids, value=self.pad_id, **layout),
-            "attention_mask": _mask(ids, **layout),
-        }
+        batch = prompt_batch(ids, pad_id=self.pad_id, **layout)
         if "token_type_ids" in examples[0]:
             types = self._sequences(examples, "token_type_ids")
             batch["token_type_ids"] = pad(types, value=0, **layout)

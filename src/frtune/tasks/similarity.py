@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import (
     check_limit,
     check_names,
     check_pair_labels,
-    count_classes,
     label_reason,
     score_reason,
     sentence_reason,
-    train_split,
 )
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
-from frtune.metrics import (
-    class_scores,
-    classification_scores,
-    classification_signatures,
-    correlation_intervals,
-    correlation_scores,
-    correlation_signatures,
-    roc_auc,
-)
-from frtune.metrics.bootstrap import spearman_score
+from frtune.metrics.bootstrap import Score, spearman_score
 from frtune.metrics.classification import softmax
 from frtune.metrics.intervals import pair_intervals
 from frtune.metrics.text_baselines import pair_baselines
 from frtune.tasks.answer_html import Say, similarity_html
-from frtune.tasks.base import ModelKind
+from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_pairs
 from frtune.tasks.shown_rows import piece
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.metrics.bootstrap import Score
-
 
 Head = Literal["classification", "regression"]
 
@@ -82,6 +67,7 @@ class SentenceSimilarity(SequenceTask):
     """
 
     name: ClassVar[str] = "similarity"
+    answer_columns: ClassVar[tuple[str, ...]] = ("predicted_similarity", "predicted_label")
     recipe: ClassVar[Mapping[str, float]] = {
         "learning_rate": 3e-5,
         "per_device_train_batch_size": 4,
@@ -97,7 +83,6 @@ class SentenceSimilarity(SequenceTask):
     symmetric: bool = False
 
     def __post_init__(self):
-
         check_limit(self.max_source_tokens)
         if self.head not in ("classification", "regression"):
             raise InputError(f"head={self.head!r}: 'classification' or 'regression'.")
@@ -127,7 +112,7 @@ class SentenceSimilarity(SequenceTask):
     def columns(self) -> tuple[str, ...]:
         return (self.first_column, self.second_column)
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
+    def reason(self, row: Row) -> str | None:
         """As of every task.
 
         Example:
@@ -140,51 +125,30 @@ class SentenceSimilarity(SequenceTask):
         value = row[self.label_column]
         return (score_reason if self.scored else label_reason)(value, self.label_column)
 
-    def fit(
-        self, data: Dataset | Mapping[str, Dataset], *, checked: bool = False
-    ) -> SentenceSimilarity:
+    def fit(self, data: Splits, *, checked: bool = False) -> SentenceSimilarity:
         """Return the task with the two labels of the training rows; with scores, the task itself.
-
-        Args:
-            data: Training rows, or splits of which ``train`` is read.
-            checked: Whether ``check`` has seen these rows; they are not checked anew.
 
         Raises:
             InputError: For a row that cannot be used, for one label or more than two, or for two
                 that do not say which means similar.
         """
-        train, where = train_split(data), "training rows"
-        if not checked:
-            dataclasses.replace(self, labels=None).check(train, where)
+        found = [*self.count_rows(data, checked=checked)]
         if self.scored:
             return self
-        found = list(count_classes(train, self.label_column, where, self.labels))
-        check_pair_labels(found, f"{where}, column {self.label_column}", named=self.labels)
-        return dataclasses.replace(self, labels=found)
+        check_pair_labels(found, f"training rows, column {self.label_column}", named=self.labels)
+        return replace(self, labels=found)
 
     def row_schema(self) -> RowSchema:
         """A pair is compared with others in either order."""
         found = super().row_schema()
-        settings = {**found.settings, "head": self.head}
-        return dataclasses.replace(found, join=_in_any_order, settings=settings)
+        return replace(found, join=_in_any_order, settings={**found.settings, "head": self.head})
 
-    # --- text to tokens ------------------------------------------------------------------------
+    # --- tokens and training -------------------------------------------------------------------
 
     def encode(
-        self,
-        batch: Mapping[str, Sequence[Any]],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        kind: ModelKind,
-        with_labels: bool = True,
-    ) -> dict[str, list[Any]]:
-        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
-
-        Returns:
-            ``input_ids``; ``token_type_ids`` for a tokenizer that has them (both of them a list of
-            two, one an order, when symmetric); ``length``; ``source_cut`` (was the pair shortened);
-            with labels, ``labels`` (id of the class, or score).
-        """
+        self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
+    ) -> Encoded:
+        """As of every task; ``input_ids`` are a list of two, one an order, when symmetric."""
         for column in self.columns:
             if not all(isinstance(text, str) for text in batch[column]):
                 raise InputError(f"{column}: not text in every row. Give both sentences of a pair.")
@@ -200,32 +164,23 @@ class SentenceSimilarity(SequenceTask):
             encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
 
-    # --- training ------------------------------------------------------------------------------
-
     def fold_logits(self, logits: Any) -> Any:
         """Average the two orders of each pair: ``(batch * 2, classes)`` to ``(batch, classes)``."""
         if not self.symmetric:
             return logits
         return logits.reshape(-1, 2, logits.shape[-1]).mean(1)  # (batch, orders, classes)
 
-    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """Cross-entropy or squared error over pairs, the same however a step is cut."""
+    def loss(self, model: PreTrainedModel, args: Any) -> Any:
         smoothing = 0.0 if self.scored else args.label_smoothing_factor
         loss = StepLoss(regression=self.scored, label_smoothing=smoothing)
-        if not self.symmetric:
-            return loss
 
         def of_both_orders(outputs, labels, num_items_in_batch=None):
             logits = self.fold_logits(outputs["logits"])
             return loss({"logits": logits}, labels, num_items_in_batch)
 
-        return of_both_orders
+        return of_both_orders if self.symmetric else loss
 
-    # --- logits to similarities ----------------------------------------------------------------
-
-    def decode(
-        self, outputs: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[float]:
+    def decode(self, outputs: Sequence[Any], tokenizer: Any = None) -> list[float]:
         """Turn each row's logits into the chance of the similar label, or into the score."""
         if self.scored:
             return [float(row[0]) for row in outputs]
@@ -236,7 +191,7 @@ class SentenceSimilarity(SequenceTask):
         return self.known_labels[similarity >= 0.5]
 
     def answers(
-        self, outputs: Sequence[np.ndarray], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each pair: ``similarity`` and, of two labels, ``label``."""
         found = self.decode(outputs)
@@ -250,36 +205,29 @@ class SentenceSimilarity(SequenceTask):
         return self.decode(outputs)
 
     def compute_metrics(
-        self,
-        predictions: Sequence[float],
-        references: Sequence[Any],
-        *,
-        texts: Sequence[str] | None = None,
-    ) -> dict[str, float]:
+        self, predictions: Sequence[float], references: Sequence[Any], *, texts: Texts = None
+    ) -> Scores:
         """Score similarities against labels or scores.
 
         With labels: ``frtune.metrics.classification_scores``, ``f1`` of the similar label, and
         ``roc_auc``. With scores: ``frtune.metrics.correlation_scores``.
         """
         if self.scored:
-            return correlation_scores(predictions, references)
+            return metrics.correlation_scores(predictions, references)
         similar = self.known_labels[1]
         found = [self.label_of(value) for value in predictions]
         return {
-            **classification_scores(found, references),
-            "f1": class_scores(found, references, [similar])[similar]["f1"],
-            "roc_auc": roc_auc(predictions, [label == similar for label in references]),
+            **metrics.classification_scores(found, references),
+            "f1": metrics.class_scores(found, references, [similar])[similar]["f1"],
+            "roc_auc": metrics.roc_auc(predictions, [label == similar for label in references]),
         }
 
     def intervals(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, tuple[float, float]]:
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
         values, references = self.decode(outputs), self.references(dataset)
         if self.scored:
-            return correlation_intervals(values, references)
+            return metrics.correlation_intervals(values, references)
         said = [self.label_of(value) for value in values]
         found = pair_intervals(values, said, references, self.known_labels)
         return {name: found[name] for name in self.headline}
@@ -287,13 +235,13 @@ class SentenceSimilarity(SequenceTask):
     def metric_directions(self) -> dict[str, bool]:
         if self.scored:
             return {"pearson": True, "spearman": True, "mse": False}
-        task = dataclasses.replace(self, labels=self.labels or ["0", "1"])
+        task = replace(self, labels=self.labels or ["0", "1"])
         return dict.fromkeys(task.compute_metrics([0.0, 1.0], task.known_labels), True)
 
     def signatures(self, references: Sequence[Any]) -> dict[str, str]:
         if self.scored:
-            return correlation_signatures()
-        return classification_signatures(positive=self.known_labels[1])
+            return metrics.correlation_signatures()
+        return metrics.classification_signatures(positive=self.known_labels[1])
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[float]]:
         """Similarities for the test rows by ``frtune.metrics.text_baselines.pair_baselines``.
@@ -317,16 +265,15 @@ class SentenceSimilarity(SequenceTask):
     def comparable(self) -> dict[str, Any]:
         return {"head": self.head, "labels": self.labels}
 
-    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         if not self.scored:
             return super().row_score(answers, references)
         return spearman_score(np.array([a["similarity"] for a in answers]), np.array(references))
 
-    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
-        """The label, or the score to one decimal."""
+    def agreement_key(self, answer: Answer) -> Hashable:
         return round(answer["similarity"], 1) if self.scored else super().agreement_key(answer)
 
-    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         if self.scored:
             errors = [abs(line["prediction"] - line["reference"]) for line in lines]
             return "less the error", [-error for error in errors]
@@ -336,18 +283,14 @@ class SentenceSimilarity(SequenceTask):
             for line in lines
         ]
 
-    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+    def described(self, line: Line) -> dict[str, Any]:
         if not self.scored:
             return self.described_label(line, line["similarity"])
         said, true = (piece(f"{line[name]:.3g}") for name in ("prediction", "reference"))
         return {"said": [said], "true": [true]}
 
-    @property
-    def answer_columns(self) -> tuple[str, ...]:
-        return ("predicted_similarity", "predicted_label")
-
-    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
         return (answer["similarity"], answer.get("label", ""))
 
-    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+    def answer_html(self, answer: Answer, say: Say) -> str:
         return similarity_html(answer["similarity"], answer.get("label"), say)

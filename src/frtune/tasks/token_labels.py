@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from frtune.metrics.spans import BEGIN, IGNORED, INSIDE, OUTSIDE, tagged_spans
+from frtune.tasks.alignment import Tokens
 from frtune.tasks.spans import Span
-
-if TYPE_CHECKING:
-    from frtune.tasks.alignment import Tokens
 
 Subwords = Literal["all", "first"]
 
@@ -94,9 +92,8 @@ def read_labels(
         >>> read_labels([0, 1, 2, 0], spans, "l'opération ouverte")
         [Found(start=2, end=11, score=None)]
     """
-    counted = [True] * len(labels) if word_starts is None else list(word_starts)
-    if word_starts is not None:
-        labels = _spread(labels, word_starts)
+    counted = [True] * len(labels) if word_starts is None else word_starts
+    labels = _spread(labels, counted)
     found = []
     for first, after in _disjoint(tagged_spans(labels), spans):
         start, end = _tight(text, spans[first], spans[after - 1])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.tasks.collators import IGNORED
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 
 START = "[generate keyphrases]"
 MIDDLE = "[keyphrases generated]"
@@ -110,9 +108,8 @@ def written_lines(
     """Text of generated ids up to the first end token, without markers and special tokens."""
     # -100 is dropped: a padding token in its place could be EOS, and end the line
     rows = [[i for i in ids if i >= 0] for ids in generated]
-    texts = tokenizer.batch_decode(
-        rows, skip_special_tokens=False, clean_up_tokenization_spaces=False
-    )
+    options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    texts = tokenizer.batch_decode(rows, **options)
     return [_plain(text, tokenizer) for text in texts]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from frtune.tasks.sequences import Frame, text_frame
 
 
 class Window(NamedTuple):
@@ -73,18 +73,9 @@ def plan_windows(
 
 
 def _nearest_start(word_starts: Sequence[bool] | None, low: int, high: int, middle: int) -> int:
-    if word_starts is not None:
-        found = [at for at in range(low, min(high, len(word_starts) - 1) + 1) if word_starts[at]]
-        if found:
-            return min(found, key=lambda at: (abs(at - middle), at))
-    return max(low, middle)
-
-
-class Frame(NamedTuple):
-    """The special tokens around each input: ``[CLS]`` before, ``[SEP]`` after."""
-
-    before: list[int]
-    after: list[int]
+    places = range(low, min(high + 1, len(word_starts or ())))
+    found = [at for at in places if word_starts and word_starts[at]]
+    return min(found, key=lambda at: (abs(at - middle), at), default=max(low, middle))
 
 
 def frame_of(tokenizer: PreTrainedTokenizerBase) -> Frame:
@@ -93,12 +84,10 @@ def frame_of(tokenizer: PreTrainedTokenizerBase) -> Frame:
     Raises:
         InputError: If what it puts there is not the same for every text.
     """
-    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
-    whole = list(tokenizer("a")["input_ids"])
-    for at in range(len(whole) - len(bare) + 1):
-        if bare and whole[at : at + len(bare)] == bare:
-            return Frame(whole[:at], whole[at + len(bare) :])
-    raise InputError(
-        f"tokenizer={tokenizer.name_or_path}: its special tokens do not stand around the text. "
-        "Choose a checkpoint of an encoder."
-    )
+    try:
+        return text_frame(tokenizer)
+    except ValueError:
+        raise InputError(
+            f"tokenizer={tokenizer.name_or_path}: its special tokens do not stand around the text. "
+            "Choose a checkpoint of an encoder."
+        ) from None

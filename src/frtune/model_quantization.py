@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, nearest
@@ -27,13 +28,9 @@ from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
 from frtune.models.weights import head_names, load_weights
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 

@@ -13,18 +13,15 @@ from frtune.models import tiny_tokenizers as tokenizers
 from frtune.models.family import Family, Tiny
 from frtune.tasks.base import ModelKind
 
-_QUERY_VALUE = ("query", "value")
 _TINY_DECODER = {"max_position_embeddings": 2048, "initializer_range": 0.05,
                  "tie_word_embeddings": False}  # fmt: skip
 _POLYGLOT = {"vocab_size": 30080, "num_attention_heads": 16}
 
 _ROWS = (
     Family(
-        name="camembert",
-        title="CamemBERT",
+        name="camembert", title="CamemBERT", model_types=("camembert",),
         default_checkpoint="almanach/camembert-base",
-        model_types=("camembert",),
-        lora_targets=_QUERY_VALUE,
+        lora_targets=("query", "value"),
         published={
             "almanach/camembert-base": {
                 "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
@@ -37,10 +34,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="flaubert",
-        title="FlauBERT",
+        name="flaubert", title="FlauBERT", model_types=("flaubert",),
         default_checkpoint="flaubert/flaubert_base_cased",
-        model_types=("flaubert",),
         lora_targets=("q_lin", "v_lin"),
         extra="flaubert",
         block_modules=False,
@@ -61,18 +56,14 @@ _ROWS = (
         ),
     ),
     Family(
-        name="bert",
-        title="BERT",
+        name="bert", title="BERT", model_types=("bert",),
         default_checkpoint="google-bert/bert-base-cased",
-        model_types=("bert",),
         published={"google-bert/bert-base-cased": {"vocab_size": 28996}},
         tiny=Tiny({None: tokenizers.wordpiece}, {"pad_token_id": "[PAD]"}),
     ),
     Family(
-        name="t5",
-        title="T5",
+        name="t5", title="T5", model_types=("t5",),
         default_checkpoint="paust/pko-t5-base",
-        model_types=("t5",),
         fp16=False,
         own_output="lm_head.weight",
         published={
@@ -93,10 +84,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="bart",
-        title="BART",
+        name="bart", title="BART", model_types=("bart",),
         default_checkpoint="ainize/kobart-news",
-        model_types=("bart",),
         published={
             "ainize/kobart-news": {
                 "vocab_size": 30000, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
@@ -114,10 +103,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="polyglot",
-        title="Polyglot (GPT-NeoX)",
+        name="polyglot", title="Polyglot (GPT-NeoX)", model_types=("gpt_neox",),
         default_checkpoint="EleutherAI/polyglot-ko-1.3b",
-        model_types=("gpt_neox",),
         published_output="embed_out.",
         published={
             "EleutherAI/polyglot-ko-1.3b": {
@@ -136,10 +123,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="gptj",
-        title="GPT-J",
+        name="gptj", title="GPT-J", model_types=("gptj",),
         default_checkpoint="ainize/gpt-j-6B-float16",
-        model_types=("gptj",),
         published={"ainize/gpt-j-6B-float16": {}},
         tiny=Tiny(  # as published, the embedding has more rows than the tokenizer has tokens
             {None: tokenizers.gpt2_bpe},
@@ -149,10 +134,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="llama",
-        title="LLaMA",
+        name="llama", title="LLaMA", model_types=("llama",),
         default_checkpoint="huggyllama/llama-7b",
-        model_types=("llama",),
         published={"huggyllama/llama-7b": {"pad_token_id": 0}},
         tiny=Tiny(
             {None: tokenizers.llama_bpe},
@@ -161,10 +144,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="phi",
-        title="Phi",
+        name="phi", title="Phi", model_types=("phi",),
         default_checkpoint="microsoft/phi-2",
-        model_types=("phi",),
         lora_targets=("q_proj", "v_proj"),
         published={
             "microsoft/phi-2": {

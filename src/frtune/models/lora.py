@@ -7,29 +7,31 @@ import copy
 import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 from peft.utils.constants import (
     TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT_TARGETS,
 )
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
+from transformers import PreTrainedModel
 
 from frtune.errors import InputError
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
+from frtune.models.family import Family
 from frtune.models.probe import probe_logits
 from frtune.models.weights import load_weights
-
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel
-
-    from frtune.models.family import Family
 
 _TASK_TYPES = {
     "AutoModelForSequenceClassification": "SEQ_CLS",

@@ -8,15 +8,14 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import local_file
 from frtune.models.tokenizer import PROBES, differing_probe
 from frtune.tasks.base import ModelKind
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 

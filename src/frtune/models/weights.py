@@ -8,11 +8,16 @@ import functools
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
-from transformers import BitsAndBytesConfig, GenerationConfig
+from transformers import (
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
@@ -24,10 +29,6 @@ from frtune.models.checkpoint_files import (
     stores,
 )
 from frtune.models.families import family_for
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 

@@ -13,18 +13,16 @@ import copy
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
+from peft import LoraConfig
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from frtune.models.config_sizes import depth_names
 from frtune.planning.parameters import Architecture, adapted, empty_model
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
 
 Casting = Literal["fp32", "autocast", "bf16"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
+from peft import LoraConfig
+from transformers import PreTrainedModel
 from transformers.integrations import replace_with_bnb_linear
 
 from frtune.models.checkpoint_files import read_for_task
@@ -16,12 +18,7 @@ from frtune.models.families import family_named, published_settings
 from frtune.models.family import Family
 from frtune.models.lora import add_adapter
 from frtune.models.weights import head_names, skipping_heads, untie_output
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-    from transformers import PreTrainedModel
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)

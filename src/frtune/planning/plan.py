@@ -8,7 +8,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from peft import LoraConfig
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import read_config
@@ -24,13 +26,9 @@ from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
 from frtune.training.encoding import check_length
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-
-    from frtune.tasks.base import Task
 
 CONTEXT = 10**9  # bytes of the CUDA context and libraries on each GPU, seen from 0.5 to 1 GB
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,

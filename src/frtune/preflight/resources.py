@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import torch
@@ -15,9 +15,7 @@ from frtune.planning.memory import memory, trained
 from frtune.planning.parameters import Architecture, Parameters, count
 from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
 

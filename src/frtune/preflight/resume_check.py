@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
 from frtune.training.resume_checks import check_conditions, conditions, task_conditions
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 

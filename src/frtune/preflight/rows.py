@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from datasets import Dataset
 
 from frtune.data.cleaning import clean_text
+from frtune.tasks.base import Task
 from frtune.training.encoding import truncation_report
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
 
 SAMPLED = 5_000  # rows of a split whose tokens are counted
 _CUT_SHARE = 0.05

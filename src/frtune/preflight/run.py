@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from frtune.errors import InputError
 from frtune.models.build import check_options
@@ -36,17 +36,12 @@ from frtune.preflight.stages import Log, Stage, warnings_to
 from frtune.preflight.weights import check_loadable
 from frtune.run.data import RunData, read
 from frtune.run.model import adapter, starting_checkpoint, with_lora
-from frtune.run.settings import check_settings, is_tiny
+from frtune.run.settings import RunSettings, check_settings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import check_output_dir
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 
 def preflight(

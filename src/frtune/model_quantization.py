@@ -27,7 +27,7 @@ from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
-from frtune.models.weights import head_names, load_weights
+from frtune.models.weights import kept_names, load_weights
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
 from frtune.version import __version__
@@ -149,10 +149,8 @@ def _removed_on_error(output_dir: Path) -> Iterator[None]:
 
 def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
     """Quantise ``model`` in place and write it; how many layers were replaced."""
-    output: Any = model.get_output_embeddings()
-    kept = [name for name, module in model.named_modules() if name and module is output]
     activations = "int8" if method == "int8" else "float"
-    layers = quantize_layers(model, activations=activations, skip=[*head_names(model), *kept])
+    layers = quantize_layers(model, activations=activations, skip=kept_names(model))
     save_int8(model, draft)
     pack_layers(model)
     return len(layers)

@@ -232,10 +232,7 @@ def _finish(model: PeftModel) -> PeftModel:
                     head.float()
                 head.register_forward_pre_hook(_match_dtype)
         elif type(module) is TrainableTokensLayer:
-            if (
-                isinstance(module.base_layer, torch.nn.Linear)
-                and module.base_layer.bias is not None
-            ):
+            if getattr(module.base_layer, "bias", None) is not None:
                 module.__class__ = _BiasedTokenRows
     _keep_quantized_base(model)
     # Trainer saves its checkpoints without the argument, and PEFT would add a resized embedding

@@ -113,14 +113,10 @@ def empty_model(found: Architecture, *, config: Any = None) -> PreTrainedModel:
 def adapted(model: PreTrainedModel, found: Architecture, lora: LoraConfig) -> Any:
     """Put the adapter on as the builder does; rows of new tokens stand for those added later."""
     rows = model.config.get_text_config().vocab_size
+    ids, heads = range(rows - found.new_tokens, rows), head_names(model)
     with torch.device("meta"):
         return add_adapter(
-            model,
-            lora,
-            found.family,
-            auto_class=found.auto_class,
-            heads=head_names(model),
-            token_ids=list(range(rows - found.new_tokens, rows)),
+            model, lora, found.family, auto_class=found.auto_class, heads=heads, token_ids=ids
         )
 
 

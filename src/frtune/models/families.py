@@ -15,6 +15,7 @@ from frtune.tasks.base import ModelKind
 
 _TINY_DECODER = {"max_position_embeddings": 2048, "initializer_range": 0.05,
                  "tie_word_embeddings": False}  # fmt: skip
+_TEXT_ENDS = dict.fromkeys(("bos_token_id", "eos_token_id"), "<|endoftext|>")
 _POLYGLOT = {"vocab_size": 30080, "num_attention_heads": 16}
 
 _ROWS = (
@@ -22,11 +23,9 @@ _ROWS = (
         name="camembert", title="CamemBERT", model_types=("camembert",),
         default_checkpoint="almanach/camembert-base",
         lora_targets=("query", "value"),
-        published={
-            "almanach/camembert-base": {
-                "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
-            },
-        },
+        published={"almanach/camembert-base": {
+            "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
+        }},
         tiny=Tiny(
             {None: tokenizers.camembert_unigram},
             {"pad_token_id": "<pad>", "bos_token_id": "<s>", "eos_token_id": "</s>"},
@@ -39,9 +38,9 @@ _ROWS = (
         lora_targets=("q_lin", "v_lin"),
         extra="flaubert",
         block_modules=False,
-        published={
-            "flaubert/flaubert_base_cased": {"vocab_size": 68729, "emb_dim": 768, "n_heads": 12},
-        },
+        published={"flaubert/flaubert_base_cased": {
+            "vocab_size": 68729, "emb_dim": 768, "n_heads": 12,
+        }},
         tiny=Tiny(
             {None: tokenizers.xlm_bpe},
             {
@@ -66,13 +65,11 @@ _ROWS = (
         default_checkpoint="paust/pko-t5-base",
         fp16=False,
         own_output="lm_head.weight",
-        published={
-            "paust/pko-t5-base": {
-                "vocab_size": 50358, "d_model": 768, "num_layers": 12, "num_decoder_layers": 12,
-                "num_heads": 12, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
-                "decoder_start_token_id": 0,
-            },
-        },
+        published={"paust/pko-t5-base": {
+            "vocab_size": 50358, "d_model": 768, "num_layers": 12, "num_decoder_layers": 12,
+            "num_heads": 12, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
+            "decoder_start_token_id": 0,
+        }},
         tiny=Tiny(  # T5 v1.1, as pko-t5: gated GELU, output layer of its own
             {None: tokenizers.t5_unigram, "byte-level": tokenizers.t5_byte_level},
             {"pad_token_id": "<pad>", "eos_token_id": "</s>", "decoder_start_token_id": "<pad>"},
@@ -86,13 +83,11 @@ _ROWS = (
     Family(
         name="bart", title="BART", model_types=("bart",),
         default_checkpoint="ainize/kobart-news",
-        published={
-            "ainize/kobart-news": {
-                "vocab_size": 30000, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
-                "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "max_position_embeddings": 1026,
-                "pad_token_id": 3,
-            },
-        },
+        published={"ainize/kobart-news": {
+            "vocab_size": 30000, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
+            "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "max_position_embeddings": 1026,
+            "pad_token_id": 3,
+        }},
         tiny=Tiny(  # KoBART starts its decoder with EOS, as facebook/bart does
             {None: tokenizers.kobart_bpe, "byte-level": tokenizers.roberta_bpe},
             {
@@ -117,8 +112,7 @@ _ROWS = (
             },
         },
         tiny=Tiny(
-            {None: tokenizers.polyglot_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
+            {None: tokenizers.polyglot_bpe}, _TEXT_ENDS,
             {**_TINY_DECODER, "pad_token_id": None, "rotary_pct": 0.5},
         ),
     ),
@@ -127,10 +121,7 @@ _ROWS = (
         default_checkpoint="ainize/gpt-j-6B-float16",
         published={"ainize/gpt-j-6B-float16": {}},
         tiny=Tiny(  # as published, the embedding has more rows than the tokenizer has tokens
-            {None: tokenizers.gpt2_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
-            _TINY_DECODER,
-            spare_rows=16,
+            {None: tokenizers.gpt2_bpe}, _TEXT_ENDS, _TINY_DECODER, spare_rows=16,
         ),
     ),
     Family(
@@ -147,18 +138,11 @@ _ROWS = (
         name="phi", title="Phi", model_types=("phi",),
         default_checkpoint="microsoft/phi-2",
         lora_targets=("q_proj", "v_proj"),
-        published={
-            "microsoft/phi-2": {
-                "hidden_size": 2560, "num_hidden_layers": 32, "intermediate_size": 10240,
-                "partial_rotary_factor": 0.4,
-            },
-        },
-        tiny=Tiny(
-            {None: tokenizers.codegen_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
-            _TINY_DECODER,
-            spare_rows=16,
-        ),
+        published={"microsoft/phi-2": {
+            "hidden_size": 2560, "num_hidden_layers": 32, "intermediate_size": 10240,
+            "partial_rotary_factor": 0.4,
+        }},
+        tiny=Tiny({None: tokenizers.codegen_bpe}, _TEXT_ENDS, _TINY_DECODER, spare_rows=16),
     ),
 )  # fmt: skip
 

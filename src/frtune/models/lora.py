@@ -29,7 +29,7 @@ from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
 from frtune.models.family import Family
 from frtune.models.probe import probe_logits
-from frtune.models.weights import load_weights, own_output
+from frtune.models.weights import load_weights, untied_output
 
 PEFT_TARGETS = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 _TASK_TYPES = {
@@ -254,7 +254,7 @@ def _match_dtype(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _embedding_names(model: PreTrainedModel) -> list[str]:
     """Full names of the input embedding and, where it has weights of its own, the output layer."""
-    modules = [model.get_input_embeddings(), own_output(model)]
+    modules = [model.get_input_embeddings(), untied_output(model)]
     names = {id(module): name for name, module in model.named_modules()}
     return [names[id(module)] for module in modules if module is not None]
 

@@ -78,7 +78,7 @@ def load_weights(
             untied = _zero3.output_untied(type(config), family.own_output)
     with untied:
         model, info = read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
-    if own_output(model) is not None:
+    if untied_output(model) is not None:
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
     check_whole(checkpoint, model, info, head_names(model) if new_head else [])
@@ -88,7 +88,7 @@ def load_weights(
     return model
 
 
-def own_output(model: PreTrainedModel) -> Any:
+def untied_output(model: PreTrainedModel) -> Any:
     """The output layer of a model, where it has one that is not tied to the input embedding."""
     output = model.get_output_embeddings()
     tied = output is None or output.weight is model.get_input_embeddings().weight
@@ -98,7 +98,7 @@ def own_output(model: PreTrainedModel) -> Any:
 def untie_output(model: PreTrainedModel) -> None:
     """Give a model that shares them an output layer apart from its input embedding; in place."""
     output = model.get_output_embeddings()
-    if output is not None and own_output(model) is None:
+    if output is not None and untied_output(model) is None:
         # v5 ties every T5, and would load an output layer of its own into the embedding
         output.weight = torch.nn.Parameter(output.weight.detach().clone())
         model.config.tie_word_embeddings = False
@@ -194,7 +194,7 @@ def head_names(model: PreTrainedModel) -> list[str]:
     names = []
     for name, module in model.named_children():
         if name == model.base_model_prefix:
-            names += [f"{name}.pooler"] if hasattr(module, "pooler") else []
+            names += [f"{name}.{part}" for part, _ in module.named_children() if part == "pooler"]
         elif any(True for _ in module.parameters()):
             names.append(name)
     return names

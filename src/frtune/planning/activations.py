@@ -103,11 +103,7 @@ class _Traced(NamedTuple):
 
 
 def _trace(
-    found: Architecture,
-    depth: dict[str, int],
-    step: Step,
-    lora: LoraConfig | None,
-    casting: Casting,
+    found: Architecture, depth: dict[str, int], step: Step, lora: Any, casting: Casting
 ) -> _Traced:
     config = copy.deepcopy(found.config)
     for name, layers in depth.items():

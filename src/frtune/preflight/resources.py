@@ -96,10 +96,7 @@ def memory_forecast(
     note = f"about {size_text(peak)} at most, of {size_text(available)} on {place}"
     if peak <= available:
         return note, None
-    whole = plan(
-        checkpoint, task=task, gpus=processes, gpu_memory=available, batch=batch,
-        precision=precision,
-    )  # fmt: skip
-    best = whole.recommended
+    options: Any = {"gpus": processes, "gpu_memory": available, "precision": precision}
+    best = plan(checkpoint, task=task, batch=batch, **options).recommended
     way = f"frtune plan recommends: {best.command}" if best else "Lower the batch or the tokens"
     return note, f"the longest batch may run out of memory. {way}"

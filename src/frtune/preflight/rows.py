@@ -88,8 +88,8 @@ def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Task) -> Data
         lengths = encoded["length"]
         wanted.append(encoded[max(range(len(encoded)), key=lengths.__getitem__)]["row"])
     if task.classes:
-        values = dataset[task.label_columns[0]]
-        wanted.append(next((i for i, value in enumerate(values) if value != values[0]), 0))
+        values, first = dataset[task.label_columns[0]], dataset[0][task.label_columns[0]]
+        wanted.append(next((i for i, value in enumerate(values) if value != first), 0))
     step = max(1, len(dataset) // max(1, count))
     wanted += [*range(0, len(dataset), step), *range(len(dataset))]
     chosen = list(dict.fromkeys(wanted))[: min(count, len(dataset))]

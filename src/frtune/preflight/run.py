@@ -20,14 +20,6 @@ from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_texts, prove_tokenizer
 from frtune.planning.parameters import Architecture, architecture, count, empty_model
 from frtune.preflight.miniature import write_miniature
-from frtune.preflight.miniature_run import (
-    EVAL_ROWS,
-    failure_times,
-    few_steps,
-    run_miniature,
-    small_arguments,
-    small_settings,
-)
 from frtune.preflight.resources import disk_forecast, memory_forecast
 from frtune.preflight.resume_check import check_resumable
 from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
@@ -203,15 +195,9 @@ class _Stages:
             return
         splits = self.found.splits
         whole = all(len(splits[name]) <= SAMPLED for name in ("train", "validation"))
-        note = check_resumable(
-            self.args,
-            self.settings,
-            self.task,
-            checkpoint=self.checkpoint_name,
-            config=self.architecture.config,
-            encoded=self.encoded if whole else None,
-        )
-        self.log.say(note)
+        encoded, config = self.encoded if whole else None, self.architecture.config
+        start: Any = {"checkpoint": self.checkpoint_name, "config": config, "encoded": encoded}
+        self.log.say(check_resumable(self.args, self.settings, self.task, **start))
 
     def resources(self) -> None:
         settings, args, log = self.settings, self.args, self.log
@@ -234,19 +220,15 @@ class _Stages:
     def miniature(self) -> None:
         args, settings, folder = self.args, self.settings, self.folder
         self.log.begin("miniature", "never: it is made for the preflight alone")
-        small, rows = on_main(args, self._write_miniature)
+        checkpoint, rows = on_main(args, self._write_miniature)
         self.log.say(f"2 narrow layers, {rows} training rows")
-        run_miniature(
-            self.task,
-            small_settings(
-                settings, data=folder / "rows", checkpoint=Path(small), lora=bool(settings.lora)
-            ),
-            small_arguments(
-                args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
-            ),
-            self.log,
-            when=failure_times(args, self.steps),
+        lora, by_tokens = bool(settings.lora), bool(settings.max_tokens_per_batch)
+        options = miniature_run.small_settings(
+            settings, data=folder / "rows", checkpoint=Path(checkpoint), lora=lora
         )
+        arguments = miniature_run.small_arguments(args, folder / "run", rows, by_tokens=by_tokens)
+        when = miniature_run.failure_times(args, self.steps)
+        miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)
 
     def _write_miniature(self) -> tuple[str, int]:
         """Write the small checkpoint and the few rows; return its directory and their number."""
@@ -256,9 +238,11 @@ class _Stages:
             write_miniature(
                 self.checkpoint_name, found.config, found.family, Path(small), tied=found.tied
             )
-        counts = {"train": few_steps(self.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
-        few = DatasetDict()
-        for name, wanted in counts.items():
-            few[name] = few_rows(self.found.splits[name], self.encoded[name], wanted, self.task)
+        counts = dict.fromkeys(("train", "validation", "test"), miniature_run.EVAL_ROWS)
+        counts["train"] = miniature_run.few_steps(self.args)
+        splits, encoded = self.found.splits, self.encoded
+        few = DatasetDict(
+            {n: few_rows(splits[n], encoded[n], count, self.task) for n, count in counts.items()}
+        )
         few.save_to_disk(str(self.folder / "rows"))
         return small, len(few["train"])

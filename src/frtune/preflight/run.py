@@ -19,6 +19,7 @@ from frtune.models.lora import lora_config
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_texts, prove_tokenizer
 from frtune.planning.parameters import Architecture, architecture, count, empty_model
+from frtune.preflight import miniature_run
 from frtune.preflight.miniature import write_miniature
 from frtune.preflight.resources import disk_forecast, memory_forecast
 from frtune.preflight.resume_check import check_resumable

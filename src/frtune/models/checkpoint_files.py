@@ -74,12 +74,9 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> list[Path]:
     directory = Path(checkpoint)
     if not directory.is_dir():
         return []
-    files = []
-    if (directory / _SAFE).is_file():
-        files = [directory / _SAFE]
-    elif (directory / _INDEX).is_file():
-        files = _shards(directory / _INDEX)
-    if files:
+    whole, index = directory / _SAFE, directory / _INDEX
+    if whole.is_file() or index.is_file():
+        files = [whole] if whole.is_file() else _shards(index)
         for file in files:
             check_safetensors(file)
         return files

@@ -182,14 +182,14 @@ def _accumulated(args: Any) -> int:
     return min(2, args.gradient_accumulation_steps)
 
 
-def small_settings(settings: Any, *, data: Path, checkpoint: Path, lora: bool) -> Any:
+def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
     """``RunSettings`` of the miniature run."""
     return replace(
         settings,
         data=str(data),
-        checkpoint=str(checkpoint),
+        checkpoint=checkpoint,
         **dict.fromkeys(("encoding", "max_train_rows", "max_eval_rows", "max_test_rows")),
-        lora=lora,
+        lora=bool(settings.lora),
         mixup_layer=settings.mixup_layer and min(settings.mixup_layer, LAYERS),
         mixup_rows=settings.mixup_rows and min(settings.mixup_rows, 4),
         resume=False,

@@ -121,11 +121,8 @@ class _Stages:
         self.found = read(self.task, self.settings, self.args)
         self.task, splits = self.found.task, self.found.splits
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.items())
-        log.say(f"{sizes} rows")
-        for note in self.found.notes:
-            log.say(note)
-        log.warn(*leakage(splits, self.task))
-        log.warn(*missing_classes(splits, self.task))
+        log.say(f"{sizes} rows", *self.found.notes)
+        log.warn(*leakage(splits, self.task), *missing_classes(splits, self.task))
 
     def checkpoint(self) -> None:
         task, args, log = self.task, self.args, self.log
@@ -167,8 +164,8 @@ class _Stages:
                 encoded = encode_dataset(sample_of(dataset), task, tokenizer, kind=kind)
                 self.encoded[name] = encoded
                 note, warning = cut_report(encoded, task, name)
-                log.say(note) if note else None
-                log.warn(warning) if warning else None
+                log.say(note)
+                log.warn(warning)
                 if len(dataset) > SAMPLED:
                     log.say(f"{name}: tokens of {SAMPLED:,} rows counted, spread over all")
 
@@ -216,17 +213,15 @@ class _Stages:
                 method=method, lora=lora, checkpoint=self.checkpoint_name,
             )  # fmt: skip
         log.say(note)
-        log.warn(warning) if warning else None
+        log.warn(warning)
 
     def miniature(self) -> None:
         args, settings, folder = self.args, self.settings, self.folder
         self.log.begin("miniature", "never: it is made for the preflight alone")
         checkpoint, rows = on_main(args, self._write_miniature)
         self.log.say(f"2 narrow layers, {rows} training rows")
-        lora, by_tokens = bool(settings.lora), bool(settings.max_tokens_per_batch)
-        options = miniature_run.small_settings(
-            settings, data=folder / "rows", checkpoint=Path(checkpoint), lora=lora
-        )
+        by_tokens = bool(settings.max_tokens_per_batch)
+        options = miniature_run.small_settings(settings, folder / "rows", checkpoint)
         arguments = miniature_run.small_arguments(args, folder / "run", rows, by_tokens=by_tokens)
         when = miniature_run.failure_times(args, self.steps)
         miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)
@@ -235,10 +230,9 @@ class _Stages:
         """Write the small checkpoint and the few rows; return its directory and their number."""
         found, small = self.architecture, self.checkpoint_name
         if not is_tiny(self.settings):
-            small = str(self.folder / "miniature")
-            write_miniature(
-                self.checkpoint_name, found.config, found.family, Path(small), tied=found.tied
-            )
+            folder = self.folder / "miniature"
+            write_miniature(small, found.config, found.family, folder, tied=found.tied)
+            small = str(folder)
         counts = dict.fromkeys(("train", "validation", "test"), miniature_run.EVAL_ROWS)
         counts["train"] = miniature_run.few_steps(self.args)
         splits, encoded = self.found.splits, self.encoded

@@ -67,13 +67,13 @@ class Log:
         self.name, self._when, self._start = name, when, time.monotonic()
         self._notes, self._warnings = [], []
 
-    def say(self, note: str) -> None:
-        """Add what was found."""
-        self._notes.append(note)
+    def say(self, *notes: str | None) -> None:
+        """Add what was found, if anything was."""
+        self._notes += filter(None, notes)
 
-    def warn(self, *warnings: str) -> None:
-        """Add what looks wrong, each once."""
-        self._warnings += [text for text in warnings if text not in self._warnings]
+    def warn(self, *warnings: str | None) -> None:
+        """Add what looks wrong, if anything does, each once."""
+        self._warnings += [text for text in warnings if text and text not in self._warnings]
 
     def end(self) -> None:
         """End the stage that has begun, if one has."""

@@ -74,7 +74,10 @@ def tiny_checkpoint(
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        _write_files(files, unfinished)
+        for name, content in files.items():
+            if not isinstance(content, str):
+                content = json.dumps(content, ensure_ascii=False, indent=None) + "\n"
+            (unfinished / name).write_text(content, encoding="utf-8")
         _write_model(row, files, unfinished, seed=seed)
         unfinished.chmod(0o755)
         if directory.exists():
@@ -98,13 +101,6 @@ def _tokenizer_files(
     if not texts:
         raise InputError("corpus: at least one text that is not blank. Pass the training texts.")
     return recipe(texts, vocab_size)
-
-
-def _write_files(files: dict[str, Any], directory: Path) -> None:
-    for name, content in files.items():
-        if not isinstance(content, str):
-            content = json.dumps(content, ensure_ascii=False, indent=None) + "\n"
-        (directory / name).write_text(content, encoding="utf-8")
 
 
 @brief_bars()

@@ -144,15 +144,9 @@ def xlm_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """XLM's kind: Moses words, BPE with an end-of-word mark, no ``tokenizer.json``."""
     words = [" ".join(_moses_words(text)) for text in texts]
     special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
-    tokenizer = _bpe(
-        words,
-        vocab_size,
-        special,
-        pre_tokenizers.WhitespaceSplit(),
-        alphabet=_alphabet(words, vocab_size // 4),
-        unk_token="<unk>",
-        end_of_word_suffix="</w>",
-    )
+    spaces, alphabet = pre_tokenizers.WhitespaceSplit(), _alphabet(words, vocab_size // 4)
+    options = {"unk_token": "<unk>", "end_of_word_suffix": "</w>"}
+    tokenizer = _bpe(words, vocab_size, special, spaces, alphabet=alphabet, **options)
     model = json.loads(tokenizer.to_str())["model"]
     # XLM's merges carry their count as a third field, which its reader drops
     merges = "".join(f"{left} {right} 1\n" for left, right in model["merges"])
@@ -262,15 +256,10 @@ def llama_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """BPE on characters that falls back to bytes; BOS in front, no padding token."""
     special = ["<unk>", "<s>", "</s>"]
     special_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
-    trained = _bpe(
-        texts,
-        vocab_size,
-        [*special, *special_bytes],
-        pre_tokenizers.Metaspace(**_METASPACE),
-        alphabet=_alphabet(texts, vocab_size // 2),
-        unk_token="<unk>",
-        fuse_unk=True,
-    )
+    metaspace, alphabet = pre_tokenizers.Metaspace(**_METASPACE), _alphabet(texts, vocab_size // 2)
+    options: dict[str, Any] = {"unk_token": "<unk>", "fuse_unk": True}
+    tokens = [*special, *special_bytes]
+    trained = _bpe(texts, vocab_size, tokens, metaspace, alphabet=alphabet, **options)
     # bytes are ordinary entries of the vocabulary, not special tokens
     content = json.loads(_with_added_tokens(trained, special).to_str())
     content["model"]["byte_fallback"] = True

@@ -229,16 +229,11 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(0)  # the same rows on every rank and at every load
             model.resize_token_embeddings(len(tokenizer))
-    _set_special_ids(model, tokenizer)
-    return list(range(rows, len(tokenizer)))
-
-
-def _set_special_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     model.config.pad_token_id = tokenizer.pad_token_id
-    if not model.can_generate():
-        return
-    names = ("bos_token_id", "eos_token_id", "decoder_start_token_id")
-    ids = {name: getattr(model.config, name, None) for name in names}
-    if ids["eos_token_id"] is None:
-        ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
+    if model.can_generate():
+        names = ("bos_token_id", "eos_token_id", "decoder_start_token_id")
+        ids = {name: getattr(model.config, name, None) for name in names}
+        if ids["eos_token_id"] is None:
+            ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
+        model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
+    return list(range(rows, len(tokenizer)))

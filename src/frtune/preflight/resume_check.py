@@ -65,14 +65,10 @@ def check_resumable(
     ours["model"] = {key: ours["model"][key] for key in ("checkpoint", "type")}
     adapter = {name: getattr(settings, f"lora_{name}") for name in _LORA}
     ours["model"]["lora"] = adapter if settings.lora else None
-    theirs["model"]["lora"] = _first_adapter(theirs["model"].get("lora"))
+    first = next(iter((theirs["model"].get("lora") or {}).values()), None)
+    theirs["model"]["lora"] = first and {name: first[name] for name in _LORA}
     check_conditions(ours, theirs, found)
     return f"goes on from {found.name}, step {step_of(found)}"
-
-
-def _first_adapter(adapters: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    first = next(iter((adapters or {}).values()), None)
-    return first and {name: first[name] for name in _LORA}
 
 
 def _newest_whole(output_dir: Path) -> Path | None:

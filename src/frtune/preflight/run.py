@@ -38,11 +38,7 @@ from frtune.training.saving import check_output_dir
 
 
 def preflight(
-    task: Task,
-    settings: RunSettings,
-    args: Any,
-    *,
-    on_stage: Callable[[Stage], None] | None = None,
+    task: Task, settings: RunSettings, args: Any, *, on_stage: Callable[[Stage], None] | None = None
 ) -> list[Stage]:
     """Live through a whole run in about a minute, before it.
 

@@ -24,16 +24,6 @@ def _folder(checkpoint: str) -> Path | None:
     return next((Path(found).parent for found in cached if isinstance(found, str)), None)
 
 
-def empty_tensors(files: list[Path]) -> dict[str, Any]:
-    """Every tensor of safetensors files on the meta device: name and shape, no data."""
-    found = {}
-    for file in files:
-        with safe_open(str(file), framework="pt") as opened:
-            shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}
-        found |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    return found
-
-
 def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> str:
     """Load the weights' names and shapes, without their data, where the run loads them.
 
@@ -46,8 +36,11 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     folder = _folder(os.fspath(checkpoint))
     if folder is None:
         return "weights not on this machine yet: the run downloads them first"
-    files = check_weights(folder)
-    tensors = empty_tensors(files)
+    files, tensors = check_weights(folder), {}
+    for file in files:
+        with safe_open(str(file), framework="pt") as opened:
+            shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}
+        tensors |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     skeleton: Any = empty_model(found)
     with quiet():
         model, info = type(skeleton).from_pretrained(

@@ -144,7 +144,8 @@ def _train(task: Task, settings: Any, args: Any, log: Log, when: dict[str, str])
     if log.name != KILL:
         log.begin(KILL, when[KILL])
     resumed = _StageCallback(log, when, kill=False)
-    args, settings = replace(args), replace(settings, resume=True)  # DeepSpeed's are taken once
+    args = replace(args)  # Accelerate takes DeepSpeed's settings once
+    settings = replace(settings, resume=True)
     scores = run(task, settings, args, callbacks=[resumed])
     _compare(killed.loss, resumed.loss)
     return scores

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, nearest
@@ -26,14 +28,10 @@ from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
-from frtune.models.weights import head_names, load_weights
+from frtune.models.weights import kept_names, load_weights
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -152,10 +150,8 @@ def _removed_on_error(output_dir: Path) -> Iterator[None]:
 
 def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
     """Quantise ``model`` in place and write it; how many layers were replaced."""
-    output: Any = model.get_output_embeddings()
-    kept = [name for name, module in model.named_modules() if name and module is output]
     activations = "int8" if method == "int8" else "float"
-    layers = quantize_layers(model, activations=activations, skip=[*head_names(model), *kept])
+    layers = quantize_layers(model, activations=activations, skip=kept_names(model))
     save_int8(model, draft)
     pack_layers(model)
     return len(layers)
@@ -170,9 +166,8 @@ def _write_bitsandbytes(
         model.save_pretrained(folder)
         config, _, auto_class = read_for_task(folder, task)
         name = "int8" if method == "bnb-int8" else "nf4"
-        quantized = load_weights(
-            folder, auto_class, config, quantization=name, new_head=False
-        ).eval()
+        quantized = load_weights(folder, auto_class, config, quantization=name, new_head=False)
+    quantized.eval()
     quantized.config._name_or_path = ""
     quantized.save_pretrained(draft)
     classes = ("Linear8bitLt", "Linear4bit")
@@ -182,27 +177,20 @@ def _write_bitsandbytes(
 def _probe_batch(directory: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """A few texts as the model reads them: of the test rows where they lie there, or made up."""
     texts: list[str] = []
-    if (directory / "predictions.jsonl").is_file():
-        with (directory / "predictions.jsonl").open(encoding="utf-8") as lines:
-            rows = [json.loads(line) for line, _ in zip(lines, range(_PROBE_ROWS), strict=False)]
+    if (path := directory / "predictions.jsonl").is_file():
+        with path.open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in islice(lines, _PROBE_ROWS)]
         texts = [str(row["input"]) for row in rows if row.get("input")]
-    encoded: Any = tokenizer(
-        texts or list(PROBES), padding=True, return_tensors="pt", verbose=False,
-        padding_side="right",
-    )  # fmt: skip
+    options: Any = {"padding": True, "padding_side": "right", "return_tensors": "pt"}
+    encoded: Any = tokenizer(texts or list(PROBES), verbose=False, **options)
     names = ("input_ids", "attention_mask", "token_type_ids")
     # cut here, since a tokenizer keeps the truncation that it is told
     return {name: encoded[name][:, :_PROBE_TOKENS] for name in names if name in encoded}
 
 
 def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None]:
-    """How far the logits moved, and the share of equal choices where there is a choice.
-
-    Args:
-        original: Logits, ``(batch, classes)`` or ``(batch, length, classes)``.
-        found: The same of the quantised model.
-        real: Which tokens are no padding, ``(batch, length)``.
-    """
+    """How far the logits moved, and the share of equal choices where there is a choice."""
+    # logits: (batch, classes) or (batch, length, classes); real: (batch, length), no padding
     if original.ndim == 3 and original.shape[1] == real.shape[1]:
         original, found = original[real], found[real]  # (tokens, classes)
     same = None
@@ -216,11 +204,7 @@ def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None
 
 
 def _prove(directory: Path, task: Task, batch: dict[str, Any], expected: Any) -> float:
-    """Open ``directory`` in a fresh process; the largest difference of a logit from ``expected``.
-
-    Raises:
-        RuntimeError: If the process fails, or its logits differ.
-    """
+    """Open ``directory`` in a fresh process; how far a logit is from ``expected`` at most."""
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "batch.safetensors", Path(folder) / "logits.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, asked)
@@ -228,12 +212,9 @@ def _prove(directory: Path, task: Task, batch: dict[str, Any], expected: Any) ->
             f"{import_program(task)}; from frtune.model_quantization import _answer; "
             "_answer(*sys.argv[1:])"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
+        command = [sys.executable, "-c", program, str(directory), str(asked), str(answered)]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise RuntimeError(f"{directory}: a fresh process cannot open the result: {last}")

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -25,10 +27,7 @@ BASE_FILE = "frtune_base.json"  # beside an adapter: how its base was quantised 
 
 
 def quantization_config(
-    name: QuantizationName | None,
-    *,
-    compute_dtype: Any = None,
-    skip_modules: Sequence[str] = (),
+    name: QuantizationName | None, *, compute_dtype: Any = None, skip_modules: Sequence[str] = ()
 ) -> BitsAndBytesConfig | None:
     """Make the bitsandbytes configuration of a name.
 
@@ -60,10 +59,8 @@ def quantization_config(
         return None
     allowed = list(get_args(QuantizationName))
     if name not in allowed:
-        raise InputError(
-            f"quantization={name!r}: {' or '.join(allowed)}.{nearest(str(name), allowed)}"
-        )
-
+        hint = nearest(str(name), allowed)
+        raise InputError(f"quantization={name!r}: {' or '.join(allowed)}.{hint}")
     skipped = list(skip_modules) or None
     if name == "int8":
         if compute_dtype is not None:
@@ -82,25 +79,17 @@ def quantization_config(
     )
 
 
+@functools.cache
 def _say_cast_once() -> None:
     """Let bitsandbytes say once, not at every layer and step, that int8 casts to fp16."""
-    reporter = logging.getLogger("bitsandbytes.autograd._functions")
-    if not any(isinstance(found, _Once) for found in reporter.filters):
-        reporter.addFilter(_Once())
+    seen: Counter[str] = Counter()
 
+    def is_new(record: logging.LogRecord) -> bool:
+        template = str(record.msg)[:40]
+        seen[template] += 1
+        return seen[template] == 1
 
-class _Once(logging.Filter):
-    """Pass the first message of each template."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message's template is new."""
-        new = str(record.msg)[:40] not in self._seen
-        self._seen.add(str(record.msg)[:40])
-        return new
+    logging.getLogger("bitsandbytes.autograd._functions").addFilter(is_new)
 
 
 def torch_dtype(dtype: Any) -> Any:

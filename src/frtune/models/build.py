@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from transformers import BitsAndBytesConfig
+from peft import LoraConfig
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from frtune.models import deepspeed as _zero3
 from frtune.models.bitsandbytes import QuantizationName, torch_dtype
@@ -74,13 +75,9 @@ def build_model(
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)
     if lora is not None:
+        ids, heads = sorted({*new_ids, *grown}), head_names(model)
         adapted: Any = add_adapter(
-            model,
-            lora,
-            row,
-            auto_class=auto_class,
-            heads=head_names(model),
-            token_ids=sorted({*new_ids, *grown}),
+            model, lora, row, auto_class=auto_class, heads=heads, token_ids=ids
         )
         return adapted.train(), tokenizer
     return model.train(), tokenizer
@@ -98,6 +95,7 @@ def check_options(
     packed = as_quantization(quantization)
     nf4 = getattr(packed, "load_in_4bit", False)
     compute_dtype = getattr(packed, "bnb_4bit_compute_dtype", None) if nf4 else None
+    name = packed and ("nf4" if nf4 else "int8")
     wanted = {
         "checkpointing": gradient_checkpointing,
         "new_tokens": bool(task.new_tokens(family.kind)),
@@ -105,9 +103,7 @@ def check_options(
     }
     check(
         family.name,
-        method=method_name(
-            lora=lora is not None, quantization=packed and ("nf4" if nf4 else "int8")
-        ),
+        method=method_name(lora=lora is not None, quantization=name),
         sharding="zero3" if _zero3.enabled() else "none",
         features=[name for name, is_wanted in wanted.items() if is_wanted],
         task=task.name,
@@ -117,8 +113,7 @@ def check_options(
 
 def _checkpoint_activations(model: PreTrainedModel, *, with_lora: bool) -> None:
     enable = getattr(model, "activation_checkpointing_enable", None)
-    if enable is None:  # its name before Transformers 5.20
-        enable = model.gradient_checkpointing_enable
+    enable = enable or model.gradient_checkpointing_enable  # its name before Transformers 5.20
     enable({"use_reentrant": False})
     if with_lora:
         model.enable_input_require_grads()

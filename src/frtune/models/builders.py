@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+from peft import LoraConfig
+from transformers import BitsAndBytesConfig
 
 from frtune.models.bitsandbytes import QuantizationName
 from frtune.models.build import build_model
 from frtune.models.families import family_named
 from frtune.models.weights import Built
 from frtune.tasks.base import Task
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-    from transformers import BitsAndBytesConfig
 
 
 class Builder(Protocol):
@@ -38,27 +38,13 @@ def builder(family: str) -> Builder:
     """Make the builder of a family of the table."""
     row = family_named(family)
 
-    def build(
-        task: Task,
-        *,
-        checkpoint: str | os.PathLike[str] = row.default_checkpoint,
-        lora: LoraConfig | None = None,
-        quantization: QuantizationName | BitsAndBytesConfig | None = None,
-        gradient_checkpointing: bool = False,
-        dtype: Any = None,
-        proof: bool = True,
-    ) -> Built:
-        return build_model(
-            task,
-            checkpoint=checkpoint,
-            family=row.name,
-            lora=lora,
-            quantization=quantization,
-            gradient_checkpointing=gradient_checkpointing,
-            dtype=dtype,
-            proof=proof,
-        )
+    def build(task: Task, *, checkpoint: Any = row.default_checkpoint, **options: Any) -> Built:
+        return build_model(task, checkpoint=checkpoint, family=row.name, **options)
 
+    options = dict(inspect.signature(build_model).parameters)
+    del options["family"]
+    options["checkpoint"] = options["checkpoint"].replace(default=row.default_checkpoint)
+    build.__signature__ = inspect.Signature(list(options.values()))  # type: ignore[attr-defined]
     build.__name__ = build.__qualname__ = row.builder
     build.__doc__ = f"""Build a {row.title} model and its tokenizer for ``task``.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
 
 from frtune.errors import InputError
@@ -16,10 +16,7 @@ from frtune.models.families import families_for, family_for
 from frtune.models.family import Family
 from frtune.tasks.base import Task
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
-
-_SAFE = ("model.safetensors", "model.safetensors.index.json")
+_SAFE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "model.ckpt.index")
 
 
@@ -65,20 +62,24 @@ def _check_directory(directory: Path) -> None:
     )
 
 
-def check_weights(checkpoint: str | os.PathLike[str]) -> None:
+def check_weights(checkpoint: str | os.PathLike[str]) -> list[Path]:
     """Refuse a directory without weights, or with pickled ones, which can run any code.
+
+    Returns:
+        Its safetensors files; none for a hub name.
 
     Raises:
         InputError: If it has no safetensors file, or one that is not whole.
     """
     directory = Path(checkpoint)
     if not directory.is_dir():
-        return
-    found = [name for name in _SAFE if (directory / name).is_file()]
-    if found:
-        for name in found[:1] if found[0] == _SAFE[0] else _shards(directory / _SAFE[1]):
-            check_safetensors(directory / name)
-        return
+        return []
+    whole, index = directory / _SAFE, directory / _INDEX
+    if whole.is_file() or index.is_file():
+        files = [whole] if whole.is_file() else _shards(index)
+        for file in files:
+            check_safetensors(file)
+        return files
     pickled = [name for name in _PICKLED if (directory / name).is_file()]
     if pickled:
         raise InputError(
@@ -91,13 +92,13 @@ def check_weights(checkpoint: str | os.PathLike[str]) -> None:
             "Pass the model that it was made from."
         )
     raise InputError(
-        f"checkpoint={str(directory)!r}: has no {_SAFE[0]}. Copy the weights there, "
+        f"checkpoint={str(directory)!r}: has no {_SAFE}. Copy the weights there, "
         "or pass another directory."
     )
 
 
-def _shards(index: Path) -> list[str]:
-    """Names of the files that the index of split weights names; they stand beside it."""
+def _shards(index: Path) -> list[Path]:
+    """The files that the index of split weights names; they stand beside it."""
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -105,15 +106,11 @@ def _shards(index: Path) -> list[str]:
     for name in names:
         if name != os.path.basename(name) or not name.endswith(".safetensors"):
             raise InputError(f"{index}: names {name!r}, which is no safetensors file beside it.")
-    return names
+    return [index.with_name(name) for name in names]
 
 
 def check_safetensors(path: Path) -> None:
-    """Refuse a file of weights that is missing, cut short, or something else.
-
-    Raises:
-        InputError: Names the file.
-    """
+    """Refuse a file of weights that is missing, cut short, or something else."""
     try:
         with safe_open(path, framework="numpy"):
             pass
@@ -134,11 +131,7 @@ def conversion(checkpoint: object) -> str:
 
 
 def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:
-    """Return the checkpoint's family; refuse one that is not the builder's.
-
-    Raises:
-        InputError: If ``wanted`` is another family, or no family covers the model type.
-    """
+    """Return the checkpoint's family; refuse one that is not the builder's, ``wanted``."""
     if wanted is None or model_type in wanted.model_types:
         return wanted or family_for(model_type)
     try:
@@ -153,11 +146,7 @@ def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> 
 
 
 def check_task(task: Task, family: Family) -> str:
-    """Return the name of the auto class that gives ``family`` the task's head.
-
-    Raises:
-        InputError: If the task does not fit the family's kind.
-    """
+    """Return the name of the auto class with the task's head; refuse a task that does not fit."""
     if family.kind in task.auto_classes:
         return task.auto_classes[family.kind]
     kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
@@ -183,7 +172,7 @@ def read_for_task(
         settings: What the config says, where it is known without reading it.
 
     Raises:
-        InputError: As :func:`read_config`, :func:`check_family` and :func:`check_task`.
+        InputError: If the checkpoint cannot be read, or the family or the task does not fit it.
     """
     config = AutoConfig.for_model(**settings) if settings else read_config(checkpoint)
     family = check_family(checkpoint, config.model_type, wanted)
@@ -200,24 +189,17 @@ def first_line(error: BaseException) -> str:
 
 def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
-    found: Any = cached_file(
-        os.fspath(checkpoint),
-        name,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-        _raise_exceptions_for_gated_repo=False,
-    )
+    cases = ("missing_entries", "connection_errors", "gated_repo")
+    quietly: Any = {f"_raise_exceptions_for_{case}": False for case in cases}
+    found: Any = cached_file(os.fspath(checkpoint), name, **quietly)
     return Path(found) if found else None
 
 
 def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
     """Whether the checkpoint's safetensors on this machine hold a weight called ``name``."""
-    index = local_file(checkpoint, "model.safetensors.index.json")
-    if index is not None:
+    if (index := local_file(checkpoint, _INDEX)) is not None:
         return name in json.loads(index.read_text("utf-8"))["weight_map"]
-    weights = local_file(checkpoint, "model.safetensors")
-    if weights is None:
+    if (weights := local_file(checkpoint, _SAFE)) is None:
         return False
-
     with safe_open(weights, framework="pt") as tensors:
         return name in set(tensors.keys())

@@ -6,6 +6,7 @@ anything. ``python tests/compatibility_table.py`` prints the table of ``docs/mem
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -25,10 +26,6 @@ QUANTIZED = ("int8", "nf4")
 ALONE = "quantised, without LoRA"  # no method of the table: nothing would train
 
 
-def _every(family: Family) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Refusal:
     """A combination that is refused before anything is loaded.
@@ -46,7 +43,7 @@ class Refusal:
     what: str
     reason: str
     instead: str
-    families: Callable[[Family], bool] = _every
+    families: Callable[[Family], bool] = lambda family: True
     methods: tuple[str, ...] = (*METHODS, ALONE)
     shardings: tuple[str, ...] = SHARDINGS
     features: tuple[str, ...] = ()
@@ -126,10 +123,7 @@ def refusal(
         'Use ZeRO-2, or leave the quantization out.'
     """
     wanted = tuple(features)
-    for rule in REFUSALS:
-        if rule.covers(family, method, sharding, wanted):
-            return rule
-    return None
+    return next((r for r in REFUSALS if r.covers(family, method, sharding, wanted)), None)
 
 
 def check(
@@ -174,7 +168,6 @@ def combinations(family: str) -> list[tuple[Method, Sharding]]:
     """
     return [
         (method, sharding)
-        for method in METHODS
-        for sharding in SHARDINGS
+        for method, sharding in itertools.product(METHODS, SHARDINGS)
         if refusal(family, method=method, sharding=sharding) is None
     ]

@@ -9,6 +9,10 @@ from typing import Any
 import torch
 from transformers import AutoModel
 
+_STACKS = ("num", "encoder", "decoder")
+_HEADS = ("num_key_value_heads", *(f"{stack}_attention_heads" for stack in _STACKS))
+_INNER = ("intermediate_size", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim")
+
 
 def narrowed(
     config: Any, *, layers: int, width: int, heads: int, inner: int, kept: Collection[str] = ()
@@ -31,17 +35,11 @@ def narrowed(
     """
     sizes = {
         **dict.fromkeys(depth_names(config), layers),
+        **dict.fromkeys(_HEADS, heads),
+        **dict.fromkeys(_INNER, inner),
         "hidden_size": width,
-        "num_attention_heads": heads,
-        "num_key_value_heads": heads,
-        "encoder_attention_heads": heads,
-        "decoder_attention_heads": heads,
         "head_dim": width // heads,
         "rotary_dim": width // heads // 2,
-        "intermediate_size": inner,
-        "d_ff": inner,
-        "encoder_ffn_dim": inner,
-        "decoder_ffn_dim": inner,
     }
     small = copy.deepcopy(config)
     for name, size in sizes.items():

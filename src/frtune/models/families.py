@@ -13,23 +13,19 @@ from frtune.models import tiny_tokenizers as tokenizers
 from frtune.models.family import Family, Tiny
 from frtune.tasks.base import ModelKind
 
-_QUERY_VALUE = ("query", "value")
 _TINY_DECODER = {"max_position_embeddings": 2048, "initializer_range": 0.05,
                  "tie_word_embeddings": False}  # fmt: skip
+_TEXT_ENDS = dict.fromkeys(("bos_token_id", "eos_token_id"), "<|endoftext|>")
 _POLYGLOT = {"vocab_size": 30080, "num_attention_heads": 16}
 
 _ROWS = (
     Family(
-        name="camembert",
-        title="CamemBERT",
+        name="camembert", title="CamemBERT", model_types=("camembert",),
         default_checkpoint="almanach/camembert-base",
-        model_types=("camembert",),
-        lora_targets=_QUERY_VALUE,
-        published={
-            "almanach/camembert-base": {
-                "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
-            },
-        },
+        lora_targets=("query", "value"),
+        published={"almanach/camembert-base": {
+            "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
+        }},
         tiny=Tiny(
             {None: tokenizers.camembert_unigram},
             {"pad_token_id": "<pad>", "bos_token_id": "<s>", "eos_token_id": "</s>"},
@@ -37,16 +33,14 @@ _ROWS = (
         ),
     ),
     Family(
-        name="flaubert",
-        title="FlauBERT",
+        name="flaubert", title="FlauBERT", model_types=("flaubert",),
         default_checkpoint="flaubert/flaubert_base_cased",
-        model_types=("flaubert",),
         lora_targets=("q_lin", "v_lin"),
         extra="flaubert",
         block_modules=False,
-        published={
-            "flaubert/flaubert_base_cased": {"vocab_size": 68729, "emb_dim": 768, "n_heads": 12},
-        },
+        published={"flaubert/flaubert_base_cased": {
+            "vocab_size": 68729, "emb_dim": 768, "n_heads": 12,
+        }},
         tiny=Tiny(
             {None: tokenizers.xlm_bpe},
             {
@@ -61,27 +55,21 @@ _ROWS = (
         ),
     ),
     Family(
-        name="bert",
-        title="BERT",
+        name="bert", title="BERT", model_types=("bert",),
         default_checkpoint="google-bert/bert-base-cased",
-        model_types=("bert",),
         published={"google-bert/bert-base-cased": {"vocab_size": 28996}},
         tiny=Tiny({None: tokenizers.wordpiece}, {"pad_token_id": "[PAD]"}),
     ),
     Family(
-        name="t5",
-        title="T5",
+        name="t5", title="T5", model_types=("t5",),
         default_checkpoint="paust/pko-t5-base",
-        model_types=("t5",),
         fp16=False,
         own_output="lm_head.weight",
-        published={
-            "paust/pko-t5-base": {
-                "vocab_size": 50358, "d_model": 768, "num_layers": 12, "num_decoder_layers": 12,
-                "num_heads": 12, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
-                "decoder_start_token_id": 0,
-            },
-        },
+        published={"paust/pko-t5-base": {
+            "vocab_size": 50358, "d_model": 768, "num_layers": 12, "num_decoder_layers": 12,
+            "num_heads": 12, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
+            "decoder_start_token_id": 0,
+        }},
         tiny=Tiny(  # T5 v1.1, as pko-t5: gated GELU, output layer of its own
             {None: tokenizers.t5_unigram, "byte-level": tokenizers.t5_byte_level},
             {"pad_token_id": "<pad>", "eos_token_id": "</s>", "decoder_start_token_id": "<pad>"},
@@ -93,17 +81,13 @@ _ROWS = (
         ),
     ),
     Family(
-        name="bart",
-        title="BART",
+        name="bart", title="BART", model_types=("bart",),
         default_checkpoint="ainize/kobart-news",
-        model_types=("bart",),
-        published={
-            "ainize/kobart-news": {
-                "vocab_size": 30000, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
-                "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "max_position_embeddings": 1026,
-                "pad_token_id": 3,
-            },
-        },
+        published={"ainize/kobart-news": {
+            "vocab_size": 30000, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
+            "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "max_position_embeddings": 1026,
+            "pad_token_id": 3,
+        }},
         tiny=Tiny(  # KoBART starts its decoder with EOS, as facebook/bart does
             {None: tokenizers.kobart_bpe, "byte-level": tokenizers.roberta_bpe},
             {
@@ -114,10 +98,8 @@ _ROWS = (
         ),
     ),
     Family(
-        name="polyglot",
-        title="Polyglot (GPT-NeoX)",
+        name="polyglot", title="Polyglot (GPT-NeoX)", model_types=("gpt_neox",),
         default_checkpoint="EleutherAI/polyglot-ko-1.3b",
-        model_types=("gpt_neox",),
         published_output="embed_out.",
         published={
             "EleutherAI/polyglot-ko-1.3b": {
@@ -130,29 +112,21 @@ _ROWS = (
             },
         },
         tiny=Tiny(
-            {None: tokenizers.polyglot_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
+            {None: tokenizers.polyglot_bpe}, _TEXT_ENDS,
             {**_TINY_DECODER, "pad_token_id": None, "rotary_pct": 0.5},
         ),
     ),
     Family(
-        name="gptj",
-        title="GPT-J",
+        name="gptj", title="GPT-J", model_types=("gptj",),
         default_checkpoint="ainize/gpt-j-6B-float16",
-        model_types=("gptj",),
         published={"ainize/gpt-j-6B-float16": {}},
         tiny=Tiny(  # as published, the embedding has more rows than the tokenizer has tokens
-            {None: tokenizers.gpt2_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
-            _TINY_DECODER,
-            spare_rows=16,
+            {None: tokenizers.gpt2_bpe}, _TEXT_ENDS, _TINY_DECODER, spare_rows=16,
         ),
     ),
     Family(
-        name="llama",
-        title="LLaMA",
+        name="llama", title="LLaMA", model_types=("llama",),
         default_checkpoint="huggyllama/llama-7b",
-        model_types=("llama",),
         published={"huggyllama/llama-7b": {"pad_token_id": 0}},
         tiny=Tiny(
             {None: tokenizers.llama_bpe},
@@ -161,23 +135,14 @@ _ROWS = (
         ),
     ),
     Family(
-        name="phi",
-        title="Phi",
+        name="phi", title="Phi", model_types=("phi",),
         default_checkpoint="microsoft/phi-2",
-        model_types=("phi",),
         lora_targets=("q_proj", "v_proj"),
-        published={
-            "microsoft/phi-2": {
-                "hidden_size": 2560, "num_hidden_layers": 32, "intermediate_size": 10240,
-                "partial_rotary_factor": 0.4,
-            },
-        },
-        tiny=Tiny(
-            {None: tokenizers.codegen_bpe},
-            {"bos_token_id": "<|endoftext|>", "eos_token_id": "<|endoftext|>"},
-            _TINY_DECODER,
-            spare_rows=16,
-        ),
+        published={"microsoft/phi-2": {
+            "hidden_size": 2560, "num_hidden_layers": 32, "intermediate_size": 10240,
+            "partial_rotary_factor": 0.4,
+        }},
+        tiny=Tiny({None: tokenizers.codegen_bpe}, _TEXT_ENDS, _TINY_DECODER, spare_rows=16),
     ),
 )  # fmt: skip
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +22,9 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from transformers import PreTrainedModel
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 INT8_WEIGHTS = "model.int8.safetensors"  # a name that Transformers does not take for full weights
 _SCALE = "weight_scale"
@@ -161,14 +160,14 @@ def quantize_layers(
     Returns:
         Names of the layers that were replaced.
     """
-    uses: dict[int, int] = {}
-    for module in model.modules():
-        for parameter in module._parameters.values():
-            uses[id(parameter)] = uses.get(id(parameter), 0) + 1
+    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values())
     embedding = model.get_input_embeddings()
     replaced = []
     for name, module in list(model.named_modules()):
-        if type(module) is not nn.Linear and (module is not embedding or _scaled(module)):
+        # a subclass of an embedding does more than look up
+        if type(module) is not nn.Linear and (
+            module is not embedding or type(module) is not nn.Embedding
+        ):
             continue
         if uses[id(module.weight)] > 1 or any(f"{name}.".startswith(f"{s}.") for s in skip):
             continue
@@ -179,15 +178,9 @@ def quantize_layers(
     return replaced
 
 
-def _scaled(module: Any) -> bool:
-    """Whether an embedding is of a class that does more than look up."""
-    return type(module) is not nn.Embedding
-
-
 def _put(model: Any, name: str, weight: Any, scale: Any, bias: Any, activations: Any) -> None:
     parent, _, child = name.rpartition(".")
-    old = model.get_submodule(name)
-    if isinstance(old, nn.Linear):
+    if isinstance(model.get_submodule(name), nn.Linear):
         new: nn.Module = Int8Linear(weight, scale, bias, activations=activations)
     else:
         new = Int8Embedding(weight, scale)
@@ -210,11 +203,10 @@ def save_int8(model: PreTrainedModel, directory: str | os.PathLike[str]) -> None
     tensors, first, tied = {}, {}, {}
     parameters = model.named_parameters(remove_duplicate=False)
     for name, tensor in [*parameters, *model.named_buffers(remove_duplicate=False)]:
-        if id(tensor) in first:
+        if first.setdefault(id(tensor), name) != name:
             tied[name] = first[id(tensor)]
-            continue
-        first[id(tensor)] = name
-        tensors[name] = tensor.detach().clone().contiguous()
+        else:
+            tensors[name] = tensor.detach().clone().contiguous()
     metadata = {"format": "pt", "tied": json.dumps(tied)}
     save_file(tensors, Path(directory) / INT8_WEIGHTS, metadata=metadata)
     model.config.save_pretrained(directory)
@@ -262,9 +254,7 @@ def _fill(model: Any, tensors: dict[str, Any], tied: dict[str, str], activations
             model, name, tensors.pop(f"{name}.weight"), tensors.pop(key),
             tensors.pop(f"{name}.bias", None), activations,
         )  # fmt: skip
-    parameters: dict[str, Any] = {}
-    for name, tensor in tensors.items():
-        parameters[name] = _assign(model, name, tensor)
+    parameters = {name: _assign(model, name, tensor) for name, tensor in tensors.items()}
     for name, source in tied.items():
         _assign(model, name, parameters[source])
 
@@ -272,12 +262,9 @@ def _fill(model: Any, tensors: dict[str, Any], tied: dict[str, str], activations
 def _assign(model: Any, name: str, tensor: torch.Tensor) -> torch.Tensor:
     parent, _, child = name.rpartition(".")
     module = model.get_submodule(parent)
-    if child in module._parameters:
-        if not isinstance(tensor, nn.Parameter):
-            tensor = nn.Parameter(tensor, requires_grad=False)
-        module._parameters[child] = tensor
-    elif child in module._buffers:
-        module._buffers[child] = tensor
-    else:
+    if child in module._parameters and not isinstance(tensor, nn.Parameter):
+        tensor = nn.Parameter(tensor, requires_grad=False)
+    elif child not in {**module._parameters, **module._buffers}:
         raise KeyError(f"{name} unknown")
+    setattr(module, child, tensor)
     return tensor

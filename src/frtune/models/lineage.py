@@ -30,8 +30,7 @@ def lineage(checkpoint: str | os.PathLike[str]) -> list[str]:
     """
     directory = Path(checkpoint)
     for name, key in ((LINEAGE_FILE, "steps"), (TASK_FILE, "task")):  # or without a record
-        path = directory / name
-        if not path.is_file():
+        if not (path := directory / name).is_file():
             continue
         try:
             found = json.loads(path.read_text("utf-8"))[key]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from peft import PeftConfig, set_peft_model_state_dict
 from safetensors.torch import load_file
+from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
@@ -25,11 +26,9 @@ from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, fit_tokens, load_weights
 from frtune.tasks.base import Task
 
-if TYPE_CHECKING:
-    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
-
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_TRAINED = (".lora_", ".modules_to_save.", ".trainable_tokens_delta.")  # parts of an adapter's keys
 
 
 def load_saved(
@@ -73,16 +72,15 @@ def load_saved(
             f"({record['method']}). Leave it out."
         )
     if not (directory / ADAPTER_CONFIG).is_file():
-        return _load_full(directory, task, dtype, quantization)
+        return _load_full(directory, task, dtype, quantization, record and record["method"])
     model, tokenizer = _load_adapter(directory, task, dtype, quantization)
     if merge:
         model = merge_adapter(model).model
     return model.eval(), tokenizer
 
 
-def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any) -> Built:
+def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any, method: Any) -> Built:
     config, family, auto_class = read_for_task(directory, task)
-    method = (quantization_record(directory) or {}).get("method")
     if method in ("int8", "int8-weights"):
         activations = "int8" if method == "int8" else "float"
         model = load_int8(directory, auto_class, config, activations=activations)
@@ -131,7 +129,7 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
             f"directory={str(directory)!r}: its adapter does not fit its base. "
             f"Put the base it was trained on beside it. ({first_line(error)})"
         ) from error
-    absent = [name for name in result.missing_keys if _of_adapter(name)]
+    absent = [name for name in result.missing_keys if any(part in name for part in _TRAINED)]
     if absent or result.unexpected_keys:
         shown = ", ".join([*absent, *result.unexpected_keys][:3])
         raise InputError(
@@ -139,10 +137,6 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
             "Copy the whole directory."
         )
     return adapted
-
-
-def _of_adapter(name: str) -> bool:
-    return any(part in name for part in (".lora_", ".modules_to_save.", ".trainable_tokens_delta."))
 
 
 def find_base(directory: Path) -> str:
@@ -164,8 +158,7 @@ def find_base(directory: Path) -> str:
     for place in (directory, *directory.absolute().parents[:2]):
         if last and (place / last / "config.json").is_file():
             return str(place / last)
-    looks_local = named.startswith((".", "/", "~")) or named.count("/") != 1
-    if looks_local and not (named and "/" not in named):
+    if not named or (named.startswith((".", "/", "~")) and "/" in named) or named.count("/") > 1:
         raise InputError(
             f"directory={str(directory)!r}: its base {named!r} does not exist. "
             f"Put the base into {str(directory / (last or 'tiny'))!r}."

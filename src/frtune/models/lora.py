@@ -7,30 +7,31 @@ import copy
 import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from peft.tuners.trainable_tokens import TrainableTokensLayer
-from peft.utils.constants import (
-    TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as PEFT_TARGETS,
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
 )
+from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.utils import constants
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
+from transformers import PreTrainedModel
 
 from frtune.errors import InputError
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
+from frtune.models.family import Family
 from frtune.models.probe import probe_logits
-from frtune.models.weights import load_weights
+from frtune.models.weights import load_weights, untied_output
 
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel
-
-    from frtune.models.family import Family
-
+PEFT_TARGETS = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 _TASK_TYPES = {
     "AutoModelForSequenceClassification": "SEQ_CLS",
     "AutoModelForTokenClassification": "TOKEN_CLS",
@@ -80,13 +81,13 @@ def lora_config(
     if not 0 <= dropout < 1:
         raise InputError(f"dropout={dropout!r}: from 0 to below 1. Pass dropout=0.05, say.")
 
+    if target_modules is not None and not isinstance(target_modules, str):
+        target_modules = list(target_modules)
     return LoraConfig(
         r=r,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=list(target_modules)
-        if target_modules is not None and not isinstance(target_modules, str)
-        else target_modules,
+        target_modules=target_modules,
         use_rslora=rslora,
         use_dora=dora,
         bias="none",
@@ -121,9 +122,8 @@ def add_adapter(
     completed.task_type = completed.task_type or _TASK_TYPES.get(auto_class)
     completed.modules_to_save = sorted({*(completed.modules_to_save or ()), *heads}) or None
     if token_ids and completed.trainable_token_indices is None:
-        completed.trainable_token_indices = {
-            name: sorted(token_ids) for name in _embedding_names(model)
-        }
+        names = _embedding_names(model)
+        completed.trainable_token_indices = {name: sorted(token_ids) for name in names}
     try:
         return wrap(model, completed)
     except ValueError as error:
@@ -136,17 +136,11 @@ def add_adapter(
 
 
 def target_modules(family: Family) -> tuple[str, ...]:
-    """Names of the layers that LoRA adapts: the row's, or those that PEFT has for the type.
-
-    Raises:
-        InputError: If neither names any.
-    """
+    """Names of the layers that LoRA adapts: the row's, or those that PEFT has for the type."""
     found = family.lora_targets or PEFT_TARGETS.get(family.model_types[0])
     if not found:
-        raise InputError(
-            f"lora: no layers are known for {family.name}. Name some: "
-            "lora_config(target_modules=[...])."
-        )
+        named = "lora_config(target_modules=[...])"
+        raise InputError(f"lora: no layers are known for {family.name}. Name some: {named}.")
     return tuple(found)
 
 
@@ -220,11 +214,9 @@ def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
     if rows != base.config.vocab_size:
         base.resize_token_embeddings(rows)
     adapted = wrap(base, lora)
-    set_peft_model_state_dict(
-        adapted, get_peft_model_state_dict(model, save_embedding_layers=False)
-    )
-    adapted.to(next(model.parameters()).device)
-    return adapted
+    trained = get_peft_model_state_dict(model, save_embedding_layers=False)
+    set_peft_model_state_dict(adapted, trained)
+    return adapted.to(next(model.parameters()).device)
 
 
 def _finish(model: PeftModel) -> PeftModel:
@@ -239,12 +231,13 @@ def _finish(model: PeftModel) -> PeftModel:
                 if any(p.dtype in (torch.bfloat16, torch.float16) for p in head.parameters()):
                     head.float()
                 head.register_forward_pre_hook(_match_dtype)
-    _keep_output_bias(model)
+        elif type(module) is TrainableTokensLayer:
+            if getattr(module.base_layer, "bias", None) is not None:
+                module.__class__ = _BiasedTokenRows
     _keep_quantized_base(model)
     # Trainer saves its checkpoints without the argument, and PEFT would add a resized embedding
-    model.save_pretrained = functools.partial(  # type: ignore[method-assign]
-        model.save_pretrained, save_embedding_layers=False
-    )
+    save = functools.partial(model.save_pretrained, save_embedding_layers=False)
+    model.save_pretrained = save  # type: ignore[method-assign]
     return model
 
 
@@ -261,29 +254,19 @@ def _match_dtype(head: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _embedding_names(model: PreTrainedModel) -> list[str]:
     """Full names of the input embedding and, where it has weights of its own, the output layer."""
-    modules = [model.get_input_embeddings()]
-    output = model.get_output_embeddings()
-    if output is not None and output.weight is not modules[0].weight:
-        modules.append(output)
+    modules = [model.get_input_embeddings(), untied_output(model)]
     names = {id(module): name for name, module in model.named_modules()}
-    return [names[id(module)] for module in modules]
+    return [names[id(module)] for module in modules if module is not None]
 
 
-def _keep_output_bias(model: PeftModel) -> None:
-    """Keep the bias of an output layer (GPT-J, Phi), which PEFT's token rows leave out."""
+class _BiasedTokenRows(TrainableTokensLayer):
+    """Keeps the bias of an output layer (GPT-J, Phi), which PEFT's token rows leave out."""
 
-    class BiasedTokenRows(TrainableTokensLayer):
-        def forward_adapters(self, x, active_adapters, *args, **kwargs):  # type: ignore[no-untyped-def]
-            if self.disable_adapters or not active_adapters or self.merged:
-                return super().forward_adapters(x, active_adapters, *args, **kwargs)
-            self._check_overlapping_tokens(active_adapters)
-            return F.linear(x, self.get_merged_weights(active_adapters), self.base_layer.bias)  # type: ignore[arg-type]
-
-    for module in model.modules():
-        if type(module) is TrainableTokensLayer:
-            base = module.base_layer
-            if isinstance(base, torch.nn.Linear) and base.bias is not None:
-                module.__class__ = BiasedTokenRows
+    def forward_adapters(self, x, active_adapters, *args, **kwargs):  # type: ignore[no-untyped-def]
+        if self.disable_adapters or not active_adapters or self.merged:
+            return super().forward_adapters(x, active_adapters, *args, **kwargs)
+        self._check_overlapping_tokens(active_adapters)
+        return F.linear(x, self.get_merged_weights(active_adapters), self.base_layer.bias)  # type: ignore[arg-type]
 
 
 def _keep_quantized_base(model: PeftModel) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
 from frtune.tasks.base import Task
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-logger = logging.getLogger(__name__)
 
 _TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
 
@@ -75,10 +70,8 @@ def prove_saved(
 
 
 def _check_same_ids(directory: object, expected: Any, found: Any) -> None:
-    texts = [*PROBES, *expected.get_added_vocab()]
-    kwargs = {"add_special_tokens": True, "verbose": False}
-    for text in texts:
-        if expected(text, **kwargs)["input_ids"] != found(text, **kwargs)["input_ids"]:
+    for text in [*PROBES, *expected.get_added_vocab()]:
+        if expected(text, verbose=False)["input_ids"] != found(text, verbose=False)["input_ids"]:
             raise RuntimeError(
                 f"directory={str(directory)!r}: the saved tokenizer gives other ids for {text!r}. "
                 "Do not use it; report the tokenizer."

@@ -15,8 +15,8 @@ def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
     inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
     config = getattr(model, "module", model).config  # DeepSpeed's engine has another of its own
     if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):
-        rows = len(inputs["input_ids"])
-        start = torch.full((rows, 1), config.decoder_start_token_id, device=device)
+        shape = (len(inputs["input_ids"]), 1)
+        start = torch.full(shape, config.decoder_start_token_id, device=device)
         inputs["decoder_input_ids"] = start
     training = model.training
     model.eval()
@@ -30,8 +30,7 @@ def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
 @contextlib.contextmanager
 def _without_autocast(model: Any) -> Iterator[None]:
     """Take off the mixed-precision forward that ``accelerate`` puts on a model it trains."""
-    wrapped = vars(model).get("forward")
-    original = vars(model).get("_original_forward")
+    wrapped, original = (vars(model).get(name) for name in ("forward", "_original_forward"))
     if wrapped is None or original is None:
         yield
         return

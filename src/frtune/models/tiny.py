@@ -74,7 +74,10 @@ def tiny_checkpoint(
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        _write_files(files, unfinished)
+        for name, content in files.items():
+            if not isinstance(content, str):
+                content = json.dumps(content, ensure_ascii=False, indent=None) + "\n"
+            (unfinished / name).write_text(content, encoding="utf-8")
         _write_model(row, files, unfinished, seed=seed)
         unfinished.chmod(0o755)
         if directory.exists():
@@ -100,13 +103,6 @@ def _tokenizer_files(
     return recipe(texts, vocab_size)
 
 
-def _write_files(files: dict[str, Any], directory: Path) -> None:
-    for name, content in files.items():
-        if not isinstance(content, str):
-            content = json.dumps(content, ensure_ascii=False, indent=None) + "\n"
-        (directory / name).write_text(content, encoding="utf-8")
-
-
 @brief_bars()
 def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed: int) -> None:
     if "tokenizer.json" in files:
@@ -114,24 +110,27 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
         vocab = tokenizer.get_vocab()
     else:
         vocab = files["vocab.json"]
-    config = _config(family, vocab)
-    with torch.random.fork_rng(devices=[]), zero3_suspended():
-        torch.manual_seed(seed)
-        loader = getattr(transformers, family.language_model)
-        model = loader.from_config(config, dtype=torch.float32)
-        if family.own_output is not None:
-            _start_untied(model)
-    model.save_pretrained(directory)
-
-
-def _config(family: Family, vocab: dict[str, int]) -> Any:
-    """The family's config with few and narrow layers, but for sizes that its row names."""
     recipe = family.tiny
     ids = {name: vocab[token] for name, token in recipe.token_ids.items()}
     config_class: Any = CONFIG_MAPPING[family.model_types[0]]
     rows = len(vocab) + recipe.spare_rows
     config = config_class(**recipe.settings, **ids, vocab_size=rows)
-    return narrowed(config, **_SIZES, kept=recipe.settings)
+    small = narrowed(config, **_SIZES, kept=recipe.settings)
+    finish = None if family.own_output is None else _start_untied
+    write_random(family, small, directory, seed=seed, finish=finish)
+
+
+def write_random(
+    family: Family, config: Any, directory: Path, *, seed: int, finish: Any = None
+) -> None:
+    """Write random weights under the family's head of pre-training; ``finish`` changes them."""
+    with torch.random.fork_rng(devices=[]), zero3_suspended():
+        torch.manual_seed(seed)
+        loader = getattr(transformers, family.language_model)
+        model = loader.from_config(config, dtype=torch.float32)
+        if finish is not None:
+            finish(model)
+    model.save_pretrained(directory)
 
 
 def _start_untied(model: Any) -> None:

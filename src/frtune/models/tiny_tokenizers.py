@@ -23,6 +23,14 @@ from transformers.models.flaubert.tokenization_flaubert import (
 Files = dict[str, Any]
 
 _LONGEST_INPUT = 10**30  # what Transformers writes for "no limit"
+_METASPACE: dict[str, Any] = {"replacement": "▁", "prepend_scheme": "always", "split": True}
+_FRAME = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+_MASKED = {**_FRAME, "pad_token": "<pad>", "mask_token": "<mask>"}
+_ROBERTA = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
+_ROBERTA |= _MASKED
+_T5 = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "extra_ids": 100}
+_GPT2 = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+_SENTINELS = [f"<extra_id_{i}>" for i in reversed(range(100))]
 
 
 def _alphabet(texts: Sequence[str], limit: int) -> list[str]:
@@ -67,13 +75,9 @@ def _with_added_tokens(tokenizer: Tokenizer, kept: Sequence[str]) -> Tokenizer:
 
 def _byte_level(texts: Sequence[str], vocab_size: int, special_tokens: Sequence[str]) -> Tokenizer:
     """GPT-2's kind: BPE on the bytes of UTF-8, so that no text is unknown."""
-    tokenizer = _bpe(
-        texts,
-        vocab_size,
-        special_tokens,
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-        alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )
+    pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = _bpe(texts, vocab_size, special_tokens, pre_tokenizer, alphabet=alphabet)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     return tokenizer
@@ -102,27 +106,19 @@ def _unigram_pieces(texts: Sequence[str], vocab_size: int) -> list[tuple[str, fl
     return [piece for piece in pieces if piece[0] != "<unk>"]
 
 
-def _metaspace_words() -> pre_tokenizers.PreTokenizer:
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.WhitespaceSplit(),
-            pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True),
-        ]
-    )
-
-
 def _unigram(pieces: list[tuple[str, float]], unk_id: int) -> Tokenizer:
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=unk_id, byte_fallback=False))
-    tokenizer.pre_tokenizer = _metaspace_words()
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(**_METASPACE)]
+    )
+    tokenizer.decoder = decoders.Metaspace(**_METASPACE)
     return tokenizer
 
 
 def _template(tokenizer: Tokenizer, single: str, pair: str, tokens: Sequence[str]) -> None:
+    ids = [(token, tokenizer.token_to_id(token)) for token in tokens]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=single,
-        pair=pair,
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in tokens],
+        single=single, pair=pair, special_tokens=ids
     )
 
 
@@ -130,10 +126,7 @@ def _files(tokenizer: Tokenizer, tokenizer_class: str | None, **config: Any) -> 
     config = {"model_max_length": _LONGEST_INPUT, **config}
     if tokenizer_class:
         config["tokenizer_class"] = tokenizer_class
-    return {
-        "tokenizer.json": json.loads(tokenizer.to_str()),
-        "tokenizer_config.json": config,
-    }
+    return {"tokenizer.json": json.loads(tokenizer.to_str()), "tokenizer_config.json": config}
 
 
 def camembert_unigram(texts: Sequence[str], vocab_size: int) -> Files:
@@ -144,45 +137,25 @@ def camembert_unigram(texts: Sequence[str], vocab_size: int) -> Files:
     tokenizer = _unigram(vocab, unk_id=3)
     tokenizer.add_special_tokens([*head, "<mask>"])
     _template(tokenizer, "<s> $A </s>", "<s> $A </s> </s> $B </s>", ["<s>", "</s>"])
-    return _files(
-        tokenizer,
-        "CamembertTokenizer",
-        model_max_length=512,
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        mask_token="<mask>",
-    )
+    return _files(tokenizer, "CamembertTokenizer", model_max_length=512, **_ROBERTA)
 
 
 def xlm_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """XLM's kind: Moses words, BPE with an end-of-word mark, no ``tokenizer.json``."""
     words = [" ".join(_moses_words(text)) for text in texts]
     special = ["<s>", "</s>", "<pad>", "<unk>", *(f"<special{i}>" for i in range(10))]
-    tokenizer = _bpe(
-        words,
-        vocab_size,
-        special,
-        pre_tokenizers.WhitespaceSplit(),
-        alphabet=_alphabet(words, vocab_size // 4),
-        unk_token="<unk>",
-        end_of_word_suffix="</w>",
-    )
+    spaces, alphabet = pre_tokenizers.WhitespaceSplit(), _alphabet(words, vocab_size // 4)
+    options = {"unk_token": "<unk>", "end_of_word_suffix": "</w>"}
+    tokenizer = _bpe(words, vocab_size, special, spaces, alphabet=alphabet, **options)
     model = json.loads(tokenizer.to_str())["model"]
     # XLM's merges carry their count as a third field, which its reader drops
     merges = "".join(f"{left} {right} 1\n" for left, right in model["merges"])
-    return {
-        "vocab.json": model["vocab"],
-        "merges.txt": merges,
-        "tokenizer_config.json": {
-            "tokenizer_class": "FlaubertTokenizer",
-            "do_lowercase": False,
-            "model_max_length": 512,
-        },
+    config = {
+        "tokenizer_class": "FlaubertTokenizer",
+        "do_lowercase": False,
+        "model_max_length": 512,
     }
+    return {"vocab.json": model["vocab"], "merges.txt": merges, "tokenizer_config.json": config}
 
 
 def _moses_words(text: str) -> list[str]:
@@ -224,55 +197,29 @@ def wordpiece(texts: Sequence[str], vocab_size: int) -> Files:
 
 def t5_unigram(texts: Sequence[str], vocab_size: int) -> Files:
     """Unigram; pad, EOS and unknown first, 100 sentinels last, in falling order."""
-    sentinels = [f"<extra_id_{i}>" for i in reversed(range(100))]
-    pieces = _unigram_pieces(texts, vocab_size - 3 - len(sentinels))
+    pieces = _unigram_pieces(texts, vocab_size - 3 - len(_SENTINELS))
     vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces]
-    tokenizer = _unigram([*vocab, *((token, 0.0) for token in sentinels)], unk_id=2)
-    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>", *sentinels])
+    tokenizer = _unigram([*vocab, *((token, 0.0) for token in _SENTINELS)], unk_id=2)
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>", *_SENTINELS])
     _template(tokenizer, "$A </s>", "$A </s> $B </s>", ["</s>"])
-    return _files(tokenizer, "T5Tokenizer", **_T5_TOKENS)
-
-
-_T5_TOKENS: dict[str, Any] = {
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "pad_token": "<pad>",
-    "extra_ids": 100,
-    "model_max_length": 512,
-}
+    return _files(tokenizer, "T5Tokenizer", model_max_length=512, **_T5)
 
 
 def t5_byte_level(texts: Sequence[str], vocab_size: int) -> Files:
     """pko-t5's kind: byte-level BPE in a checkpoint whose config names T5's Unigram class."""
-    sentinels = [f"<extra_id_{i}>" for i in reversed(range(100))]
     special = ["<pad>", "</s>", "<unk>"]
-    tokenizer = _byte_level(texts, vocab_size - len(sentinels), special)
-    tokenizer.add_special_tokens(sentinels)
-    return _files(tokenizer, "T5TokenizerFast", **_T5_TOKENS)
+    tokenizer = _byte_level(texts, vocab_size - len(_SENTINELS), special)
+    tokenizer.add_special_tokens(_SENTINELS)
+    return _files(tokenizer, "T5TokenizerFast", model_max_length=512, **_T5)
 
 
 def kobart_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """KoBART's kind: character BPE with space marks, and nothing that appends EOS."""
     special = ["<s>", "</s>", "<usr>", "<pad>", "<sys>", "<unk>", "<mask>"]
-    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-    tokenizer = _bpe(
-        texts,
-        vocab_size,
-        special,
-        metaspace,
-        alphabet=_alphabet(texts, vocab_size // 2),
-        unk_token="<unk>",
-    )
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-    return _files(
-        tokenizer,
-        None,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        mask_token="<mask>",
-    )
+    metaspace, alphabet = pre_tokenizers.Metaspace(**_METASPACE), _alphabet(texts, vocab_size // 2)
+    tokenizer = _bpe(texts, vocab_size, special, metaspace, alphabet=alphabet, unk_token="<unk>")
+    tokenizer.decoder = decoders.Metaspace(**_METASPACE)
+    return _files(tokenizer, None, **_MASKED)
 
 
 def roberta_bpe(texts: Sequence[str], vocab_size: int) -> Files:
@@ -282,19 +229,8 @@ def roberta_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     tokenizer.post_processor = processors.RobertaProcessing(
         ("</s>", special.index("</s>")), ("<s>", special.index("<s>"))
     )
-    return _files(
-        tokenizer,
-        "BartTokenizer",
-        model_max_length=1024,
-        bos_token="<s>",
-        eos_token="</s>",
-        cls_token="<s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        mask_token="<mask>",
-        add_prefix_space=False,
-    )
+    options = {**_ROBERTA, "model_max_length": 1024, "add_prefix_space": False}
+    return _files(tokenizer, "BartTokenizer", **options)
 
 
 def polyglot_bpe(texts: Sequence[str], vocab_size: int) -> Files:
@@ -302,68 +238,42 @@ def polyglot_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     special = ["<|unused0|>", "<|unused1|>", "<|endoftext|>", "<|sep|>"]
     tokenizer = _byte_level(texts, vocab_size - 3, special)
     tokenizer.add_special_tokens(["<|acc|>", "<|tel|>", "<|rrn|>"])
-    return _files(
-        tokenizer, "PreTrainedTokenizerFast", eos_token="<|endoftext|>", pad_token="<|endoftext|>"
-    )
+    ends = dict.fromkeys(("eos_token", "pad_token"), "<|endoftext|>")
+    return _files(tokenizer, "PreTrainedTokenizerFast", **ends)
 
 
 def gpt2_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """GPT-2's tokenizer: one special token, and none for padding."""
+    return _gpt2(texts, vocab_size, "GPT2Tokenizer", 1024)
+
+
+def _gpt2(texts: Sequence[str], vocab_size: int, name: str, longest: int) -> Files:
     tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
-    return _files(tokenizer, "GPT2Tokenizer", model_max_length=1024, **_GPT2_TOKENS)
-
-
-_GPT2_TOKENS: dict[str, Any] = {
-    "bos_token": "<|endoftext|>",
-    "eos_token": "<|endoftext|>",
-    "unk_token": "<|endoftext|>",
-    "add_prefix_space": False,
-}
+    return _files(tokenizer, name, model_max_length=longest, **_GPT2, add_prefix_space=False)
 
 
 def llama_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """BPE on characters that falls back to bytes; BOS in front, no padding token."""
     special = ["<unk>", "<s>", "</s>"]
     special_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
-    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-    trained = _bpe(
-        texts,
-        vocab_size,
-        [*special, *special_bytes],
-        metaspace,
-        alphabet=_alphabet(texts, vocab_size // 2),
-        unk_token="<unk>",
-        fuse_unk=True,
-    )
+    metaspace, alphabet = pre_tokenizers.Metaspace(**_METASPACE), _alphabet(texts, vocab_size // 2)
+    options: dict[str, Any] = {"unk_token": "<unk>", "fuse_unk": True}
+    tokens = [*special, *special_bytes]
+    trained = _bpe(texts, vocab_size, tokens, metaspace, alphabet=alphabet, **options)
     # bytes are ordinary entries of the vocabulary, not special tokens
     content = json.loads(_with_added_tokens(trained, special).to_str())
     content["model"]["byte_fallback"] = True
     content["pre_tokenizer"] = None
     tokenizer = Tokenizer.from_str(json.dumps(content))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    tokenizer.decoder = decoders.Sequence(
-        [
-            decoders.Replace("▁", " "),
-            decoders.ByteFallback(),
-            decoders.Fuse(),
-            decoders.Strip(" ", 1, 0),
-        ]
-    )
+    marks = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    tokenizer.normalizer = normalizers.Sequence(marks)
+    spaces, strip = decoders.Replace("▁", " "), decoders.Strip(" ", 1, 0)
+    steps = [spaces, decoders.ByteFallback(), decoders.Fuse(), strip]
+    tokenizer.decoder = decoders.Sequence(steps)
     _template(tokenizer, "<s> $A", "<s> $A <s>:1 $B:1", ["<s>"])
-    return _files(
-        tokenizer,
-        "LlamaTokenizer",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        add_bos_token=True,
-        add_eos_token=False,
-    )
+    return _files(tokenizer, "LlamaTokenizer", **_FRAME, add_bos_token=True, add_eos_token=False)
 
 
 def codegen_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """CodeGen's tokenizer: GPT-2's kind under another class name, none for padding."""
-    tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>"])
-    return _files(tokenizer, "CodeGenTokenizer", model_max_length=2048, **_GPT2_TOKENS)
+    return _gpt2(texts, vocab_size, "CodeGenTokenizer", 2048)

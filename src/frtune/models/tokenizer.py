@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from tokenizers import Tokenizer
-from transformers import AddedToken, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AddedToken,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
 from frtune.models.family import Family
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,12 @@ def load_tokenizer(
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except ImportError as error:
-        raise _missing_package(family, error) from error
+        if family.extra is None:
+            raise
+        raise ImportError(
+            f"{family.name}'s tokenizer needs a package that is missing: "
+            f"pip install 'frtune[{family.extra}]'."
+        ) from error
     except Exception as error:  # each class fails in its own way on what it was not made for
         if published is None:
             raise InputError(
@@ -59,34 +69,27 @@ def load_tokenizer(
         tokenizer = None
     if published is not None and (tokenizer is None or differing_probe(tokenizer, published)):
         logger.info("%s: tokenizer.json read as it is, past its named class", name)
-        try:
+        with _whole(published):
             tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
-        except Exception as error:  # tokenizers raises bare exceptions
-            raise InputError(
-                f"{published}: is not a whole tokenizer ({first_line(error)}). Copy it again."
-            ) from error
     _name_special_tokens(tokenizer, config)
     tokenizer.padding_side = family.padding_side
     return tokenizer
 
 
-def _missing_package(family: Family, error: ImportError) -> ImportError:
-    if family.extra is None:
-        return error
-    return ImportError(
-        f"{family.name}'s tokenizer needs a package that is missing: "
-        f"pip install 'frtune[{family.extra}]'."
-    )
-
-
-def differing_probe(tokenizer: PreTrainedTokenizerBase, published: os.PathLike[str]) -> str | None:
-    """Return the first probe text that ``tokenizer.json`` itself encodes otherwise."""
+@contextlib.contextmanager
+def _whole(published: object) -> Iterator[None]:
     try:
-        reference = Tokenizer.from_file(os.fspath(published))
+        yield
     except Exception as error:  # tokenizers raises bare exceptions
         raise InputError(
             f"{published}: is not a whole tokenizer ({first_line(error)}). Copy it again."
         ) from error
+
+
+def differing_probe(tokenizer: PreTrainedTokenizerBase, published: os.PathLike[str]) -> str | None:
+    """Return the first probe text that ``tokenizer.json`` itself encodes otherwise."""
+    with _whole(published):
+        reference = Tokenizer.from_file(os.fspath(published))
     reference.no_truncation()
     reference.no_padding()
     for text in PROBES:
@@ -124,12 +127,9 @@ def add_tokens(
         InputError: If the tokenizer does not keep a token whole.
     """
     known = tokenizer.get_vocab()
-    missing = [token for token in new_tokens if token not in known]
+    missing = [AddedToken(t, special=True, normalized=False) for t in new_tokens if t not in known]
     if missing:
-        tokenizer.add_tokens(
-            [AddedToken(token, special=True, normalized=False) for token in missing],
-            special_tokens=True,
-        )
+        tokenizer.add_tokens(missing, special_tokens=True)
     if family.kind == "decoder" and tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
         never_occurs = tokenizer.unk_token not in (None, tokenizer.eos_token)
         if never_occurs and _falls_back_to_bytes(tokenizer):

@@ -8,25 +8,18 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import local_file
 from frtune.models.tokenizer import PROBES, differing_probe
 from frtune.tasks.base import ModelKind
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 logger = logging.getLogger(__name__)
 
-
-_SCRIPTS = {
-    "French": "été forêt façade où Noël cœur",
-    "Korean": "서울시는 예산안을 확정했다",
-}
-
-
+_SCRIPTS = {"French": "été forêt façade où Noël cœur", "Korean": "서울시는 예산안을 확정했다"}
 _UNKNOWN_WARNING, _UNKNOWN_ERROR = 0.05, 0.5
 
 
@@ -88,14 +81,9 @@ def prove_tokenizer(
     if lost:
         logger.warning("tokenizer %s: does not know all letters of: %s", name, ", ".join(lost))
     ids = tokenizer("a", verbose=False)["input_ids"]
-    return TokenizerReport(
-        equals_file=None if published is None else True,
-        lost_scripts=lost,
-        unknown_rate=unknown_rate(tokenizer, PROBES)
-        if texts is None
-        else prove_texts(tokenizer, texts),
-        appends_eos=bool(ids) and ids[-1] == tokenizer.eos_token_id,
-    )
+    rate = unknown_rate(tokenizer, PROBES) if texts is None else prove_texts(tokenizer, texts)
+    appends_eos = bool(ids) and ids[-1] == tokenizer.eos_token_id
+    return TokenizerReport(True if published else None, lost, rate, appends_eos)
 
 
 def _loses(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:

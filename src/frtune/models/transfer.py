@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
+from transformers import PreTrainedModel
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def prove_encoder(model: PreTrainedModel, directory: str | os.PathLike[str]) -> int:

@@ -8,26 +8,23 @@ import functools
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
-from transformers import BitsAndBytesConfig, GenerationConfig
+from transformers import (
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.models import deepspeed as _zero3
 from frtune.models.bitsandbytes import QuantizationName, quantization_config
-from frtune.models.checkpoint_files import (
-    conversion,
-    first_line,
-    stores,
-)
+from frtune.models.checkpoint_files import conversion, first_line, stores
 from frtune.models.families import family_for
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 
@@ -81,26 +78,27 @@ def load_weights(
             untied = _zero3.output_untied(type(config), family.own_output)
     with untied:
         model, info = read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
-    if not _is_tied(model):
+    if untied_output(model) is not None:
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
     check_whole(checkpoint, model, info, head_names(model) if new_head else [])
     if family.published_output is not None:
-        model.register_load_state_dict_pre_hook(
-            functools.partial(_under_own_names, family.published_output)
-        )
+        hook = functools.partial(_under_own_names, family.published_output)
+        model.register_load_state_dict_pre_hook(hook)
     return model
 
 
-def _is_tied(model: PreTrainedModel) -> bool:
+def untied_output(model: PreTrainedModel) -> Any:
+    """The output layer of a model, where it has one that is not tied to the input embedding."""
     output = model.get_output_embeddings()
-    return output is None or output.weight is model.get_input_embeddings().weight
+    tied = output is None or output.weight is model.get_input_embeddings().weight
+    return None if tied else output
 
 
 def untie_output(model: PreTrainedModel) -> None:
     """Give a model that shares them an output layer apart from its input embedding; in place."""
     output = model.get_output_embeddings()
-    if output is not None and _is_tied(model):
+    if output is not None and untied_output(model) is None:
         # v5 ties every T5, and would load an output layer of its own into the embedding
         output.weight = torch.nn.Parameter(output.weight.detach().clone())
         model.config.tie_word_embeddings = False
@@ -174,9 +172,14 @@ def skipping_heads(quantization: Any, loader: Any, config: Any) -> Any:
 
     with torch.device("meta"):
         skeleton = loader.from_config(config)
-    output = skeleton.get_output_embeddings()
-    names = [name for name, module in skeleton.named_modules() if module is output and name]
-    return as_quantization(quantization, (*head_names(skeleton), *names))
+    return as_quantization(quantization, tuple(kept_names(skeleton)))
+
+
+def kept_names(model: PreTrainedModel) -> list[str]:
+    """Names of the task's heads and of the output layer."""
+    output = model.get_output_embeddings()
+    names = [name for name, module in model.named_modules() if module is output and name]
+    return [*head_names(model), *names]
 
 
 def head_names(model: PreTrainedModel) -> list[str]:
@@ -186,14 +189,14 @@ def head_names(model: PreTrainedModel) -> list[str]:
     BERT's pooler, which a masked language model's checkpoint lacks.
     """
     output = model.get_output_embeddings()
+    if output is not None:  # the base is spread over the children of a language model's class
+        return []
     names = []
     for name, module in model.named_children():
         if name == model.base_model_prefix:
             names += [f"{name}.{part}" for part, _ in module.named_children() if part == "pooler"]
-        elif module is not output and any(True for _ in module.parameters()):
+        elif any(True for _ in module.parameters()):
             names.append(name)
-    if output is not None:  # the base is spread over the children of a language model's class
-        names = []
     return names
 
 
@@ -202,11 +205,8 @@ def check_whole(
 ) -> None:
     """Refuse weights that are missing or of another shape, unless they are a new head's."""
     mismatched = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
-    absent = sorted(
-        name
-        for name in {*info["missing_keys"], *mismatched}
-        if not name.startswith(tuple(f"{head}." for head in heads))
-    )
+    own = tuple(f"{head}." for head in heads)
+    absent = sorted(n for n in {*info["missing_keys"], *mismatched} if not n.startswith(own))
     if absent:
         shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         raise InputError(
@@ -229,19 +229,11 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(0)  # the same rows on every rank and at every load
             model.resize_token_embeddings(len(tokenizer))
-    _set_special_ids(model, tokenizer)
-    return list(range(rows, len(tokenizer)))
-
-
-def _set_special_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-
     model.config.pad_token_id = tokenizer.pad_token_id
-    if not model.can_generate():
-        return
-    ids = {
-        name: getattr(model.config, name, None)
-        for name in ("bos_token_id", "eos_token_id", "decoder_start_token_id")
-    }
-    if ids["eos_token_id"] is None:
-        ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
+    if model.can_generate():
+        names = ("bos_token_id", "eos_token_id", "decoder_start_token_id")
+        ids = {name: getattr(model.config, name, None) for name in names}
+        if ids["eos_token_id"] is None:
+            ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
+        model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
+    return list(range(rows, len(tokenizer)))

@@ -13,9 +13,10 @@ import copy
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
+from peft import LoraConfig
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -23,10 +24,14 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from frtune.models.config_sizes import depth_names
 from frtune.planning.parameters import Architecture, adapted, empty_model
 
-if TYPE_CHECKING:
-    from peft import LoraConfig
-
 Casting = Literal["fp32", "autocast", "bf16"]
+
+
+def casting_of(precision: str, sharding: str) -> Casting:
+    """How a run casts: DeepSpeed holds its weights in bf16, plain training casts them."""
+    if precision == "fp32":
+        return "fp32"
+    return "bf16" if sharding.startswith("zero") else "autocast"
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,10 @@ def activations(
     """
     depths = depth_names(found.config)
     shallow = dict.fromkeys(depths, 1)
-    base = _trace(found, shallow, step, lora=lora, casting=casting)
+    base = _trace(found, shallow, step, lora, casting)
     total, copies, kept, inner = base.saved, base.copies, base.outside, base.inner
     for name in depths:
-        deeper = _trace(found, {**shallow, name: 2}, step, lora=lora, casting=casting)
+        deeper = _trace(found, {**shallow, name: 2}, step, lora, casting)
         more = getattr(found.config, name) - 1
         total += more * (deeper.saved - base.saved)
         copies += more * (deeper.copies - base.copies)
@@ -89,8 +94,7 @@ def activations(
     return Activations(total, kept + inner, base.loss, copies)
 
 
-@dataclass(frozen=True)
-class _Traced:
+class _Traced(NamedTuple):
     saved: int
     outside: int
     inner: int
@@ -99,14 +103,8 @@ class _Traced:
 
 
 def _trace(
-    found: Architecture,
-    depth: dict[str, int],
-    step: Step,
-    *,
-    lora: LoraConfig | None,
-    casting: Casting,
+    found: Architecture, depth: dict[str, int], step: Step, lora: Any, casting: Casting
 ) -> _Traced:
-
     config = copy.deepcopy(found.config)
     for name, layers in depth.items():
         setattr(config, name, layers)
@@ -122,7 +120,7 @@ def _trace(
         with (
             torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor),
             torch.autocast("cpu", torch.bfloat16, enabled=casting == "autocast"),
-            _fused_attention(),
+            _FusedAttention(),
         ):
             logits = model(**_batch(found, step)).logits
             scored = _loss(logits, step)
@@ -130,24 +128,19 @@ def _trace(
     return _Traced(kept.bytes, kept.bytes - kept.inside, kept.largest, loss, kept.copies(model))
 
 
-def _fused_attention() -> Any:
-    """Let attention keep what a GPU's fused kernel keeps, and a value that is read be 0.
+class _FusedAttention(TorchFunctionMode):
+    """Lets attention keep what a GPU's fused kernel keeps, and a value that is read be 0.
 
     The CPU's kernel is fused only without dropout and without gradients for the bias.
     """
 
-    class Fused(TorchFunctionMode):
-        def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-            named = dict(kwargs or {})
-            if func is torch.nn.functional.scaled_dot_product_attention:
-                named["dropout_p"] = 0.0
-                if named.get("attn_mask") is not None:
-                    named["attn_mask"] = named["attn_mask"].detach()
-            if func is torch.Tensor.item:
-                return 0
-            return func(*args, **named)
-
-    return Fused()
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        named = dict(kwargs or {})
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            named["dropout_p"] = 0.0
+            if named.get("attn_mask") is not None:
+                named["attn_mask"] = named["attn_mask"].detach()
+        return 0 if func is torch.Tensor.item else func(*args, **named)
 
 
 def _fill(model: Any, dtype: Any) -> None:
@@ -171,7 +164,6 @@ class _Kept:
     """Storages that autograd keeps, parameters left out; each counts once."""
 
     def __init__(self, model: Any):
-
         self._seen = {p.untyped_storage()._cdata for p in model.parameters()}
         self._storages: list[Any] = []  # held, so that no address is used twice
         self._shapes: Counter[tuple[int, ...]] = Counter()
@@ -220,16 +212,13 @@ class _Kept:
 
 def _batch(found: Architecture, step: Step) -> dict[str, Any]:
     """A batch of the task's shape: (rows, tokens), int64."""
-    length = step.source_tokens
-    if found.family.kind == "decoder":
-        length += step.target_tokens
+    kind = found.family.kind
+    length = step.source_tokens + (step.target_tokens if kind == "decoder" else 0)
     ids = torch.zeros(step.rows, length, dtype=torch.long)
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if found.family.kind == "encoder-decoder":
-        batch["decoder_input_ids"] = torch.zeros(step.rows, step.target_tokens, dtype=torch.long)
-    if found.family.kind != "encoder":
-        batch["use_cache"] = False  # type: ignore[assignment]
-    return batch
+    batch: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if kind == "encoder-decoder":
+        batch["decoder_input_ids"] = ids.new_zeros(step.rows, step.target_tokens)
+    return batch if kind == "encoder" else {**batch, "use_cache": False}
 
 
 def _loss(logits: Any, step: Step) -> Any:

@@ -115,45 +115,27 @@ def memory(
         >>> memory(model, "nf4", "none").weights  # 420 + 4 * (1010 - 800)
         1260
     """
-    if sharding in ("none", "ddp"):
-        count = trained(parameters, method)
-        return Memory(
-            weights=weight_bytes(parameters, method, 4),
-            gradients=4 * count,
-            optimizer=8 * count,
-            buffers=4 * count if sharding == "ddp" else 0,
-            host_states=0,
-            host_loading=_loading(parameters, method, gpus),
-        )
+    count, numbers = trained(parameters, method), held(parameters, method)
+    part = -(-count // gpus)
     size = 2 if precision == "bf16" else 4
-    zero = _zero2 if sharding.startswith("zero2") else _zero3
-    return zero(parameters, method, gpus, size, sharding.endswith("offload"))
-
-
-def _loading(parameters: Parameters, method: Method, copies: int) -> int:
-    """The builder loads fp32 on the host; bitsandbytes loads to the GPU, layer by layer."""
-    return 0 if method in QUANTIZED else 4 * parameters.total * copies
-
-
-def _zero2(parameters: Parameters, method: Method, gpus: int, size: int, offload: bool) -> Memory:
-    count = trained(parameters, method)
-    part = -(-count // gpus)
-    buckets = 2 * REDUCE_BUCKET * size  # two, since communication overlaps, whatever T is
-    spare = 2 * min(parameters.largest, count) * size if offload else 0
-    return Memory(
-        weights=weight_bytes(parameters, method, size),
-        gradients=0 if offload else (size + 4) * part,
-        optimizer=0 if offload else 12 * part,
-        buffers=buckets + spare,
-        host_states=(16 + size) * count if offload else 0,
-        host_loading=_loading(parameters, method, gpus),
-    )
-
-
-def _zero3(parameters: Parameters, method: Method, gpus: int, size: int, offload: bool) -> Memory:
-    count = trained(parameters, method)
-    part = -(-count // gpus)
-    numbers = held(parameters, method)
+    offload = sharding.endswith("offload")
+    # the builder loads fp32 on the host; bitsandbytes loads to the GPU, layer by layer
+    loading = 0 if method in QUANTIZED else 4 * parameters.total
+    if sharding in ("none", "ddp"):
+        weights = weight_bytes(parameters, method, 4)
+        buckets = 4 * count if sharding == "ddp" else 0
+        return Memory(weights, 4 * count, 8 * count, buckets, 0, loading * gpus)
+    if sharding.startswith("zero2"):
+        buckets = 2 * REDUCE_BUCKET * size  # two, since communication overlaps, whatever T is
+        spare = 2 * min(parameters.largest, count) * size if offload else 0
+        return Memory(
+            weights=weight_bytes(parameters, method, size),
+            gradients=0 if offload else (size + 4) * part,
+            optimizer=0 if offload else 12 * part,
+            buffers=buckets + spare,
+            host_states=(16 + size) * count if offload else 0,
+            host_loading=loading * gpus,
+        )
     copy = 4 if size < 4 else 0  # in fp32 the partition is its own copy
     return Memory(
         weights=0 if offload else size * -(-numbers // gpus),
@@ -161,5 +143,5 @@ def _zero3(parameters: Parameters, method: Method, gpus: int, size: int, offload
         optimizer=0 if offload else (copy + 8) * part,
         buffers=size * (min(numbers, LIVE_PARAMETERS) + parameters.width**2),
         host_states=size * numbers + (16 + size) * count if offload else 0,
-        host_loading=_loading(parameters, method, 1),
+        host_loading=loading,
     )

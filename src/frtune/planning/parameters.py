@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
+from peft import LoraConfig
+from transformers import PreTrainedModel
 from transformers.integrations import replace_with_bnb_linear
 
 from frtune.models.checkpoint_files import read_for_task
@@ -16,12 +18,7 @@ from frtune.models.families import family_named, published_settings
 from frtune.models.family import Family
 from frtune.models.lora import add_adapter
 from frtune.models.weights import head_names, skipping_heads, untie_output
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-    from transformers import PreTrainedModel
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -116,14 +113,10 @@ def empty_model(found: Architecture, *, config: Any = None) -> PreTrainedModel:
 def adapted(model: PreTrainedModel, found: Architecture, lora: LoraConfig) -> Any:
     """Put the adapter on as the builder does; rows of new tokens stand for those added later."""
     rows = model.config.get_text_config().vocab_size
+    ids, heads = range(rows - found.new_tokens, rows), head_names(model)
     with torch.device("meta"):
         return add_adapter(
-            model,
-            lora,
-            found.family,
-            auto_class=found.auto_class,
-            heads=head_names(model),
-            token_ids=list(range(rows - found.new_tokens, rows)),
+            model, lora, found.family, auto_class=found.auto_class, heads=heads, token_ids=ids
         )
 
 

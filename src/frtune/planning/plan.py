@@ -8,29 +8,21 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from peft import LoraConfig
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import read_config
-from frtune.models.compatibility import QUANTIZED, Method, Sharding, combinations, refusal
-from frtune.models.families import (
-    FAMILIES,
-    SHIPPED,
-    family_for,
-    family_named,
-    published_settings,
-)
+from frtune.models.compatibility import METHODS, QUANTIZED, Method, Sharding, combinations, refusal
+from frtune.models.families import FAMILIES, SHIPPED, family_for, family_named, published_settings
 from frtune.models.lora import lora_config
-from frtune.planning.activations import Activations, Casting, Step, activations
+from frtune.planning.activations import Activations, Casting, Step, activations, casting_of
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
 from frtune.training.encoding import check_length
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
-
-    from frtune.tasks.base import Task
 
 CONTEXT = 10**9  # bytes of the CUDA context and libraries on each GPU, seen from 0.5 to 1 GB
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -180,17 +172,15 @@ def plan(
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
     task = task or task_class(default_task(checkpoint, family)).for_planning()
     found = architecture(checkpoint, task, family=family)
-    _check_length(task, found)
+    check_length(task, SimpleNamespace(config=found.config))
     lora = lora_config()
-    parameters = count(found, lora)
     step = Step(batch, task.max_source_tokens, task.max_target_tokens)
-    drafts = _drafts(found, parameters, step, lora, gpus=gpus, precision=precision)
     whole = Plan(
-        os.fspath(checkpoint), found.family.name, task.name, found.published, parameters, step,
-        gpus, gpu_bytes, cpu_bytes, precision, (),
+        os.fspath(checkpoint), found.family.name, task.name, found.published, count(found, lora),
+        step, gpus, gpu_bytes, cpu_bytes, precision, (),
     )  # fmt: skip
-    options = [_judged(draft, whole) for draft in drafts]
-    return replace(whole, options=tuple(sorted(options, key=_preference)))
+    options = sorted(_options(found, lora, whole), key=_preference)
+    return replace(whole, options=tuple(options))
 
 
 def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) -> str:
@@ -200,72 +190,47 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
         >>> default_task("almanach/camembert-base")
         'classification'
     """
-    if family is None:
-        settings = published_settings(os.fspath(checkpoint))
-        found = family_for(
-            settings["model_type"] if settings else read_config(checkpoint).model_type
-        )
-    else:
+    if family is not None:
         found = family_named(family)
+    elif settings := published_settings(os.fspath(checkpoint)):
+        found = family_for(settings["model_type"])
+    else:
+        found = family_for(read_config(checkpoint).model_type)
     return "classification" if found.kind == "encoder" else "keyphrases"
 
 
-def _check_length(task: Task, found: Architecture) -> None:
-
-    check_length(task, SimpleNamespace(config=found.config))
-
-
-def _drafts(
-    found: Architecture,
-    parameters: Parameters,
-    step: Step,
-    lora: LoraConfig,
-    *,
-    gpus: int,
-    precision: Precision,
-) -> Iterator[Option]:
-    """Every allowed combination with its bytes, not yet judged."""
-    name = found.family.name
-    can_recompute = refusal(name, method="full", sharding="none", features=["checkpointing"])
+def _options(found: Architecture, lora: LoraConfig, whole: Plan) -> Iterator[Option]:
+    """Every allowed combination with its bytes, its verdict and its command."""
+    name, step, gpus, precision = found.family.name, whole.step, whole.gpus, whole.precision
+    no_recomputing = refusal(name, method="full", sharding="none", features=["checkpointing"])
     known: dict[tuple[bool, Casting], Activations] = {}
     for method, sharding in combinations(name):
         if sharding == ("none" if gpus > 1 else "ddp"):
             continue
-        plain = sharding in ("none", "ddp")
-        casting: Casting = "fp32" if precision == "fp32" else "autocast" if plain else "bf16"
+        casting = casting_of(precision, sharding)
         key = (method == "full", casting)
         if key not in known:
             adapter = None if method == "full" else lora
             known[key] = activations(found, step, lora=adapter, casting=casting)
         kept = known[key]
         copies = kept.weight_copies if method in QUANTIZED else 0  # made for fp32 weights only
-        yield Option(
-            method,
-            sharding,
-            memory(parameters, method, sharding, gpus=gpus, precision=precision),
-            kept.saved + kept.loss - copies,
-            None if can_recompute else kept.recomputed + kept.loss,
-            fits="no",
-            shown=name in SHIPPED,
-            command="",
-        )
+        used = kept.saved + kept.loss - copies
+        checkpointed = None if no_recomputing else kept.recomputed + kept.loss
+        needed = memory(whole.parameters, method, sharding, gpus=gpus, precision=precision)
+        room = whole.gpu_bytes - needed.states - needed.buffers - CONTEXT
+        fits = "no"
+        if whole.cpu_bytes is None or needed.host <= whole.cpu_bytes:
+            if used <= room:
+                fits = "yes"
+            elif checkpointed is not None and checkpointed <= room:
+                fits = "with checkpointing"
+        shown, command = name in SHIPPED, _command(method, sharding, whole, fits)
+        yield Option(method, sharding, needed, used, checkpointed, fits, shown, command)
 
 
-def _judged(option: Option, whole: Plan) -> Option:
-    """The option with its verdict and its command."""
-    room = whole.gpu_bytes - option.memory.states - option.memory.buffers - CONTEXT
-    host_is_enough = whole.cpu_bytes is None or option.memory.host <= whole.cpu_bytes
-    fits = "no"
-    if host_is_enough and option.activations <= room:
-        fits = "yes"
-    elif host_is_enough and option.checkpointed is not None and option.checkpointed <= room:
-        fits = "with checkpointing"
-    return replace(option, fits=fits, command=_command(option, whole, fits))
-
-
-def _command(option: Option, whole: Plan, fits: str) -> str:
+def _command(method: Method, sharding: Sharding, whole: Plan, fits: str) -> str:
     """The command line that trains so."""
-    zero = option.sharding.startswith("zero")
+    zero = sharding.startswith("zero")
     words = ["frtune"]
     if zero or whole.gpus > 1:  # DeepSpeed wants a launcher on one GPU, too
         words = ["torchrun", "--nproc-per-node", str(whole.gpus), "-m", "frtune"]
@@ -274,14 +239,14 @@ def _command(option: Option, whole: Plan, fits: str) -> str:
     words += ["--max-source-tokens", str(whole.step.source_tokens)]
     if whole.step.target_tokens:
         words += ["--max-target-tokens", str(whole.step.target_tokens)]
-    if option.method != "full":
+    if method != "full":
         words += ["--lora"]
     elif FAMILIES[whole.family].kind == "decoder" and not whole.step.target_tokens:
         words += ["--no-lora"]  # a decoder with a classification head gets LoRA unless told
-    if option.method in QUANTIZED:
-        words += [f"--{option.method}"]
+    if method in QUANTIZED:
+        words += [f"--{method}"]
     if zero:
-        words += ["--deepspeed", f"deepspeed_configs/{option.sharding}.json"]
+        words += ["--deepspeed", f"deepspeed_configs/{sharding}.json"]
     if fits == "with checkpointing":
         words += ["--activation-checkpointing"]
     if whole.precision == "bf16":
@@ -291,10 +256,6 @@ def _command(option: Option, whole: Plan, fits: str) -> str:
 
 def _preference(option: Option) -> tuple[bool, int, int]:
     """Offload last; then full before LoRA before quantised; then the least sharding."""
-    methods = ("full", "lora", "int8", "nf4")
     shardings = ("none", "ddp", "zero2", "zero3", "zero2_offload", "zero3_offload")
-    return (
-        option.sharding.endswith("offload"),
-        methods.index(option.method),
-        shardings.index(option.sharding),
-    )
+    offload, method = option.sharding.endswith("offload"), METHODS.index(option.method)
+    return offload, method, shardings.index(option.sharding)

@@ -7,13 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-
 from frtune.models.checkpoint_files import local_file
 from frtune.models.config_sizes import narrowed
-from frtune.models.deepspeed import zero3_suspended
 from frtune.models.family import Family
+from frtune.models.tiny import write_random
 from frtune.models.weights import untie_output
 
 LAYERS, WIDTH, HEADS, INNER = 2, 64, 4, 128
@@ -53,14 +50,8 @@ def write_miniature(
         tied: What its config.json says of ``tie_word_embeddings``.
     """
     directory.mkdir(parents=True)
-    small = small_config(config)
-    with torch.random.fork_rng(devices=[]), zero3_suspended():
-        torch.manual_seed(0)
-        loader = getattr(transformers, family.language_model)
-        model = loader.from_config(small, dtype=torch.float32)
-        if tied is False:
-            untie_output(model)
-    model.save_pretrained(directory)
+    finish = untie_output if tied is False else None
+    write_random(family, small_config(config), directory, seed=0, finish=finish)
     for name in _TOKENIZER_FILES:
         if (file := local_file(checkpoint, name)) is not None:
             shutil.copyfile(file, directory / name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import gc
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainerCallback
 
@@ -21,9 +21,7 @@ from frtune.preflight.miniature import LAYERS
 from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 BATCH, EVAL_ROWS = 2, 8
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
@@ -66,15 +64,12 @@ class _StageCallback(TrainerCallback):
     def __init__(self, log: Log, when: dict[str, str], *, kill: bool):
         self.log, self.when, self.kill = log, when, kill
         self.loss: dict[int, float] = {}
-        self.saved = False
-        self.over = False
+        self.saved = self.over = False
 
     def _done(self, name: str) -> None:
         """Begin the stage after ``name``, if ``name`` is the one that has begun."""
-        names = list(self.when)
         if self.log.name == name:
-            following = names[names.index(name) + 1]
-            self.log.begin(following, self.when[following])
+            self.log.begin(*list(self.when.items())[list(self.when).index(name) + 1])
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._done("model")
@@ -131,14 +126,16 @@ def run_miniature(task: Task, settings: Any, args: Any, log: Log, *, when: dict[
         tested = [name for name in scores if name.startswith("test_") and "baseline" not in name]
         log.say(f"{len(scores)} scores, {len(tested)} of them of the test rows")
         log.begin("predict", when["predict"])
+        splits, _ = read_splits(settings.data)
+        row = {name: splits["test"][0][name] for name in task.columns}
         with zero3_suspended():  # generation shares its rows among all processes
-            _predict(task, settings, args.output_dir, log)
+            answers = load(args.output_dir).predict([row])
+        answer = {k: v for k, v in answers[0].items() if not k.startswith("text")}
+        log.say(f"answers {json.dumps(answer, ensure_ascii=False)[:60]}")
     log.end()
 
 
-def _train(
-    task: Task, settings: Any, args: Any, log: Log, when: dict[str, str]
-) -> dict[str, float]:
+def _train(task: Task, settings: Any, args: Any, log: Log, when: dict[str, str]) -> dict[str, Any]:
     """Run; where checkpoints are saved, kill the run after the first one and resume it."""
     killed = _StageCallback(log, when, kill=KILL in when)
     with contextlib.suppress(Killed):
@@ -147,8 +144,8 @@ def _train(
     if log.name != KILL:
         log.begin(KILL, when[KILL])
     resumed = _StageCallback(log, when, kill=False)
-    args = dataclasses.replace(args)  # Accelerate takes DeepSpeed's settings once
-    settings = dataclasses.replace(settings, resume=True)
+    args = replace(args)  # Accelerate takes DeepSpeed's settings once
+    settings = replace(settings, resume=True)
     scores = run(task, settings, args, callbacks=[resumed])
     _compare(killed.loss, resumed.loss)
     return scores
@@ -170,15 +167,6 @@ def _compare(before: dict[int, float], after: dict[int, float]) -> None:
         )
 
 
-def _predict(task: Task, settings: Any, directory: str, log: Log) -> None:
-
-    splits, _ = read_splits(settings.data)
-    row = splits["test"][0]
-    answers = load(directory).predict([{name: row[name] for name in task.columns}])
-    answer = {k: v for k, v in answers[0].items() if not k.startswith("text")}
-    log.say(f"answers {json.dumps(answer, ensure_ascii=False)[:60]}")
-
-
 # --- the miniature run's data, settings and arguments --------------------------------------------
 
 
@@ -195,17 +183,14 @@ def _accumulated(args: Any) -> int:
     return min(2, args.gradient_accumulation_steps)
 
 
-def small_settings(settings: Any, *, data: Path, checkpoint: Path, lora: bool) -> Any:
+def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
     """``RunSettings`` of the miniature run."""
-    return dataclasses.replace(
+    return replace(
         settings,
         data=str(data),
-        checkpoint=str(checkpoint),
-        encoding=None,
-        max_train_rows=None,
-        max_eval_rows=None,
-        max_test_rows=None,
-        lora=lora,
+        checkpoint=checkpoint,
+        **dict.fromkeys(("encoding", "max_train_rows", "max_eval_rows", "max_test_rows")),
+        lora=bool(settings.lora),
         mixup_layer=settings.mixup_layer and min(settings.mixup_layer, LAYERS),
         mixup_rows=settings.mixup_rows and min(settings.mixup_rows, 4),
         resume=False,
@@ -224,7 +209,7 @@ def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool =
     by_epoch = "epoch" in (args.eval_strategy.value, args.save_strategy.value)
     one_step = few_steps(args) // 2
     epochs = 2 if by_epoch or by_tokens or rows <= one_step else 1
-    return dataclasses.replace(
+    return replace(
         args,
         output_dir=str(output_dir),
         num_train_epochs=epochs,
@@ -252,15 +237,8 @@ def _open_ends(deepspeed: Any) -> Any:
     config = copy.deepcopy(deepspeed)
     if not isinstance(config, dict):
         config = json.loads(Path(deepspeed).read_text(encoding="utf-8"))
-    for name in (
-        "train_batch_size",
-        "train_micro_batch_size_per_gpu",
-        "gradient_accumulation_steps",
-    ):
-        if name in config:
-            config[name] = "auto"
-    parameters = config.get("scheduler", {}).get("params", {})
-    for name in ("total_num_steps", "warmup_num_steps"):
-        if name in parameters:
-            parameters[name] = "auto"
+    batches = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps")
+    scheduler = config.get("scheduler", {}).get("params", {})
+    for part, names in ((config, batches), (scheduler, ("total_num_steps", "warmup_num_steps"))):
+        part.update({name: "auto" for name in names if name in part})
     return config

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import torch
 
 from frtune.environment.disk import check_disk, size_text
 from frtune.models.compatibility import QUANTIZED, Method, Sharding
-from frtune.planning.activations import Casting, Step, activations
+from frtune.planning.activations import Step, activations, casting_of
 from frtune.planning.memory import memory, trained
 from frtune.planning.parameters import Architecture, Parameters, count
 from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
 
@@ -27,11 +25,9 @@ def sharding_of(args: Any) -> Sharding:
     config = getattr(args, "hf_deepspeed_config", None)
     if config is None:
         return "none" if args.world_size * max(1, args.n_gpu) == 1 else "ddp"
-    stage = config.get_value("zero_optimization.stage", 0)
-    offload = config.is_offload()
-    if stage == 3:
-        return "zero3_offload" if offload else "zero3"
-    return "zero2_offload" if offload else "zero2"
+    if config.get_value("zero_optimization.stage", 0) == 3:
+        return "zero3_offload" if config.is_offload() else "zero3"
+    return "zero2_offload" if config.is_offload() else "zero2"
 
 
 def checkpoint_bytes(parameters: Parameters, method: Method, args: Any) -> tuple[int, int]:
@@ -58,11 +54,9 @@ def disk_forecast(
         InputError: Says how much is needed and how much is free.
     """
     each, final = checkpoint_bytes(parameters, method, args)
-    saves = schedule.saves(args)
-    limit = args.save_total_limit
+    saves, limit = schedule.saves(args), args.save_total_limit
     kept = saves if limit is None else min(saves, limit + 1)
-    merged = 4 * parameters.total if merge else 0
-    needed = round(SPARE * (kept * each + final + merged))
+    needed = round(SPARE * (kept * each + final + (4 * parameters.total if merge else 0)))
     return check_disk(
         args.output_dir,
         needed,
@@ -91,9 +85,7 @@ def memory_forecast(
     available = torch.cuda.mem_get_info()[1] if on_gpu else host
     place = "the GPU" if on_gpu else "this host, free for each process"
     sharding, precision = sharding_of(args), "bf16" if args.bf16 or args.fp16 else "fp32"
-    casting: Casting = (
-        "fp32" if precision == "fp32" else "bf16" if sharding.startswith("zero") else "autocast"
-    )
+    casting = casting_of(precision, sharding)
     batch = args.per_device_train_batch_size
     step = Step(batch, task.max_source_tokens, task.max_target_tokens)
     kept = activations(found, step, lora=None if method == "full" else lora, casting=casting)
@@ -104,13 +96,7 @@ def memory_forecast(
     note = f"about {size_text(peak)} at most, of {size_text(available)} on {place}"
     if peak <= available:
         return note, None
-    best = plan(
-        checkpoint,
-        task=task,
-        gpus=processes,
-        gpu_memory=available,
-        batch=batch,
-        precision=precision,
-    ).recommended
+    options: Any = {"gpus": processes, "gpu_memory": available, "precision": precision}
+    best = plan(checkpoint, task=task, batch=batch, **options).recommended
     way = f"frtune plan recommends: {best.command}" if best else "Lower the batch or the tokens"
     return note, f"the longest batch may run out of memory. {way}"

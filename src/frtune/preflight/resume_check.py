@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
 from frtune.training.resume_checks import check_conditions, conditions, task_conditions
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -59,27 +57,18 @@ def check_resumable(
         **task_conditions(
             task,
             mixup=settings.mixing(),
-            max_tokens_per_batch=settings.max_tokens_per_batch,
             packing=settings.packing,
+            max_tokens_per_batch=settings.max_tokens_per_batch,
         ),
     }
     theirs = read_manifest(found)["conditions"]
-    adapter = dict(zip(_LORA, _numbers(settings), strict=True)) if settings.lora else None
     ours["model"] = {key: ours["model"][key] for key in ("checkpoint", "type")}
-    ours["model"]["lora"] = adapter
-    theirs["model"]["lora"] = _first_adapter(theirs["model"].get("lora"))
+    adapter = {name: getattr(settings, f"lora_{name}") for name in _LORA}
+    ours["model"]["lora"] = adapter if settings.lora else None
+    first = next(iter((theirs["model"].get("lora") or {}).values()), None)
+    theirs["model"]["lora"] = first and {name: first[name] for name in _LORA}
     check_conditions(ours, theirs, found)
     return f"goes on from {found.name}, step {step_of(found)}"
-
-
-def _numbers(settings: Any) -> tuple[int, int, float]:
-    return settings.lora_r, settings.lora_alpha, settings.lora_dropout
-
-
-def _first_adapter(adapters: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    for adapter in (adapters or {}).values():
-        return {name: adapter[name] for name in _LORA}
-    return None
 
 
 def _newest_whole(output_dir: Path) -> Path | None:

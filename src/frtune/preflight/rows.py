@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from datasets import Dataset
 
 from frtune.data.cleaning import clean_text
+from frtune.tasks.base import Task
 from frtune.training.encoding import truncation_report
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
 
 SAMPLED = 5_000  # rows of a split whose tokens are counted
 _CUT_SHARE = 0.05
@@ -35,15 +31,14 @@ def sample_of(dataset: Dataset, limit: int = SAMPLED) -> Dataset:
 
 def leakage(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Texts of validation and test that training has too, after cleaning and without case."""
-    columns = task.text_columns
-    known = set(_texts(splits["train"], columns))
+    known = set(_texts(splits["train"], task.text_columns))
     warnings = []
     for name in ("validation", "test"):
-        shared = sum(text in known for text in _texts(splits[name], columns))
-        if shared:
+        rows = len(splits[name])
+        if shared := sum(text in known for text in _texts(splits[name], task.text_columns)):
             warnings.append(
-                f"{name}: {shared} of {len(splits[name])} rows ({shared / len(splits[name]):.1%}) "
-                "have a text that training has too; its scores flatter"
+                f"{name}: {shared} of {rows} rows ({shared / rows:.1%}) have a text that training "
+                "has too; its scores flatter"
             )
     return warnings
 
@@ -56,18 +51,12 @@ def _texts(dataset: Dataset, columns: Sequence[str]):
 
 def missing_classes(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Classes that validation or test lacks, so that no score speaks of them."""
-    labels = task.classes
-    if not labels:
-        return []
-    warnings = []
-    for name in ("validation", "test"):
-        found = Counter(task.references(splits[name]))
-        missing = [label for label in labels if not found[label]]
-        if missing:
-            shown = ", ".join(repr(label) for label in missing[:3])
-            warnings.append(
-                f"{name}: has no row of {len(missing)} of {len(labels)} classes ({shown})"
-            )
+    labels, warnings = task.classes or (), []
+    for name in ("validation", "test") if labels else ():
+        found = set(task.references(splits[name]))
+        if missing := [label for label in labels if label not in found]:
+            shown, lacks = ", ".join(map(repr, missing[:3])), f"{len(missing)} of {len(labels)}"
+            warnings.append(f"{name}: has no row of {lacks} classes ({shown})")
     return warnings
 
 
@@ -95,18 +84,12 @@ def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Task) -> Data
         task: The task.
     """
     wanted = [0]
-    if len(encoded) == 0 or "row" not in encoded.column_names:
-        longest = 0
-    else:
+    if len(encoded) and "row" in encoded.column_names and len(dataset) <= SAMPLED:
         lengths = encoded["length"]
-        longest = encoded[max(range(len(encoded)), key=lengths.__getitem__)]["row"]
-    if encoded.num_rows and len(dataset) <= SAMPLED:
-        wanted.append(longest)
+        wanted.append(encoded[max(range(len(encoded)), key=lengths.__getitem__)]["row"])
     if task.classes:
-        column = task.label_columns[0]
-        first = dataset[0][column]
-        other = next((i for i, value in enumerate(dataset[column]) if value != first), 0)
-        wanted.append(other)
+        values, first = dataset[task.label_columns[0]], dataset[0][task.label_columns[0]]
+        wanted.append(next((i for i, value in enumerate(values) if value != first), 0))
     step = max(1, len(dataset) // max(1, count))
     wanted += [*range(0, len(dataset), step), *range(len(dataset))]
     chosen = list(dict.fromkeys(wanted))[: min(count, len(dataset))]

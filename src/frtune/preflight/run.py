@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from frtune.errors import InputError
 from frtune.models.build import check_options
@@ -19,15 +19,8 @@ from frtune.models.lora import lora_config
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_texts, prove_tokenizer
 from frtune.planning.parameters import Architecture, architecture, count, empty_model
+from frtune.preflight import miniature_run
 from frtune.preflight.miniature import write_miniature
-from frtune.preflight.miniature_run import (
-    EVAL_ROWS,
-    failure_times,
-    few_steps,
-    run_miniature,
-    small_arguments,
-    small_settings,
-)
 from frtune.preflight.resources import disk_forecast, memory_forecast
 from frtune.preflight.resume_check import check_resumable
 from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missing_classes, sample_of
@@ -36,25 +29,16 @@ from frtune.preflight.stages import Log, Stage, warnings_to
 from frtune.preflight.weights import check_loadable
 from frtune.run.data import RunData, read
 from frtune.run.model import adapter, starting_checkpoint, with_lora
-from frtune.run.settings import check_settings, is_tiny
+from frtune.run.settings import RunSettings, check_settings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import check_output_dir
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-
 
 def preflight(
-    task: Task,
-    settings: RunSettings,
-    args: Any,
-    *,
-    on_stage: Callable[[Stage], None] | None = None,
+    task: Task, settings: RunSettings, args: Any, *, on_stage: Callable[[Stage], None] | None = None
 ) -> list[Stage]:
     """Live through a whole run in about a minute, before it.
 
@@ -133,11 +117,8 @@ class _Stages:
         self.found = read(self.task, self.settings, self.args)
         self.task, splits = self.found.task, self.found.splits
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.items())
-        log.say(f"{sizes} rows")
-        for note in self.found.notes:
-            log.say(note)
-        log.warn(*leakage(splits, self.task))
-        log.warn(*missing_classes(splits, self.task))
+        log.say(f"{sizes} rows", *self.found.notes)
+        log.warn(*leakage(splits, self.task), *missing_classes(splits, self.task))
 
     def checkpoint(self) -> None:
         task, args, log = self.task, self.args, self.log
@@ -179,8 +160,8 @@ class _Stages:
                 encoded = encode_dataset(sample_of(dataset), task, tokenizer, kind=kind)
                 self.encoded[name] = encoded
                 note, warning = cut_report(encoded, task, name)
-                log.say(note) if note else None
-                log.warn(warning) if warning else None
+                log.say(note)
+                log.warn(warning)
                 if len(dataset) > SAMPLED:
                     log.say(f"{name}: tokens of {SAMPLED:,} rows counted, spread over all")
 
@@ -208,15 +189,9 @@ class _Stages:
             return
         splits = self.found.splits
         whole = all(len(splits[name]) <= SAMPLED for name in ("train", "validation"))
-        note = check_resumable(
-            self.args,
-            self.settings,
-            self.task,
-            checkpoint=self.checkpoint_name,
-            config=self.architecture.config,
-            encoded=self.encoded if whole else None,
-        )
-        self.log.say(note)
+        encoded, config = self.encoded if whole else None, self.architecture.config
+        start: Any = {"checkpoint": self.checkpoint_name, "config": config, "encoded": encoded}
+        self.log.say(check_resumable(self.args, self.settings, self.task, **start))
 
     def resources(self) -> None:
         settings, args, log = self.settings, self.args, self.log
@@ -234,36 +209,31 @@ class _Stages:
                 method=method, lora=lora, checkpoint=self.checkpoint_name,
             )  # fmt: skip
         log.say(note)
-        log.warn(warning) if warning else None
+        log.warn(warning)
 
     def miniature(self) -> None:
         args, settings, folder = self.args, self.settings, self.folder
         self.log.begin("miniature", "never: it is made for the preflight alone")
-        small, rows = on_main(args, self._write_miniature)
+        checkpoint, rows = on_main(args, self._write_miniature)
         self.log.say(f"2 narrow layers, {rows} training rows")
-        run_miniature(
-            self.task,
-            small_settings(
-                settings, data=folder / "rows", checkpoint=Path(small), lora=bool(settings.lora)
-            ),
-            small_arguments(
-                args, folder / "run", rows, by_tokens=bool(settings.max_tokens_per_batch)
-            ),
-            self.log,
-            when=failure_times(args, self.steps),
-        )
+        by_tokens = bool(settings.max_tokens_per_batch)
+        options = miniature_run.small_settings(settings, folder / "rows", checkpoint)
+        arguments = miniature_run.small_arguments(args, folder / "run", rows, by_tokens=by_tokens)
+        when = miniature_run.failure_times(args, self.steps)
+        miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)
 
     def _write_miniature(self) -> tuple[str, int]:
         """Write the small checkpoint and the few rows; return its directory and their number."""
         found, small = self.architecture, self.checkpoint_name
         if not is_tiny(self.settings):
-            small = str(self.folder / "miniature")
-            write_miniature(
-                self.checkpoint_name, found.config, found.family, Path(small), tied=found.tied
-            )
-        counts = {"train": few_steps(self.args), "validation": EVAL_ROWS, "test": EVAL_ROWS}
-        few = DatasetDict()
-        for name, wanted in counts.items():
-            few[name] = few_rows(self.found.splits[name], self.encoded[name], wanted, self.task)
+            folder = self.folder / "miniature"
+            write_miniature(small, found.config, found.family, folder, tied=found.tied)
+            small = str(folder)
+        counts = dict.fromkeys(("train", "validation", "test"), miniature_run.EVAL_ROWS)
+        counts["train"] = miniature_run.few_steps(self.args)
+        splits, encoded = self.found.splits, self.encoded
+        few = DatasetDict(
+            {n: few_rows(splits[n], encoded[n], count, self.task) for n, count in counts.items()}
+        )
         few.save_to_disk(str(self.folder / "rows"))
         return small, len(few["train"])

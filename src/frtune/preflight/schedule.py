@@ -91,11 +91,8 @@ def check_deepspeed_steps(args: Any, found: Schedule) -> None:
         InputError: Names the number.
     """
     config = getattr(args, "hf_deepspeed_config", None)
-    wanted = {
-        "total_num_steps": found.steps,
-        "warmup_num_steps": args.get_warmup_steps(found.steps),
-    }
-    for name, value in wanted.items():
+    warmup = args.get_warmup_steps(found.steps)
+    for name, value in (("total_num_steps", found.steps), ("warmup_num_steps", warmup)):
         given = config and config.get_value(f"scheduler.params.{name}")
         if given not in (None, "auto", value, max(1, value)):
             raise InputError(
@@ -128,12 +125,13 @@ def forecasts(args: Any, settings: Any, found: Schedule, *, lora: bool) -> list[
 def _never_reached(args: Any, found: Schedule) -> list[str]:
     warnings = []
     evaluates, saves = found.evaluates_every(args), found.saves_every(args)
+    epoch = found.steps_per_epoch if args.eval_strategy.value == "epoch" else 1
     if evaluates is not None and evaluates > found.steps:
         warnings.append(
             f"eval_steps={evaluates}: never reached in the run's {found.steps} steps, so that "
             "nothing is evaluated and no best checkpoint is chosen"
         )
-    elif evaluates is not None and _delay(args, found) > found.steps:
+    elif evaluates is not None and args.eval_delay * epoch > found.steps:
         warnings.append(
             f"eval_delay={args.eval_delay:g}: longer than the run ({found.steps} steps, "
             f"{found.epochs:.1f} epochs), so that nothing is evaluated"
@@ -153,24 +151,16 @@ def _never_reached(args: Any, found: Schedule) -> list[str]:
     return warnings
 
 
-def _delay(args: Any, found: Schedule) -> float:
-    by_epoch = args.eval_strategy.value == "epoch"
-    return args.eval_delay * (found.steps_per_epoch if by_epoch else 1)
-
-
 def _selection(args: Any, settings: Any, found: Schedule) -> list[str]:
     """Early stopping that cannot stop, an end that is never evaluated."""
     patience, evaluates = settings.early_stopping_patience, found.evaluates_every(args)
+    told, named = patience not in (0, _PATIENCE), f"early_stopping_patience={patience}"
     if evaluates is None:
-        told = patience not in (0, _PATIENCE)
-        stops = f"; early_stopping_patience={patience} does nothing" if told else ""
+        stops = f"; {named} does nothing" if told else ""
         return [f"eval_strategy=no: the last weights are kept, whatever they are{stops}"]
-    if patience not in (0, _PATIENCE) and not args.load_best_model_at_end:
-        return [f"early_stopping_patience={patience}: does nothing without load_best_model_at_end"]
+    if told and not args.load_best_model_at_end:
+        return [f"{named}: does nothing without load_best_model_at_end"]
     evaluations = found.steps // evaluates
-    if patience not in (0, _PATIENCE) and 0 < evaluations <= patience:
-        return [
-            f"early_stopping_patience={patience}: the run evaluates {evaluations} times and is "
-            "never stopped"
-        ]
+    if told and 0 < evaluations <= patience:
+        return [f"{named}: the run evaluates {evaluations} times and is never stopped"]
     return []

@@ -55,41 +55,37 @@ class Log:
 
     def __init__(self, on_stage: Callable[[Stage], None] | None = None):
         self.stages: list[Stage] = []
+        self.name: str | None = None  # of the stage that has begun and not ended
         self._on_stage = on_stage
-        self._name: str | None = None
-        self._when = ""
-        self._start = 0.0
+        self._when, self._start = "", 0.0
         self._notes: list[str] = []
         self._warnings: list[str] = []
-
-    @property
-    def name(self) -> str | None:
-        """The stage that has begun and not ended."""
-        return self._name
 
     def begin(self, name: str, when: str) -> None:
         """Begin a stage; ``when`` says at what point the real run would meet its failure."""
         self.end()
-        self._name, self._when, self._start = name, when, time.monotonic()
+        self.name, self._when, self._start = name, when, time.monotonic()
         self._notes, self._warnings = [], []
 
-    def say(self, note: str) -> None:
-        """Add what was found."""
-        self._notes.append(note)
+    def say(self, *notes: str | None) -> None:
+        """Add what was found, if anything was."""
+        self._notes += filter(None, notes)
 
-    def warn(self, *warnings: str) -> None:
-        """Add what looks wrong, each once."""
-        self._warnings += [text for text in warnings if text not in self._warnings]
+    def warn(self, *warnings: str | None) -> None:
+        """Add what looks wrong, if anything does, each once."""
+        self._warnings += [text for text in warnings if text and text not in self._warnings]
 
     def end(self) -> None:
         """End the stage that has begun, if one has."""
-        if self._name is not None:
+        if self.name is not None:
             self._keep("warning" if self._warnings else "ok")
 
     def fail(self, error: BaseException) -> PreflightError:
         """End the stage as failed, and return the error to raise."""
-        name = self._name or "preflight"
-        reason = str(error) if isinstance(error, InputError) else _named(error)
+        name, reason = self.name or "preflight", str(error)
+        if not isinstance(error, InputError):
+            text = first_line(error).rstrip(".")
+            reason = f"{type(error).__name__}: {text}. Run with --debug to see where."
         reason = " ".join(reason.split())
         reason += "" if reason.endswith((".", "?", "!", ")")) else "."
         self._warnings.append(reason)
@@ -99,26 +95,19 @@ class Log:
         )
 
     def _keep(self, status: Status) -> None:
-        seconds = time.monotonic() - self._start
-        stage = Stage(
-            self._name or "preflight", status, seconds, tuple(self._notes), tuple(self._warnings)
-        )
-        self._name = None
+        name, seconds = self.name or "preflight", time.monotonic() - self._start
+        stage = Stage(name, status, seconds, tuple(self._notes), tuple(self._warnings))
+        self.name = None
         self.stages.append(stage)
         if self._on_stage is not None:
             self._on_stage(stage)
 
 
-def _named(error: BaseException) -> str:
-    text = first_line(error).rstrip(".")
-    return f"{type(error).__name__}: {text}. Run with --debug to see where."
-
-
-@contextlib.contextmanager
-def warnings_to(log: Log) -> Iterator[None]:
+def warnings_to(log: Log) -> contextlib.AbstractContextManager[None]:
     """Turn what frtune logs as a warning into a warning of the stage."""
-    with _only(_Collector(log)):
-        yield
+    collector = logging.Handler(logging.WARNING)
+    collector.emit = lambda record: log.warn(record.getMessage())  # type: ignore[method-assign]
+    return _only(collector)
 
 
 @contextlib.contextmanager
@@ -142,12 +131,3 @@ def _only(handler: logging.Handler) -> Iterator[None]:
         yield
     finally:
         logger.handlers, logger.propagate = kept
-
-
-class _Collector(logging.Handler):
-    def __init__(self, log: Log):
-        super().__init__(logging.WARNING)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._log.warn(record.getMessage())

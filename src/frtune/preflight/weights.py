@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,44 +16,13 @@ from frtune.models.checkpoint_files import check_weights
 from frtune.models.weights import check_whole, head_names, quiet
 from frtune.planning.parameters import Architecture, empty_model
 
-_FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-
-
-def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path] | None:
-    """The safetensors files of a checkpoint on this machine; ``None`` where none was downloaded.
-
-    Raises:
-        InputError: If there are other files in their place, or one is cut off or missing.
-    """
-    folder = _folder(os.fspath(checkpoint))
-    if folder is None:
-        return None
-    check_weights(folder)
-    if (folder / _FILE).is_file():
-        return [folder / _FILE]
-    names = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-    return [folder / name for name in sorted(set(names))]
-
 
 def _folder(checkpoint: str) -> Path | None:
-
     if os.path.isdir(checkpoint):
         return Path(checkpoint)
-    for name in (_FILE, _INDEX):
-        found = try_to_load_from_cache(checkpoint, name)
-        if isinstance(found, str):
-            return Path(found).parent
-    return None
-
-
-def empty_tensors(files: list[Path]) -> dict[str, Any]:
-    """Every tensor of safetensors files on the meta device: name and shape, no data."""
-    found = {}
-    for file in files:
-        with safe_open(str(file), framework="pt") as opened:
-            for name in opened.keys():
-                found[name] = torch.empty(opened.get_slice(name).get_shape(), device="meta")
-    return found
+    names = ("model.safetensors", "model.safetensors.index.json")
+    cached = (try_to_load_from_cache(checkpoint, name) for name in names)
+    return next((Path(found).parent for found in cached if isinstance(found, str)), None)
 
 
 def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> str:
@@ -66,10 +34,14 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.
     """
-    files = weight_files(checkpoint)
-    if files is None:
+    folder = _folder(os.fspath(checkpoint))
+    if folder is None:
         return "weights not on this machine yet: the run downloads them first"
-    tensors = empty_tensors(files)
+    files, tensors = check_weights(folder), {}
+    for file in files:
+        with safe_open(str(file), framework="pt") as opened:
+            shapes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}
+        tensors |= {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     skeleton: Any = empty_model(found)
     with quiet():
         model, info = type(skeleton).from_pretrained(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+
+from datasets import Dataset
 
 from frtune.data.sources import read_splits, scored_split
 from frtune.errors import InputError
 from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 def evaluate(

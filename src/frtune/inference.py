@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
 from frtune.environment.hardware import has_accelerator, has_bf16
@@ -21,17 +22,13 @@ from frtune.metrics.classification import softmax
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
+from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import generate, generation_settings, prompts_of
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
-    from frtune.tasks.generated import Generated
 
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
@@ -124,7 +121,6 @@ class Predictor:
         return self._logits(encoded, progress)
 
     def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
-
         kind = kind_of(self.model)
         settings = generation_settings(
             self.tokenizer,
@@ -175,7 +171,6 @@ class Predictor:
 
     @contextlib.contextmanager
     def _autocast(self) -> Iterator[None]:
-
         device = self.model.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
             yield

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.files import write_json
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 def write_scores(

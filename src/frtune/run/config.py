@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from datasets import DatasetDict
 
 from frtune.files import staged, write_json
 from frtune.run.manifest import RUN_MANIFEST, run_manifest
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.arguments import recipe
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}

@@ -60,7 +60,6 @@ def rate_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
 def _lines(
     history: Sequence[Mapping[str, Any]], title: str, label: str, names: Mapping[str, str]
 ) -> Figure | None:
-
     drawn = {name: points(history, name) for name in names}
     drawn = {name: found for name, found in drawn.items() if found[0]}
     if not drawn:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset, DatasetDict
 
 from frtune.data.loading import cut_splits
 from frtune.data.sources import read_splits
 from frtune.models.families import kind_of
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.encoding import encode_split
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)

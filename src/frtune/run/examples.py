@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from frtune.tasks.base import Task
 from frtune.tasks.shown_rows import shortened
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 SHOWN = 6  # rows at each end
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from datasets import Dataset
+from datasets import Dataset
 
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 SAMPLE = 1000  # rows of a split that are counted
 

@@ -6,16 +6,14 @@ import os
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import DatasetDict
 
 from frtune.environment.hardware import hardware
 from frtune.environment.versions import versions
 from frtune.training.resume_checks import data_hash
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 RUN_MANIFEST = "manifest.json"
 # what changes how floating point numbers are added up

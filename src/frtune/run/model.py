@@ -14,16 +14,14 @@ from frtune.models.checkpoint_files import read_config
 from frtune.models.families import FAMILIES, family_for
 from frtune.models.lora import lora_config
 from frtune.models.tiny import tiny_checkpoint
-from frtune.run.settings import is_tiny
+from frtune.models.weights import Built
+from frtune.run.data import RunData
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.saving import TINY
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-
-    from frtune.models.weights import Built
-    from frtune.run.data import RunData
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 
 def starting_checkpoint(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import DatasetDict
 
 from frtune.environment.versions import versions
 from frtune.run import manifest
-from frtune.run.settings import is_tiny
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.resume_checks import data_hash
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 THIS = "this model"
 BASELINE = "test_baseline_"
@@ -140,7 +137,6 @@ def _use(task: Task, name: str) -> str:
 
 
 def _hashes(splits: DatasetDict) -> list[str]:
-
     return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 

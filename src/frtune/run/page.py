@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import Dataset, DatasetDict
+
 from frtune.environment.versions import versions
 from frtune.html import figure_data, render
 from frtune.metrics import class_scores, confusion_matrix
@@ -17,16 +19,13 @@ from frtune.run.curves import length_figure, loss_figure, rate_figure, score_fig
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
 from frtune.run.model_card import THIS, hardware, score_rows
-from frtune.run.settings import is_tiny
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.encoding import truncation_report
+from frtune.training.trainer import TaskTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
     from matplotlib.figure import Figure
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +112,6 @@ def _headlines(
     cuts: list[dict[str, Any]],
     rows: int,
 ) -> list[str]:
-
     found = [_score_sentence(task, metrics, rows)]
     if is_tiny(settings):
         found.append(
@@ -143,7 +141,6 @@ def _headlines(
 
 
 def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
-
     name = task.main_score
     at = task.headline.index(name)
     table: Any = score_rows(task, metrics)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from datasets import Dataset, DatasetDict
 from rich.console import Console
 from rich.table import Table
 
 from frtune.moved import moved_names
 from frtune.run.model_card import model_card, number, score_rows
 from frtune.run.page import write_page
+from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.tasks.base import Task
+from frtune.training.trainer import TaskTrainer
 
 __getattr__ = moved_names(__name__)
 

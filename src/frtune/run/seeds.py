@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,10 +22,8 @@ from frtune.run.config import run_config
 from frtune.run.model_card import baselines_in
 from frtune.run.run import run
 from frtune.run.seed_statistics import mean_of_runs
+from frtune.tasks.base import Task
 from frtune.training.saving import check_output_dir
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from datasets import Dataset
 from transformers import EarlyStoppingCallback
 
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.distributed import on_main
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 

@@ -35,7 +35,6 @@ def check_arguments(args: Any) -> None:
 
 
 def _check_reporting(args: Any) -> None:
-
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()

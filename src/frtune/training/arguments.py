@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import Seq2SeqTrainingArguments
+from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from transformers import TrainingArguments
-
-    from frtune.tasks.base import Task
-
+from frtune.tasks.base import Task
 
 # random weights learn at a higher rate, in smaller steps
 TINY_RECIPE = {

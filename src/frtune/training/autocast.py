@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from transformers import PreTrainedModel
 
 
 @contextlib.contextmanager
@@ -41,7 +38,6 @@ def cast_once(
 
 
 def _is_frozen(parameter: torch.nn.Parameter) -> bool:
-
     # quantised weights are of other classes and types, and are not cast
     plain = type(parameter) is torch.nn.Parameter and parameter.dtype == torch.float32
     return plain and not parameter.requires_grad

@@ -11,23 +11,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
+from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
 from frtune.moved import moved_names
+from frtune.tasks.base import Task
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
 
 __getattr__ = moved_names(__name__)
 
@@ -206,7 +202,6 @@ def encode_once(
 
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
-
     batch = features.decode_batch(table.to_pydict())
     with _uncollected():
         encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
@@ -248,7 +243,6 @@ def _as_arrow(name: str, values: list[Any]) -> Any:
 
 
 def _fingerprint(dataset: Any, task: Task, tokenizer: Any, kind: str, with_labels: bool) -> str:
-
     return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
 
 

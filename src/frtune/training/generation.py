@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.tasks.base import ModelKind
 from frtune.tasks.collators import prompt_batch
@@ -20,10 +22,6 @@ from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.decoding import write_batch
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, DatasetDict
-from transformers import Seq2SeqTrainingArguments
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainingArguments,
+    TrainingArguments,
+)
 
 from frtune.errors import InputError, nearest
 from frtune.models.families import family_for, kind_of
+from frtune.tasks.base import Task
 from frtune.training.batching import check_batches
 from frtune.training.encoding import check_length, encode_split
 from frtune.training.mixup.collator import check_mixup
+from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.tasks.base import Task
-    from frtune.training.mixup.mixup import Mixup
 
 
 def make_trainer(
@@ -160,7 +161,6 @@ def check_fsdp(args: TrainingArguments) -> None:
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
-
     if isinstance(dataset, DatasetDict):
         raise InputError(
             f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "

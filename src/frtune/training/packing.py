@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from frtune.errors import InputError
 from frtune.models.families import kind_of
+from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, check_labels, row_ids
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 ATTENTION = ("sdpa", "eager")  # implementations that take a mask as it is given
 
@@ -70,7 +68,6 @@ class PackingCollator:
         }
 
     def _mask(self, member: torch.Tensor) -> torch.Tensor:
-
         seen = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
         if not self.additive:
             return seen

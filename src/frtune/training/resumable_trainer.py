@@ -36,12 +36,7 @@ from frtune.training.resource_errors import (
     is_memory_full,
     memory_full,
 )
-from frtune.training.resume_checks import (
-    check_conditions,
-    check_state,
-    check_whole,
-    conditions,
-)
+from frtune.training.resume_checks import check_conditions, check_state, check_whole, conditions
 from frtune.training.signals import StopRequest, listening
 
 logger = logging.getLogger(__name__)

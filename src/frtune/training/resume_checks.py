@@ -7,20 +7,17 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import torch
+from datasets import Dataset
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
+from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 

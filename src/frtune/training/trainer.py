@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -19,6 +19,7 @@ from frtune.errors import InputError
 from frtune.models.bitsandbytes import save_base_quantization
 from frtune.models.families import kind_of
 from frtune.models.lineage import save_lineage
+from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.config_file import save_task
 from frtune.tasks.generated import Generated
@@ -33,9 +34,6 @@ from frtune.training.packing import packing_collator
 from frtune.training.progress import show_headlines
 from frtune.training.resumable_trainer import NonFiniteLossError, ResumableTrainer
 from frtune.training.resume_checks import name_of, task_conditions
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 __all__ = ["GenerationSchedule", "NonFiniteLossError", "TaskSeq2SeqTrainer", "TaskTrainer"]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from frtune.errors import InputError
+from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import block_count, check_hidden
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import StoredCollator
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)

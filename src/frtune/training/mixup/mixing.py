@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from frtune.models.families import kind_of
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 IGNORED = -100
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +19,11 @@ from datasets.arrow_writer import ArrowWriter
 
 from frtune.errors import InputError
 from frtune.models import deepspeed as _zero3
+from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import head_of, sentence_place
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +65,6 @@ def with_mixed_rows(
 
 
 def _check(dataset: Dataset, mixup: Mixup, task: Task) -> None:
-
     rows = mixup.rows or 0
     if 2 * rows > len(dataset):
         raise InputError(
@@ -104,7 +101,6 @@ def _path(dataset: Dataset, mixup: Mixup, task: Task, model: Any, seed: int) -> 
 def _write(
     path: Path, dataset: Dataset, mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int
 ) -> None:
-
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=".mixup-", suffix=".arrow", dir=path.parent)
     os.close(handle)
@@ -121,7 +117,6 @@ def _write(
 
 
 def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:
-
     number = Value("float32")
     labels = dataset.features["labels"]
     soft: Any = number if classes is None else List(number)

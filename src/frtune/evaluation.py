@@ -72,12 +72,7 @@ def scored_rows(
 ) -> tuple[Dataset, Dataset | None]:
     """Read and check the rows that a saved model is scored on.
 
-    Args:
-        data: As for ``evaluate``, like the rest.
-        task: The model's task.
-        split: Which split.
-        encoding: Encoding of the data files.
-        max_rows: So many of them.
+    The arguments are those of ``evaluate``.
 
     Returns:
         The rows to score, and the training rows where the data has them.

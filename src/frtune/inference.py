@@ -110,12 +110,7 @@ class Predictor:
         )
 
     def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
-        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
-
-        Args:
-            encoded: From ``encode``.
-            progress: Label of a progress bar; ``None`` shows none.
-        """
+        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
         if self.task.generates:
             return self._generate(encoded, progress)
         return self._logits(encoded, progress)
@@ -179,9 +174,7 @@ class Predictor:
 def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
     """Rows whose two best classes are less than ``CLOSE`` apart, in probability.
 
-    Args:
-        logits: Of each row ``(classes,)``; of one class, or of tokens ``(length, classes)``, no row
-            is close.
+    Of logits of one class, or of tokens, ``(length, classes)``, no row is close.
 
     Example:
         >>> import numpy as np

@@ -32,11 +32,7 @@ def fit_threads() -> int:
 
 
 def cores_allowed(root: Path = Path("/")) -> int:
-    """Cores that the scheduler and the container's quota leave to this process.
-
-    Args:
-        root: Of the file system with ``sys/fs/cgroup``.
-    """
+    """Cores that the scheduler and the quota in ``root/sys/fs/cgroup`` leave to this process."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     folder = root / "sys" / "fs" / "cgroup"

@@ -46,13 +46,7 @@ def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
 
 
 def write_config(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
-    """Write ``config.yaml`` and ``manifest.json`` into the output directory.
-
-    Args:
-        trainer: Before its first step.
-        splits: Raw rows.
-        config: As ``run_config`` returns it.
-    """
+    """Write ``config.yaml`` and ``manifest.json`` into the output directory, before the first step."""
     with staged(trainer.args.output_dir) as draft:
         text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")

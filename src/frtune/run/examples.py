@@ -18,10 +18,6 @@ def worst_and_best(
 ) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
     """Choose rows of ``predictions.jsonl`` by how well they were answered.
 
-    Args:
-        task: The task.
-        lines: The rows, as dicts.
-
     Returns:
         What they are ordered by, the worst rows (worst first), and the best (best first). A row is
         in one of the two lists at most. Each is a dict of ``row`` (its number in the test set),

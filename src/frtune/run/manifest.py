@@ -23,12 +23,7 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "P
 def run_manifest(
     trainer: TaskTrainer, splits: DatasetDict, arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """Collect what a run's weights depend on.
-
-    Args:
-        trainer: Before its first step.
-        splits: Raw rows.
-        arguments: Those of ``config.yaml``.
+    """Collect what a run's weights depend on, before its first step.
 
     Returns:
         JSON values: ``task``, ``arguments``, ``seeds``, ``data`` (rows and hash of each split),

@@ -29,11 +29,7 @@ def starting_checkpoint(
 ) -> str:
     """The checkpoint to start from; ``tiny`` is made from the training texts first.
 
-    Args:
-        data: As ``read`` returns it.
-        settings: Names checkpoint or family.
-        args: ``TrainingArguments``.
-        output_dir: Where a tiny checkpoint is made; ``None`` is ``args.output_dir``.
+    It is made in ``output_dir``, by default that of ``args``.
 
     Raises:
         InputError: If neither is named.
@@ -79,14 +75,7 @@ def adapter(settings: RunSettings) -> LoraConfig | None:
 def build(task: Task, settings: RunSettings, args: Any, checkpoint: str) -> Built:
     """Build the model and the tokenizer of a run; the seed says what a new head holds.
 
-    Args:
-        task: The task, fitted.
-        settings: With ``lora`` settled.
-        args: ``TrainingArguments``.
-        checkpoint: As ``starting_checkpoint`` returns it.
-
-    Raises:
-        InputError: As ``build_model`` does.
+    ``task`` is fitted, and ``settings.lora`` is settled. Refused is what ``build_model`` refuses.
     """
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     return build_model(

@@ -54,11 +54,7 @@ def _interval(metrics: dict[str, float], name: str) -> str:
 
 
 def hardware(args: Any) -> str:
-    """What the run had, in words: GPUs or processor, threads, memory, processes.
-
-    Args:
-        args: The run's ``TrainingArguments``.
-    """
+    """What the run had, in words: GPUs or processor, threads, memory, processes."""
     found = manifest.hardware(args.world_size)
     gpus = [] if args.use_cpu else found["gpus"]
     parts = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
@@ -81,15 +77,8 @@ def model_card(
 ) -> str:
     """Text of ``README.md``.
 
-    Args:
-        task: What was learnt.
-        settings: Of the run.
-        args: The run's ``TrainingArguments``.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: As in ``metrics.json``.
-        signatures: As in ``signatures.json``.
-        history: ``trainer.state.log_history``.
+    ``metrics`` and ``signatures`` are those of their files, ``notes`` what was decided about the
+    data, and ``history`` is ``trainer.state.log_history``.
     """
     base = settings.checkpoint or "tiny"
     sections = [

@@ -56,14 +56,7 @@ def page_html(
 ) -> str:
     """The page of a run, as text.
 
-    Args:
-        directory: Where ``predictions.jsonl`` is.
-        trainer: After training and ``predict`` on the test rows.
-        settings: Of the run.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: As in ``metrics.json``.
-        encoded: The encoded test rows.
+    The arguments are those of ``write_report``; ``predictions.jsonl`` is in ``directory``.
     """
     task, state = trainer.task, trainer.state
     with (directory / "predictions.jsonl").open(encoding="utf-8") as file:

@@ -19,10 +19,6 @@ def cast_once(
     keeps none of frozen weights, such as the base under LoRA, so these count as trainable while no
     gradient is computed. Results are the same. The copies take half the memory of the weights, as
     in a training step; where gradient checkpointing spares it, those of frozen ones are not kept.
-
-    Args:
-        model: Computes in the context.
-        autocast: Makes the context that turns autocast on, or one that does nothing.
     """
     with torch.no_grad(), autocast():
         spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())

@@ -113,11 +113,7 @@ def groups_by_length(args: TrainingArguments) -> bool:
 
 
 def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:
-    """Refuse a budget of tokens that cannot be kept.
-
-    Raises:
-        InputError: If it is below 1, or rows are not grouped by length.
-    """
+    """Refuse a budget of tokens that cannot be kept: below 1, or rows are not grouped by length."""
     if max_tokens is None:
         return
     if max_tokens < 1:

@@ -100,13 +100,8 @@ def encode_split(
 
     Training rows also prove the tokenizer: it must know their letters.
 
-    Args:
-        dataset: Raw rows; rows that are encoded for the task are returned as they are.
-        task: As for ``encode_dataset``, like the rest.
-        tokenizer: As the builder returned it.
-        kind: The model's kind.
-        split: ``"training"`` or ``"validation"``, as messages call it.
-        checked: Whether ``task.check`` has seen these rows; they are not checked anew.
+    ``split`` is ``"training"`` or ``"validation"``, as messages call it. Rows that ``task.check``
+    has seen are ``checked``, and not checked anew.
 
     Raises:
         InputError: If a row cannot be used, or the tokenizer does not know the training texts.
@@ -172,13 +167,6 @@ def encode_once(
     It is opened when rows, task, tokenizer and kind are the same, and replaced when they are not.
     The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
     ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
-
-    Args:
-        splits: Raw rows.
-        directory: Where they are kept.
-        task: As for ``encode_dataset``, after ``fit``.
-        tokenizer: As the builder returned it.
-        kind: The model's kind.
     """
     directory = Path(directory)
     wanted = {
@@ -257,11 +245,7 @@ def _key(task: Task, tokenizer: Any, kind: str) -> str:
 
 
 def truncation_report(dataset: Dataset) -> dict[str, int]:
-    """Rows of an encoded data set whose source or target was cut to fit.
-
-    Returns:
-        ``rows``, ``source_cut``, ``target_cut``.
-    """
+    """Count ``rows`` of an encoded data set, and those with ``source_cut`` or ``target_cut``."""
     counts = {"rows": len(dataset)}
     for name in ("source_cut", "target_cut"):
         if name in dataset.column_names:

@@ -26,12 +26,7 @@ from frtune.training.decoding import write_batch
 
 @dataclass(frozen=True)
 class Prompts:
-    """The part of each encoded row that the model reads before it writes; read row by row.
-
-    Attributes:
-        rows: Encoded rows; a decoder's have ``prompt_length``.
-        kind: The model's kind.
-    """
+    """The part of each encoded row that a model of ``kind`` reads before it writes; read row by row."""
 
     rows: Dataset
     kind: ModelKind

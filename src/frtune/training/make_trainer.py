@@ -109,17 +109,7 @@ def check_training(
 ) -> None:
     """Refuse arguments that do not fit the task or the model, before a row is tokenised.
 
-    Args:
-        task: As for ``make_trainer``, like the rest.
-        model: The model, or one of its shape without weights.
-        args: ``TrainingArguments``.
-        schedule: When evaluation generates.
-        mixup: How rows are mixed, if at all.
-        max_tokens_per_batch: Budget of a batch.
-        packing: Whether rows are packed.
-
-    Raises:
-        InputError: Names the argument and the way out.
+    The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
     """
     check_length(task, model)
     check_precision(model, args)
@@ -133,11 +123,7 @@ def check_training(
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
-    """Refuse fp16 for a family that overflows in it.
-
-    Raises:
-        InputError: Names the way out.
-    """
+    """Refuse fp16 for a family that overflows in it."""
     family = family_for(model.config.model_type)
     if args.fp16 and not family.fp16:
         raise InputError(
@@ -147,11 +133,7 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
 
 
 def check_fsdp(args: TrainingArguments) -> None:
-    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so.
-
-    Raises:
-        InputError: Names the way out.
-    """
+    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so."""
     asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
     if asked and args.device.type == "cpu":
         raise InputError(
@@ -176,11 +158,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
 
 
 def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
-    """Refuse, before the first step, a metric that no evaluation will report.
-
-    Raises:
-        InputError: Names the metrics that there are, or what generates them.
-    """
+    """Refuse, before the first step, a metric that no evaluation will report."""
     wanted = args.metric_for_best_model
     if not (wanted and (args.load_best_model_at_end or args.save_strategy == "best")):
         return

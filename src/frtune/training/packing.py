@@ -82,13 +82,7 @@ def packing_collator(model: Any) -> PackingCollator:
 def check_packing(task: Task, model: Any, args: Any) -> None:
     """Refuse to pack what cannot be, or what would then train otherwise.
 
-    Args:
-        task: The task.
-        model: The model, or anything with its ``config``.
-        args: ``TrainingArguments``.
-
-    Raises:
-        InputError: Names the way out.
+    ``model`` may be anything with its ``config``.
     """
     if not (task.generates and kind_of(model) == "decoder"):
         raise InputError(

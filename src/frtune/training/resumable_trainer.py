@@ -387,10 +387,7 @@ class ResumableTrainer(Trainer):
     def push_to_hub(self, *args, save: bool = True, **options):
         """As ``Trainer.push_to_hub``; ``frtune.training.hub.push`` says what is left out.
 
-        Args:
-            args: Those of ``Trainer.push_to_hub``.
-            save: Save the model into ``args.output_dir`` first.
-            options: As ``args``.
+        ``save`` saves the model into ``args.output_dir`` first.
         """
         if save:
             place, main = Path(str(self.args.output_dir)), self.args.process_index == 0

@@ -41,11 +41,7 @@ _SAMPLED_VALUES = 64
 def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[str, Any]:
     """What a run's weights depend on, whatever it learns, as JSON values.
 
-    Args:
-        args: ``TrainingArguments``.
-        model: The model, before or after training.
-        train: Rows; they are left out where they are no ``datasets.Dataset``.
-        validation: The same.
+    ``train`` and ``validation`` are left out where they are no ``datasets.Dataset``.
 
     Returns:
         ``data``, ``model``, ``arguments`` (each a dict), ``deepspeed``, ``processes`` and
@@ -84,11 +80,7 @@ def _as_json(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_whole(checkpoint: Path) -> Path:
-    """The checkpoint itself.
-
-    Raises:
-        InputError: If it is damaged, or frtune did not write it.
-    """
+    """The checkpoint itself; refused if it is damaged, or frtune did not write it."""
     reason = damage(checkpoint) if checkpoint.is_dir() else "there is no such directory"
     if reason:
         raise InputError(
@@ -99,11 +91,7 @@ def check_whole(checkpoint: Path) -> Path:
 
 
 def check_state(checkpoint: Path) -> None:
-    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's.
-
-    Raises:
-        InputError: Says what is wrong with it.
-    """
+    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's."""
     path = checkpoint / TRAINER_STATE_NAME
     try:
         step = TrainerState.load_from_json(str(path)).global_step
@@ -128,10 +116,7 @@ def check_state(checkpoint: Path) -> None:
 def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:
     """Refuse to go on from a checkpoint of another run.
 
-    Args:
-        ours: ``conditions`` of this run.
-        theirs: Those in the checkpoint's manifest.
-        checkpoint: Where they come from, for the message.
+    ``theirs`` are in the manifest of ``checkpoint``.
 
     Raises:
         InputError: Says what differs. What is in ``CHANGEABLE`` is let through with a warning.

@@ -19,9 +19,7 @@ from frtune.training.mixup.mixing import blended, united
 def mixed(model: Any, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Prepare a model for one batch of ``MixupCollator`` or ``StoredCollator``.
 
-    Args:
-        model: The model, or the PEFT model.
-        inputs: The batch. One without ``mixup`` goes through as it is.
+    A batch without ``mixup`` goes through as it is.
 
     Yields:
         The inputs of the forward pass, with ``labels`` soft. Outside of the block the model has no

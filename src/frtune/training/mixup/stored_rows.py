@@ -39,13 +39,7 @@ def with_mixed_rows(
     The mixed rows are written to a file of their own beside that of the originals, and read from
     it page by page. A file of the same rows, weights, settings and seed is used again.
 
-    Args:
-        dataset: Encoded training rows.
-        mixup: With ``rows``.
-        task: The task.
-        model: The model whose embeddings, or vectors of sentences, are mixed as they are now.
-        collator: The task's collator.
-        seed: Seed of the pairs and shares.
+    What is mixed are embeddings, or vectors of sentences, as ``model`` makes them now.
 
     Returns:
         The rows. Mixed ones have ``soft_labels``, the pair in ``mixed_rows``, the ``share`` of its
@@ -144,13 +138,7 @@ def mixed_rows(
 ) -> Iterator[dict[str, Any]]:
     """Mix random pairs of rows, each row in one pair at most; yield them one by one.
 
-    Args:
-        dataset: Encoded rows.
-        mixup: With ``rows``.
-        model: As trained until now; dropout is off.
-        collator: The task's collator, padding on the side on which rows are aligned.
-        classes: Labels of the head; ``None`` for scores.
-        seed: Seed of pairs and shares.
+    Dropout is off. ``collator`` pads on the side on which rows are aligned.
     """
     random = np.random.default_rng(seed)
     count = mixup.rows or 0

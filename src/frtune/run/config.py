@@ -46,7 +46,7 @@ def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
 
 
 def write_config(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
-    """Write ``config.yaml`` and ``manifest.json`` into the output directory, before the first step."""
+    """Write ``config.yaml`` and ``manifest.json`` before the first step of the trainer."""
     with staged(trainer.args.output_dir) as draft:
         text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")

@@ -113,7 +113,7 @@ def encode_split(
     if split == "training":
         prove_texts(tokenizer, task.corpus(dataset))
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
-    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
+    for note in task.encoding_notes(encoded):
         logger.warning("%s: %s", split, note)
     cut = truncation_report(encoded)
     for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
@@ -246,11 +246,9 @@ def _key(task: Task, tokenizer: Any, kind: str) -> str:
 
 def truncation_report(dataset: Dataset) -> dict[str, int]:
     """Count ``rows`` of an encoded data set, and those with ``source_cut`` or ``target_cut``."""
-    counts = {"rows": len(dataset)}
-    for name in ("source_cut", "target_cut"):
-        if name in dataset.column_names:
-            counts[name] = sum(map(bool, dataset[name]))  # None of a row that was mixed
-    return counts
+    names = [name for name in ("source_cut", "target_cut") if name in dataset.column_names]
+    # None of a row that was mixed
+    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name])) for name in names}}
 
 
 def check_length(task: Task, model: Any) -> None:
@@ -258,16 +256,14 @@ def check_length(task: Task, model: Any) -> None:
     positions = max_positions(model.config)
     if positions is None:
         return
-    decoder = not getattr(model.config, "is_encoder_decoder", False) and task.generates
-    if task.generates and not decoder and task.max_target_tokens > positions:
-        raise InputError(
-            f"max_target_tokens={task.max_target_tokens}: this {model.config.model_type} has "
-            f"{positions} positions. Pass --max-target-tokens {positions} or less."
-        )
-    needed = task.max_source_tokens + (task.max_target_tokens if decoder else 0)
-    if needed > positions:
-        room = positions - (task.max_target_tokens if decoder else 0)
-        raise InputError(
-            f"max_source_tokens={task.max_source_tokens}: this {model.config.model_type} has "
-            f"{positions} positions. Pass --max-source-tokens {room} or less."
-        )
+    rooms = {"source": positions}
+    if task.generates and getattr(model.config, "is_encoder_decoder", False):
+        rooms = {"target": positions, **rooms}
+    elif task.generates:  # a decoder reads the target behind the source
+        rooms = {"source": positions - task.max_target_tokens}
+    for name, room in rooms.items():
+        if (tokens := getattr(task, f"max_{name}_tokens")) > room:
+            raise InputError(
+                f"max_{name}_tokens={tokens}: this {model.config.model_type} has {positions} "
+                f"positions. Pass --max-{name}-tokens {room} or less."
+            )

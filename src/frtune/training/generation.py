@@ -26,7 +26,7 @@ from frtune.training.decoding import write_batch
 
 @dataclass(frozen=True)
 class Prompts:
-    """The part of each encoded row that a model of ``kind`` reads before it writes; read row by row."""
+    """The part of each encoded row that a model reads before it writes; read row by row."""
 
     rows: Dataset
     kind: ModelKind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -143,17 +142,19 @@ def check_fsdp(args: TrainingArguments) -> None:
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
+    if dataset is None:
+        return
     if isinstance(dataset, DatasetDict):
         raise InputError(
             f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "
             f'{name}=data["{next(iter(dataset), "train")}"].'
         )
-    if dataset is not None and not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset):
         raise InputError(
             f"{name}: a {type(dataset).__name__}. Pass a datasets.Dataset; "
             "datasets.Dataset.from_list(rows) makes one."
         )
-    if dataset is not None and len(dataset) == 0:
+    if len(dataset) == 0:
         raise InputError(f"{name}: has no rows.")
 
 
@@ -164,7 +165,11 @@ def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedu
         return
     name = wanted.removeprefix("eval_")
     scores = task.metric_directions()
-    _check_name(name, ["loss", *scores])
+    if name not in (known := ["loss", *scores]):
+        raise InputError(
+            f"metric_for_best_model={name}: no score of this task.{nearest(name, known)} "
+            f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
+        )
     each_epoch = schedule.every_epochs == 1 and args.eval_strategy == "epoch"
     generating = each_epoch or getattr(args, "predict_with_generate", False)
     if name != "loss" and task.generates and not generating:
@@ -177,12 +182,4 @@ def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedu
         raise InputError(
             f"greater_is_better={args.greater_is_better}: {name} is better when it is "
             f"{'greater' if greater else 'smaller'}. Pass greater_is_better={greater}."
-        )
-
-
-def _check_name(name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise InputError(
-            f"metric_for_best_model={name}: no score of this task.{nearest(name, list(known))} "
-            f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
         )

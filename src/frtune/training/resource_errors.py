@@ -36,10 +36,9 @@ def checkpoint_bytes(trainer: Trainer) -> int:
     """
     weights = states = 0
     model: Any = trainer.model
-    adapter = hasattr(model, "peft_config")
     for weight in model.parameters():
         numel = getattr(weight, "ds_numel", weight.numel())
-        if weight.requires_grad or not adapter:
+        if weight.requires_grad or not hasattr(model, "peft_config"):
             weights += numel * weight.element_size()
         if weight.requires_grad:
             # two moments, and under DeepSpeed the weights once more, all in fp32

@@ -153,24 +153,20 @@ class ResumableTrainer(Trainer):
 
     def _init_training_state(self, *args, **options):
         """As ``Trainer``'s; the best checkpoint is that step's in this directory, and whole."""
-        found = super()._init_training_state(*args, **options)
-        self._settle_best()
-        return found
-
-    def _settle_best(self) -> None:
-        state = self.state
+        found, state = super()._init_training_state(*args, **options), self.state
         if state.best_global_step is None:
             state.best_model_checkpoint = None
-            return
+            return found
         # the path in the file may be of another place
         best = Path(str(self.args.output_dir)) / f"checkpoint-{int(state.best_global_step)}"
         # the checkpoint that is gone on from has been read already
         if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
             state.best_model_checkpoint = str(best)
-            return
+            return found
         lost = "the best checkpoint, %s, is lost: the best of those to come is kept"
         logger.warning(lost, best.name)
         state.best_model_checkpoint = state.best_global_step = state.best_metric = None
+        return found
 
     def _load_callback_state(self):
         """As ``Trainer``'s; early stopping has used up as much patience as it had at that step.

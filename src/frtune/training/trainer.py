@@ -70,11 +70,6 @@ class TaskTrainer(ResumableTrainer):
     the task's scores on generated output. ``predict`` always generates.
     """
 
-    task: Task
-    schedule: GenerationSchedule
-    outputs: list[Any] | None
-    mixup: Any
-
     def __init__(
         self,
         *,
@@ -90,7 +85,7 @@ class TaskTrainer(ResumableTrainer):
         self.max_tokens_per_batch = max_tokens_per_batch
         self.packing = packing
         self.schedule = schedule or GenerationSchedule()
-        self.outputs = None
+        self.outputs: list[Any] | None = None
         self._scored: Dataset | None = None
         super().__init__(**settings)
         best = (self.args.metric_for_best_model or "loss").removeprefix("eval_")
@@ -140,22 +135,16 @@ class TaskTrainer(ResumableTrainer):
     def get_train_dataloader(self):
         """As ``Trainer.get_train_dataloader``; ``packing`` packs, ``mixup`` says how to mix."""
         plain = self.data_collator
-        self.data_collator = self._training_collator()
+        if self.packing:
+            self.data_collator = packing_collator(self.model)
+        elif self.mixup is not None:
+            self.data_collator = training_collator(
+                self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
+            )
         try:
             return super().get_train_dataloader()
         finally:
             self.data_collator = plain
-
-    def _training_collator(self) -> Any:
-        """The collator of training batches: packing, mixing, or as for others."""
-        if self.packing:
-            return packing_collator(self.model)
-        plain = self.data_collator
-        if self.mixup is None:
-            return plain
-        return training_collator(
-            self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
-        )
 
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""

@@ -148,20 +148,15 @@ def mixed_rows(
     for start in range(0, count, PAIRS_AT_ONCE):
         pairs = chosen[start : start + PAIRS_AT_ONCE].tolist()
         examples = [rows[i] for pair in pairs for i in pair]
-        vectors = (
-            _sentence_vectors(model, collator(examples)) if mixup.level == "sentence" else None
-        )
+        vectors: Any = ()
+        if mixup.level == "sentence":
+            vectors = _sentence_vectors(model, collator(examples))
         for k, pair in enumerate(pairs):
-            found = _mixed_row(
-                model,
-                collator(examples[2 * k : 2 * k + 2]),
-                shares[start + k],
-                classes,
-                None if vectors is None else vectors[2 * k : 2 * k + 2],
-            )
-            number = len(dataset) + start + k
-            yield {**found, **({"row": number} if "row" in rows.column_names else {}),
-                   "mixed_rows": pair, "share": shares[start + k]}  # fmt: skip
+            two, share = slice(2 * k, 2 * k + 2), shares[start + k]
+            found = _mixed_row(model, collator(examples[two]), share, classes, vectors[two])
+            if "row" in rows.column_names:
+                found["row"] = len(dataset) + start + k
+            yield {**found, "mixed_rows": pair, "share": share}
 
 
 def _mixed_row(
@@ -170,7 +165,7 @@ def _mixed_row(
     """Mix the two rows of a batch into one."""
     turned = torch.tensor([1, 0])
     shown = united_inputs(batch, share, turned)
-    if vectors is None:
+    if not len(vectors):
         with torch.no_grad():
             layer = model.get_input_embeddings()
             found = layer(batch["input_ids"].to(layer.weight.device)).float().cpu()
@@ -238,27 +233,14 @@ class StoredCollator:
         soft = one_hot(batch["labels"], self.classes)
         first = examples[stored.index(True)]
         level = "embeddings" if first.get("inputs_embeds") is not None else "sentence"
-        values = torch.zeros(*self._shape(batch, first, level))
-        for i, example in enumerate(examples):
-            if not stored[i]:
-                continue
-            seen = batch["attention_mask"][i] == 1
-            mixed = torch.as_tensor(example["soft_labels"], dtype=torch.float32)
-            if batch["labels"].dim() == 2:
-                soft[i][seen] = mixed
-            else:
-                soft[i] = mixed
-            kept = torch.as_tensor(example[COLUMNS[level]], dtype=torch.float32)
-            if level == "embeddings":
-                values[i][seen] = kept
-            else:
-                values[i] = kept
+        tokens, token_labels = level == "embeddings", batch["labels"].dim() == 2
+        shape = batch["input_ids"].shape if tokens else (len(stored),)
+        values = torch.zeros(*shape, np.shape(first[COLUMNS[level]])[-1])
+        for i in np.flatnonzero(stored):
+            seen = i, batch["attention_mask"][i] == 1
+            mixed, kept = examples[i]["soft_labels"], examples[i][COLUMNS[level]]
+            soft[seen if token_labels else i] = torch.as_tensor(mixed, dtype=torch.float32)
+            values[seen if tokens else i] = torch.as_tensor(kept, dtype=torch.float32)
         batch["soft_labels"] = soft
         batch["mixup"] = {"level": level, "stored": torch.tensor(stored), "values": values}
         return batch
-
-    @staticmethod
-    def _shape(batch: dict[str, Any], example: dict[str, Any], level: str) -> tuple[int, ...]:
-        if level == "embeddings":
-            return (*batch["input_ids"].shape, len(example["inputs_embeds"][0]))
-        return (len(batch["input_ids"]), len(example["sentence_vector"]))

@@ -90,14 +90,12 @@ class Predictor:
             row = {column: row.get(column) for column in self.task.columns}
             for column in self.task.text_columns:
                 if not isinstance(row[column], str) or not clean_text(row[column]):
-                    raise InputError(f"text {i + 1}: {self._blank(column, row[column])}")
+                    pair = len(self.task.text_columns) > 1
+                    way = "both sentences of the pair" if pair else "a text with words in it"
+                    where = f"text {i + 1}: {column}" if pair else f"text {i + 1}:"
+                    raise InputError(f"{where} {row[column]!r} is blank. Give {way}.")
             rows.append(row)
         return rows
-
-    def _blank(self, column: str, value: Any) -> str:
-        if len(self.task.text_columns) > 1:
-            return f"{column} {value!r} is blank. Give both sentences of the pair."
-        return f"{value!r} is blank. Give a text with words in it."
 
     def encode(
         self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False
@@ -164,11 +162,8 @@ class Predictor:
                 logits = self.task.fold_logits(self.model(**batch).logits.float())
                 yield from zip(rows, logits.cpu().numpy(), strict=True)
 
-    @contextlib.contextmanager
-    def _autocast(self) -> Iterator[None]:
-        device = self.model.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
-            yield
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
 
 def close_calls(logits: Sequence[np.ndarray]) -> set[int]:

@@ -29,13 +29,10 @@ def worst_and_best(
     order = sorted(range(len(lines)), key=lambda i: (values[i], i))
     count = min(SHOWN, len(order) // 2)
     worst, best = order[:count], order[len(order) - count :][::-1]
-    worst, best = (
-        [{"row": i, "value": values[i], **_described(task, lines[i])} for i in chosen]
-        for chosen in (worst, best)
-    )
-    return name, worst, best
 
+    def described(i: int) -> dict[str, Any]:
+        texts = [shortened(lines[i][key]) for key in ("input", "input_pair") if key in lines[i]]
+        found = {"row": i, "value": values[i], "texts": texts, "marked": None}
+        return {**found, **task.described(lines[i])}
 
-def _described(task: Task, line: Line) -> dict[str, Any]:
-    texts = [shortened(line[name]) for name in ("input", "input_pair") if name in line]
-    return {"texts": texts, "marked": None, **task.described(line)}
+    return name, [described(i) for i in worst], [described(i) for i in best]

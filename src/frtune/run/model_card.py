@@ -95,7 +95,7 @@ def model_card(
         + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
         + " rows.\n",
         *(f"- {note}" for note in notes),
-        *_hashes(splits),
+        *(f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()),
         "\n## Scores\n",
         _score_section(task, metrics, signatures),
         "\n## Limits\n",
@@ -123,10 +123,6 @@ def _use(task: Task, name: str) -> str:
         + (' --text-pair "..."' if pair else "")
         + "\n```\n"
     )
-
-
-def _hashes(splits: DatasetDict) -> list[str]:
-    return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 
 def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
@@ -163,10 +159,8 @@ def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, 
     for label, values in score_rows(task, metrics):
         cells = [number(value) for value in values]
         if label == THIS:
-            cells = [
-                f"{cell}{_interval(metrics, name)}"
-                for cell, name in zip(cells, task.headline, strict=True)
-            ]
+            ends = (_interval(metrics, name) for name in task.headline)
+            cells = [cell + end for cell, end in zip(cells, ends, strict=True)]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     if task.health_scores:
         lines.append("\nGeneration health:\n")

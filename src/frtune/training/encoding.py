@@ -118,14 +118,8 @@ def encode_split(
     cut = truncation_report(encoded)
     for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
         if cut.get(column):
-            logger.warning(
-                "%s: %d of %d rows are longer than %s=%d and were cut",
-                split,
-                cut[column],
-                cut["rows"],
-                limit,
-                getattr(task, limit),
-            )
+            found = (cut[column], cut["rows"], limit, getattr(task, limit))
+            logger.warning("%s: %d of %d rows are longer than %s=%d and were cut", split, *found)
     return encoded
 
 

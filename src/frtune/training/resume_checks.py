@@ -17,6 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
 from frtune.tasks.base import Task
+from frtune.training.arguments import rows_per_step
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
 
 logger = logging.getLogger(__name__)
@@ -56,10 +57,7 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
         "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
         "deepspeed": _deepspeed(args),
         "processes": args.world_size,
-        "rows_per_step": args.per_device_train_batch_size
-        * max(1, args.n_gpu)
-        * args.gradient_accumulation_steps
-        * args.world_size,
+        "rows_per_step": rows_per_step(args),
     })  # fmt: skip
 
 
@@ -101,9 +99,8 @@ def check_state(checkpoint: Path) -> None:
     if step != manifest["step"]:
         raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
     # without them Trainer would start a new optimizer and schedule, and say nothing
-    if not any(
-        name == "scheduler.pt" or name.startswith("global_step") for name in manifest["files"]
-    ):
+    files = manifest["files"]
+    if "scheduler.pt" not in files and not any(name.startswith("global_step") for name in files):
         raise InputError(
             f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
             f"from: pass --checkpoint {checkpoint} and a new --output-dir."
@@ -140,11 +137,8 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
             "had (config.yaml beside it says), or train anew in a new directory."
         )
     for name, change in changes:
-        logger.warning(
-            "%s: %s, so that the result is not that of one run with these settings",
-            change,
-            CHANGEABLE[name],
-        )
+        note = "%s: %s, so that the result is not that of one run with these settings"
+        logger.warning(note, change, CHANGEABLE[name])
 
 
 def _pairs(ours: dict[str, Any], theirs: dict[str, Any]):

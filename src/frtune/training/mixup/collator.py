@@ -54,12 +54,7 @@ class MixupCollator:
         partners = (rows[:, None] * orders + torch.arange(orders)).flatten()
         whole = one_hot(labels, self.classes)
         batch["soft_labels"] = blended(whole, mix.share, rows)
-        batch["mixup"] = {
-            "level": self.mixup.level,
-            "share": mix.share,
-            "partners": partners,
-            "layer": mix.layer,
-        }
+        batch["mixup"] = {"level": self.mixup.level, **mix._asdict(), "partners": partners}
         if self.mixup.level == "embeddings":
             batch["mixup"]["input_ids"] = ids
             batch.update(united_inputs(batch, mix.share, partners))

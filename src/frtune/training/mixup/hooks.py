@@ -103,7 +103,8 @@ def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Cal
         return blended(output, share, partners)
 
     def unite(module, args, kwargs):
-        args = tuple(united_mask(arg) if _is_mask(arg) else arg for arg in args)
+        # a mask is (batch, 1 or heads, queries, keys)
+        args = tuple(united_mask(arg) if getattr(arg, "ndim", 0) == 4 else arg for arg in args)
         if kwargs.get("attention_mask") is not None:
             kwargs = {**kwargs, "attention_mask": united_mask(kwargs["attention_mask"])}
         return args, kwargs
@@ -118,10 +119,6 @@ def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Cal
     for layer in list(layers)[number:]:
         hooks.append(layer.register_forward_pre_hook(unite, with_kwargs=True))
     return hooks
-
-
-def _is_mask(value: Any) -> bool:
-    return getattr(value, "ndim", 0) == 4  # (batch, 1 or heads, queries, keys)
 
 
 def _at_flaubert_block(inner: Any, inputs: dict, number: int, pair: tuple, mix_output: Any) -> list:

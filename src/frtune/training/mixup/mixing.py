@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from frtune.models.families import kind_of
 from frtune.tasks.base import Task
-
-IGNORED = -100
+from frtune.tasks.collators import IGNORED
 
 
 def blended(values: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:

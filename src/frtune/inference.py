@@ -24,11 +24,10 @@ from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
-from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.generation import generate, generation_settings, prompts_of
+from frtune.training.generation import generate_rows
 
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
@@ -109,21 +108,14 @@ class Predictor:
 
     def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
         """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
-        if self.task.generates:
-            return self._generate(encoded, progress)
-        return self._logits(encoded, progress)
-
-    def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
-        kind = kind_of(self.model)
-        settings = generation_settings(
-            self.tokenizer,
-            end_id=self.task.end_id(self.tokenizer, kind),
-            max_new_tokens=self.task.max_target_tokens,
-        )
-        return generate(
+        if not self.task.generates:
+            return self._logits(encoded, progress)
+        return generate_rows(
             self.model,
-            prompts_of(encoded, kind),
-            settings,
+            encoded,
+            self.task,
+            self.tokenizer,
+            options={},
             batch_size=self.batch_size,
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else

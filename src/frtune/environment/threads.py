@@ -15,10 +15,6 @@ def fit_threads() -> int:
     PyTorch counts the cores of the machine. In a container that may use two of 64
     (``docker run --cpus 2``) 64 threads wait for each other, and so do those of the processes that
     ``deepspeed`` starts on one machine. ``OMP_NUM_THREADS`` is obeyed where it is set.
-
-    Example:
-        >>> fit_threads() >= 1
-        True
     """
     now = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:

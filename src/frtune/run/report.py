@@ -44,7 +44,7 @@ def write_report(
         ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.task
-    found = write_scores(
+    metrics, signatures = write_scores(
         directory,
         task,
         trainer.processing_class,
@@ -54,7 +54,6 @@ def write_report(
         train=splits["train"],
         metrics=metrics,
     )
-    metrics, signatures = found
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,

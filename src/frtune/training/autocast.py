@@ -23,7 +23,9 @@ def cast_once(
     with torch.no_grad(), autocast():
         spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
         kept = torch.is_autocast_enabled(model.device.type) and not spared
-        frozen = [p for p in model.parameters() if kept and _is_frozen(p)]
+        # quantised weights are of other classes and types, and are not cast
+        plain = (p for p in model.parameters() if type(p) is torch.nn.Parameter)
+        frozen = [p for p in plain if kept and p.dtype == torch.float32 and not p.requires_grad]
         try:
             for parameter in frozen:
                 parameter.requires_grad_(True)
@@ -31,9 +33,3 @@ def cast_once(
         finally:
             for parameter in frozen:
                 parameter.requires_grad_(False)
-
-
-def _is_frozen(parameter: torch.nn.Parameter) -> bool:
-    # quantised weights are of other classes and types, and are not cast
-    plain = type(parameter) is torch.nn.Parameter and parameter.dtype == torch.float32
-    return plain and not parameter.requires_grad

@@ -16,7 +16,8 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frtune.tasks.base import ModelKind
+from frtune.models.families import kind_of
+from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
@@ -99,6 +100,20 @@ def generation_settings(
         "forced_eos_token_id": None,
         **options,
     }
+
+
+def generate_rows(
+    model: Any, rows: Dataset, task: Task, tokenizer: Any, *, options: dict, **running: Any
+) -> list[Generated]:
+    """``generate`` for encoded rows of ``task``; ``options`` are for ``generation_settings``."""
+    kind = kind_of(model)
+    settings = generation_settings(
+        tokenizer,
+        end_id=task.end_id(tokenizer, kind),
+        max_new_tokens=task.max_target_tokens,
+        **options,
+    )
+    return generate(model, prompts_of(rows, kind), settings, **running)
 
 
 def generate(

@@ -59,19 +59,16 @@ class PackingCollator:
         lengths = torch.tensor([len(example["input_ids"]) for example in examples])
         member = torch.repeat_interleave(torch.arange(len(examples)), lengths)  # (tokens,)
         positions = torch.arange(len(ids)) - (lengths.cumsum(0) - lengths)[member]
+        mask = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
+        if self.additive:
+            mask = torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)
         return {
             "input_ids": ids[None],
-            "attention_mask": self._mask(member)[None, None],
+            "attention_mask": mask[None, None],
             "position_ids": positions[None],
             "labels": labels.masked_fill(positions == 0, IGNORED)[None],
             **row_ids(examples),
         }
-
-    def _mask(self, member: torch.Tensor) -> torch.Tensor:
-        seen = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
-        if not self.additive:
-            return seen
-        return torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
 
 
 def packing_collator(model: Any) -> PackingCollator:

@@ -120,9 +120,8 @@ class ResumableTrainer(Trainer):
     def checked_resume(self, resume: str | bool | None) -> str | None:
         """Find and check the checkpoint to go on from; all processes call this.
 
-        Args:
-            resume: A checkpoint's directory, or ``True`` for the newest whole one in the output
-                directory.
+        ``resume`` is a checkpoint's directory, or ``True`` for the newest whole one in the output
+        directory.
 
         Returns:
             The checkpoint, which ``train`` takes; ``None`` where ``resume`` asks for none.

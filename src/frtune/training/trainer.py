@@ -27,7 +27,7 @@ from frtune.tasks.loss import keep_scored
 from frtune.training.autocast import cast_once
 from frtune.training.batching import LengthBatches, by_length, groups_by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.generation import generate, generation_settings, prompts_of
+from frtune.training.generation import generate_rows
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
 from frtune.training.packing import packing_collator
@@ -265,19 +265,15 @@ class TaskTrainer(ResumableTrainer):
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
         """Generate for all rows of an encoded data set, in order."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
-        kind = kind_of(self.model)
-        settings = generation_settings(
-            self.processing_class,
-            end_id=self.task.end_id(self.processing_class, kind),
-            max_new_tokens=self.task.max_target_tokens,
-            synced_gpus=is_deepspeed_zero3_enabled(),
-        )
+        options = {"synced_gpus": is_deepspeed_zero3_enabled()}
         if beams := getattr(self.args, "generation_num_beams", None):
-            settings["num_beams"] = beams
-        return generate(
+            options["num_beams"] = beams
+        return generate_rows(
             model,
-            prompts_of(dataset, kind),
-            settings,
+            dataset,
+            self.task,
+            self.processing_class,
+            options=options,
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
             progress=None if self.args.disable_tqdm else progress,

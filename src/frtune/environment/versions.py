@@ -21,7 +21,7 @@ VERSIONED = (
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of frtune, Python and ``packages``; those not installed are left out."""
+    """Versions of frtune, Python and the packages (by default ``VERSIONED``) that are installed."""
     found = {"frtune": __version__, "python": platform.python_version()}
     for name in packages or VERSIONED:
         try:

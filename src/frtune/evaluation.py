@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+
+from datasets import Dataset
 
 from frtune.data.sources import read_splits, scored_split
 from frtune.errors import InputError
 from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 def evaluate(
@@ -75,12 +72,7 @@ def scored_rows(
 ) -> tuple[Dataset, Dataset | None]:
     """Read and check the rows that a saved model is scored on.
 
-    Args:
-        data: As for ``evaluate``, like the rest.
-        task: The model's task.
-        split: Which split.
-        encoding: Encoding of the data files.
-        max_rows: So many of them.
+    The arguments are those of ``evaluate``.
 
     Returns:
         The rows to score, and the training rows where the data has them.

@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from frtune.errors import InputError
 
+LOCK_FILE = ".frtune.lock"
+
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
@@ -43,9 +45,6 @@ def staged(directory: str | Path) -> Iterator[Path]:
             os.replace(item, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-LOCK_FILE = ".frtune.lock"
 
 
 # the helpers of a process that was killed hold its lock until they notice

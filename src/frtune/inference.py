@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
 from frtune.environment.hardware import has_accelerator, has_bf16
@@ -21,17 +22,12 @@ from frtune.metrics.classification import softmax
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.generation import generate, generation_settings, prompts_of
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
-    from frtune.tasks.generated import Generated
+from frtune.training.generation import generate_rows
 
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
@@ -93,14 +89,12 @@ class Predictor:
             row = {column: row.get(column) for column in self.task.columns}
             for column in self.task.text_columns:
                 if not isinstance(row[column], str) or not clean_text(row[column]):
-                    raise InputError(f"text {i + 1}: {self._blank(column, row[column])}")
+                    pair = len(self.task.text_columns) > 1
+                    way = "both sentences of the pair" if pair else "a text with words in it"
+                    where = f"text {i + 1}: {column}" if pair else f"text {i + 1}:"
+                    raise InputError(f"{where} {row[column]!r} is blank. Give {way}.")
             rows.append(row)
         return rows
-
-    def _blank(self, column: str, value: Any) -> str:
-        if len(self.task.text_columns) > 1:
-            return f"{column} {value!r} is blank. Give both sentences of the pair."
-        return f"{value!r} is blank. Give a text with words in it."
 
     def encode(
         self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False
@@ -113,28 +107,15 @@ class Predictor:
         )
 
     def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
-        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
-
-        Args:
-            encoded: From ``encode``.
-            progress: Label of a progress bar; ``None`` shows none.
-        """
-        if self.task.generates:
-            return self._generate(encoded, progress)
-        return self._logits(encoded, progress)
-
-    def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
-
-        kind = kind_of(self.model)
-        settings = generation_settings(
-            self.tokenizer,
-            end_id=self.task.end_id(self.tokenizer, kind),
-            max_new_tokens=self.task.max_target_tokens,
-        )
-        return generate(
+        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
+        if not self.task.generates:
+            return self._logits(encoded, progress)
+        return generate_rows(
             self.model,
-            prompts_of(encoded, kind),
-            settings,
+            encoded,
+            self.task,
+            self.tokenizer,
+            options={},
             batch_size=self.batch_size,
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else
@@ -173,20 +154,14 @@ class Predictor:
                 logits = self.task.fold_logits(self.model(**batch).logits.float())
                 yield from zip(rows, logits.cpu().numpy(), strict=True)
 
-    @contextlib.contextmanager
-    def _autocast(self) -> Iterator[None]:
-
-        device = self.model.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
-            yield
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
 
 def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
     """Rows whose two best classes are less than ``CLOSE`` apart, in probability.
 
-    Args:
-        logits: Of each row ``(classes,)``; of one class, or of tokens ``(length, classes)``, no row
-            is close.
+    Of logits of one class, or of tokens, ``(length, classes)``, no row is close.
 
     Example:
         >>> import numpy as np

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.files import write_json
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 
 def write_scores(
@@ -27,15 +25,9 @@ def write_scores(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl`` of scored test rows.
 
-    Args:
-        directory: Where to.
-        task: The task.
-        tokenizer: The model's tokenizer.
-        rows: Raw rows.
-        encoded: The same rows encoded, maybe several for a raw one.
-        outputs: What the model said of each encoded row.
-        train: Raw training rows, for the baselines that learn; ``None`` where there are none.
-        metrics: Scores of the model, ``test_*`` among them.
+    ``encoded`` are the raw ``rows`` encoded, maybe several for one, and ``outputs`` what the model
+    said of each of those. ``train`` are raw training rows, for the baselines that learn; ``None``
+    where there are none. ``metrics`` are the scores of the model, ``test_*`` among them.
 
     Returns:
         The metrics written, with baselines, and the signatures.

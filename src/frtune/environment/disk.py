@@ -20,17 +20,10 @@ def free_bytes(directory: str | os.PathLike[str]) -> int:
 def check_disk(directory: str | os.PathLike[str], needed: int, what: str, way: str) -> str:
     """Refuse to start what does not fit.
 
-    Args:
-        directory: Where it is to be written.
-        needed: Bytes.
-        what: Says what needs them, behind the directory's name.
-        way: What to do about it.
+    ``what`` says what needs the ``needed`` bytes, behind the directory's name; ``way`` what to do.
 
     Returns:
         A note with the numbers.
-
-    Raises:
-        InputError: If fewer bytes are free.
     """
     free = free_bytes(directory)
     if needed > free:

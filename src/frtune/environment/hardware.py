@@ -13,8 +13,7 @@ import torch
 def hardware(processes: int = 1) -> dict[str, Any]:
     """Processor, cores, threads, memory and GPUs of this machine.
 
-    Args:
-        processes: Of the run, over all hosts.
+    ``processes`` are those of the run, over all hosts.
     """
     return {
         "cpu": processor(),

@@ -20,10 +20,6 @@ def keep_freed_memory() -> bool:
     the kernel clears fresh pages. Numbers do not change. The process keeps up to 1 GiB that it
     does not use at the moment. Elsewhere than on Linux with glibc nothing is done, nor where the
     environment sets malloc's thresholds.
-
-    Example:
-        >>> keep_freed_memory() in (True, False)
-        True
     """
     chosen = any(name.startswith("MALLOC_") and name.endswith("THRESHOLD_") for name in os.environ)
     if not sys.platform.startswith("linux") or chosen or "GLIBC_TUNABLES" in os.environ:
@@ -38,10 +34,6 @@ def return_freed_memory() -> bool:
     """Hand the C library's free memory back to the system; returns whether it could.
 
     Batches of many lengths leave gaps between what is in use, of which glibc keeps more and more.
-
-    Example:
-        >>> return_freed_memory() in (True, False)
-        True
     """
     if not sys.platform.startswith("linux"):
         return False

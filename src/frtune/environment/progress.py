@@ -16,15 +16,11 @@ def brief_bars() -> Iterator[None]:
 
     Whoever has turned the bars off sees none, and a hook that is set already is left in charge.
     """
-    hook = set_tqdm_hook(lambda make, words, options: make(*words, **_late(options)))
+    late = {"delay": PATIENCE_SECONDS, "leave": False}  # and gone when it is done
+    hook = set_tqdm_hook(lambda make, words, options: make(*words, **{**late, **options}))
     if hook is not None:
         set_tqdm_hook(hook)
     try:
         yield
     finally:
         set_tqdm_hook(hook)
-
-
-def _late(options: dict) -> dict:
-    """Of ``tqdm``: appear after some seconds, and go when it is done."""
-    return {"delay": PATIENCE_SECONDS, "leave": False, **options}

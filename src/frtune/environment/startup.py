@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 
 # by logger: how messages begin that ask nothing of whoever runs frtune
 LOGGED = {
@@ -17,18 +18,10 @@ WARNED = ("`torch.jit.script", "`torch.distributed.all_gather_into_tensor` is")
 def leave_out_messages() -> None:
     """Leave out single messages that libraries log when they are imported."""
     for name, start in LOGGED.items():
-        logging.getLogger(name).addFilter(_Without(start))
+        logging.getLogger(name).addFilter(partial(_differs, start))
     for start in WARNED:
         warnings.filterwarnings("ignore", message=start)
 
 
-class _Without(logging.Filter):
-    """Pass all messages but one."""
-
-    def __init__(self, start: str) -> None:
-        super().__init__()
-        self.start = start
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is another message."""
-        return not str(record.msg).startswith(self.start)
+def _differs(start: str, record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(start)

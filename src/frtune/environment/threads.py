@@ -15,10 +15,6 @@ def fit_threads() -> int:
     PyTorch counts the cores of the machine. In a container that may use two of 64
     (``docker run --cpus 2``) 64 threads wait for each other, and so do those of the processes that
     ``deepspeed`` starts on one machine. ``OMP_NUM_THREADS`` is obeyed where it is set.
-
-    Example:
-        >>> fit_threads() >= 1
-        True
     """
     now = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:
@@ -32,11 +28,7 @@ def fit_threads() -> int:
 
 
 def cores_allowed(root: Path = Path("/")) -> int:
-    """Cores that the scheduler and the container's quota leave to this process.
-
-    Args:
-        root: Of the file system with ``sys/fs/cgroup``.
-    """
+    """Cores that the scheduler and the quota in ``root/sys/fs/cgroup`` leave to this process."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     folder = root / "sys" / "fs" / "cgroup"

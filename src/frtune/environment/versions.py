@@ -21,11 +21,7 @@ VERSIONED = (
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of frtune, Python and some packages; those not installed are left out.
-
-    Args:
-        packages: ``VERSIONED`` where none is named.
-    """
+    """Versions of frtune, Python and the packages (by default ``VERSIONED``) that are installed."""
     found = {"frtune": __version__, "python": platform.python_version()}
     for name in packages or VERSIONED:
         try:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from datasets import DatasetDict
 
 from frtune.files import staged, write_json
 from frtune.run.manifest import RUN_MANIFEST, run_manifest
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.arguments import recipe
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
 NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "report_to", "debug"}
@@ -49,13 +46,7 @@ def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
 
 
 def write_config(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
-    """Write ``config.yaml`` and ``manifest.json`` into the output directory.
-
-    Args:
-        trainer: Before its first step.
-        splits: Raw rows.
-        config: As ``run_config`` returns it.
-    """
+    """Write ``config.yaml`` and ``manifest.json`` before the first step of the trainer."""
     with staged(trainer.args.output_dir) as draft:
         text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
         (draft / "config.yaml").write_text(text, encoding="utf-8")

@@ -35,12 +35,9 @@ def loss_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
 def score_figure(
     history: Sequence[Mapping[str, Any]], names: Sequence[str], best_step: int | None
 ) -> Figure | None:
-    """Draw the scores that validation gave while training; ``None`` where it gave none.
+    """Draw the scores that validation gave while training, and the step whose weights were kept.
 
-    Args:
-        history: ``trainer.state.log_history``.
-        names: Scores, without ``eval_``.
-        best_step: The step whose weights were kept.
+    ``names`` are without ``eval_``. ``None`` where validation gave no score.
     """
     wanted = {f"eval_{name}": name for name in names}
     figure = _lines(history, "Scores on the validation rows", "score", wanted)
@@ -60,7 +57,6 @@ def rate_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
 def _lines(
     history: Sequence[Mapping[str, Any]], title: str, label: str, names: Mapping[str, str]
 ) -> Figure | None:
-
     drawn = {name: points(history, name) for name in names}
     drawn = {name: found for name, found in drawn.items() if found[0]}
     if not drawn:
@@ -81,10 +77,7 @@ def _lines(
 def length_figure(lengths: Mapping[str, Sequence[int]], limit: int, what: str) -> Figure:
     """Draw how many tokens rows have before anything is cut, as a share of each split.
 
-    Args:
-        lengths: Tokens of each row, by split.
-        limit: Tokens that the model is given at most.
-        what: ``"source"`` or ``"target"``.
+    ``what`` is ``source`` or ``target``, of which the model is given ``limit`` tokens at most.
     """
     figure, axes = new_frame(
         f"Tokens of the {what} before it is cut", "tokens", "share of rows (%)"

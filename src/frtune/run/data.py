@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset, DatasetDict
 
 from frtune.data.loading import cut_splits
 from frtune.data.sources import read_splits
 from frtune.models.families import kind_of
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.encoding import encode_split
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,6 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
     With several processes, all of them must call this; the main one reads first.
-
-    Args:
-        task: What to learn.
-        settings: Names the data, its encoding and how many rows are kept.
-        args: ``TrainingArguments``.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
@@ -65,10 +58,8 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
 def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:
     """Check every row of splits that are whole, so that a bad one has its number in the file.
 
-    Args:
-        task: What to learn.
-        splits: As ``read_splits`` returns them: nothing is cut or drawn yet.
-        data: What the rows are called in messages.
+    ``splits`` are as ``read_splits`` returns them: nothing is cut or drawn yet. ``data`` is what
+    messages call the rows.
 
     Raises:
         InputError: Names the first row that cannot be learnt from.
@@ -82,14 +73,7 @@ def tokenise(data: RunData, model: Any, tokenizer: Any, args: Any) -> dict[str, 
 
     With several processes, all of them must call this; the main one writes the cache.
 
-    Args:
-        data: As ``read`` returns it.
-        model: The model, or anything with its ``config``.
-        tokenizer: As the builder returned it.
-        args: ``TrainingArguments``.
-
-    Returns:
-        The encoded rows of both, with the raw columns that the scores need.
+    The raw columns that the scores need stay beside the tokens.
     """
     kind = kind_of(model)
     names = {"train": "training", "validation": "validation"}

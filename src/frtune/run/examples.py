@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from frtune.tasks.base import Task
 from frtune.tasks.shown_rows import shortened
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 SHOWN = 6  # rows at each end
 
@@ -19,10 +17,6 @@ def worst_and_best(
     task: Task, lines: Sequence[Line]
 ) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
     """Choose rows of ``predictions.jsonl`` by how well they were answered.
-
-    Args:
-        task: The task.
-        lines: The rows, as dicts.
 
     Returns:
         What they are ordered by, the worst rows (worst first), and the best (best first). A row is
@@ -35,13 +29,10 @@ def worst_and_best(
     order = sorted(range(len(lines)), key=lambda i: (values[i], i))
     count = min(SHOWN, len(order) // 2)
     worst, best = order[:count], order[len(order) - count :][::-1]
-    worst, best = (
-        [{"row": i, "value": values[i], **_described(task, lines[i])} for i in chosen]
-        for chosen in (worst, best)
-    )
-    return name, worst, best
 
+    def described(i: int) -> dict[str, Any]:
+        texts = [shortened(lines[i][key]) for key in ("input", "input_pair") if key in lines[i]]
+        found = {"row": i, "value": values[i], "texts": texts, "marked": None}
+        return {**found, **task.described(lines[i])}
 
-def _described(task: Task, line: Line) -> dict[str, Any]:
-    texts = [shortened(line[name]) for name in ("input", "input_pair") if name in line]
-    return {"texts": texts, "marked": None, **task.described(line)}
+    return name, [described(i) for i in worst], [described(i) for i in best]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from datasets import Dataset
+from datasets import Dataset
 
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 SAMPLE = 1000  # rows of a split that are counted
 
@@ -17,11 +16,7 @@ def source_lengths(
     splits: Mapping[str, Dataset], task: Task, tokenizer: Any
 ) -> dict[str, list[int]]:
     """Tokens of texts by split, special tokens included, of at most ``SAMPLE`` rows each."""
-    return {
-        name: [_count(tokenizer, *task.source_texts(row)) for row in _some(rows, task.columns)]
-        for name, rows in splits.items()
-        if len(rows)
-    }
+    return _lengths(splits, tokenizer, task.columns, task.source_texts)
 
 
 def target_lengths(
@@ -30,18 +25,16 @@ def target_lengths(
     """The same for what a generating task learns to write; of other tasks, nothing."""
     if not task.generates:
         return {}
-    return {
-        name: [_count(tokenizer, task.target_text(row)) for row in _some(rows, task.label_columns)]
-        for name, rows in splits.items()
-        if len(rows)
-    }
+    return _lengths(splits, tokenizer, task.label_columns, lambda row: [task.target_text(row)])
 
 
-def _some(rows: Dataset, columns: Any) -> Dataset:
-    rows = rows.select_columns(list(columns))
-    return rows.shuffle(seed=0).select(range(SAMPLE)) if len(rows) > SAMPLE else rows
-
-
-def _count(tokenizer: Any, *texts: str) -> int:
-    # verbose=False: no warning that a text is longer than the model
-    return len(tokenizer(*texts, verbose=False)["input_ids"])
+def _lengths(splits: Mapping[str, Dataset], tokenizer: Any, columns: Any, texts_of: Any) -> Any:
+    found = {}
+    for name, rows in splits.items():
+        rows = rows.select_columns(list(columns))
+        if len(rows) > SAMPLE:
+            rows = rows.shuffle(seed=0).select(range(SAMPLE))
+        if len(rows):  # verbose=False: no warning that a text is longer than the model
+            ids = (tokenizer(*texts_of(row), verbose=False)["input_ids"] for row in rows)
+            found[name] = list(map(len, ids))
+    return found

@@ -6,16 +6,14 @@ import os
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import DatasetDict
 
 from frtune.environment.hardware import hardware
 from frtune.environment.versions import versions
 from frtune.training.resume_checks import data_hash
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 RUN_MANIFEST = "manifest.json"
 # what changes how floating point numbers are added up
@@ -25,12 +23,7 @@ VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "P
 def run_manifest(
     trainer: TaskTrainer, splits: DatasetDict, arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """Collect what a run's weights depend on.
-
-    Args:
-        trainer: Before its first step.
-        splits: Raw rows.
-        arguments: Those of ``config.yaml``.
+    """Collect what a run's weights depend on, before its first step.
 
     Returns:
         JSON values: ``task``, ``arguments``, ``seeds``, ``data`` (rows and hash of each split),

@@ -14,16 +14,14 @@ from frtune.models.checkpoint_files import read_config
 from frtune.models.families import FAMILIES, family_for
 from frtune.models.lora import lora_config
 from frtune.models.tiny import tiny_checkpoint
-from frtune.run.settings import is_tiny
+from frtune.models.weights import Built
+from frtune.run.data import RunData
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.saving import TINY
 
 if TYPE_CHECKING:
     from peft import LoraConfig
-
-    from frtune.models.weights import Built
-    from frtune.run.data import RunData
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 
 def starting_checkpoint(
@@ -31,11 +29,7 @@ def starting_checkpoint(
 ) -> str:
     """The checkpoint to start from; ``tiny`` is made from the training texts first.
 
-    Args:
-        data: As ``read`` returns it.
-        settings: Names checkpoint or family.
-        args: ``TrainingArguments``.
-        output_dir: Where a tiny checkpoint is made; ``None`` is ``args.output_dir``.
+    It is made in ``output_dir``, by default that of ``args``.
 
     Raises:
         InputError: If neither is named.
@@ -81,14 +75,7 @@ def adapter(settings: RunSettings) -> LoraConfig | None:
 def build(task: Task, settings: RunSettings, args: Any, checkpoint: str) -> Built:
     """Build the model and the tokenizer of a run; the seed says what a new head holds.
 
-    Args:
-        task: The task, fitted.
-        settings: With ``lora`` settled.
-        args: ``TrainingArguments``.
-        checkpoint: As ``starting_checkpoint`` returns it.
-
-    Raises:
-        InputError: As ``build_model`` does.
+    ``task`` is fitted, and ``settings.lora`` is settled. Refused is what ``build_model`` refuses.
     """
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     return build_model(

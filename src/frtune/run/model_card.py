@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import DatasetDict
 
 from frtune.environment.versions import versions
 from frtune.run import manifest
-from frtune.run.settings import is_tiny
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
 from frtune.training.resume_checks import data_hash
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 THIS = "this model"
 BASELINE = "test_baseline_"
@@ -57,11 +54,7 @@ def _interval(metrics: dict[str, float], name: str) -> str:
 
 
 def hardware(args: Any) -> str:
-    """What the run had, in words: GPUs or processor, threads, memory, processes.
-
-    Args:
-        args: The run's ``TrainingArguments``.
-    """
+    """What the run had, in words: GPUs or processor, threads, memory, processes."""
     found = manifest.hardware(args.world_size)
     gpus = [] if args.use_cpu else found["gpus"]
     parts = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
@@ -84,15 +77,8 @@ def model_card(
 ) -> str:
     """Text of ``README.md``.
 
-    Args:
-        task: What was learnt.
-        settings: Of the run.
-        args: The run's ``TrainingArguments``.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: As in ``metrics.json``.
-        signatures: As in ``signatures.json``.
-        history: ``trainer.state.log_history``.
+    ``metrics`` and ``signatures`` are those of their files, ``notes`` what was decided about the
+    data, and ``history`` is ``trainer.state.log_history``.
     """
     base = settings.checkpoint or "tiny"
     sections = [
@@ -109,7 +95,7 @@ def model_card(
         + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
         + " rows.\n",
         *(f"- {note}" for note in notes),
-        *_hashes(splits),
+        *(f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()),
         "\n## Scores\n",
         _score_section(task, metrics, signatures),
         "\n## Limits\n",
@@ -137,11 +123,6 @@ def _use(task: Task, name: str) -> str:
         + (' --text-pair "..."' if pair else "")
         + "\n```\n"
     )
-
-
-def _hashes(splits: DatasetDict) -> list[str]:
-
-    return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 
 def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
@@ -178,10 +159,8 @@ def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, 
     for label, values in score_rows(task, metrics):
         cells = [number(value) for value in values]
         if label == THIS:
-            cells = [
-                f"{cell}{_interval(metrics, name)}"
-                for cell, name in zip(cells, task.headline, strict=True)
-            ]
+            ends = (_interval(metrics, name) for name in task.headline)
+            cells = [cell + end for cell, end in zip(cells, ends, strict=True)]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     if task.health_scores:
         lines.append("\nGeneration health:\n")

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import Dataset, DatasetDict
+
 from frtune.environment.versions import versions
 from frtune.html import figure_data, render
 from frtune.metrics import class_scores, confusion_matrix
@@ -17,16 +19,14 @@ from frtune.run.curves import length_figure, loss_figure, rate_figure, score_fig
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
 from frtune.run.model_card import THIS, hardware, score_rows
-from frtune.run.settings import is_tiny
+from frtune.run.settings import RunSettings, is_tiny
+from frtune.tasks.base import Task
+from frtune.training.arguments import rows_per_step
 from frtune.training.encoding import truncation_report
+from frtune.training.trainer import TaskTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
     from matplotlib.figure import Figure
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -57,35 +57,28 @@ def page_html(
 ) -> str:
     """The page of a run, as text.
 
-    Args:
-        directory: Where ``predictions.jsonl`` is.
-        trainer: After training and ``predict`` on the test rows.
-        settings: Of the run.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: As in ``metrics.json``.
-        encoded: The encoded test rows.
+    The arguments are those of ``write_report``; ``predictions.jsonl`` is in ``directory``.
     """
     task, state = trainer.task, trainer.state
     with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     measure, worst, best = worst_and_best(task, lines)
-    cuts = _cuts(trainer, encoded)
+    cuts, plots = _cuts(trainer, encoded), has_matplotlib()
+    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items())
+    start = settings.checkpoint or "tiny"
     return render(
         "run/page.html.jinja",
         title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
-        subtitle=_subtitle(settings, splits),
-        headlines=_headlines(
-            task, state, settings=settings, metrics=metrics, cuts=cuts, rows=len(lines)
-        ),
-        plots=has_matplotlib(),
-        curves=_curves(task, state) if has_matplotlib() else [],
+        subtitle=f"{settings.data}: {counts} rows. Trained from {start}.",
+        headlines=_headlines(task, state, settings, metrics, cuts, len(lines)),
+        plots=plots,
+        curves=_curves(task, state) if plots else [],
         scores=_score_table(task, metrics),
         names=task.headline,
         confusion=_confusion(task, lines),
         measure=measure,
         ends=[("Worst rows", worst), ("Best rows", best)],
-        lengths=_lengths(trainer, splits) if has_matplotlib() else [],
+        lengths=_lengths(trainer, splits) if plots else [],
         sample=SAMPLE,
         cuts=cuts,
         health=[(text, metrics[f"test_{name}"]) for name, text in task.health_scores.items()],
@@ -93,27 +86,12 @@ def page_html(
         settings=_settings(settings, trainer),
         versions=", ".join(f"{name} {number}" for name, number in versions().items()),
         hardware=hardware(trainer.args),
-    )  # fmt: skip
-
-
-def _subtitle(settings: RunSettings, splits: DatasetDict) -> str:
-    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items())
-    return f"{settings.data}: {counts} rows. Trained from {settings.checkpoint or 'tiny'}."
-
-
-# --- in short ------------------------------------------------------------------------------------
+    )
 
 
 def _headlines(
-    task: Task,
-    state: Any,
-    *,
-    settings: RunSettings,
-    metrics: dict[str, float],
-    cuts: list[dict[str, Any]],
-    rows: int,
+    task: Task, state: Any, settings: RunSettings, metrics: dict[str, float], cuts: list, rows: int
 ) -> list[str]:
-
     found = [_score_sentence(task, metrics, rows)]
     if is_tiny(settings):
         found.append(
@@ -143,7 +121,6 @@ def _headlines(
 
 
 def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
-
     name = task.main_score
     at = task.headline.index(name)
     table: Any = score_rows(task, metrics)
@@ -163,9 +140,6 @@ def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
     return text + ("." if (own[at] > best) == greater else ", and is better than the model.")
 
 
-# --- parts ---------------------------------------------------------------------------------------
-
-
 def _score_table(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
 
     def cell(label: str, name: str, value: float | None) -> dict[str, Any]:
@@ -180,9 +154,9 @@ def _score_table(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[
 
 
 def _figure(figure: Figure | None, alt: str, caption: str = "") -> list[dict[str, str]]:
-    return [] if figure is None else [
-        {"image": figure_data(figure), "alt": alt, "caption": caption or alt + "."}
-    ]  # fmt: skip
+    if figure is None:
+        return []
+    return [{"image": figure_data(figure), "alt": alt, "caption": caption or alt + "."}]
 
 
 def _curves(task: Task, state: Any) -> list[dict[str, str]]:
@@ -210,15 +184,14 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
 
 def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
     """How many rows of each split lost tokens, of texts and of targets."""
-    task, found = trainer.task, []
+    found = []
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
     for split, rows in {**splits, "test": encoded}.items():
         counts = truncation_report(rows) if rows is not None else {}
-        for column, limit in task.limits.items():
+        for column, limit in trainer.task.limits.items():
             if column in counts:
-                found.append({"split": split, "what": column.removesuffix("_cut"),
-                              "rows": counts["rows"], "cut": counts[column],
-                              "limit": limit})  # fmt: skip
+                cut = {"what": column.removesuffix("_cut"), "cut": counts[column], "limit": limit}
+                found.append({"split": split, "rows": counts["rows"], **cut})
     return found
 
 
@@ -237,13 +210,10 @@ def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | 
         if i != j and count
     ]
     pairs.sort(key=lambda pair: -pair[0])
-    rows = [
-        (label, [(count, count / max(1, sum(row))) for count in row])
-        for label, row in zip(labels, matrix, strict=True)
-    ]
+    shares = ([(count, count / max(1, sum(row))) for count in row] for row in matrix)
     return {
         "labels": labels,
-        "rows": rows if len(labels) <= CLASSES else None,
+        "rows": list(zip(labels, shares, strict=True)) if len(labels) <= CLASSES else None,
         "pairs": pairs[:12],
         "classes": class_scores(said, true, labels),
     }
@@ -251,13 +221,11 @@ def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | 
 
 def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:
     args = trainer.args
-    rows = args.per_device_train_batch_size * args.gradient_accumulation_steps
-    rows *= args.world_size * max(1, args.n_gpu)
     schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
     parts = [
         f"{args.num_train_epochs:g} epochs" if args.max_steps < 1 else f"{args.max_steps} steps",
         f"learning rate {args.learning_rate:g} ({schedule})",
-        f"{rows} rows a step",
+        f"{rows_per_step(args)} rows a step",
         f"seed {args.seed}",
         "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32",
     ]

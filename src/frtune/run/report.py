@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from datasets import Dataset, DatasetDict
 from rich.console import Console
 from rich.table import Table
 
 from frtune.moved import moved_names
 from frtune.run.model_card import model_card, number, score_rows
 from frtune.run.page import write_page
+from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
-
-if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.tasks.base import Task
+from frtune.training.trainer import TaskTrainer
 
 __getattr__ = moved_names(__name__)
 
@@ -48,7 +44,7 @@ def write_report(
         ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.task
-    found = write_scores(
+    metrics, signatures = write_scores(
         directory,
         task,
         trainer.processing_class,
@@ -58,7 +54,6 @@ def write_report(
         train=splits["train"],
         metrics=metrics,
     )
-    metrics, signatures = found
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,

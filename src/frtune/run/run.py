@@ -7,7 +7,9 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from transformers import TrainingArguments
 
 from frtune.files import locked, staged
 from frtune.moved import moved_names
@@ -15,16 +17,11 @@ from frtune.run.config import run_config, write_config
 from frtune.run.data import read, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
 from frtune.run.report import write_report
-from frtune.run.settings import check_settings
+from frtune.run.settings import RunSettings, check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, score
+from frtune.tasks.base import Task
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import TINY, check_output_dir, save
-
-if TYPE_CHECKING:
-    from transformers import TrainingArguments
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
 
 __getattr__ = moved_names(__name__)
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import yaml
@@ -22,10 +22,8 @@ from frtune.run.config import run_config
 from frtune.run.model_card import baselines_in
 from frtune.run.run import run
 from frtune.run.seed_statistics import mean_of_runs
+from frtune.tasks.base import Task
 from frtune.training.saving import check_output_dir
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -102,24 +100,25 @@ def run_seeds(
         gc.collect()  # the last model, before the next one is loaded
     found = SeedScores(task.name, seeds, summary(metrics))
     with staged(root) as draft:
-        write_json(draft / SEEDS_FILE, {
-            "task": found.task, "seeds": seeds, "interval": "95 %, Student's t over the seeds",
-            "scores": found.scores,
-        })  # fmt: skip
-        (draft / "report.html").write_text(_page(found, task, root), encoding="utf-8")
+        how = {"task": task.name, "seeds": seeds, "interval": "95 %, Student's t over the seeds"}
+        write_json(draft / SEEDS_FILE, {**how, "scores": found.scores})
+        page = render(
+            "run/seeds.html.jinja",
+            title=f"{found.task}: {root.resolve().name}, {count} seeds",
+            seeds=seeds,
+            baselines=baselines_in(found.scores, task.headline),
+            rows=[(name, cells) for name, cells in rows_of(found, task) if cells[0]],
+        )
+        (draft / "report.html").write_text(page, encoding="utf-8")
     return found
 
 
 def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
     """Values, mean and interval of every score that each run has; times and intervals left out."""
-    names = [
-        name
-        for name in metrics[0]
-        if all(name in each for each in metrics) and not name.endswith(NO_SCORES)
-    ]
     return {
         name: {"values": (values := [each[name] for each in metrics]), **mean_interval(values)}
-        for name in names
+        for name in metrics[0]
+        if all(name in each for each in metrics) and not name.endswith(NO_SCORES)
     }
 
 
@@ -154,9 +153,6 @@ def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
                 )
 
 
-# --- for people ----------------------------------------------------------------------------------
-
-
 def rows_of(found: SeedScores, task: Task) -> list[tuple[str, list[Any]]]:
     """A line for each headline score: its name, and mean, ends, then baselines."""
     names = baselines_in(found.scores, task.headline)
@@ -183,13 +179,3 @@ def seeds_table(found: SeedScores, task: Task, directory: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"{directory}/{SEEDS_FILE}, {directory}/report.html", soft_wrap=True)
-
-
-def _page(found: SeedScores, task: Task, root: Path) -> str:
-    return render(
-        "run/seeds.html.jinja",
-        title=f"{found.task}: {root.resolve().name}, {len(found.seeds)} seeds",
-        seeds=found.seeds,
-        baselines=baselines_in(found.scores, task.headline),
-        rows=[(name, cells) for name, cells in rows_of(found, task) if cells[0]],
-    )

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from datasets import Dataset
 from transformers import EarlyStoppingCallback
 
+from frtune.run.settings import RunSettings
+from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.distributed import on_main
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.run.settings import RunSettings
-    from frtune.tasks.base import Task
-    from frtune.training.trainer import TaskTrainer
+from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +29,7 @@ def build_trainer(
     encoded: Mapping[str, Dataset],
     callbacks: Sequence[Any] = (),
 ) -> TaskTrainer:
-    """Make the trainer of a run from its parts.
-
-    Args:
-        task: The task, fitted.
-        settings: Of the run.
-        args: ``TrainingArguments``.
-        model: As ``build`` returned it.
-        tokenizer: As ``build`` returned it.
-        encoded: As ``tokenise`` returns it.
-        callbacks: Further ``TrainerCallback`` objects.
-    """
+    """Make the trainer of a run from its parts: what ``build`` and ``tokenise`` returned."""
     patience = settings.early_stopping_patience
     stops = patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
     trainer: Any = task.trainer(
@@ -63,15 +50,10 @@ def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:
     With several processes, all of them must call this. A run that was killed before its first
     checkpoint starts anew, and says so.
 
-    Args:
-        trainer: Before its first step.
-        resume: Whether the run is to go on at all.
+    Refused is a checkpoint of another run.
 
     Returns:
         What ``trainer.train`` takes as ``resume_from_checkpoint``.
-
-    Raises:
-        InputError: If the checkpoint is of another run.
     """
     output_dir = Path(trainer.args.output_dir)
 
@@ -99,12 +81,8 @@ def best_scores(trainer: TaskTrainer) -> dict[str, float]:
 def score(trainer: TaskTrainer, rows: Dataset) -> tuple[dict[str, float], Dataset]:
     """Score the model on the test rows; with several processes, all of them must call this.
 
-    Args:
-        trainer: After training; ``trainer.outputs`` holds what the model says of each row.
-        rows: Raw rows.
-
-    Returns:
-        The scores, ``test_*``, and the encoded rows.
+    Returns the scores, ``test_*``, and the encoded rows; ``trainer.outputs`` then holds what the
+    model says of each row.
     """
     encoded = trainer.encode(rows)
     return _numbers(trainer.predict(encoded).metrics or {}), encoded

@@ -13,14 +13,7 @@ from frtune.errors import InputError
 
 
 def check_arguments(args: Any) -> None:
-    """Refuse arguments that ``Trainer`` accepts, and that fail later or are ignored.
-
-    Args:
-        args: ``TrainingArguments``.
-
-    Raises:
-        InputError: Names the argument and the way out.
-    """
+    """Refuse arguments that ``Trainer`` accepts, and that fail later or are ignored."""
     _check_reporting(args)
     _check_hub(args)
     _check_deepspeed(args)
@@ -35,7 +28,6 @@ def check_arguments(args: Any) -> None:
 
 
 def _check_reporting(args: Any) -> None:
-
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import Seq2SeqTrainingArguments
+from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from transformers import TrainingArguments
-
-    from frtune.tasks.base import Task
-
+from frtune.tasks.base import Task
 
 # random weights learn at a higher rate, in smaller steps
 TINY_RECIPE = {
@@ -98,6 +93,10 @@ def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> fl
     """
     if per < 1 or base <= 0:
         raise InputError(f"base={base}, per={per}: both above 0. Pass base=48e-6, per=8, say.")
+    return base * rows_per_step(args) / per
+
+
+def rows_per_step(args: TrainingArguments) -> int:
+    """Training rows that an optimizer step reads, over all devices and processes."""
     devices = args.world_size * max(1, args.n_gpu)
-    rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * devices
-    return base * rows / per
+    return args.per_device_train_batch_size * args.gradient_accumulation_steps * devices

@@ -59,15 +59,10 @@ def finish(checkpoint: Path, conditions: dict[str, Any]) -> None:
         "conditions": conditions,
     }
     write_json(draft / MANIFEST, content)
-    for name in (*names, MANIFEST):
-        _sync(draft / name)
+    for name in (*names, MANIFEST):  # onto the disk, for the sake of a power cut
+        with open(draft / name, "rb") as file:
+            os.fsync(file.fileno())
     _rename(checkpoint)
-
-
-def _sync(path: Path) -> None:
-    """Have a file on the disk and not in the cache alone, for the sake of a power cut."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def _rename(checkpoint: Path) -> None:
@@ -84,8 +79,7 @@ def step_of(checkpoint: Path) -> int:
         >>> step_of(Path("run/checkpoint-8"))
         8
     """
-    found = _NAME.fullmatch(checkpoint.name)
-    if found is None:
+    if (found := _NAME.fullmatch(checkpoint.name)) is None:
         raise InputError(f"{checkpoint}: is not named checkpoint-N. Give a checkpoint of a run.")
     return int(found[1])
 
@@ -93,11 +87,8 @@ def step_of(checkpoint: Path) -> int:
 def checkpoints(output_dir: Path) -> list[Path]:
     """The checkpoints in ``output_dir``, newest first, whole or not."""
     found = output_dir.iterdir() if output_dir.is_dir() else ()
-    return sorted(
-        (path for path in found if _NAME.fullmatch(path.name) and path.is_dir()),
-        key=step_of,
-        reverse=True,
-    )
+    found = (path for path in found if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(found, key=step_of, reverse=True)
 
 
 def read_manifest(checkpoint: Path) -> dict[str, Any]:
@@ -149,11 +140,7 @@ def damage(checkpoint: Path) -> str | None:
 
 
 def check_foreign(checkpoint: Path) -> None:
-    """Refuse a checkpoint with a file that could be loaded and is not in its manifest.
-
-    Raises:
-        InputError: Names the file.
-    """
+    """Refuse a checkpoint with a file that could be loaded and is not in its manifest."""
     known = read_manifest(checkpoint)["files"]
     for path in _files(checkpoint):
         name = path.relative_to(checkpoint).as_posix()
@@ -184,7 +171,9 @@ def newest_whole(output_dir: str | os.PathLike[str]) -> Path | None:
         if reason is None:
             check_foreign(checkpoint)
             for damaged in skipped:
-                _set_aside(damaged)
+                target = damaged.with_name(f"{DAMAGED}{damaged.name}")
+                shutil.rmtree(target, ignore_errors=True)
+                damaged.rename(target)
             return checkpoint
         skipped[checkpoint] = reason
         logger.warning("skipped %s: %s", checkpoint.name, reason)
@@ -197,16 +186,9 @@ def newest_whole(output_dir: str | os.PathLike[str]) -> Path | None:
     return None
 
 
-def _set_aside(checkpoint: Path) -> None:
-    target = checkpoint.with_name(f"{DAMAGED}{checkpoint.name}")
-    shutil.rmtree(target, ignore_errors=True)
-    checkpoint.rename(target)
-
-
 def tidy(output_dir: Path) -> None:
     """Remove the drafts that a killed run left; one that lacked only its name gets it."""
-    drafts = [path for path in output_dir.glob(f"{DRAFT}*") if path.is_dir()]
-    for folder in drafts:
+    for folder in [path for path in output_dir.glob(f"{DRAFT}*") if path.is_dir()]:
         checkpoint = output_dir / folder.name.removeprefix(DRAFT)
         if _NAME.fullmatch(checkpoint.name) and damage(draft_of(checkpoint)) is None:
             _rename(checkpoint)

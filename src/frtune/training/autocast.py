@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from transformers import PreTrainedModel
 
 
 @contextlib.contextmanager
@@ -22,15 +19,13 @@ def cast_once(
     keeps none of frozen weights, such as the base under LoRA, so these count as trainable while no
     gradient is computed. Results are the same. The copies take half the memory of the weights, as
     in a training step; where gradient checkpointing spares it, those of frozen ones are not kept.
-
-    Args:
-        model: Computes in the context.
-        autocast: Makes the context that turns autocast on, or one that does nothing.
     """
     with torch.no_grad(), autocast():
         spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
         kept = torch.is_autocast_enabled(model.device.type) and not spared
-        frozen = [p for p in model.parameters() if kept and _is_frozen(p)]
+        # quantised weights are of other classes and types, and are not cast
+        plain = (p for p in model.parameters() if type(p) is torch.nn.Parameter)
+        frozen = [p for p in plain if kept and p.dtype == torch.float32 and not p.requires_grad]
         try:
             for parameter in frozen:
                 parameter.requires_grad_(True)
@@ -38,10 +33,3 @@ def cast_once(
         finally:
             for parameter in frozen:
                 parameter.requires_grad_(False)
-
-
-def _is_frozen(parameter: torch.nn.Parameter) -> bool:
-
-    # quantised weights are of other classes and types, and are not cast
-    plain = type(parameter) is torch.nn.Parameter and parameter.dtype == torch.float32
-    return plain and not parameter.requires_grad

@@ -5,15 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from transformers import TrainingArguments
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import TrainingArguments
 
 BUCKETS = 100  # of the rows of a large data set
 BATCHES_A_BUCKET = 2  # at least, so that a row meets others each epoch; more leave more padding
@@ -80,7 +77,6 @@ class LengthBatches(BatchRebalanceSampler):
         return len(self._cuts) - 1
 
     def __iter__(self) -> Iterator[list[int]]:
-
         epoch = self._epoch()
         random = np.random.default_rng([self._seed, epoch])
         order: list[int] = []
@@ -117,11 +113,7 @@ def groups_by_length(args: TrainingArguments) -> bool:
 
 
 def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:
-    """Refuse a budget of tokens that cannot be kept.
-
-    Raises:
-        InputError: If it is below 1, or rows are not grouped by length.
-    """
+    """Refuse a budget of tokens that cannot be kept: below 1, or rows are not grouped by length."""
     if max_tokens is None:
         return
     if max_tokens < 1:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutput
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 # of the rows at work; each time that some leave, the cache of those that stay is copied once
 _SHARE_TO_LEAVE = 0.25
@@ -59,7 +56,6 @@ def _may_shrink(model: PreTrainedModel, settings: dict[str, Any]) -> bool:
 def _in_legs(
     model: PreTrainedModel, inputs: dict[str, torch.Tensor], settings: dict[str, Any]
 ) -> list[list[int]]:
-
     decoder = not model.config.is_encoder_decoder
     limit = settings["max_new_tokens"]
     written: list[list[int]] = [[] for _ in inputs["input_ids"]]

@@ -11,23 +11,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
+from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
 from frtune.moved import moved_names
+from frtune.tasks.base import Task
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
-
-    from frtune.tasks.base import Task
 
 __getattr__ = moved_names(__name__)
 
@@ -104,13 +100,8 @@ def encode_split(
 
     Training rows also prove the tokenizer: it must know their letters.
 
-    Args:
-        dataset: Raw rows; rows that are encoded for the task are returned as they are.
-        task: As for ``encode_dataset``, like the rest.
-        tokenizer: As the builder returned it.
-        kind: The model's kind.
-        split: ``"training"`` or ``"validation"``, as messages call it.
-        checked: Whether ``task.check`` has seen these rows; they are not checked anew.
+    ``split`` is ``"training"`` or ``"validation"``, as messages call it. Rows that ``task.check``
+    has seen are ``checked``, and not checked anew.
 
     Raises:
         InputError: If a row cannot be used, or the tokenizer does not know the training texts.
@@ -122,19 +113,13 @@ def encode_split(
     if split == "training":
         prove_texts(tokenizer, task.corpus(dataset))
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
-    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
+    for note in task.encoding_notes(encoded):
         logger.warning("%s: %s", split, note)
     cut = truncation_report(encoded)
     for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
         if cut.get(column):
-            logger.warning(
-                "%s: %d of %d rows are longer than %s=%d and were cut",
-                split,
-                cut[column],
-                cut["rows"],
-                limit,
-                getattr(task, limit),
-            )
+            found = (cut[column], cut["rows"], limit, getattr(task, limit))
+            logger.warning("%s: %d of %d rows are longer than %s=%d and were cut", split, *found)
     return encoded
 
 
@@ -176,13 +161,6 @@ def encode_once(
     It is opened when rows, task, tokenizer and kind are the same, and replaced when they are not.
     The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
     ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
-
-    Args:
-        splits: Raw rows.
-        directory: Where they are kept.
-        task: As for ``encode_dataset``, after ``fit``.
-        tokenizer: As the builder returned it.
-        kind: The model's kind.
     """
     directory = Path(directory)
     wanted = {
@@ -206,7 +184,6 @@ def encode_once(
 
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
-
     batch = features.decode_batch(table.to_pydict())
     with _uncollected():
         encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
@@ -248,7 +225,6 @@ def _as_arrow(name: str, values: list[Any]) -> Any:
 
 
 def _fingerprint(dataset: Any, task: Task, tokenizer: Any, kind: str, with_labels: bool) -> str:
-
     return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
 
 
@@ -263,16 +239,10 @@ def _key(task: Task, tokenizer: Any, kind: str) -> str:
 
 
 def truncation_report(dataset: Dataset) -> dict[str, int]:
-    """Rows of an encoded data set whose source or target was cut to fit.
-
-    Returns:
-        ``rows``, ``source_cut``, ``target_cut``.
-    """
-    counts = {"rows": len(dataset)}
-    for name in ("source_cut", "target_cut"):
-        if name in dataset.column_names:
-            counts[name] = sum(map(bool, dataset[name]))  # None of a row that was mixed
-    return counts
+    """Count ``rows`` of an encoded data set, and those with ``source_cut`` or ``target_cut``."""
+    names = [name for name in ("source_cut", "target_cut") if name in dataset.column_names]
+    # None of a row that was mixed
+    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name])) for name in names}}
 
 
 def check_length(task: Task, model: Any) -> None:
@@ -280,16 +250,14 @@ def check_length(task: Task, model: Any) -> None:
     positions = max_positions(model.config)
     if positions is None:
         return
-    decoder = not getattr(model.config, "is_encoder_decoder", False) and task.generates
-    if task.generates and not decoder and task.max_target_tokens > positions:
-        raise InputError(
-            f"max_target_tokens={task.max_target_tokens}: this {model.config.model_type} has "
-            f"{positions} positions. Pass --max-target-tokens {positions} or less."
-        )
-    needed = task.max_source_tokens + (task.max_target_tokens if decoder else 0)
-    if needed > positions:
-        room = positions - (task.max_target_tokens if decoder else 0)
-        raise InputError(
-            f"max_source_tokens={task.max_source_tokens}: this {model.config.model_type} has "
-            f"{positions} positions. Pass --max-source-tokens {room} or less."
-        )
+    rooms = {"source": positions}
+    if task.generates and getattr(model.config, "is_encoder_decoder", False):
+        rooms = {"target": positions, **rooms}
+    elif task.generates:  # a decoder reads the target behind the source
+        rooms = {"source": positions - task.max_target_tokens}
+    for name, room in rooms.items():
+        if (tokens := getattr(task, f"max_{name}_tokens")) > room:
+            raise InputError(
+                f"max_{name}_tokens={tokens}: this {model.config.model_type} has {positions} "
+                f"positions. Pass --max-{name}-tokens {room} or less."
+            )

@@ -8,32 +8,26 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frtune.tasks.base import ModelKind
+from frtune.models.families import kind_of
+from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.decoding import write_batch
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 
 @dataclass(frozen=True)
 class Prompts:
-    """The part of each encoded row that the model reads before it writes; read row by row.
-
-    Attributes:
-        rows: Encoded rows; a decoder's have ``prompt_length``.
-        kind: The model's kind.
-    """
+    """The part of each encoded row that a model reads before it writes; read row by row."""
 
     rows: Dataset
     kind: ModelKind
@@ -106,6 +100,20 @@ def generation_settings(
         "forced_eos_token_id": None,
         **options,
     }
+
+
+def generate_rows(
+    model: Any, rows: Dataset, task: Task, tokenizer: Any, *, options: dict, **running: Any
+) -> list[Generated]:
+    """``generate`` for encoded rows of ``task``; ``options`` are for ``generation_settings``."""
+    kind = kind_of(model)
+    settings = generation_settings(
+        tokenizer,
+        end_id=task.end_id(tokenizer, kind),
+        max_new_tokens=task.max_target_tokens,
+        **options,
+    )
+    return generate(model, prompts_of(rows, kind), settings, **running)
 
 
 def generate(

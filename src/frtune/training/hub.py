@@ -31,14 +31,8 @@ def push(
     A ``README.md`` that is there, as ``frtune train`` leaves it, is kept; else ``Trainer`` writes
     one. With several processes, all of them must call this.
 
-    Args:
-        trainer: Whose model is in the directory.
-        commit_message: Of the commit.
-        blocking: Wait for the upload.
-        token: In place of ``args.hub_token``.
-        revision: In place of ``args.hub_revision``.
-        private: In place of ``args.hub_private_repo``.
-        card: Arguments of ``Trainer.create_model_card``.
+    ``token``, ``revision`` and ``private`` stand in place of those in ``trainer.args``; ``card``
+    has arguments of ``Trainer.create_model_card``.
 
     Returns:
         What ``HfApi.upload_folder`` returns; ``None`` on other processes than the first.
@@ -68,10 +62,6 @@ def push_checkpoint(trainer: Trainer, folder: str) -> None:
     """Upload the model of a checkpoint that was just saved, in the background, where it is asked.
 
     A push that is still under way is not waited for, unless ``args.hub_always_push``.
-
-    Args:
-        trainer: While it trains.
-        folder: The checkpoint.
     """
     args = trainer.args
     if not trainer.is_world_process_zero() or args.hub_strategy == HubStrategy.END:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, DatasetDict
-from transformers import Seq2SeqTrainingArguments
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainingArguments,
+    TrainingArguments,
+)
 
 from frtune.errors import InputError, nearest
 from frtune.models.families import family_for, kind_of
+from frtune.tasks.base import Task
 from frtune.training.batching import check_batches
 from frtune.training.encoding import check_length, encode_split
 from frtune.training.mixup.collator import check_mixup
+from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
-
-    from frtune.tasks.base import Task
-    from frtune.training.mixup.mixup import Mixup
 
 
 def make_trainer(
@@ -108,17 +108,7 @@ def check_training(
 ) -> None:
     """Refuse arguments that do not fit the task or the model, before a row is tokenised.
 
-    Args:
-        task: As for ``make_trainer``, like the rest.
-        model: The model, or one of its shape without weights.
-        args: ``TrainingArguments``.
-        schedule: When evaluation generates.
-        mixup: How rows are mixed, if at all.
-        max_tokens_per_batch: Budget of a batch.
-        packing: Whether rows are packed.
-
-    Raises:
-        InputError: Names the argument and the way out.
+    The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
     """
     check_length(task, model)
     check_precision(model, args)
@@ -132,11 +122,7 @@ def check_training(
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
-    """Refuse fp16 for a family that overflows in it.
-
-    Raises:
-        InputError: Names the way out.
-    """
+    """Refuse fp16 for a family that overflows in it."""
     family = family_for(model.config.model_type)
     if args.fp16 and not family.fp16:
         raise InputError(
@@ -146,11 +132,7 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
 
 
 def check_fsdp(args: TrainingArguments) -> None:
-    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so.
-
-    Raises:
-        InputError: Names the way out.
-    """
+    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so."""
     asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
     if asked and args.device.type == "cpu":
         raise InputError(
@@ -160,33 +142,34 @@ def check_fsdp(args: TrainingArguments) -> None:
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
-
+    if dataset is None:
+        return
     if isinstance(dataset, DatasetDict):
         raise InputError(
             f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "
             f'{name}=data["{next(iter(dataset), "train")}"].'
         )
-    if dataset is not None and not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset):
         raise InputError(
             f"{name}: a {type(dataset).__name__}. Pass a datasets.Dataset; "
             "datasets.Dataset.from_list(rows) makes one."
         )
-    if dataset is not None and len(dataset) == 0:
+    if len(dataset) == 0:
         raise InputError(f"{name}: has no rows.")
 
 
 def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
-    """Refuse, before the first step, a metric that no evaluation will report.
-
-    Raises:
-        InputError: Names the metrics that there are, or what generates them.
-    """
+    """Refuse, before the first step, a metric that no evaluation will report."""
     wanted = args.metric_for_best_model
     if not (wanted and (args.load_best_model_at_end or args.save_strategy == "best")):
         return
     name = wanted.removeprefix("eval_")
     scores = task.metric_directions()
-    _check_name(name, ["loss", *scores])
+    if name not in (known := ["loss", *scores]):
+        raise InputError(
+            f"metric_for_best_model={name}: no score of this task.{nearest(name, known)} "
+            f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
+        )
     each_epoch = schedule.every_epochs == 1 and args.eval_strategy == "epoch"
     generating = each_epoch or getattr(args, "predict_with_generate", False)
     if name != "loss" and task.generates and not generating:
@@ -199,12 +182,4 @@ def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedu
         raise InputError(
             f"greater_is_better={args.greater_is_better}: {name} is better when it is "
             f"{'greater' if greater else 'smaller'}. Pass greater_is_better={greater}."
-        )
-
-
-def _check_name(name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise InputError(
-            f"metric_for_best_model={name}: no score of this task.{nearest(name, list(known))} "
-            f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
         )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from frtune.errors import InputError
 from frtune.models.families import kind_of
+from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, check_labels, row_ids
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 ATTENTION = ("sdpa", "eager")  # implementations that take a mask as it is given
 
@@ -61,20 +59,16 @@ class PackingCollator:
         lengths = torch.tensor([len(example["input_ids"]) for example in examples])
         member = torch.repeat_interleave(torch.arange(len(examples)), lengths)  # (tokens,)
         positions = torch.arange(len(ids)) - (lengths.cumsum(0) - lengths)[member]
+        mask = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
+        if self.additive:
+            mask = torch.zeros(mask.shape).masked_fill_(~mask, -torch.inf)
         return {
             "input_ids": ids[None],
-            "attention_mask": self._mask(member)[None, None],
+            "attention_mask": mask[None, None],
             "position_ids": positions[None],
             "labels": labels.masked_fill(positions == 0, IGNORED)[None],
             **row_ids(examples),
         }
-
-    def _mask(self, member: torch.Tensor) -> torch.Tensor:
-
-        seen = (member[:, None] == member[None, :]).tril_()  # (tokens, tokens)
-        if not self.additive:
-            return seen
-        return torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
 
 
 def packing_collator(model: Any) -> PackingCollator:
@@ -85,13 +79,7 @@ def packing_collator(model: Any) -> PackingCollator:
 def check_packing(task: Task, model: Any, args: Any) -> None:
     """Refuse to pack what cannot be, or what would then train otherwise.
 
-    Args:
-        task: The task.
-        model: The model, or anything with its ``config``.
-        args: ``TrainingArguments``.
-
-    Raises:
-        InputError: Names the way out.
+    ``model`` may be anything with its ``config``.
     """
     if not (task.generates and kind_of(model) == "decoder"):
         raise InputError(

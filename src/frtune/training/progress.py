@@ -9,11 +9,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCall
 
 
 def shown(logs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """What is printed of a log; that of a step is printed whole.
-
-    Args:
-        logs: As ``Trainer.log`` has them.
-        names: Scores to show, without the prefix of the evaluation.
+    """What is printed of a log: that of a step whole, of an evaluation the scores in ``names``.
 
     Example:
         >>> shown({"eval_loss": 1, "eval_f1": 0.5, "eval_f1_b": 0.5, "eval_runtime": 2}, ["f1"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,10 +36,9 @@ def checkpoint_bytes(trainer: Trainer) -> int:
     """
     weights = states = 0
     model: Any = trainer.model
-    adapter = hasattr(model, "peft_config")
     for weight in model.parameters():
         numel = getattr(weight, "ds_numel", weight.numel())
-        if weight.requires_grad or not adapter:
+        if weight.requires_grad or not hasattr(model, "peft_config"):
             weights += numel * weight.element_size()
         if weight.requires_grad:
             # two moments, and under DeepSpeed the weights once more, all in fp32
@@ -48,11 +47,7 @@ def checkpoint_bytes(trainer: Trainer) -> int:
 
 
 def check_room(trainer: Trainer) -> None:
-    """Refuse to start where not even one checkpoint fits beside the finished model.
-
-    Raises:
-        InputError: With what is needed and what is free.
-    """
+    """Refuse to start where not even one checkpoint fits beside the finished model."""
     if trainer.args.save_strategy == "no":
         return
     check_disk(
@@ -84,18 +79,12 @@ def is_disk_full(error: BaseException) -> bool:
         >>> is_disk_full(OSError(errno.ENOENT, "No such file"))
         False
     """
-    for found in _chain(error):
-        if isinstance(found, OSError) and found.errno in _FULL:
-            return True
-        if not isinstance(found, OSError) and any(word in str(found) for word in _FULL_WORDS):
-            return True
-    return False
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    if isinstance(error, OSError):
+        full = error.errno in _FULL
+    else:
+        full = any(word in str(error) for word in _FULL_WORDS)
+    before = error.__cause__ or error.__context__
+    return full or (before is not None and is_disk_full(before))
 
 
 def is_memory_full(error: BaseException) -> bool:
@@ -115,24 +104,21 @@ def is_memory_full(error: BaseException) -> bool:
 def memory_full(trainer: Trainer, phase: str, batch_shape: Sequence[int]) -> MemoryFullError:
     """Say at which step, batch and length memory ran out, and what needs less.
 
-    Args:
-        trainer: Whose memory it was.
-        phase: ``"training"``, ``"evaluation"`` or ``"prediction"``.
-        batch_shape: Rows and tokens of the last batch; empty where there was none.
+    ``phase`` is ``"training"``, ``"evaluation"`` or ``"prediction"``; ``batch_shape`` has rows and
+    tokens of the last batch, and is empty where there was none.
     """
     args, model = trainer.args, cast(Any, trainer.model)
     batch = f" with a batch of {batch_shape[0]} rows x {batch_shape[1]} tokens" * bool(batch_shape)
     if phase == "training":
         where = f"at step {trainer.state.global_step + 1}"
         rows, steps = args.per_device_train_batch_size, args.gradient_accumulation_steps
-        smaller = (
-            f"--per-device-train-batch-size {rows // 2} --gradient-accumulation-steps {steps * 2} "
-            "(the same rows a step)"
-            if rows > 1
-            else "a smaller --max-source-tokens"
-        )
+        ways = ["a smaller --max-source-tokens"]
+        if rows > 1:
+            ways = [
+                f"--per-device-train-batch-size {rows // 2} --gradient-accumulation-steps "
+                f"{steps * 2} (the same rows a step)"
+            ]
         recomputes = getattr(model, "supports_gradient_checkpointing", False)
-        ways = [smaller]
         if recomputes and not args.gradient_checkpointing:
             ways.append("--activation-checkpointing true")
         if not hasattr(model, "peft_config"):

@@ -36,12 +36,7 @@ from frtune.training.resource_errors import (
     is_memory_full,
     memory_full,
 )
-from frtune.training.resume_checks import (
-    check_conditions,
-    check_state,
-    check_whole,
-    conditions,
-)
+from frtune.training.resume_checks import check_conditions, check_state, check_whole, conditions
 from frtune.training.signals import StopRequest, listening
 
 logger = logging.getLogger(__name__)
@@ -125,9 +120,8 @@ class ResumableTrainer(Trainer):
     def checked_resume(self, resume: str | bool | None) -> str | None:
         """Find and check the checkpoint to go on from; all processes call this.
 
-        Args:
-            resume: A checkpoint's directory, or ``True`` for the newest whole one in the output
-                directory.
+        ``resume`` is a checkpoint's directory, or ``True`` for the newest whole one in the output
+        directory.
 
         Returns:
             The checkpoint, which ``train`` takes; ``None`` where ``resume`` asks for none.
@@ -158,24 +152,20 @@ class ResumableTrainer(Trainer):
 
     def _init_training_state(self, *args, **options):
         """As ``Trainer``'s; the best checkpoint is that step's in this directory, and whole."""
-        found = super()._init_training_state(*args, **options)
-        self._settle_best()
-        return found
-
-    def _settle_best(self) -> None:
-        state = self.state
+        found, state = super()._init_training_state(*args, **options), self.state
         if state.best_global_step is None:
             state.best_model_checkpoint = None
-            return
+            return found
         # the path in the file may be of another place
         best = Path(str(self.args.output_dir)) / f"checkpoint-{int(state.best_global_step)}"
         # the checkpoint that is gone on from has been read already
         if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
             state.best_model_checkpoint = str(best)
-            return
+            return found
         lost = "the best checkpoint, %s, is lost: the best of those to come is kept"
         logger.warning(lost, best.name)
         state.best_model_checkpoint = state.best_global_step = state.best_metric = None
+        return found
 
     def _load_callback_state(self):
         """As ``Trainer``'s; early stopping has used up as much patience as it had at that step.
@@ -392,10 +382,7 @@ class ResumableTrainer(Trainer):
     def push_to_hub(self, *args, save: bool = True, **options):
         """As ``Trainer.push_to_hub``; ``frtune.training.hub.push`` says what is left out.
 
-        Args:
-            args: Those of ``Trainer.push_to_hub``.
-            save: Save the model into ``args.output_dir`` first.
-            options: As ``args``.
+        ``save`` saves the model into ``args.output_dir`` first.
         """
         if save:
             place, main = Path(str(self.args.output_dir)), self.args.process_index == 0

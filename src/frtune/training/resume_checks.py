@@ -7,20 +7,18 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import torch
+from datasets import Dataset
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
+from frtune.tasks.base import Task
+from frtune.training.arguments import rows_per_step
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +42,7 @@ _SAMPLED_VALUES = 64
 def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[str, Any]:
     """What a run's weights depend on, whatever it learns, as JSON values.
 
-    Args:
-        args: ``TrainingArguments``.
-        model: The model, before or after training.
-        train: Rows; they are left out where they are no ``datasets.Dataset``.
-        validation: The same.
+    ``train`` and ``validation`` are left out where they are no ``datasets.Dataset``.
 
     Returns:
         ``data``, ``model``, ``arguments`` (each a dict), ``deepspeed``, ``processes`` and
@@ -63,10 +57,7 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
         "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
         "deepspeed": _deepspeed(args),
         "processes": args.world_size,
-        "rows_per_step": args.per_device_train_batch_size
-        * max(1, args.n_gpu)
-        * args.gradient_accumulation_steps
-        * args.world_size,
+        "rows_per_step": rows_per_step(args),
     })  # fmt: skip
 
 
@@ -87,11 +78,7 @@ def _as_json(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_whole(checkpoint: Path) -> Path:
-    """The checkpoint itself.
-
-    Raises:
-        InputError: If it is damaged, or frtune did not write it.
-    """
+    """The checkpoint itself; refused if it is damaged, or frtune did not write it."""
     reason = damage(checkpoint) if checkpoint.is_dir() else "there is no such directory"
     if reason:
         raise InputError(
@@ -102,11 +89,7 @@ def check_whole(checkpoint: Path) -> Path:
 
 
 def check_state(checkpoint: Path) -> None:
-    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's.
-
-    Raises:
-        InputError: Says what is wrong with it.
-    """
+    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's."""
     path = checkpoint / TRAINER_STATE_NAME
     try:
         step = TrainerState.load_from_json(str(path)).global_step
@@ -116,9 +99,8 @@ def check_state(checkpoint: Path) -> None:
     if step != manifest["step"]:
         raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
     # without them Trainer would start a new optimizer and schedule, and say nothing
-    if not any(
-        name == "scheduler.pt" or name.startswith("global_step") for name in manifest["files"]
-    ):
+    files = manifest["files"]
+    if "scheduler.pt" not in files and not any(name.startswith("global_step") for name in files):
         raise InputError(
             f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
             f"from: pass --checkpoint {checkpoint} and a new --output-dir."
@@ -131,10 +113,7 @@ def check_state(checkpoint: Path) -> None:
 def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:
     """Refuse to go on from a checkpoint of another run.
 
-    Args:
-        ours: ``conditions`` of this run.
-        theirs: Those in the checkpoint's manifest.
-        checkpoint: Where they come from, for the message.
+    ``theirs`` are in the manifest of ``checkpoint``.
 
     Raises:
         InputError: Says what differs. What is in ``CHANGEABLE`` is let through with a warning.
@@ -158,11 +137,8 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
             "had (config.yaml beside it says), or train anew in a new directory."
         )
     for name, change in changes:
-        logger.warning(
-            "%s: %s, so that the result is not that of one run with these settings",
-            change,
-            CHANGEABLE[name],
-        )
+        note = "%s: %s, so that the result is not that of one run with these settings"
+        logger.warning(note, change, CHANGEABLE[name])
 
 
 def _pairs(ours: dict[str, Any], theirs: dict[str, Any]):

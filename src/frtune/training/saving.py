@@ -28,9 +28,7 @@ TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
 def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
     """Refuse a directory that holds something else, unless a run is to be resumed there.
 
-    Raises:
-        InputError: If the directory has files and ``resume`` is false, or is no directory, or
-            cannot be written.
+    So is one that is a file, or cannot be written.
     """
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():

@@ -18,11 +18,7 @@ _ECHO_SECONDS = 1.0
 
 
 class StopRequest:
-    """Whether the process was asked to stop, and by which signal.
-
-    Attributes:
-        signum: Number of the signal; 0 while there was none.
-    """
+    """Whether the process was asked to stop; ``signum`` is the signal, 0 while there was none."""
 
     def __init__(self, processes: int = 1):
         self.signum = 0

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -19,6 +19,7 @@ from frtune.errors import InputError
 from frtune.models.bitsandbytes import save_base_quantization
 from frtune.models.families import kind_of
 from frtune.models.lineage import save_lineage
+from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.config_file import save_task
 from frtune.tasks.generated import Generated
@@ -26,16 +27,13 @@ from frtune.tasks.loss import keep_scored
 from frtune.training.autocast import cast_once
 from frtune.training.batching import LengthBatches, by_length, groups_by_length
 from frtune.training.encoding import encode_dataset
-from frtune.training.generation import generate, generation_settings, prompts_of
+from frtune.training.generation import generate_rows
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
 from frtune.training.packing import packing_collator
 from frtune.training.progress import show_headlines
 from frtune.training.resumable_trainer import NonFiniteLossError, ResumableTrainer
 from frtune.training.resume_checks import name_of, task_conditions
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 __all__ = ["GenerationSchedule", "NonFiniteLossError", "TaskSeq2SeqTrainer", "TaskTrainer"]
 
@@ -72,11 +70,6 @@ class TaskTrainer(ResumableTrainer):
     the task's scores on generated output. ``predict`` always generates.
     """
 
-    task: Task
-    schedule: GenerationSchedule
-    outputs: list[Any] | None
-    mixup: Any
-
     def __init__(
         self,
         *,
@@ -92,7 +85,7 @@ class TaskTrainer(ResumableTrainer):
         self.max_tokens_per_batch = max_tokens_per_batch
         self.packing = packing
         self.schedule = schedule or GenerationSchedule()
-        self.outputs = None
+        self.outputs: list[Any] | None = None
         self._scored: Dataset | None = None
         super().__init__(**settings)
         best = (self.args.metric_for_best_model or "loss").removeprefix("eval_")
@@ -142,22 +135,16 @@ class TaskTrainer(ResumableTrainer):
     def get_train_dataloader(self):
         """As ``Trainer.get_train_dataloader``; ``packing`` packs, ``mixup`` says how to mix."""
         plain = self.data_collator
-        self.data_collator = self._training_collator()
+        if self.packing:
+            self.data_collator = packing_collator(self.model)
+        elif self.mixup is not None:
+            self.data_collator = training_collator(
+                self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
+            )
         try:
             return super().get_train_dataloader()
         finally:
             self.data_collator = plain
-
-    def _training_collator(self) -> Any:
-        """The collator of training batches: packing, mixing, or as for others."""
-        if self.packing:
-            return packing_collator(self.model)
-        plain = self.data_collator
-        if self.mixup is None:
-            return plain
-        return training_collator(
-            self.mixup, self.task, self.model, collator=plain, seed=self.args.seed
-        )
 
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""
@@ -278,19 +265,15 @@ class TaskTrainer(ResumableTrainer):
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
         """Generate for all rows of an encoded data set, in order."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
-        kind = kind_of(self.model)
-        settings = generation_settings(
-            self.processing_class,
-            end_id=self.task.end_id(self.processing_class, kind),
-            max_new_tokens=self.task.max_target_tokens,
-            synced_gpus=is_deepspeed_zero3_enabled(),
-        )
+        options = {"synced_gpus": is_deepspeed_zero3_enabled()}
         if beams := getattr(self.args, "generation_num_beams", None):
-            settings["num_beams"] = beams
-        return generate(
+            options["num_beams"] = beams
+        return generate_rows(
             model,
-            prompts_of(dataset, kind),
-            settings,
+            dataset,
+            self.task,
+            self.processing_class,
+            options=options,
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
             progress=None if self.args.disable_tqdm else progress,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from frtune.errors import InputError
+from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import block_count, check_hidden
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import StoredCollator
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,7 @@ class MixupCollator:
         partners = (rows[:, None] * orders + torch.arange(orders)).flatten()
         whole = one_hot(labels, self.classes)
         batch["soft_labels"] = blended(whole, mix.share, rows)
-        batch["mixup"] = {
-            "level": self.mixup.level,
-            "share": mix.share,
-            "partners": partners,
-            "layer": mix.layer,
-        }
+        batch["mixup"] = {"level": self.mixup.level, **mix._asdict(), "partners": partners}
         if self.mixup.level == "embeddings":
             batch["mixup"]["input_ids"] = ids
             batch.update(united_inputs(batch, mix.share, partners))
@@ -69,11 +62,7 @@ class MixupCollator:
 
 
 def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
-    """Refuse what cannot be mixed, before the first step.
-
-    Raises:
-        InputError: Names the way out.
-    """
+    """Refuse what cannot be mixed, before the first step."""
     if task.generates:
         raise InputError(
             f"mixup: not for {task.name}, which writes text and has no label to mix. Leave it out."

@@ -19,9 +19,7 @@ from frtune.training.mixup.mixing import blended, united
 def mixed(model: Any, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Prepare a model for one batch of ``MixupCollator`` or ``StoredCollator``.
 
-    Args:
-        model: The model, or the PEFT model.
-        inputs: The batch. One without ``mixup`` goes through as it is.
+    A batch without ``mixup`` goes through as it is.
 
     Yields:
         The inputs of the forward pass, with ``labels`` soft. Outside of the block the model has no
@@ -105,7 +103,8 @@ def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Cal
         return blended(output, share, partners)
 
     def unite(module, args, kwargs):
-        args = tuple(united_mask(arg) if _is_mask(arg) else arg for arg in args)
+        # a mask is (batch, 1 or heads, queries, keys)
+        args = tuple(united_mask(arg) if getattr(arg, "ndim", 0) == 4 else arg for arg in args)
         if kwargs.get("attention_mask") is not None:
             kwargs = {**kwargs, "attention_mask": united_mask(kwargs["attention_mask"])}
         return args, kwargs
@@ -120,10 +119,6 @@ def _at_block(inner: Any, mix: dict[str, Any], inputs: dict[str, Any], done: Cal
     for layer in list(layers)[number:]:
         hooks.append(layer.register_forward_pre_hook(unite, with_kwargs=True))
     return hooks
-
-
-def _is_mask(value: Any) -> bool:
-    return getattr(value, "ndim", 0) == 4  # (batch, 1 or heads, queries, keys)
 
 
 def _at_flaubert_block(inner: Any, inputs: dict, number: int, pair: tuple, mix_output: Any) -> list:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from frtune.models.families import kind_of
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
-
-IGNORED = -100
+from frtune.tasks.base import Task
+from frtune.tasks.collators import IGNORED
 
 
 def blended(values: torch.Tensor, share: float, partners: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class Mixup:
         if self.level not in LEVELS:
             hint = nearest(str(self.level), list(LEVELS))
             raise InputError(f"level={self.level!r}: {', '.join(LEVELS)}.{hint}")
-        if not _is_number(self.alpha) or not 0 < self.alpha < math.inf:
+        number = isinstance(self.alpha, int | float) and not isinstance(self.alpha, bool)
+        if not (number and 0 < self.alpha < math.inf):
             raise InputError(
                 f"alpha={self.alpha!r}: above 0. 0.2 mixes little, 1 draws all shares alike."
             )
@@ -99,7 +100,3 @@ class Mix(NamedTuple):
     share: float
     partners: list[int]
     layer: int | None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +19,11 @@ from datasets.arrow_writer import ArrowWriter
 
 from frtune.errors import InputError
 from frtune.models import deepspeed as _zero3
+from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import head_of, sentence_place
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
 from frtune.version import __version__
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +39,7 @@ def with_mixed_rows(
     The mixed rows are written to a file of their own beside that of the originals, and read from
     it page by page. A file of the same rows, weights, settings and seed is used again.
 
-    Args:
-        dataset: Encoded training rows.
-        mixup: With ``rows``.
-        task: The task.
-        model: The model whose embeddings, or vectors of sentences, are mixed as they are now.
-        collator: The task's collator.
-        seed: Seed of the pairs and shares.
+    What is mixed are embeddings, or vectors of sentences, as ``model`` makes them now.
 
     Returns:
         The rows. Mixed ones have ``soft_labels``, the pair in ``mixed_rows``, the ``share`` of its
@@ -67,7 +59,6 @@ def with_mixed_rows(
 
 
 def _check(dataset: Dataset, mixup: Mixup, task: Task) -> None:
-
     rows = mixup.rows or 0
     if 2 * rows > len(dataset):
         raise InputError(
@@ -104,7 +95,6 @@ def _path(dataset: Dataset, mixup: Mixup, task: Task, model: Any, seed: int) -> 
 def _write(
     path: Path, dataset: Dataset, mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int
 ) -> None:
-
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=".mixup-", suffix=".arrow", dir=path.parent)
     os.close(handle)
@@ -121,7 +111,6 @@ def _write(
 
 
 def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:
-
     number = Value("float32")
     labels = dataset.features["labels"]
     soft: Any = number if classes is None else List(number)
@@ -149,13 +138,7 @@ def mixed_rows(
 ) -> Iterator[dict[str, Any]]:
     """Mix random pairs of rows, each row in one pair at most; yield them one by one.
 
-    Args:
-        dataset: Encoded rows.
-        mixup: With ``rows``.
-        model: As trained until now; dropout is off.
-        collator: The task's collator, padding on the side on which rows are aligned.
-        classes: Labels of the head; ``None`` for scores.
-        seed: Seed of pairs and shares.
+    Dropout is off. ``collator`` pads on the side on which rows are aligned.
     """
     random = np.random.default_rng(seed)
     count = mixup.rows or 0
@@ -165,20 +148,15 @@ def mixed_rows(
     for start in range(0, count, PAIRS_AT_ONCE):
         pairs = chosen[start : start + PAIRS_AT_ONCE].tolist()
         examples = [rows[i] for pair in pairs for i in pair]
-        vectors = (
-            _sentence_vectors(model, collator(examples)) if mixup.level == "sentence" else None
-        )
+        vectors: Any = ()
+        if mixup.level == "sentence":
+            vectors = _sentence_vectors(model, collator(examples))
         for k, pair in enumerate(pairs):
-            found = _mixed_row(
-                model,
-                collator(examples[2 * k : 2 * k + 2]),
-                shares[start + k],
-                classes,
-                None if vectors is None else vectors[2 * k : 2 * k + 2],
-            )
-            number = len(dataset) + start + k
-            yield {**found, **({"row": number} if "row" in rows.column_names else {}),
-                   "mixed_rows": pair, "share": shares[start + k]}  # fmt: skip
+            two, share = slice(2 * k, 2 * k + 2), shares[start + k]
+            found = _mixed_row(model, collator(examples[two]), share, classes, vectors[two])
+            if "row" in rows.column_names:
+                found["row"] = len(dataset) + start + k
+            yield {**found, "mixed_rows": pair, "share": share}
 
 
 def _mixed_row(
@@ -187,7 +165,7 @@ def _mixed_row(
     """Mix the two rows of a batch into one."""
     turned = torch.tensor([1, 0])
     shown = united_inputs(batch, share, turned)
-    if vectors is None:
+    if not len(vectors):
         with torch.no_grad():
             layer = model.get_input_embeddings()
             found = layer(batch["input_ids"].to(layer.weight.device)).float().cpu()
@@ -255,27 +233,14 @@ class StoredCollator:
         soft = one_hot(batch["labels"], self.classes)
         first = examples[stored.index(True)]
         level = "embeddings" if first.get("inputs_embeds") is not None else "sentence"
-        values = torch.zeros(*self._shape(batch, first, level))
-        for i, example in enumerate(examples):
-            if not stored[i]:
-                continue
-            seen = batch["attention_mask"][i] == 1
-            mixed = torch.as_tensor(example["soft_labels"], dtype=torch.float32)
-            if batch["labels"].dim() == 2:
-                soft[i][seen] = mixed
-            else:
-                soft[i] = mixed
-            kept = torch.as_tensor(example[COLUMNS[level]], dtype=torch.float32)
-            if level == "embeddings":
-                values[i][seen] = kept
-            else:
-                values[i] = kept
+        tokens, token_labels = level == "embeddings", batch["labels"].dim() == 2
+        shape = batch["input_ids"].shape if tokens else (len(stored),)
+        values = torch.zeros(*shape, np.shape(first[COLUMNS[level]])[-1])
+        for i in np.flatnonzero(stored):
+            seen = i, batch["attention_mask"][i] == 1
+            mixed, kept = examples[i]["soft_labels"], examples[i][COLUMNS[level]]
+            soft[seen if token_labels else i] = torch.as_tensor(mixed, dtype=torch.float32)
+            values[seen if tokens else i] = torch.as_tensor(kept, dtype=torch.float32)
         batch["soft_labels"] = soft
         batch["mixup"] = {"level": level, "stored": torch.tensor(stored), "values": values}
         return batch
-
-    @staticmethod
-    def _shape(batch: dict[str, Any], example: dict[str, Any], level: str) -> tuple[int, ...]:
-        if level == "embeddings":
-            return (*batch["input_ids"].shape, len(example["inputs_embeds"][0]))
-        return (len(batch["input_ids"]), len(example["sentence_vector"]))

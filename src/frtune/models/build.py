@@ -21,10 +21,6 @@ from frtune.models.tokenizer_verification import prove_tokenizer
 from frtune.models.weights import Built, as_quantization, fit_tokens, head_names, load_weights
 from frtune.tasks.base import Task
 
-if TYPE_CHECKING:
-    from peft import LoraConfig
-    from transformers import PreTrainedModel
-
 
 def build_model(
     task: Task,

@@ -133,7 +133,9 @@ def _pieces(body: str, repairs: list[str], is_present: Callable[[str], bool]) ->
     lines = [line.strip() for line in body.splitlines() if line.strip()]
     if len(lines) > 1:
         kept = [line for line in lines if ";" in line or not _is_frame(line)]
-        if kept and len(kept) < len(lines) and _is_run(lines, kept):
+        start = lines.index(kept[0]) if kept else 0
+        together = lines[start : start + len(kept)] == kept  # so that what goes is around them
+        if kept and len(kept) < len(lines) and together:
             repairs.extend({"prose_around"}.difference(repairs))
             lines = kept
     if len(lines) > 1 and not any(";" in line for line in lines):
@@ -150,18 +152,10 @@ def _pieces(body: str, repairs: list[str], is_present: Callable[[str], bool]) ->
 
 def _separates(parts: list[str], body: str, is_present: Callable[[str], bool]) -> bool:
     """Tell whether ``parts`` are phrases: short, and three, or two that stand in the text."""
-    if len(parts) < 2 or any(len(part.split()) > 6 or _is_prose(part) for part in parts[:-1]):
+    parts = [*parts[:-1], *(part.rstrip(".") for part in parts[-1:])]
+    if len(parts) < 2 or any(len(part.split()) > 6 or _is_prose(part) for part in parts):
         return False
-    last = parts[-1].rstrip(".")
-    if len(last.split()) > 6 or _is_prose(last):
-        return False
-    return len(parts) > 2 or (all(map(is_present, [parts[0], last])) and not is_present(body))
-
-
-def _is_run(lines: Sequence[str], kept: Sequence[str]) -> bool:
-    """Tell whether ``kept`` stand together in ``lines``, so that what goes is around them."""
-    start = lines.index(kept[0])
-    return list(lines[start : start + len(kept)]) == list(kept)
+    return len(parts) > 2 or (all(map(is_present, parts)) and not is_present(body))
 
 
 def _is_frame(line: str) -> bool:
@@ -200,10 +194,10 @@ def _cleaned(pieces: list[str], repairs: list[str]) -> list[str]:
     each = [" ".join(clean_keyphrases([piece])) for piece in pieces]
     phrases = clean_keyphrases(pieces)
     known = {normalize_phrase(phrase) for phrase in phrases}
-    numbered = sum(bool(_NUMBERED.match(p)) and normalize_phrase(p) not in known for p in pieces)
-    if numbered:
+    mended = [piece for piece in pieces if normalize_phrase(piece) not in known]
+    if any(map(_NUMBERED.match, mended)):
         repairs.append("numbering")
-    elif "marks" not in repairs and any(normalize_phrase(p) not in known for p in pieces):
+    elif mended and "marks" not in repairs:
         repairs.append("marks")
     if len({normalize_phrase(phrase) for phrase in each}) < len(each):
         repairs.append("repeats")
@@ -231,13 +225,15 @@ def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
     lines = [line.strip() for line in str(body).splitlines() if line.strip()]
     if not lines:
         return Parsed(None, repairs, "refusal" if answer.finish == "content_filter" else "empty")
-    known = {label: label for label in labels}
     folded: dict[str, list[str]] = {}
     for label in labels:
         folded.setdefault(normalize_phrase(label), []).append(label)
     others = {normalize_phrase(line) for line in lines[1:]} & folded.keys()
-    for shown, mended in _label_forms(lines):
-        found = [known[shown]] if shown in known else folded.get(normalize_phrase(shown), [])
+    bare = lines[0].strip(_QUOTES)
+    framed = bare[frame.end() :] if (frame := _LABEL_FRAME.match(bare)) else bare
+    forms = [(lines[0], []), (bare, ["marks"]), (framed.strip(_QUOTES), ["frame"])]
+    for shown, mended in forms:
+        found = [shown] if shown in labels else folded.get(normalize_phrase(shown), [])
         if len(found) == 1 and not others:
             if len(lines) > 1 and "prose_around" not in repairs:
                 mended = [*mended, "prose_around"]
@@ -245,11 +241,3 @@ def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
                 mended = ["case"]
             return Parsed(found[0], [*repairs, *mended])
     return Parsed(None, repairs, "refusal" if _REFUSAL.match(lines[0]) else "not_a_label")
-
-
-def _label_forms(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """The ways to read a label off an answer, the plainest first, each with what it mends."""
-    first = lines[0]
-    bare = first.strip(_QUOTES)
-    framed = _LABEL_FRAME.sub("", bare, count=1) if _LABEL_FRAME.match(bare) else bare
-    return [(first, []), (bare, ["marks"]), (framed.strip(_QUOTES), ["frame"])]

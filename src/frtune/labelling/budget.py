@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 from frtune.errors import InputError
@@ -101,10 +102,7 @@ class Ledger:
     @property
     def spent(self) -> Tokens:
         """What was spent, requests under way left out."""
-        spent = self.total
-        for most in self._under_way:
-            spent = spent.minus(most)
-        return spent
+        return reduce(Tokens.minus, self._under_way, self.total)
 
     async def reserve(self, most: Tokens) -> None:
         """Set ``most`` aside; wait for requests under way when it doesn't fit beside them.

@@ -10,17 +10,15 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from frtune.errors import InputError
 from frtune.labelling.budget import Ledger, Tokens, most_tokens
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.store import Answer, Journal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +101,9 @@ class Client:
         """
         bound = most_tokens(messages, self._endpoint.max_output_tokens)
         for retry in range(self._endpoint.retries + 1):
-            await self._wait_turn()
+            clock = asyncio.get_running_loop().time
+            while (delay := self._not_before - clock()) > 0:
+                await asyncio.sleep(delay)
             most = bound.plus(self._surplus)
             failure = await self._try(key, messages, most)
             if failure is None:
@@ -113,16 +113,10 @@ class Client:
                 raise InputError(failure.detail)
             if failure.kind == "refused":
                 raise RefusedError(failure.detail)
-            too_long = (failure.wait or 0.0) > _LONGEST_WAIT
-            if retry == self._endpoint.retries or too_long:
+            if retry == self._endpoint.retries or (failure.wait or 0.0) > _LONGEST_WAIT:
                 break
             await self._pause(failure, retry)
         raise UnavailableError(failure.detail)
-
-    async def _wait_turn(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while (delay := self._not_before - clock()) > 0:
-            await asyncio.sleep(delay)
 
     async def _pause(self, failure: Failure, retry: int) -> None:
         backoff = min(self._endpoint.backoff_seconds * 2.0**retry, _LONGEST_BACKOFF)
@@ -130,8 +124,7 @@ class Client:
             wait = backoff * random.uniform(0.75, 1.0)
         else:
             wait = failure.wait
-            until = asyncio.get_running_loop().time() + wait
-            self._not_before = max(self._not_before, until)
+            self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
         logger.info("%s; asking again in %.1f s", failure.detail, wait)
         await asyncio.sleep(wait)
 
@@ -166,22 +159,17 @@ class Client:
         """Send; a failure or an answer, and what it cost where that is known."""
         endpoint = self._endpoint
         create: Any = self._client.chat.completions.create
-        request = create(
-            model=endpoint.model,
-            messages=messages,
-            extra_body={
-                **endpoint.parameters,
-                endpoint.output_limit_name: endpoint.max_output_tokens,
-            },
-        )
+        limit = {endpoint.output_limit_name: endpoint.max_output_tokens}
+        body = {**endpoint.parameters, **limit}
+        request = create(model=endpoint.model, messages=messages, extra_body=body)
         try:
             # the client's time-out is between bytes; this one is for the whole
             completion = await asyncio.wait_for(request, endpoint.timeout_seconds)
             answer, tokens = _read(completion)
         except Exception as error:
             failure = failure_of(error, endpoint)
-            failure = failure._replace(detail=self._redact(failure.detail))
-            return failure, None, None if failure.charged else Tokens()
+            cost = None if failure.charged else Tokens()
+            return failure._replace(detail=self._redact(failure.detail)), None, cost
         return None, answer._replace(text=self._redact(answer.text)), tokens
 
     def _redact(self, text: str) -> str:

@@ -112,22 +112,14 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
     first, second = ([pair[i] for pair in pairs] for i in (0, 1))
     if task == "classification":
         each = [float(one == other) for one, other in pairs]
-        share = round(sum(each) / len(each), 4)
-        return found | {"same_share": share, "kappa": _kappa(first, second)}, each
+        several = len({*first, *second}) > 1
+        kappa = round(float(cohen_kappa_score(first, second)), 4) if several else None
+        return found | {"same_share": round(sum(each) / len(each), 4), "kappa": kappa}, each
 
     k = max(map(len, [*first, *second]))
     exact = keyphrase_scores_per_document(first, second, k=k)
     partial = keyphrase_scores_per_document(first, second, k=k, match="partial")
-    means = {
-        "f1_at_m": exact["f1_at_m"],
-        "partial_f1_at_m": partial["f1_at_m"],
-        "jaccard": exact["jaccard"],
-    }
-    found |= {name: round(sum(column) / len(column), 4) for name, column in means.items()}
+    columns = [exact["f1_at_m"], partial["f1_at_m"], exact["jaccard"]]
+    for name, column in zip(["f1_at_m", "partial_f1_at_m", "jaccard"], columns, strict=True):
+        found[name] = round(sum(column) / len(column), 4)
     return found, [round(value, 4) for value in exact["f1_at_m"]]
-
-
-def _kappa(first: list[str], second: list[str]) -> float | None:
-    if len({*first, *second}) < 2:
-        return None
-    return round(float(cohen_kappa_score(first, second)), 4)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
+from datasets import Dataset
 from tqdm import tqdm
 
 from frtune.errors import InputError
@@ -16,9 +16,6 @@ from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.rows import texts_of
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _GIVE_UP_AFTER = 3  # failures in a row, or as many as there are requests at once
 
@@ -43,23 +40,22 @@ class RequestLoop:
         stopped: ``"budget"`` or ``"endpoint"`` when the run ended before all texts were settled.
         detail: What the endpoint said, if that is why.
         refused: What the endpoint said of each request that it does not take, by key.
-        client: Its counts; ``None`` before the run.
+        client: Its counts, from the run on.
         failed: Texts that the endpoint gave no answer for, however often it was asked.
         reused: Texts whose answers were there already.
     """
+
+    client: Client
 
     def __init__(self, steps: Steps, *, endpoint: Endpoint, budget: Budget, journal: Journal):
         self._steps, self._endpoint = steps, endpoint
         self._budget, self._journal = budget, journal
         self._patience = max(_GIVE_UP_AFTER, endpoint.concurrency)
-        self._failed_in_a_row = 0
-        self.failed = 0
+        self._failed_in_a_row = self.failed = self.reused = 0
         self._error: InputError | None = None
         self.stopped: str | None = None
         self.detail = ""
         self.refused: dict[str, str] = {}
-        self.client: Client | None = None
-        self.reused = 0
 
     def run(self, rows: Dataset) -> None:
         """Ask about all rows.
@@ -77,8 +73,7 @@ class RequestLoop:
 
     async def _run(self, rows: Dataset) -> None:
         ledger = Ledger(self._budget, self._journal.spent)
-        client = Client(self._endpoint, ledger=ledger, journal=self._journal)
-        self.client = client
+        self.client = Client(self._endpoint, ledger=ledger, journal=self._journal)
         total = sum(1 for _ in distinct_texts(rows, self._steps))
         items = distinct_texts(rows, self._steps)
         try:
@@ -86,7 +81,7 @@ class RequestLoop:
 
                 async def work() -> None:
                     for text, number in items:
-                        settled = await self._settle(client, text, number)
+                        settled = await self._settle(text, number)
                         bar.set_postfix_str(self._budget.show(ledger.spent), refresh=False)
                         bar.update(settled)
                         if self.stopped or self._error:
@@ -94,24 +89,28 @@ class RequestLoop:
 
                 await asyncio.gather(*(work() for _ in range(self._endpoint.concurrency)))
         finally:
-            await client.close()
+            await self.client.close()
         if self._error is not None:
             raise self._error
 
-    async def _settle(self, client: Client, text: str, number: int) -> bool:
+    async def _settle(self, text: str, number: int) -> bool:
         """Ask until it is known what becomes of a text; tell whether it is."""
         asked = False
         while isinstance(step := self._steps.next(text, number, self._journal.answers), Request):
             asked = True
             try:
-                await client.ask(step.key, step.messages)
+                await self.client.ask(step.key, step.messages)
             except BudgetSpentError:
                 self.stopped = "budget"
                 return False
             except RefusedError as error:
                 return self._refuse(step.key, str(error))
             except UnavailableError as error:
-                self._fail(str(error))
+                self.detail = str(error)
+                self.failed += 1
+                self._failed_in_a_row += 1
+                if self._failed_in_a_row >= self._patience:
+                    self.stopped = "endpoint"
                 return False
             except InputError as error:
                 self._error = error
@@ -123,16 +122,9 @@ class RequestLoop:
     def _refuse(self, key: str, detail: str) -> bool:
         """Leave a text out; when the endpoint took none so far, it is not the text's fault."""
         self.refused[key] = detail
-        if self.client and not self.client.answered and len(self.refused) >= self._patience:
+        if not self.client.answered and len(self.refused) >= self._patience:
             self._error = InputError(
                 f"{self._endpoint.base_url}: refuses every request ({detail}). Check --parameters, "
                 "--output-limit-name, --max-output-tokens and --model."
             )
         return True
-
-    def _fail(self, detail: str) -> None:
-        self.detail = detail
-        self._failed_in_a_row += 1
-        self.failed += 1
-        if self._failed_in_a_row >= self._patience:
-            self.stopped = "endpoint"

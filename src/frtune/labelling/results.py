@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.labelling.quality import agreement, answer_quality, keyphrase_quality, label_quality
 from frtune.labelling.request_loop import distinct_texts
 from frtune.labelling.rows import texts_of
 from frtune.labelling.steps import Outcome, Request, Steps
 from frtune.labelling.store import Answer
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _SHOWN = 300  # characters of a bad answer
 
@@ -54,14 +53,15 @@ class Results:
             verdict = self._verdicts.setdefault(key, Verdict())
             _judge(verdict, steps.next(text, number, answers), refused)
         self._summary = self._agree()
-        self._own = [self._verdict(*item) for item in texts_of(rows, steps.job)]
+        where = f"column {steps.job.text_column}"
+        self._own = [
+            Verdict(reason=reason, detail=where)
+            if reason
+            else self._verdicts[steps.request(text, 1).key]
+            for text, reason in texts_of(rows, steps.job)
+        ]
         self.labelled = sum(verdict.value is not None for verdict in self._own)
         self.rejected = Counter(v.reason for v in self._own if v.value is None)
-
-    def _verdict(self, text: str, reason: str) -> Verdict:
-        if reason:
-            return Verdict(reason=reason, detail=f"column {self._steps.job.text_column}")
-        return self._verdicts[self._steps.request(text, 1).key]
 
     def _agree(self) -> dict[str, Any]:
         """Write the agreement of two passes into the verdicts and return its summary."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.errors import InputError
 from frtune.files import write_json
@@ -16,9 +18,6 @@ from frtune.labelling.results import Results
 from frtune.labelling.rows import read_rows, write_lines
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _TOKENS_A_PHRASE = 5  # for an estimate
 _SAME_TWICE = (
@@ -121,12 +120,11 @@ def _steps(job: LabelJob, endpoint: Endpoint) -> Steps:
 
 
 def _requests(loop: RequestLoop) -> dict[str, Any]:
-    client = loop.client
     return {
-        "answered": client.answered if client else 0,
+        "answered": loop.client.answered,
         "texts_answered_before": loop.reused,
-        "failed_tries": dict(client.failures.most_common()) if client else {},
-        "answers_without_usage": client.without_usage if client else 0,
+        "failed_tries": dict(loop.client.failures.most_common()),
+        "answers_without_usage": loop.client.without_usage,
     }
 
 

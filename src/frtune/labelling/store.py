@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,10 +65,7 @@ class Journal:
     @property
     def spent(self) -> Tokens:
         """Tokens of all requests in the file; those never settled at their most."""
-        total = self._settled
-        for most in self._open_requests.values():
-            total = total.plus(most)
-        return total
+        return reduce(Tokens.plus, self._open_requests.values(), self._settled)
 
     @property
     def unsettled(self) -> int:

@@ -47,10 +47,9 @@ def first_phrases(
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k={k!r}: a whole number from 1. Pass k=10, say.")
-    if language == "ko":
-        chunks: Iterator[list[str]] = _korean_chunks([text[:_LEAD_CHARACTERS] for text in texts])
-    else:
-        chunks = (_chunks(text[:_LEAD_CHARACTERS], language) for text in texts)
+    leads = [text[:_LEAD_CHARACTERS] for text in texts]
+    korean = language == "ko"
+    chunks = _korean_chunks(leads) if korean else (_chunks(lead, language) for lead in leads)
     return [_unique(line)[:k] for line in chunks]
 
 
@@ -144,9 +143,7 @@ def _chunks(text: str, language: str | None) -> list[str]:
 
 def _words(text: str, language: str | None) -> list[str]:
     composed = unicodedata.normalize("NFC", text)
-    if language != "en":
-        composed = _ELISION.sub(r"\1 ", composed)
-    return _TOKEN.findall(composed)
+    return _TOKEN.findall(composed if language == "en" else _ELISION.sub(r"\1 ", composed))
 
 
 def _is_break(token: str, language: str | None) -> bool:

@@ -62,11 +62,8 @@ def class_scores(
     _check(predictions, references)
     *parts, rows = _parts(predictions, references, labels=list(labels), average=None)
     return {
-        label: {
-            **{name: float(part[i]) for name, part in zip(PARTS, parts, strict=True)},
-            "rows": int(rows[i]),
-        }
-        for i, label in enumerate(labels)
+        label: dict(zip(PARTS, map(float, found), strict=True)) | {"rows": int(count)}
+        for label, count, *found in zip(labels, rows, *parts, strict=True)
     }
 
 
@@ -121,11 +118,8 @@ def correlation_scores(
     left, right = np.asarray(predictions, float), np.asarray(references, float)
     scores = {"pearson": 0.0, "spearman": 0.0, "mse": float(((left - right) ** 2).mean())}
     if np.ptp(left) and np.ptp(right):
-        for name, found in (
-            ("pearson", stats.pearsonr(left, right)),
-            ("spearman", stats.spearmanr(left, right)),
-        ):
-            scores[name] = float(found[0])  # type: ignore[arg-type]
+        scores["pearson"] = float(stats.pearsonr(left, right)[0])  # type: ignore[arg-type]
+        scores["spearman"] = float(stats.spearmanr(left, right)[0])  # type: ignore[arg-type]
     return scores
 
 
@@ -192,11 +186,8 @@ def write_class_details(
 ) -> None:
     """Write ``classes.json`` and, where matplotlib is, ``confusion_matrix.png``."""
     matrix = confusion_matrix(predictions, references, labels)
-    content = {
-        "classes": class_scores(predictions, references, labels),
-        "labels": list(labels),
-        "confusion_matrix": matrix,
-    }
+    classes = class_scores(predictions, references, labels)
+    content = {"classes": classes, "labels": list(labels), "confusion_matrix": matrix}
     write_json(directory / "classes.json", content)
     if not has_matplotlib():
         logger.info("no confusion_matrix.png: pip install 'frtune[plots]' draws it")
@@ -206,12 +197,8 @@ def write_class_details(
 
 def _parts(predictions: Sequence[str], references: Sequence[str], **options: Any) -> Any:
     """Precision, recall, F1 and rows; a fraction over nothing is 0."""
-    return metrics.precision_recall_fscore_support(
-        references,
-        predictions,
-        zero_division=0,
-        **options,  # type: ignore[arg-type]
-    )
+    options["zero_division"] = 0
+    return metrics.precision_recall_fscore_support(references, predictions, **options)
 
 
 def _check(predictions: Sequence[Any], references: Sequence[Any]) -> None:

@@ -14,6 +14,16 @@ Cut = Literal["pred", "k"]
 EmptyReference = Literal["zero", "skip"]
 Macro = Literal["f1", "pr"]
 
+_CHOICES = {
+    "match": get_args(Match),
+    "normalize": (None, *get_args(Normalize)),
+    "cut": get_args(Cut),
+    "empty_reference": get_args(EmptyReference),
+    "macro": get_args(Macro),
+    "presence": (None, *get_args(Presence)),
+    "dedup": (None, False, True),
+}
+
 
 @dataclass(frozen=True)
 class Conventions:
@@ -64,7 +74,11 @@ class Conventions:
 
     def resolved(self) -> Conventions:
         """Return the same with every ``None`` decided, or raise ``InputError``."""
-        _check_choices(self)
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                listed = ", ".join(repr(choice) for choice in allowed if choice is not None)
+                raise InputError(f"{name}={value!r}: one of {listed}. Pass one of them.")
         if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
             raise InputError(f"k={self.k!r}: a whole number from 1. Pass k=10, say.")
         if self.threshold is not None and self.match != "fuzzy":
@@ -109,23 +123,6 @@ def conventions(**options: Any) -> Conventions:
             hint = nearest(name, known) or f" Use one of {', '.join(known)}."
             raise InputError(f"{name}={value!r}: not an option.{hint}")
     return Conventions(**options).resolved()
-
-
-def _check_choices(options: Conventions) -> None:
-    choices = {
-        "match": get_args(Match),
-        "normalize": (None, *get_args(Normalize)),
-        "cut": get_args(Cut),
-        "empty_reference": get_args(EmptyReference),
-        "macro": get_args(Macro),
-        "presence": (None, *get_args(Presence)),
-        "dedup": (None, False, True),
-    }
-    for name, allowed in choices.items():
-        value = getattr(options, name)
-        if value not in allowed:
-            listed = ", ".join(repr(choice) for choice in allowed if choice is not None)
-            raise InputError(f"{name}={value!r}: one of {listed}. Pass one of them.")
 
 
 def signature(*fields: str) -> str:

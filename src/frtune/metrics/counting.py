@@ -11,6 +11,7 @@ without repeats, hits + missed is the number of references, and these are the us
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import filterfalse
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,11 +64,9 @@ def read_documents(
         parts = {"": (predicted, wanted)}
         if texts is not None:
             here = presence_test(texts[row], chosen.presence or "words", stem)
-            for part, present in (("present_", True), ("absent_", False)):
-                parts[part] = (
-                    [phrase for phrase in predicted if here(phrase) is present],
-                    [phrase for phrase in wanted if here(phrase) is present],
-                )
+            present = ([*filter(here, predicted)], [*filter(here, wanted)])
+            absent = ([*filterfalse(here, predicted)], [*filterfalse(here, wanted)])
+            parts |= {"present_": present, "absent_": absent}
         compared = {part: _comparable(pair, chosen, stem) for part, pair in parts.items()}
         documents.append(Document(predicted, wanted, compared))
     return documents
@@ -168,14 +167,8 @@ def _comparable(
 def _precision_recall_f1(counts: np.ndarray) -> np.ndarray:
     """Turn counts (..., 3 cuts, 4) into scores (..., 9), in the order of ``score_names``."""
     hits, shown, missed = counts[..., 0], counts[..., 1], counts[..., 2]
-    scores = np.stack(
-        [
-            divided(hits, shown),
-            divided(hits, hits + missed),
-            divided(2 * hits, hits + shown + missed),
-        ],
-        axis=-1,
-    )  # (..., 3 cuts, 3 measures)
+    f1 = divided(2 * hits, hits + shown + missed)
+    scores = np.stack([divided(hits, shown), divided(hits, hits + missed), f1], axis=-1)
     return scores.reshape(*scores.shape[:-2], 9)
 
 

@@ -50,9 +50,7 @@ def generation_health(
     cleaned = [clean_phrases(line, "casefold") for line in phrases]
     total = sum(len(line) for line in cleaned)
     repeated = total - sum(len(set(line)) for line in cleaned)
-    cut = sum(
-        count >= limit and not ended for count, ended in zip(token_counts, finished, strict=True)
-    )
+    cut = sum(n >= limit and not ended for n, ended in zip(token_counts, finished, strict=True))
     share = 1 / documents if documents else 0.0
     return {
         "eos_rate": sum(map(bool, finished)) * share,

@@ -32,11 +32,8 @@ def exact_hits(predictions: Sequence[str], references: Sequence[str]) -> Hits:
         >>> exact_hits(["a", "b"], ["b", "c"])
         Hits(predicted=[False, True], first=[1, 2])
     """
-    known = set(references)
-    rank: dict[str, int] = {}
-    for i, phrase in enumerate(predictions):
-        rank.setdefault(phrase, i)
-    missing = len(predictions)
+    known, missing = set(references), len(predictions)
+    rank = {phrase: i for i, phrase in reversed(list(enumerate(predictions)))}  # the first wins
     return Hits([p in known for p in predictions], [rank.get(r, missing) for r in references])
 
 
@@ -47,13 +44,10 @@ def partial_hits(predictions: Sequence[str], references: Sequence[str]) -> Hits:
         >>> partial_hits(["solar", "wind"], ["solar cell", "solar"])
         Hits(predicted=[True, False], first=[0, 0])
     """
-    predicted = [any(p in r or r in p for r in references) for p in predictions]
-    missing = len(predictions)
-    first = [
-        next((i for i, p in enumerate(predictions) if p in r or r in p), missing)
-        for r in references
-    ]
-    return Hits(predicted, first)
+    match = [[p in r or r in p for r in references] for p in predictions]
+    missing = [True] * len(references)
+    first = [column.index(True) for column in zip(*match, missing, strict=True)]
+    return Hits([any(row) for row in match], first)
 
 
 def fuzzy_hits(predictions: Sequence[str], references: Sequence[str], threshold: float) -> Hits:

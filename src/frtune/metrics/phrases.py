@@ -84,11 +84,7 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
 
     stem_word = lru_cache(maxsize=200_000)(snowballstemmer.stemmer(STEMMERS[language]).stemWord)
 
-    def stem(phrase: str) -> str:
-        words = _WORD.findall(normalize_phrase(phrase))
-        return " ".join(stem_word(word) for word in words)
-
-    return stem
+    return lambda phrase: " ".join(map(stem_word, _WORD.findall(normalize_phrase(phrase))))
 
 
 def presence_for(language: str | None) -> Presence:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from rapidfuzz.distance import LCSseq
 from rouge_score import rouge_scorer
 
 from frtune.errors import InputError
-from frtune.metrics.tokenizers import (
-    TokenizerName,
-    Tokens,
-    find_tokenizer,
-    warn_about_lost_letters,
-)
+from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer, warn_about_lost_letters
 
 ROUGE_KEYS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
@@ -86,11 +82,8 @@ def rouge_scores_per_document(
         values["rougeL"].append(_lcs_f1(predicted, wanted))
     # The union of one line's LCS is that LCS, so only texts of several lines need more.
     values["rougeLsum"] = list(values["rougeL"])
-    several = {
-        row: (prediction, reference)
-        for row, (prediction, reference) in enumerate(zip(predictions, references, strict=True))
-        if _has_lines(prediction) or _has_lines(reference)
-    }
+    pairs = enumerate(zip(predictions, references, strict=True))
+    several = {row: pair for row, pair in pairs if any(map(_has_lines, pair))}
     for row, score in _summary_f1s(several, tokenizer).items():
         values["rougeLsum"][row] = score
     return values
@@ -149,15 +142,9 @@ def _summary_f1s(texts: dict[int, tuple[str, str]], tokenizer: Any) -> dict[int,
     pairs = texts.values()
     lines = list({line: None for pair in pairs for text in pair for line in text.split("\n")})
     tokens = dict(zip(lines, find_tokenizer(tokenizer).tokenize_all(lines), strict=True))
-    scorer = rouge_scorer.RougeScorer(["rougeLsum"], tokenizer=_Lookup(tokens))
+    lookup = SimpleNamespace(tokenize=tokens.__getitem__)
+    scorer = rouge_scorer.RougeScorer(["rougeLsum"], tokenizer=lookup)
     return {
         row: float(scorer.score(reference, prediction)["rougeLsum"].fmeasure)
         for row, (prediction, reference) in texts.items()
     }
-
-
-class _Lookup:
-    """The object with ``tokenize`` that ``rouge_score`` wants."""
-
-    def __init__(self, tokens: dict[str, Tokens]):
-        self.tokenize = tokens.__getitem__

@@ -43,9 +43,7 @@ def semantic_scores_per_document(
     every = sorted({phrase for rows in (predictions, references) for row in rows for phrase in row})
     places = {phrase: place for place, phrase in enumerate(every)}
     vectors = embed(every) if every else None
-    found: dict[str, list[float]] = {
-        f"semantic_{name}": [] for name in ("precision", "recall", "f1")
-    }
+    rows = []
     for predicted, true in zip(predictions, references, strict=True):
         precision = recall = 0.0
         if vectors is not None and predicted and true:
@@ -55,10 +53,10 @@ def semantic_scores_per_document(
             precision = float(cosines.max(axis=1).mean())
             recall = float(cosines.max(axis=0).mean())
         both = precision + recall
-        found["semantic_precision"].append(precision)
-        found["semantic_recall"].append(recall)
-        found["semantic_f1"].append(2 * precision * recall / both if both else 0.0)
-    return found
+        rows.append((precision, recall, 2 * precision * recall / both if both else 0.0))
+    columns = zip(*rows, strict=True) if rows else ([], [], [])
+    names = ("semantic_precision", "semantic_recall", "semantic_f1")
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
 def encoder(checkpoint: str, *, batch_size: int = 64) -> Embed:
@@ -74,10 +72,9 @@ def encoder(checkpoint: str, *, batch_size: int = 64) -> Embed:
     def embed(phrases: list[str]) -> np.ndarray:
         parts = []
         for start in range(0, len(phrases), batch_size):
-            batch = tokenizer(
-                phrases[start : start + batch_size], padding=True, truncation=True,
-                max_length=64, return_tensors="pt",
-            )  # fmt: skip
+            some = phrases[start : start + batch_size]
+            options = {"padding": True, "truncation": True, "max_length": 64}
+            batch = tokenizer(some, **options, return_tensors="pt")
             with torch.no_grad():
                 states = model(**batch).last_hidden_state  # (batch, tokens, size)
             kept = batch["attention_mask"][..., None].to(states.dtype)

@@ -15,10 +15,7 @@ from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer
 
 
 def keyphrase_signatures(
-    *,
-    k: int = 10,
-    with_texts: bool = False,
-    **options: Any,
+    *, k: int = 10, with_texts: bool = False, **options: Any
 ) -> dict[str, str]:
     """Return the signature of each score that ``keyphrase_scores`` gives with the same options.
 
@@ -46,11 +43,9 @@ def keyphrase_signatures(
             for name in score_names(k):
                 key = f"{'micro_' if average == 'micro' else ''}{part}{name}"
                 signatures[key] = _keyphrase(key, part, average, chosen)
-    skipped = _skipped(chosen)
     norm = f"norm:{chosen.normalize}"
-    signatures["jaccard"] = signature(
-        "jaccard", f"k:{k}", "match:exact", norm, "dedup:no", "cut:pred", "avg:macro", *skipped
-    )
+    fields = [f"k:{k}", "match:exact", norm, "dedup:no", "cut:pred", "avg:macro"]
+    signatures["jaccard"] = signature("jaccard", *fields, *_skipped(chosen))
     signatures["duplicate_rate"] = signature("duplicate_rate", norm, "avg:micro")
     return signatures
 
@@ -80,15 +75,11 @@ def _keyphrase(key: str, part: str, average: str, chosen: Conventions) -> str:
         "stem": f"stem-{chosen.language}",
         "fuzzy": f"fuzzy-{chosen.threshold:g}" if chosen.threshold else "fuzzy",
     }.get(chosen.match, chosen.match)
-    fields = [
-        f"match:{match}",
-        f"norm:{chosen.normalize}",
-        f"dedup:{'yes' if chosen.dedup else 'no'}",
-        f"cut:{chosen.cut}",
-    ]
     if average == "macro" and chosen.macro == "pr" and "f1_" in key:
         average = "macro-pr"
-    fields.append(f"avg:{average}")
+    dedup = "yes" if chosen.dedup else "no"
+    fields = [f"match:{match}", f"norm:{chosen.normalize}", f"dedup:{dedup}"]
+    fields += [f"cut:{chosen.cut}", f"avg:{average}"]
     if part:
         stemmed = f"stem-{chosen.language}" if chosen.presence == "stem" else chosen.presence
         fields.append(f"presence:{stemmed}")

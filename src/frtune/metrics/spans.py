@@ -28,15 +28,12 @@ def tagged_spans(labels: Iterable[int]) -> list[tuple[int, int]]:
     """
     spans: list[tuple[int, int]] = []
     start = None
-    at = -1
-    for at, label in enumerate(labels):
+    for at, label in enumerate(chain(labels, [OUTSIDE])):
         if label != INSIDE and start is not None:
             spans.append((start, at))
             start = None
         if label == BEGIN or (label == INSIDE and start is None):
             start = at
-    if start is not None:
-        spans.append((start, at + 1))
     return spans
 
 
@@ -101,10 +98,8 @@ def span_scores(
         0.5
     """
     _check_rows(predictions, references)
-    precision, recall, f1 = _micro(
-        (set(predicted), set(true)) for predicted, true in zip(predictions, references, strict=True)
-    )
-    return {"span_precision": precision, "span_recall": recall, "span_f1": f1}
+    pairs = zip(map(set, predictions), map(set, references), strict=True)
+    return _micro("span", pairs)
 
 
 def keyword_scores(
@@ -134,12 +129,9 @@ def keyword_scores(
     """
     _check_rows(predictions, references)
     sets = _sets(predictions, references, normalize)
-    precision, recall, f1 = _micro(sets)
     each = [_document_f1(*pair) for pair in sets]
     return {
-        "keyword_precision": precision,
-        "keyword_recall": recall,
-        "keyword_f1": f1,
+        **_micro("keyword", sets),
         "keyword_f1_macro": sum(each) / len(each) if each else 0.0,
     }
 
@@ -181,29 +173,28 @@ def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> di
 
 
 def _sets(predictions, references, normalize) -> list[tuple[set[str], set[str]]]:
+    pairs = zip(predictions, references, strict=True)
     return [
-        ({normalize(text) for text in predicted}, {normalize(text) for text in true})
-        for predicted, true in zip(predictions, references, strict=True)
+        (set(map(normalize, predicted)), set(map(normalize, true))) for predicted, true in pairs
     ]
 
 
 def _document_f1(predicted: set, true: set) -> float:
-    if not predicted and not true:
-        return 1.0
-    return 2 * len(predicted & true) / (len(predicted) + len(true))
+    sizes = len(predicted) + len(true)
+    return 2 * len(predicted & true) / sizes if sizes else 1.0
 
 
-def _micro(pairs: Iterable[tuple[set, set]]) -> tuple[float, float, float]:
+def _micro(kind: str, pairs: Iterable[tuple[set, set]]) -> dict[str, float]:
     right = predicted = true = 0
     for found, wanted in pairs:
         right += len(found & wanted)
         predicted += len(found)
         true += len(wanted)
-    return (
-        right / predicted if predicted else 0.0,
-        right / true if true else 0.0,
-        2 * right / (predicted + true) if predicted + true else 0.0,
-    )
+    return {
+        f"{kind}_precision": right / predicted if predicted else 0.0,
+        f"{kind}_recall": right / true if true else 0.0,
+        f"{kind}_f1": 2 * right / (predicted + true) if predicted + true else 0.0,
+    }
 
 
 def _check_rows(predictions: Sequence, references: Sequence) -> None:

@@ -164,9 +164,8 @@ def _named(name: str) -> Tokenizer:
         release = ".".join(version("rouge-score").split(".")[:2])
         tokenize = tokenizers.DefaultTokenizer(use_stemmer=False).tokenize
         return Tokenizer(_one_by_one(tokenize), f"rouge-{release}")
-    if name == "whitespace":
-        return Tokenizer(_one_by_one(whitespace), "whitespace")
-    return Tokenizer(_one_by_one(words), "words")
+    split = whitespace if name == "whitespace" else words
+    return Tokenizer(_one_by_one(split), split.__name__)
 
 
 @lru_cache(maxsize=4)
@@ -176,9 +175,7 @@ def _korean(analyser: Analyser, directory: Path | None) -> Tokenizer:
     return Tokenizer(morphemes.tokenize_all, f"{analyser}-{release}")
 
 
-def _one_by_one(
-    function: Callable[[Any], Iterable[Any]],
-) -> Callable[[Sequence[Any]], list[Tokens]]:
+def _one_by_one(function: Callable[[Any], Iterable]) -> Callable[[Sequence[Any]], list[Tokens]]:
     def tokenize_all(texts: Sequence[Any]) -> list[Tokens]:
         tokens = [list(function(text)) for text in texts]
         for line in tokens:

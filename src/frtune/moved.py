@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-
-TYPE_CHECKING = False  # importing typing would be half of the import
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
-    from typing import Any
+import warnings
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
 
 # Old module: where it is now, both below frtune.
 MODULES = {
@@ -109,23 +107,17 @@ NAMES = {
 
 
 def _warn(old: str, new: str) -> None:
-    import warnings
-
     message = f"frtune.{old} has moved to frtune.{new}; the old name goes with 0.3."
     warnings.warn(message, FutureWarning, stacklevel=3)
 
 
-class _Finder:
-    """Finds modules under their old names, after all finders of Python."""
-
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        old = name.removeprefix("frtune.")
-        if old in MODULES:
-            return type(__spec__)(name, _Loader())  # type: ignore[misc]
-        if any(f"frtune.{other}".startswith(f"{name}.") for other in MODULES):
-            return type(__spec__)(name, None, is_package=True)  # a package that is gone
-        return None
+def find_spec(name: str) -> ModuleSpec | None:
+    """Find a module under its old name; ``frtune`` asks after all finders of Python."""
+    if name.removeprefix("frtune.") in MODULES:
+        return ModuleSpec(name, _Loader())  # type: ignore[arg-type]
+    if any(f"frtune.{other}".startswith(f"{name}.") for other in MODULES):
+        return ModuleSpec(name, None, is_package=True)  # a package that is gone
+    return None
 
 
 class _Loader:
@@ -139,12 +131,6 @@ class _Loader:
         _warn(old, MODULES[old])
         # the import machinery takes what stands here afterwards
         sys.modules[module.__name__] = importlib.import_module(f"frtune.{MODULES[old]}")
-
-
-def register() -> None:
-    """Let old import paths be found, in this process."""
-    if not any(finder is _Finder for finder in sys.meta_path):
-        sys.meta_path.append(_Finder)  # type: ignore[arg-type]
 
 
 def moved_names(module: str) -> Callable[[str], Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from datasets import disable_progress_bars
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, options_of
 from frtune.cli.page import add_page_options, server_of
 from frtune.demo.app import build_page
@@ -36,7 +35,7 @@ class Options:
     max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, open the models, serve the page until Ctrl-C."""
     parser = Parser(
         prog="frtune demo",
@@ -63,4 +62,3 @@ def main(argv: list[str]) -> int:
         page = build_page(models, language)
         for address in serve(page, server, language, css=CSS, footer=["api"]):
             print(f"{', '.join(models)}: {address} (Ctrl-C ends it)", flush=True)
-    return EXIT_DONE

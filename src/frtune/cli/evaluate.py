@@ -7,7 +7,6 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.evaluation import evaluate
 
@@ -35,7 +34,7 @@ class Options:
     output_dir: str | None = None
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, score, print the scores as JSON."""
     parser = Parser(
         prog="frtune evaluate",
@@ -49,4 +48,3 @@ def main(argv: list[str]) -> int:
     metrics = evaluate(**options, output_dir=output, progress="Evaluation")
     json.dump(metrics, sys.stdout, indent=2)
     sys.stdout.write("\n")
-    return EXIT_DONE

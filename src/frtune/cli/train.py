@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError, RunStopped
@@ -28,7 +27,7 @@ class SeedOptions:
     seeds: str | None = field(default=None, metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, run, print the results table."""
     first = Parser(
         prog="frtune train",
@@ -45,7 +44,6 @@ def main(argv: list[str]) -> int:
         _train(task, settings, args)
     else:
         _train_seeds(task_name, argv[1:], several.seeds)
-    return EXIT_DONE
 
 
 def _train(task: Any, settings: RunSettings, args: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.rating.session import RatingSession, Sheet, letter
+from frtune.rating.store import RatingStore
 from frtune.rating.study import rater_name
 from frtune.tasks.highlight import escape, marked_text
 from frtune.web.launch import load_gradio
@@ -15,7 +16,6 @@ from frtune.web.translations import PageLanguage
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from frtune.rating.store import RatingStore
 
 logger = logging.getLogger(__name__)
 

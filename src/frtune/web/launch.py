@@ -12,13 +12,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from frtune.web.translations import PageLanguage
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# what opens a window, keeps something or tells more; environment variables cannot turn it on
+_OFF = dict.fromkeys(
+    ("inbrowser", "inline", "ssr_mode", "mcp_server", "pwa", "run_history", "enable_monitoring"),
+    False,
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,8 @@ def private_folder() -> Iterator[None]:
         try:
             yield
         finally:
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before is not None:
                 os.environ["GRADIO_TEMP_DIR"] = before
 
 
@@ -113,14 +116,8 @@ def start(
             footer_links=footer or [],
             prevent_thread_lock=True,
             quiet=True,
-            inbrowser=False,
-            inline=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            run_history=False,
-            enable_monitoring=False,
             allowed_paths=[],
+            **_OFF,
         )
     except (OSError, ValueError) as error:
         where = f"--host {server.host}" + (f" --port {server.port}" if server.port else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,6 +44,4 @@ def main(argv: list[str]) -> None:
     options = asdict(made(Options, parser.parse(argv)))
     name = Path(options["data"]).stem or "data"
     output = options.pop("output_dir") or Path(options["directory"]) / "evaluation" / name
-    metrics = evaluate(**options, output_dir=output, progress="Evaluation")
-    json.dump(metrics, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    print(json.dumps(evaluate(**options, output_dir=output, progress="Evaluation"), indent=2))

@@ -85,10 +85,8 @@ def main(argv: list[str]) -> int:
 
 
 def _template(path: str | None) -> str | None:
-    if path is None:
-        return None
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+        return None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--template {path}: cannot be read ({error}).") from None
 

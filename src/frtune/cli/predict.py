@@ -86,9 +86,8 @@ def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
     """The row of ``--text`` and, for a task of pairs, ``--text-pair``."""
     pairs = len(task.text_columns) == 2
     if not pairs and text_pair is not None:
-        raise InputError(
-            f"--text-pair: this model answers for one text ({task.name}). Leave it out."
-        )
+        what = f"one text ({task.name})"
+        raise InputError(f"--text-pair: this model answers for {what}. Leave it out.")
     if pairs and text_pair is None:
         raise InputError(
             "--text: this model compares two sentences. Add --text-pair with the other."

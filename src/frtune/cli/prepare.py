@@ -47,10 +47,10 @@ def _parser(columns: dict[str, list[Action]]) -> Parser:
         "--text-column libelle --label-column compte --encoding cp1252",
     )
     own = options_of(Options, positional=["data"])
-    tokenizer = {"tokenizer": own.pop("tokenizer")}
+    filters = {"tokenizer": own.pop("tokenizer")} | options_of(Filters)
     parser.add_options("data", own)
     parser.add_options("columns, those that the task has", columns)
-    parser.add_options("rows to keep", tokenizer | options_of(Filters))
+    parser.add_options("rows to keep", filters)
     parser.add_options("splits", options_of(Cut))
     return parser
 
@@ -80,7 +80,6 @@ def main(argv: list[str]) -> None:
 
 
 def _task(name: str, columns: dict[str, str]) -> Any:
-    """The task with the columns that were given."""
     cls = task_class(name)
     known = [item.name for item in fields(cls) if item.name in _column_options()]
     for column in columns:
@@ -91,7 +90,6 @@ def _task(name: str, columns: dict[str, str]) -> Any:
 
 
 def _show(audit: dict[str, Any], output: str) -> None:
-    """Print the audit as short tables."""
     rows = audit["rows"]
     console = Console()
     read = f"{rows['read']} rows read: {rows['kept']} kept, {rows['rejected']} rejected"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from frtune.cli.arguments import Parser, options_of
-from frtune.cli.page import add_page_options, server_of
+from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.errors import InputError
 from frtune.rating.app import build_page
 from frtune.rating.report import rating_report, report_markdown, write_report
@@ -16,8 +16,7 @@ from frtune.rating.sources import make_study, summary
 from frtune.rating.store import RatingStore
 from frtune.rating.study import parse_scale
 from frtune.rating.translations import WORDS
-from frtune.tasks.highlight import CSS
-from frtune.web.launch import load_gradio, private_folder, serve
+from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
 
 
@@ -119,12 +118,7 @@ def _serve(chosen: argparse.Namespace) -> None:
     store = RatingStore.create(chosen.output, study)
     language = PageLanguage(WORDS, chosen.language)
     print(summary(study))
-    if server.is_open:
-        sys.stderr.write("frtune: everyone who reaches this page can rate under any name; --auth "
-                         "asks for a password\n")  # fmt: skip
-    with private_folder():
-        page = build_page(store, language, signed_in=server.auth is not None)
-        for address in serve(page, server, language, css=CSS):
-            print(f"{address} (Ctrl-C ends it)", flush=True)
+    build = partial(build_page, store, language, signed_in=server.auth is not None)
+    serve_page(build, server, language, may="rate under any name")
     answers, output = len(store.judgements()), chosen.output
     print(f"{answers} answers in {output}; frtune rate --output {output} --report DIR")

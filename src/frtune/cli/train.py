@@ -47,7 +47,6 @@ def main(argv: list[str]) -> None:
 
 
 def _train(task: Any, settings: RunSettings, args: Any) -> None:
-    """Run, and print the results table."""
     try:
         metrics = run(task, settings, args)
     except RunStopped:
@@ -59,7 +58,6 @@ def _train(task: Any, settings: RunSettings, args: Any) -> None:
 
 
 def _train_seeds(task_name: str, argv: list[str], seeds: str) -> None:
-    """Run several seeds and print mean and interval."""
     if not seeds.isdecimal():
         raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
 
@@ -70,7 +68,5 @@ def _train_seeds(task_name: str, argv: list[str], seeds: str) -> None:
         return parse("--seed", str(seed), "--output-dir", output_dir)
 
     task, settings, args = parse()
-    found = run_seeds(
-        make, int(seeds), output_dir=args.output_dir, first=args.seed, resume=settings.resume
-    )
-    seeds_table(found, task, args.output_dir)
+    given = {"output_dir": args.output_dir, "first": args.seed, "resume": settings.resume}
+    seeds_table(run_seeds(make, int(seeds), **given), task, args.output_dir)

@@ -25,15 +25,11 @@ GROUPS = {
     "data": ("data", "encoding", "max_train_rows", "max_eval_rows", "max_test_rows"),
     "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout", "merge",
               "proof"),
-    "memory and speed": (
-        "int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
-        "max_tokens_per_batch", "packing", "torch_compile", "use_cpu",
-    ),
-    "training": (
-        "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
-        "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
-        "seed", "early_stopping_patience",
-    ),
+    "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
+                         "max_tokens_per_batch", "packing", "torch_compile", "use_cpu"),
+    "training": ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
+                 "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps",
+                 "weight_decay", "optim", "seed", "early_stopping_patience"),
     "mixup": ("mixup", "mixup_level", "mixup_alpha", "mixup_layer", "mixup_rows"),
     "evaluation": ("per_device_eval_batch_size", "eval_strategy", "metric_for_best_model",
                    "generate_every_epochs", "generate_max_rows"),
@@ -125,9 +121,8 @@ def _parser(
     own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}
     trainer = options_of(Seq2SeqTrainingArguments, switches=False)
     further = [name for name in trainer if name not in sum(GROUPS.values(), ())]
-    parser.add_argument(
-        "--help-all", action="help", help=f"Show the {len(further)} other options of Trainer too."
-    )
+    others = f"Show the {len(further)} other options of Trainer too."
+    parser.add_argument("--help-all", action="help", help=others)
     if extra:
         parser.add_options(None, options_of(extra))
     parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))

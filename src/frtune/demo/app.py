@@ -144,10 +144,8 @@ def build_page(models: Mapping[str, PageModel], language: PageLanguage) -> Block
     gradio = load_gradio()
     session = DemoSession(models, language)
     label, names = language.label, list(models)
-    title = " · ".join(["frtune", *names])[:100]
-    with gradio.Blocks(
-        title=title, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
-    ) as page:
+    head = {"title": " · ".join(["frtune", *names])[:100], "fill_width": False}
+    with gradio.Blocks(**head, analytics_enabled=False, delete_cache=(600, 3600)) as page:
         with gradio.Row():
             first = gradio.Dropdown(names, value=names[0], label=label("model"), elem_id="model")
             partners = [(label("nothing"), ""), *session.partners(names[0])]

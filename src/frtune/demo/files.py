@@ -42,10 +42,8 @@ def answer_file(
         rows, columns = [{wanted: row["text"]} for row in rows], [wanted]
     for column in model.task.text_columns:
         if column not in columns:
-            raise InputError(
-                f"{name}: has no column {column}; it has {', '.join(map(str, columns))}. "
-                "Rename the column with the text."
-            )
+            known = f"it has {', '.join(map(str, columns))}. Rename the column with the text."
+            raise InputError(f"{name}: has no column {column}; {known}")
     names = model.task.answer_columns
     columns = list(dict.fromkeys([*columns, *names]))
     left = 0

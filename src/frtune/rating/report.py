@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], 
         Places of items, and ``(items, runs)``.
     """
     runs = len(study.runs)
-    given: dict[int, list[list[float]]] = {}
+    given: dict[int, list[list[float]]] = defaultdict(list)
     for (_, item), judgement in judgements.items():
         if study.mode == "score":
             row = [judgement.ratings[run] for run in range(runs)]
@@ -93,7 +93,7 @@ def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], 
             row = [1 / runs] * runs
         else:
             row = [float(run == judgement.preferred) for run in range(runs)]
-        given.setdefault(item, []).append(row)
+        given[item].append(row)
     items = sorted(given)
     return items, np.array([np.mean(given[item], axis=0) for item in items])
 
@@ -103,20 +103,14 @@ def _runs(
 ) -> list[dict[str, Any]]:
     """Each run's mean with its interval over items, and its difference from the first."""
     draws = [
-        resampled(lambda picks, run=run: values[picks, run].mean(axis=1), len(values),
-                  samples=samples)
-        for run in range(len(study.runs))
-    ]  # fmt: skip
+        resampled(lambda picks, own=own: own[picks].mean(axis=1), len(own), samples=samples)
+        for own in values.T
+    ]
     rows = []
     for run, name in enumerate(study.runs):
         low, high = interval(draws[run])
-        row = {
-            "name": name,
-            "mean": float(values[:, run].mean()),
-            "low": low,
-            "high": high,
-            "wrong_share": _wrong_share(study, judgements, run),
-        }
+        row = {"name": name, "mean": float(values[:, run].mean()), "low": low, "high": high}
+        row["wrong_share"] = _wrong_share(study, judgements, run)
         if run:
             row["difference"] = float((values[:, run] - values[:, 0]).mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])

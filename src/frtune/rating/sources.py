@@ -162,7 +162,5 @@ def _rows_of_data(
 def summary(study: RatingStudy) -> str:
     """What a study holds, in one line."""
     true = sum(item.reference is not None for item in study.items)
-    return (
-        f"{len(study.items)} texts ({true} with true phrases), "
-        f"{len(study.runs)} runs: {', '.join(study.runs)}"
-    )
+    texts = f"{len(study.items)} texts ({true} with true phrases)"
+    return f"{texts}, {len(study.runs)} runs: {', '.join(study.runs)}"

@@ -95,6 +95,10 @@ class RatingStore:
             InputError: If it does not fit the study.
         """
         _check(self.study, item, judgement)
+        rows = [
+            (rater, item, run, judgement.ratings.get(run), json.dumps(judgement.wrong.get(run, ())))
+            for run in range(len(self.study.runs))
+        ]
         with self._open() as file:
             file.execute("BEGIN IMMEDIATE")  # takes its turn now, not in the middle
             with file:
@@ -103,14 +107,7 @@ class RatingStore:
                     "(?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
                     (rater, item, judgement.preferred),
                 )
-                file.executemany(
-                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (rater, item, run, judgement.ratings.get(run),
-                         json.dumps(list(judgement.wrong.get(run, ()))))
-                        for run in range(len(self.study.runs))
-                    ],
-                )  # fmt: skip
+                file.executemany("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)", rows)
 
     def judgements(self, rater: str | None = None) -> dict[tuple[str, int], Judgement]:
         """Every answer, or every one of a rater, by rater and item."""
@@ -134,12 +131,11 @@ class RatingStore:
         Raises:
             InputError: If the file exists.
         """
-        study = self.study
+        study, count = self.study, 0
         try:
             stream = open(output, "x", encoding="utf-8-sig", newline="")
         except FileExistsError:
             raise InputError(f"{output}: exists. Name a new file, or remove it.") from None
-        count = 0
         with stream as file:
             writer = csv.writer(file)
             writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,12 +83,7 @@ def private_folder() -> Iterator[None]:
 
 
 def start(
-    page: Blocks,
-    server: Server,
-    language: PageLanguage,
-    *,
-    css: str = "",
-    footer: list[Any] | None = None,
+    page: Blocks, server: Server, language: PageLanguage, *, css: str = "", footer: Any = ()
 ) -> tuple[str, str | None]:
     """Serve ``page`` in the background; ``page.close()`` ends it.
 
@@ -113,7 +107,7 @@ def start(
             i18n=language.i18n,
             theme=gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             css=css,
-            footer_links=footer or [],
+            footer_links=list(footer),
             prevent_thread_lock=True,
             quiet=True,
             allowed_paths=[],
@@ -123,14 +117,3 @@ def start(
         where = f"--host {server.host}" + (f" --port {server.port}" if server.port else "")
         raise InputError(f"{where}: cannot be listened on ({error}). Name another.") from None
     return local, public
-
-
-def serve(page: Blocks, server: Server, language: PageLanguage, **settings: Any) -> Iterator[str]:
-    """Serve ``page`` until Ctrl-C or SIGTERM; yields each address once it is there."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder goes then too
-    local, public = start(page, server, language, **settings)
-    try:
-        yield from (address for address in (local, public) if address)
-        page.block_thread()
-    finally:
-        page.close()

@@ -43,9 +43,14 @@ def test_help_imports_nothing_heavy(flag):
     assert not imported_by("-m", "frtune", flag) & HEAVY
 
 
-def test_a_task_needs_no_torch_and_a_builder_loads_when_it_is_called():
-    imported = imported_by("-c", "import frtune; frtune.KeyphraseGeneration(); frtune.build_t5")
-    assert not imported & {"torch", "transformers", "datasets"}
+def test_dir_lists_the_public_names_and_loads_none():
+    program = (
+        "import sys, frtune; before = set(sys.modules); names = dir(frtune); "
+        "print(sorted(set(sys.modules) - before), *names)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded, *names = done.stdout.split()
+    assert loaded == "[]" and names == sorted(frtune.__all__)
 
 
 @pytest.mark.parametrize("name", frtune.__all__)

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from chromium import visit
-from frtune.demo.app import Desk, build_page, previews
+from frtune.demo.app import DemoSession, build_page, previews
 from frtune.demo.models import PageModel
 from frtune.demo.translations import WORDS
 from frtune.tasks.highlight import CSS
@@ -59,24 +59,24 @@ def address(shown):
 
 
 def test_a_failing_model_is_told_without_its_secrets(shown):
-    desk = Desk(shown, PageLanguage(WORDS, "fr"))
-    html = desk.html("breaking", ("please break", "", ""), None)
+    session = DemoSession(shown, PageLanguage(WORDS, "fr"))
+    html = session.html("breaking", ("please break", "", ""), None)
     assert WORDS["failed"][1] in html and "secret" not in html
-    assert "énergie" in desk.html("breaking", ("go on", "", ""), None)
+    assert "énergie" in session.html("breaking", ("go on", "", ""), None)
 
 
 def test_blank_and_long_texts_are_told(shown):
-    desk = Desk(shown, PageLanguage(WORDS, "en"))
-    assert WORDS["no_text"][0] in desk.html("keywords", (" ", "", ""), None)
-    assert WORDS["no_text"][0] in desk.html("pairs", ("a", "", ""), None)
-    assert "600 characters; 500 are allowed" in desk.html("keywords", ("x" * 600, "", ""), None)
-    assert "blank" in desk.html("keywords", ("\u00ad", "", ""), None)
+    session = DemoSession(shown, PageLanguage(WORDS, "en"))
+    assert WORDS["no_text"][0] in session.html("keywords", (" ", "", ""), None)
+    assert WORDS["no_text"][0] in session.html("pairs", ("a", "", ""), None)
+    assert "600 characters; 500 are allowed" in session.html("keywords", ("x" * 600, "", ""), None)
+    assert "blank" in session.html("keywords", ("\u00ad", "", ""), None)
 
 
 def test_models_that_read_as_many_texts_can_be_compared(shown):
-    desk = Desk(shown, PageLanguage(WORDS, "en"))
-    assert desk.partners("keywords") == ["phrases", "classes", "breaking"]
-    assert desk.partners("pairs") == []
+    session = DemoSession(shown, PageLanguage(WORDS, "en"))
+    assert session.partners("keywords") == ["phrases", "classes", "breaking"]
+    assert session.partners("pairs") == []
 
 
 def test_examples_are_shown_by_their_beginning(models):

@@ -13,7 +13,7 @@ from fifth_task import Stars
 from frtune import InputError
 from frtune.cli import main
 from frtune.cli.train_arguments import parse_train_arguments
-from frtune.demo.app import Desk, build_page
+from frtune.demo.app import DemoSession, build_page
 from frtune.demo.files import answer_file
 from frtune.demo.models import open_models
 from frtune.demo.translations import WORDS
@@ -114,10 +114,10 @@ def test_the_page_of_the_demo_answers_a_text_and_a_file(trained, tmp_path):
     models = open_models([trained])
     language = PageLanguage(WORDS, "en")
     assert build_page(models, language) is not None
-    (name, model), desk = next(iter(models.items())), Desk(models, language)
+    (name, model), session = next(iter(models.items())), DemoSession(models, language)
     assert model.examples, "those that it was tested on"
-    assert desk.predict(name, "A fine film.").keys() == ANSWER
-    html = desk.html(name, ("A fine film.", "", ""), None)
+    assert session.predict(name, "A fine film.").keys() == ANSWER
+    html = session.html(name, ("A fine film.", "", ""), None)
     assert "<p>rating: <b>{&quot;stars&quot;: " in html and "<p>raw: <b>" in html
     asked = tmp_path / "asked.csv"
     asked.write_text("text\nA fine film.\n \n", "utf-8")

@@ -53,14 +53,13 @@ def options_of(
         elif action.metavar is None and len(list(action.choices or ())) not in range(1, 7):
             action.metavar = METAVARS.get(getattr(action.type, "__name__", ""), "TEXT")
         found.setdefault(name, []).append(action)
-    return {
-        name: [_switch(actions)] if switches and _is_bool(actions[0]) else _paired(actions)
-        for name, actions in found.items()
-    }
-
-
-def _is_bool(action: Action) -> bool:
-    return getattr(action.type, "__name__", "") == "string_to_bool"
+    for name, actions in found.items():
+        if switches and getattr(actions[0].type, "__name__", "") == "string_to_bool":
+            found[name] = [_switch(actions)]
+        elif len(actions) > 1:  # the help shows --no-x in the line of --x
+            actions[0].shown = [flag for each in actions for flag in each.option_strings]
+            actions[1].help = SUPPRESS
+    return found
 
 
 def _switch(actions: list[Action]) -> Action:
@@ -70,14 +69,6 @@ def _switch(actions: list[Action]) -> Action:
         return BooleanOptionalAction(first.option_strings, first.dest, help=first.help)
     kind = argparse._StoreFalseAction if first.default else argparse._StoreTrueAction
     return kind(actions[-1].option_strings, first.dest, default=first.default, help=first.help)
-
-
-def _paired(actions: list[Action]) -> list[Action]:
-    """Let the help show ``--no-x`` in the line of ``--x``."""
-    if len(actions) > 1:
-        actions[0].shown = [flag for each in actions for flag in each.option_strings]  # type: ignore[attr-defined]
-        actions[1].help = SUPPRESS
-    return actions
 
 
 def made(cls: type[Made], chosen: argparse.Namespace, **given: Any) -> Made:

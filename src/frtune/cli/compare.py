@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.comparison.compare import compare
 from frtune.comparison.report import comparison_markdown
@@ -31,7 +30,7 @@ class Options:
     batch_sizes: list[int] = field(default_factory=lambda: [1, 32], metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, compare, print the table."""
     parser = Parser(
         prog="frtune compare",
@@ -43,4 +42,3 @@ def main(argv: list[str]) -> int:
     options = asdict(made(Options, parser.parse(argv)))
     found = compare(output_dir=options.pop("output"), **options)
     print(comparison_markdown(found), end="")
-    return EXIT_DONE

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
+from functools import partial
 
 from datasets import disable_progress_bars
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, options_of
-from frtune.cli.page import add_page_options, server_of
+from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.demo.app import build_page
 from frtune.demo.models import open_models
 from frtune.demo.translations import WORDS
 from frtune.errors import InputError
-from frtune.tasks.highlight import CSS
-from frtune.web.launch import load_gradio, private_folder, serve
+from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
 
 
@@ -36,7 +34,7 @@ class Options:
     max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, open the models, serve the page until Ctrl-C."""
     parser = Parser(
         prog="frtune demo",
@@ -51,16 +49,9 @@ def main(argv: list[str]) -> int:
     server = server_of(chosen, max_file_bytes=int(chosen.max_file_mb * 1_000_000))
     load_gradio()  # says at once if it is missing
 
-    models = open_models(
-        chosen.directories, max_characters=chosen.max_characters, examples=chosen.examples
-    )
+    given = {name: getattr(chosen, name) for name in ("max_characters", "examples")}
+    models = open_models(chosen.directories, **given)
     disable_progress_bars()  # one for each request, in the terminal
     language = PageLanguage(WORDS, chosen.language)
-    if server.is_open:
-        sys.stderr.write("frtune: everyone who reaches this page can use it; --auth asks for a "
-                         "password\n")  # fmt: skip
-    with private_folder():
-        page = build_page(models, language)
-        for address in serve(page, server, language, css=CSS, footer=["api"]):
-            print(f"{', '.join(models)}: {address} (Ctrl-C ends it)", flush=True)
-    return EXIT_DONE
+    build, name = partial(build_page, models, language), f"{', '.join(models)}: "
+    serve_page(build, server, language, may="use it", name=name, footer=["api"])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.evaluation import evaluate
 
@@ -35,7 +33,7 @@ class Options:
     output_dir: str | None = None
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, score, print the scores as JSON."""
     parser = Parser(
         prog="frtune evaluate",
@@ -46,7 +44,4 @@ def main(argv: list[str]) -> int:
     options = asdict(made(Options, parser.parse(argv)))
     name = Path(options["data"]).stem or "data"
     output = options.pop("output_dir") or Path(options["directory"]) / "evaluation" / name
-    metrics = evaluate(**options, output_dir=output, progress="Evaluation")
-    json.dump(metrics, sys.stdout, indent=2)
-    sys.stdout.write("\n")
-    return EXIT_DONE
+    print(json.dumps(evaluate(**options, output_dir=output, progress="Evaluation"), indent=2))

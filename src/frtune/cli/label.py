@@ -85,10 +85,8 @@ def main(argv: list[str]) -> int:
 
 
 def _template(path: str | None) -> str | None:
-    if path is None:
-        return None
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+        return None if path is None else Path(path).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--template {path}: cannot be read ({error}).") from None
 
@@ -131,17 +129,13 @@ def _show(report: dict[str, Any], output: str) -> int:
         print(f"written to {output}")
     if report["complete"] and rows["labelled"]:
         return EXIT_DONE
-    sys.stdout.flush()
-    sys.stderr.write(f"frtune: {_why(report, output)}\n")
-    return EXIT_FAILED
-
-
-def _why(report: dict[str, Any], output: str) -> str:
-    """Why the labels are not whole, and what to do."""
     again = "The same command goes on from here."
-    if report["stopped"] == "budget":
-        return f"stopped: the next request could pass the budget. Raise it; {again}"
-    if report["stopped"] == "endpoint":
-        return f"stopped: {report['detail']}. {again}"
-
-    return f"no row could be labelled: {beside(Path(output), 'rejected.jsonl')} says why."
+    why = {
+        "budget": f"stopped: the next request could pass the budget. Raise it; {again}",
+        "endpoint": f"stopped: {report.get('detail')}. {again}",
+    }
+    rejected = beside(Path(output), "rejected.jsonl")
+    none = f"no row could be labelled: {rejected} says why."
+    sys.stdout.flush()
+    sys.stderr.write(f"frtune: {why.get(report['stopped'], none)}\n")
+    return EXIT_FAILED

@@ -1,15 +1,21 @@
-"""The options of a command that serves a page."""
+"""What the commands that serve a page share: their options, and serving it."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
-from frtune.web.launch import Server
+from frtune.tasks.highlight import CSS
+from frtune.web.launch import Server, private_folder, start
 from frtune.web.sign_in import read_auth
-from frtune.web.translations import LANGUAGES
+from frtune.web.translations import LANGUAGES, PageLanguage
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,8 @@ class PageOptions:
 
 def add_page_options(parser: Parser) -> None:
     """Add the options of a page to a command's parser."""
-    options = options_of(Server) | options_of(PageOptions)
-    names = ["language", "host", "port", "share", "auth", "auth_file"]
-    parser.add_options("page", options, names)
+    shown = ["language", "host", "port", "share", "auth", "auth_file"]
+    parser.add_options("page", options_of(Server) | options_of(PageOptions), shown)
 
 
 def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = Server.max_file_bytes) -> Server:
@@ -41,3 +46,23 @@ def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = Server.max_fi
         raise InputError(f"--port {chosen.port}: from 1 to 65535.")
     auth = read_auth(chosen.auth, chosen.auth_file)
     return made(Server, chosen, auth=auth, max_file_bytes=max_file_bytes)
+
+
+def serve_page(
+    build: Callable[[], Any],
+    server: Server,
+    language: PageLanguage,
+    *,
+    may: str,
+    name: str = "",
+    footer: Sequence[str] = (),
+) -> None:
+    """Serve a page until Ctrl-C or SIGTERM, and print where it is."""
+    if server.is_open:
+        warning = f"everyone who reaches this page can {may}; --auth asks for a password"
+        sys.stderr.write(f"frtune: {warning}\n")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder goes then too
+    with private_folder(), contextlib.closing(build()) as page:
+        for address in filter(None, start(page, server, language, css=CSS, footer=footer)):
+            print(f"{name}{address} (Ctrl-C ends it)", flush=True)
+        page.block_thread()

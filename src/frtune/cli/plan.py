@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
-from frtune.planning.plan import default_task, plan
+from frtune.planning.plan import Plan, default_task, plan
 from frtune.tasks.config_file import task_class
-
-if TYPE_CHECKING:
-    from frtune.planning.plan import Option, Plan
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Options:
     json: bool = False
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Work the plan out and print it."""
     parser = Parser(
         prog="frtune plan",
@@ -63,9 +59,8 @@ def main(argv: list[str]) -> int:
     groups = options_of(Options)
     parser.add_options("model", groups, ["checkpoint", "family"])
     parser.add_options("machine", groups, ["gpus", "gpu_memory", "cpu_memory"])
-    parser.add_options(
-        "training", groups, ["task", "batch", "tokens", "target_tokens", "precision"]
-    )
+    training = ["task", "batch", "tokens", "target_tokens", "precision"]
+    parser.add_options("training", groups, training)
     parser.add_options("output", groups, ["json"])
     options = asdict(made(Options, parser.parse(argv)))
 
@@ -77,63 +72,45 @@ def main(argv: list[str]) -> int:
         print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found)
-    return EXIT_DONE
 
 
 def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
-
     cls = task_class(name)
-    known = {item.name for item in fields(cls)}
-    settings: dict[str, Any] = {}
-    given = {"max_source_tokens": tokens, "max_target_tokens": target_tokens}
-    for limit, value in given.items():
-        if value is None:
-            continue
-        if limit not in known:
-            raise InputError(f"--target-tokens {value}: {name} has no target. Leave it out.")
-        settings[limit] = value
-    return cls.for_planning(**settings)
+    limits = {"max_source_tokens": tokens, "max_target_tokens": target_tokens}
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    if not given.keys() <= {item.name for item in fields(cls)}:
+        raise InputError(f"--target-tokens {target_tokens}: {name} has no target. Leave it out.")
+    return cls.for_planning(**given)
 
 
 def _show(found: Plan) -> None:
     """Print the plan as a table, and the command to run."""
-    step = found.step
-    console = Console()
-    table = Table("method", "sharding", "weights", "gradients", "optimizer", "buffers",
-                  "activations", "checkpointed", "peak", "host", "fits", "tested")  # fmt: skip
-    for option in found.options:
-        table.add_row(*_row(option), style=None if option.fits != "no" else "dim")
+    step, best = found.step, found.recommended
+    target = f" and {step.target_tokens} of target" if step.target_tokens else ""
+    console = Console(highlight=False)
     console.print(
         f"{found.checkpoint}: {found.family}, {found.parameters.total / 1e6:,.1f} million "
         f"parameters{', published sizes' if found.published else ''}; {found.task}, "
-        f"{step.rows} rows of {step.source_tokens} tokens"
-        + (f" and {step.target_tokens} of target" if step.target_tokens else "")
-        + f" a GPU, {found.precision}. In GB; host: all processes together.",
-        highlight=False,
+        f"{step.rows} rows of {step.source_tokens} tokens{target} a GPU, {found.precision}. "
+        "In GB; host: all processes together.",
         markup=False,
     )
+    table = Table("method", "sharding", "weights", "gradients", "optimizer", "buffers",
+                  "activations", "checkpointed", "peak", "host", "fits", "tested")  # fmt: skip
+    for option in found.options:
+        memory = option.memory
+        sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
+                 option.activations, option.checkpointed, option.peak, memory.host)  # fmt: skip
+        cells = ["-" if size is None else f"{size / 1e9:.2f}" for size in sizes]
+        cells += [option.fits, "yes" if option.shown else "not yet"]
+        style = None if option.fits != "no" else "dim"
+        table.add_row(option.method, option.sharding, *cells, style=style)
     console.print(table)
-    best = found.recommended
     if best is None:
         console.print(
             f"nothing fits in {found.gpu_bytes / 1e9:.0f} GB a GPU. Lower --batch or --tokens, "
-            "or raise --gpus.",
-            highlight=False,
+            "or raise --gpus."
         )
         return
-    console.print(f"recommended: {best.method}, {best.sharding}", highlight=False)
-    # not through the console, which would break the line
-    print(best.command)
-
-
-def _row(option: Option) -> list[str]:
-    memory = option.memory
-    sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
-             option.activations, option.checkpointed, option.peak, memory.host)  # fmt: skip
-    return [
-        option.method,
-        option.sharding,
-        *("-" if size is None else f"{size / 1e9:.2f}" for size in sizes),
-        option.fits,
-        "yes" if option.shown else "not yet",
-    ]
+    console.print(f"recommended: {best.method}, {best.sharding}")
+    print(best.command)  # the console would break the line

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from datasets import disable_progress_bars
 from tqdm.auto import tqdm
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.data.checks import columns_check
 from frtune.data.loading import load_splits
@@ -21,9 +21,7 @@ from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 from frtune.inference import load
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 WINDOW = 1_000
 
@@ -51,7 +49,7 @@ class Options:
     batch_size: int = 16
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, predict, write one JSON object a text."""
     parser = Parser(
         prog="frtune predict",
@@ -70,12 +68,11 @@ def main(argv: list[str]) -> int:
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
     if chosen.file is None:
-        windows = iter([[_one_row(predictor.task, chosen.text or "", chosen.text_pair)]])
+        windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:
         windows = _windows(chosen.file, predictor.task, chosen.encoding)
     if chosen.output is None:
-        _write(predictor, windows, sys.stdout)
-        return EXIT_DONE
+        return _write(predictor, windows, sys.stdout)
     draft = Path(f"{chosen.output}.part")
     try:
         with draft.open("w", encoding="utf-8") as file:
@@ -83,25 +80,22 @@ def main(argv: list[str]) -> int:
         os.replace(draft, chosen.output)
     finally:
         draft.unlink(missing_ok=True)
-    return EXIT_DONE
 
 
-def _one_row(task: Task, text: str, text_pair: str | None) -> dict[str, str]:
+def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
     """The row of ``--text`` and, for a task of pairs, ``--text-pair``."""
-    columns = task.text_columns
-    if len(columns) == 1 and text_pair is not None:
-        raise InputError(
-            f"--text-pair: this model answers for one text ({task.name}). Leave it out."
-        )
-    if len(columns) == 2 and text_pair is None:
+    pairs = len(task.text_columns) == 2
+    if not pairs and text_pair is not None:
+        what = f"one text ({task.name})"
+        raise InputError(f"--text-pair: this model answers for {what}. Leave it out.")
+    if pairs and text_pair is None:
         raise InputError(
             "--text: this model compares two sentences. Add --text-pair with the other."
         )
-    return dict(zip(columns, [text, text_pair or ""], strict=False))
+    return dict(zip(task.text_columns, [text, text_pair or ""], strict=False))
 
 
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-
     disable_progress_bars()  # one for each window
     quiet = file is sys.stdout
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
@@ -115,35 +109,28 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
 
 def _windows(path: str, task: Task, encoding: str | None) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
+    rows = _rows(path, task, encoding)
+    while window := list(islice(rows, WINDOW)):
+        yield window
+
+
+def _rows(path: str, task: Task, encoding: str | None) -> Iterator[Any]:
     if Path(path).suffix == ".txt":
         if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
             )
-        yield from _lines(Path(path), encoding)
+        for number, line in read_lines(Path(path), encoding):
+            if not line.strip():
+                raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
+            yield line.strip()
         return
     splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
-    (name, *more) = splits
-    if more:
+    if len(splits) > 1:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
-    dataset = splits[name]
+    (dataset,) = splits.values()
     columns_check(dataset, task.columns, path)
     for column in task.text_columns:
         check_texts(dataset, column, path)
-    for start in range(0, len(dataset), WINDOW):
-        yield list(dataset.select(range(start, min(start + WINDOW, len(dataset)))))
-
-
-def _lines(path: Path, encoding: str | None) -> Iterator[list[str]]:
-
-    rows: list[str] = []
-    for number, line in read_lines(path, encoding):
-        if not line.strip():
-            raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
-        rows.append(line.strip())
-        if len(rows) == WINDOW:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+    yield from dataset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 import datasets
 from rich.console import Console
@@ -16,16 +15,14 @@ from frtune.cli.arguments import Parser
 from frtune.cli.train import SeedOptions
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.preflight.run import preflight
+from frtune.preflight.stages import Stage
 from frtune.tasks.config_file import task_names
 from frtune.training.distributed import leave
-
-if TYPE_CHECKING:
-    from frtune.preflight.stages import Stage
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse the arguments of ``frtune train``, live through the run, print a line a stage."""
     parser = Parser(
         prog="frtune preflight",
@@ -40,8 +37,8 @@ def main(argv: list[str]) -> int:
     chosen = parser.parse(argv[:2])
     task, settings, args, _ = parse_train_arguments(chosen.task, argv[2:], extra=SeedOptions)
 
-    _quiet()
-
+    datasets.disable_progress_bars()  # the screen is for the stages
+    logging.disable_progress_bar()
     main_process = args.process_index == 0
     console = Console(file=sys.stdout, highlight=False)
     show = partial(_show, console) if main_process else None
@@ -49,17 +46,9 @@ def main(argv: list[str]) -> int:
     if main_process:
         print(_summary(stages))
     leave()
-    return 0
-
-
-def _quiet() -> None:
-    """Leave the screen to the stages."""
-    datasets.disable_progress_bars()
-    logging.disable_progress_bar()
 
 
 def _show(console: Console, stage: Stage) -> None:
-
     table = Table.grid(padding=(0, 2))
     table.add_column(width=7)
     table.add_column(width=6, justify="right")
@@ -78,7 +67,5 @@ def _show(console: Console, stage: Stage) -> None:
 def _summary(stages: list[Stage]) -> str:
     seconds = sum(stage.seconds for stage in stages)
     warnings = sum(len(stage.warnings) for stage in stages)
-    said = (
-        f"{warnings} warning{'s' if warnings > 1 else ''}: see above" if warnings else "no warning"
-    )
-    return f"preflight passed in {seconds:.0f} s, {said}"
+    found = f"{warnings} warning{'s' * (warnings > 1)}: see above" if warnings else "no warning"
+    return f"preflight passed in {seconds:.0f} s, {found}"

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
@@ -48,10 +47,10 @@ def _parser(columns: dict[str, list[Action]]) -> Parser:
         "--text-column libelle --label-column compte --encoding cp1252",
     )
     own = options_of(Options, positional=["data"])
-    tokenizer = {"tokenizer": own.pop("tokenizer")}
+    filters = {"tokenizer": own.pop("tokenizer")} | options_of(Filters)
     parser.add_options("data", own)
     parser.add_options("columns, those that the task has", columns)
-    parser.add_options("rows to keep", tokenizer | options_of(Filters))
+    parser.add_options("rows to keep", filters)
     parser.add_options("splits", options_of(Cut))
     return parser
 
@@ -69,21 +68,18 @@ def _column_options() -> dict[str, list[Action]]:
     return found
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, prepare, print the audit."""
     columns = _column_options()
     parsed = _parser(columns).parse(argv)
     options = asdict(made(Options, parsed))
-
     task = _task(options.pop("task"), {n: v for n, v in vars(parsed).items() if n in columns})
     source, output = options.pop("data"), options.pop("output")
     filters, cut = made(Filters, parsed), made(Cut, parsed)
     _show(prepare(source, output, task, filters=filters, cut=cut, **options), output)
-    return EXIT_DONE
 
 
 def _task(name: str, columns: dict[str, str]) -> Any:
-    """The task with the columns that were given."""
     cls = task_class(name)
     known = [item.name for item in fields(cls) if item.name in _column_options()]
     for column in columns:
@@ -94,24 +90,27 @@ def _task(name: str, columns: dict[str, str]) -> Any:
 
 
 def _show(audit: dict[str, Any], output: str) -> None:
-    """Print the audit as short tables."""
     rows = audit["rows"]
     console = Console()
-    console.print(
-        f"{rows['read']} rows read: {rows['kept']} kept, {rows['rejected']} rejected", style="bold"
-    )
+    read = f"{rows['read']} rows read: {rows['kept']} kept, {rows['rejected']} rejected"
+    console.print(read, style="bold")
     for reason, count in audit["rejected"].items():
         console.print(f"  {count} {reason}")
     console.print(_splits_table(audit["splits"]))
     if audit["leakage"]:
-        console.print(_leakage_table(audit["leakage"]))
+        table = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
+        for name, pair in audit["leakage"].items():
+            found = [str(pair["same_text"]), str(pair["near_duplicates"])]
+            runs = pair["shared_runs"]
+            found.append(f"{runs['rows']} of {runs['rows_checked']}")
+            table.add_row(name.replace("/", " and "), *found)
+        console.print(table)
     for note in audit["notes"]:
         console.print(f"note: {note}", highlight=False, markup=False)
     console.print(f"written to {output}", highlight=False, markup=False)
 
 
-def _splits_table(splits: dict[str, Any]) -> Any:
-
+def _splits_table(splits: dict[str, Any]) -> Table:
     first = next(iter(splits.values()))
     lengths = [name for name in ("words", "tokens") if name in first]
     phrases = next((name for name in ("keyphrases", "keywords") if name in first), None)
@@ -121,7 +120,9 @@ def _splits_table(splits: dict[str, Any]) -> Any:
     for name, split in splits.items():
         cells = [name, str(split["rows"])]
         if "labels" in split:
-            cells.append(_labels_cell(split["labels"]))
+            shown = [f"{label}: {count}" for label, count in split["labels"].items()]
+            more = [f"{len(shown) - 8} more"] if len(shown) > 8 else []
+            cells.append(escape(", ".join(shown[:8] + more)))
         if "scores" in split:
             cells.append(f"{split['scores']['mean']:.2f}")
         if phrases:
@@ -129,24 +130,4 @@ def _splits_table(splits: dict[str, Any]) -> Any:
             cells.append(f"{split[phrases]['mean']:.1f} a row")
             cells.append("-" if share is None else f"{share:.0%}")
         table.add_row(*cells, *(f"{split[length]['median']:.0f}" for length in lengths))
-    return table
-
-
-def _labels_cell(labels: dict[str, int]) -> str:
-
-    shown = [f"{label}: {count}" for label, count in list(labels.items())[:8]]
-    return escape(", ".join(shown) + (f", {len(labels) - 8} more" if len(labels) > 8 else ""))
-
-
-def _leakage_table(leakage: dict[str, Any]) -> Any:
-
-    table = Table("between", "same text", "near duplicates", "rows that share 8 words in a row")
-    for name, pair in leakage.items():
-        runs = pair["shared_runs"]
-        table.add_row(
-            name.replace("/", " and "),
-            str(pair["same_text"]),
-            str(pair["near_duplicates"]),
-            f"{runs['rows']} of {runs['rows_checked']}",
-        )
     return table

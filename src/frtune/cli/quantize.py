@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.model_quantization import METHODS, Method, quantize
 
@@ -26,7 +25,7 @@ class Options:
     proof: bool = True
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, quantise, say what came of it."""
     parser = Parser(
         prog="frtune quantize",
@@ -40,13 +39,10 @@ def main(argv: list[str]) -> int:
     found = quantize(chosen.directory, chosen.output, method=chosen.method, proof=chosen.proof)
     before, after = (found[f"size_{name}_bytes"] / 2**20 for name in ("before", "after"))
     print(f"weights: {before:.1f} MiB before, {after:.1f} MiB after ({found['layers']} layers)")
-    print(
-        f"logits on probe texts: {found['max_logit_difference']:.3g} apart at most, of "
-        f"{found['max_logit']:.3g}"
-    )
+    apart, most = found["max_logit_difference"], found["max_logit"]
+    print(f"logits on probe texts: {apart:.3g} apart at most, of {most:.3g}")
     if found["same_choice"] is not None:
         print(f"same choice on probe texts: {found['same_choice']:.1%}")
     if found["reload_difference"] is not None:
         print(f"proven in a fresh process: logits {found['reload_difference']:.2g} apart at most")
     print(f"model directory: {chosen.output}")
-    return EXIT_DONE

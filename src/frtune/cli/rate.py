@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, options_of
-from frtune.cli.page import add_page_options, server_of
+from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.errors import InputError
 from frtune.rating.app import build_page
 from frtune.rating.report import rating_report, report_markdown, write_report
@@ -17,8 +16,7 @@ from frtune.rating.sources import make_study, summary
 from frtune.rating.store import RatingStore
 from frtune.rating.study import parse_scale
 from frtune.rating.translations import WORDS
-from frtune.tasks.highlight import CSS
-from frtune.web.launch import load_gradio, private_folder, serve
+from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
 
 
@@ -82,7 +80,7 @@ def _parser() -> Parser:
     return parser
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``; serve the page until Ctrl-C, or write report and table."""
     chosen = _parser().parse(argv)
     if chosen.report or chosen.export:
@@ -94,48 +92,33 @@ def main(argv: list[str]) -> int:
     return _serve(chosen)
 
 
-def _evaluate(chosen: argparse.Namespace) -> int:
-
+def _evaluate(chosen: argparse.Namespace) -> None:
     store = RatingStore(chosen.output)
     if chosen.export:
         print(f"{store.export(chosen.export)} rows written to {chosen.export}")
     if chosen.report:
-        report = rating_report(
-            store, k=chosen.k, language=chosen.score_language, encoder=chosen.encoder
-        )
+        metrics = {"language": chosen.score_language, "encoder": chosen.encoder}
+        report = rating_report(store, k=chosen.k, **metrics)
         write_report(report, chosen.report)
         print(report_markdown(report))
         print(f"report: {chosen.report}/ratings.md")
-    return EXIT_DONE
 
 
-def _serve(chosen: argparse.Namespace) -> int:
-
+def _serve(chosen: argparse.Namespace) -> None:
     server = server_of(chosen)
     load_gradio()  # says at once if it is missing
+    given = ("max_rows", "with_reference", "seed", "mode", "question")
     study = make_study(
         chosen.runs,
         chosen.data,
-        max_rows=chosen.max_rows,
-        with_reference=chosen.with_reference,
-        seed=chosen.seed,
         columns={"text": chosen.text_column, "keyphrases": chosen.keyphrases_column},
-        mode=chosen.mode,
         scale=parse_scale(chosen.scale),
-        question=chosen.question,
+        **{name: getattr(chosen, name) for name in given},
     )
     store = RatingStore.create(chosen.output, study)
     language = PageLanguage(WORDS, chosen.language)
     print(summary(study))
-    if server.is_open:
-        sys.stderr.write("frtune: everyone who reaches this page can rate under any name; --auth "
-                         "asks for a password\n")  # fmt: skip
-    with private_folder():
-        page = build_page(store, language, signed_in=server.auth is not None)
-        for address in serve(page, server, language, css=CSS):
-            print(f"{address} (Ctrl-C ends it)", flush=True)
-    answers = len(store.judgements())
-    print(
-        f"{answers} answers in {chosen.output}; frtune rate --output {chosen.output} --report DIR"
-    )
-    return EXIT_DONE
+    build = partial(build_page, store, language, signed_in=server.auth is not None)
+    serve_page(build, server, language, may="rate under any name")
+    answers, output = len(store.judgements()), chosen.output
+    print(f"{answers} answers in {output}; frtune rate --output {output} --report DIR")

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, options_of
 from frtune.names import named
 from frtune.plotting import require_matplotlib
 from frtune.study import study
 from frtune.study.findings import headlines
 from frtune.study.report import short_table, write_report
+from frtune.study.result import Study
 from frtune.study.rows import read_rows
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    from frtune.study.result import Study
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ def _parser() -> Parser:
     return parser
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, study, write the results, print the main ones."""
     chosen = _parser().parse(argv)
 
@@ -86,7 +82,6 @@ def main(argv: list[str]) -> int:
     found = study(checkpoints, texts, labels, output_dir=output, progress="Study", **size)
     found.save(output)
     _show(found, write_report(found, output))
-    return EXIT_DONE
 
 
 def _show(study: Study, report: Path) -> None:
@@ -100,10 +95,10 @@ def _show(study: Study, report: Path) -> None:
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console()
+    console = Console(highlight=False, markup=False)
     console.print(table)
     for sentence in headlines(study):
-        console.print(f"- {sentence}", highlight=False, markup=False)
+        console.print(f"- {sentence}")
     for item in study.skipped:
-        console.print(f"left out: {item['what']}: {item['why']}", highlight=False, markup=False)
-    console.print(f"report: {report}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"left out: {item['what']}: {item['why']}")
+    console.print(f"report: {report}", soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError, RunStopped
@@ -28,7 +27,7 @@ class SeedOptions:
     seeds: str | None = field(default=None, metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Parse ``argv``, run, print the results table."""
     first = Parser(
         prog="frtune train",
@@ -45,11 +44,9 @@ def main(argv: list[str]) -> int:
         _train(task, settings, args)
     else:
         _train_seeds(task_name, argv[1:], several.seeds)
-    return EXIT_DONE
 
 
 def _train(task: Any, settings: RunSettings, args: Any) -> None:
-    """Run, and print the results table."""
     try:
         metrics = run(task, settings, args)
     except RunStopped:
@@ -61,7 +58,6 @@ def _train(task: Any, settings: RunSettings, args: Any) -> None:
 
 
 def _train_seeds(task_name: str, argv: list[str], seeds: str) -> None:
-    """Run several seeds and print mean and interval."""
     if not seeds.isdecimal():
         raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
 
@@ -72,7 +68,5 @@ def _train_seeds(task_name: str, argv: list[str], seeds: str) -> None:
         return parse("--seed", str(seed), "--output-dir", output_dir)
 
     task, settings, args = parse()
-    found = run_seeds(
-        make, int(seeds), output_dir=args.output_dir, first=args.seed, resume=settings.resume
-    )
-    seeds_table(found, task, args.output_dir)
+    given = {"output_dir": args.output_dir, "first": args.seed, "resume": settings.resume}
+    seeds_table(run_seeds(make, int(seeds), **given), task, args.output_dir)

@@ -25,15 +25,11 @@ GROUPS = {
     "data": ("data", "encoding", "max_train_rows", "max_eval_rows", "max_test_rows"),
     "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout", "merge",
               "proof"),
-    "memory and speed": (
-        "int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
-        "max_tokens_per_batch", "packing", "torch_compile", "use_cpu",
-    ),
-    "training": (
-        "learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
-        "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
-        "seed", "early_stopping_patience",
-    ),
+    "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
+                         "max_tokens_per_batch", "packing", "torch_compile", "use_cpu"),
+    "training": ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
+                 "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps",
+                 "weight_decay", "optim", "seed", "early_stopping_patience"),
     "mixup": ("mixup", "mixup_level", "mixup_alpha", "mixup_layer", "mixup_rows"),
     "evaluation": ("per_device_eval_batch_size", "eval_strategy", "metric_for_best_model",
                    "generate_every_epochs", "generate_max_rows"),
@@ -102,15 +98,11 @@ def parse_train_arguments(
     found = parser.parse(argv)
     task = made(cls, found)
     # the recipe depends on the task and the checkpoint; flags and file still beat it
-    parser.set_defaults(
-        **{**recipe(task, tiny=is_tiny(found), sample=found.data == "sample"), **given}
-    )
+    usual = recipe(task, tiny=is_tiny(found), sample=found.data == "sample")
+    parser.set_defaults(**{**usual, **given})
     chosen = parser.parse(argv)
-    arguments = {
-        item.name: getattr(chosen, item.name)
-        for item in fields(Seq2SeqTrainingArguments)
-        if item.init
-    }
+    names = [item.name for item in fields(Seq2SeqTrainingArguments) if item.init]
+    arguments = {name: getattr(chosen, name) for name in names}
     own = [made(extra, chosen)] if extra else []
     return task, made(RunSettings, chosen), training_arguments(task, **arguments), *own
 
@@ -129,9 +121,8 @@ def _parser(
     own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}
     trainer = options_of(Seq2SeqTrainingArguments, switches=False)
     further = [name for name in trainer if name not in sum(GROUPS.values(), ())]
-    parser.add_argument(
-        "--help-all", action="help", help=f"Show the {len(further)} other options of Trainer too."
-    )
+    others = f"Show the {len(further)} other options of Trainer too."
+    parser.add_argument("--help-all", action="help", help=others)
     if extra:
         parser.add_options(None, options_of(extra))
     parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))
@@ -149,33 +140,25 @@ def _parser(
 
 
 def _from_file(parser: Parser, argv: Sequence[str]) -> dict[str, Any]:
-    """What the file of ``--config`` says."""
+    """What the flat YAML file of ``--config`` says; its keys have dashes or underscores."""
     finder = Parser(add_help=False)
     finder.add_argument("--config")
     path = finder.parse_known_args(argv)[0].config
     if path is None:
         return {}
-    known = [action.dest for action in parser._actions]
-    lists = [action.dest for action in parser._actions if action.nargs == "+"]
-    return _read_yaml(path, known, lists)
-
-
-def _read_yaml(path: str, known: list[str], lists: list[str]) -> dict[str, Any]:
-    """Read a flat YAML file; keys may be written with dashes or underscores."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"--config {path}: cannot be read ({error}).") from error
     if not isinstance(content, dict):
         raise InputError(f"--config {path}: holds no 'key: value' lines.")
+    several = {action.dest: action.nargs == "+" for action in parser._actions}
     values = {str(key).replace("-", "_"): value for key, value in content.items()}
     for key, value in values.items():
-        if key not in known or key in ("help", "help_all", "config", "seeds"):
-            raise InputError(f"--config {path}: {key}: no such key.{nearest(key, known)}")
-        if isinstance(value, dict) or (isinstance(value, list) and key not in lists):
+        if key not in several or key in ("help", "help_all", "config", "seeds"):
+            raise InputError(f"--config {path}: {key}: no such key.{nearest(key, list(several))}")
+        if isinstance(value, dict) or (isinstance(value, list) and not several[key]):
             raise InputError(f"--config {path}: {key}: one value, not {value!r}.")
-    # as text, so that a value of a wrong type is an error like a wrong flag
-    return {
-        key: str(value) if isinstance(value, bool | int | float) else value
-        for key, value in values.items()
-    }
+        if isinstance(value, bool | int | float):
+            values[key] = str(value)  # so that a wrong type is an error like a wrong flag
+    return values

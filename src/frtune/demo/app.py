@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 _PREVIEW = 80  # characters of an example
 
 
-class Desk:
+class DemoSession:
     """Answers what the page and its API ask.
 
     Args:
@@ -51,10 +52,7 @@ class Desk:
 
     def html(self, name: str, parts: tuple[str, str, str], request: Any) -> str:
         """The answer to a text, a pair and a title as HTML, or what went wrong."""
-
-        def say(key: str, **values: Any) -> str:
-            return self.language.say(key, request, **values)
-
+        say = partial(self.language.say, request=request)
         head = f"<h3>{escape(name)}</h3>"
         model = self.model(name)
         text, pair, _ = parts
@@ -102,10 +100,7 @@ class Desk:
         self, name: str, path: str | None, request: Any, progress: Callable[..., Any]
     ) -> Iterator[tuple[str | None, str]]:
         """Answer for each row of an uploaded file; yields the CSV's path, and a message as HTML."""
-
-        def say(key: str, **values: Any) -> str:
-            return self.language.say(key, request, **values)
-
+        say = partial(self.language.say, request=request)
         if path is None:
             yield None, error_html(say("no_file"))
             return
@@ -147,48 +142,36 @@ def build_page(models: Mapping[str, PageModel], language: PageLanguage) -> Block
         language: Of ``WORDS``.
     """
     gradio = load_gradio()
-    desk = Desk(models, language)
+    session = DemoSession(models, language)
     label, names = language.label, list(models)
-    title = " · ".join(["frtune", *names])[:100]
-    with gradio.Blocks(
-        title=title, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
-    ) as page:
+    head = {"title": " · ".join(["frtune", *names])[:100], "fill_width": False}
+    with gradio.Blocks(**head, analytics_enabled=False, delete_cache=(600, 3600)) as page:
         with gradio.Row():
             first = gradio.Dropdown(names, value=names[0], label=label("model"), elem_id="model")
+            partners = [(label("nothing"), ""), *session.partners(names[0])]
             second = gradio.Dropdown(
-                [(label("nothing"), ""), *desk.partners(names[0])], value="", label=label("second"),
-                elem_id="second", visible=len(names) > 1,
-            )  # fmt: skip
+                partners, value="", label=label("second"), elem_id="second", visible=len(names) > 1
+            )
         with gradio.Tabs():
             with gradio.Tab(label("one_text")):
-                redraw = _text_tab(gradio, desk, first, second)
+                _text_tab(gradio, session, first, second)
             with gradio.Tab(label("one_file")):
-                _file_tab(gradio, desk, first)
-        first.change(
-            redraw.run, [first], redraw.outputs, api_visibility="private", show_progress="hidden"
-        )
-        gradio.api(desk.predict, api_name="predict", concurrency_limit=1, concurrency_id="model")
-        gradio.api(desk.list_models, api_name="models")
+                _file_tab(gradio, session, first)
+        gradio.api(session.predict, api_name="predict", concurrency_limit=1, concurrency_id="model")
+        gradio.api(session.list_models, api_name="models")
     return page
 
 
-class _Redraw:
-    """What changes with the model: fields, partners, examples."""
-
-    def __init__(self, gradio: Any, desk: Desk, outputs: list[Any]):
-        self.gradio, self.desk, self.outputs = gradio, desk, outputs
-
-    def run(self, name: str) -> list[Any]:
-        """New settings of ``outputs``: second model, title, pair, examples."""
-        gradio, model = self.gradio, self.desk.model(name)
-        partners = self.desk.partners(name)
-        nothing = self.desk.language.label("nothing")
-        return [
-            gradio.Dropdown([(nothing, ""), *partners], value="", visible=bool(partners)),
-            gradio.Textbox(visible=model.title_column is not None),
-            gradio.Textbox(visible=model.takes_pairs),
-            gradio.Dataset(samples=previews(model), visible=bool(model.examples)),
-        ]
+def _redraw(gradio: Any, session: DemoSession, name: str) -> list[Any]:
+    """What a model asks of the page: settings of second model, title, pair, examples."""
+    model, partners = session.model(name), session.partners(name)
+    nothing = session.language.label("nothing")
+    return [
+        gradio.Dropdown([(nothing, ""), *partners], value="", visible=bool(partners)),
+        gradio.Textbox(visible=model.task.title_column is not None),
+        gradio.Textbox(visible=model.takes_pairs),
+        gradio.Dataset(samples=previews(model), visible=bool(model.examples)),
+    ]
 
 
 def previews(model: PageModel) -> list[list[str]]:
@@ -197,11 +180,11 @@ def previews(model: PageModel) -> list[list[str]]:
     return [[text if len(text) <= _PREVIEW else f"{text[: _PREVIEW - 1]}…"] for text in texts]
 
 
-def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
-    label, model = desk.language.label, desk.model(first.value)
-    limit = max(model.max_characters for model in desk.models.values())
+def _text_tab(gradio: Any, session: DemoSession, first: Any, second: Any) -> None:
+    label, model = session.language.label, session.model(first.value)
+    limit = max(model.max_characters for model in session.models.values())
     title = gradio.Textbox(
-        label=label("title"), visible=model.title_column is not None, elem_id="title",
+        label=label("title"), visible=model.task.title_column is not None, elem_id="title",
         max_length=limit,
     )  # fmt: skip
     text = gradio.Textbox(
@@ -226,13 +209,13 @@ def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
         name: str, other: str, title: str, text: str, pair: str, request: Any
     ) -> tuple[str, Any]:
         parts = (text or "", pair or "", title or "")
-        html = desk.html(name, parts, request)
+        html = session.html(name, parts, request)
         if not other:
             return html, gradio.HTML("", visible=False)
-        return html, gradio.HTML(desk.html(other, parts, request), visible=True)
+        return html, gradio.HTML(session.html(other, parts, request), visible=True)
 
     def example(name: str, index: int) -> tuple[str, str, str]:
-        found, partner, heading = desk.model(name).parts(desk.model(name).examples[index])
+        found, partner, heading = session.model(name).parts(session.model(name).examples[index])
         return heading, found, partner
 
     private = {"api_visibility": "private"}
@@ -242,11 +225,12 @@ def _text_tab(gradio: Any, desk: Desk, first: Any, second: Any) -> _Redraw:
     clear.click(lambda: ("", "", "", "", gradio.HTML("", visible=False)), None,
                 [title, text, pair, shown, beside], **private)  # fmt: skip
     examples.click(example, [first, examples], [title, text, pair], **private)
-    return _Redraw(gradio, desk, [second, title, pair, examples])
+    first.change(lambda name: _redraw(gradio, session, name), [first],
+                 [second, title, pair, examples], show_progress="hidden", **private)  # fmt: skip
 
 
-def _file_tab(gradio: Any, desk: Desk, first: Any) -> None:
-    label = desk.language.label
+def _file_tab(gradio: Any, session: DemoSession, first: Any) -> None:
+    label = session.language.label
     upload = gradio.File(label=label("file"), file_types=list(SUFFIXES), elem_id="upload")
     with gradio.Row():
         stop = gradio.Button(label("stop"), variant="stop")
@@ -258,7 +242,7 @@ def _file_tab(gradio: Any, desk: Desk, first: Any) -> None:
     def answer(
         model: str, file: str | None, request: Any, progress=progress
     ) -> Iterator[tuple[str | None, str]]:
-        yield from desk.file(model, file, request, progress)
+        yield from session.file(model, file, request, progress)
 
     answer.__annotations__["request"] = gradio.Request
     answer.__doc__ = "Answer for each row of a file: the CSV with the answers, and a message."

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frtune.data.cleaning import clean_text
+from frtune.demo.models import PageModel
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from frtune.demo.models import PageModel
-    from frtune.tasks.base import Task
 
 _AT_ONCE = 32  # so that others get an answer in between
 
@@ -44,11 +42,10 @@ def answer_file(
         rows, columns = [{wanted: row["text"]} for row in rows], [wanted]
     for column in model.task.text_columns:
         if column not in columns:
-            raise InputError(
-                f"{name}: has no column {column}; it has {', '.join(map(str, columns))}. "
-                "Rename the column with the text."
-            )
-    columns = list(dict.fromkeys([*columns, *model.task.answer_columns]))
+            known = f"it has {', '.join(map(str, columns))}. Rename the column with the text."
+            raise InputError(f"{name}: has no column {column}; {known}")
+    names = model.task.answer_columns
+    columns = list(dict.fromkeys([*columns, *names]))
     left = 0
     with open(output, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\r\n")
@@ -59,28 +56,19 @@ def answer_file(
             left += sum(answer is None for answer in answered)
             for row, answer in zip(batch, answered, strict=True):
                 own = {key: _cell(value) for key, value in row.items()}
-                writer.writerow({**own, **_cells(model.task, answer)})
+                cells = [""] * len(names) if answer is None else model.task.answer_cells(answer)
+                writer.writerow({**own, **dict(zip(names, cells, strict=True))})
             yield min(start + _AT_ONCE, len(rows)), left
-
-
-def _cells(task: Task, answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The cells that an answer adds to its row; empty ones for no answer."""
-    if answer is None:
-        return dict.fromkeys(task.answer_columns, "")
-    return dict(zip(task.answer_columns, task.answer_cells(answer), strict=True))
 
 
 def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
     """Answers of the rows that can be answered, ``None`` for the others."""
-    good = [i for i, row in enumerate(rows) if _usable(model, row)]
-    found: list[dict[str, Any] | None] = [None] * len(rows)
-    for i, answer in zip(good, model.predict([rows[i] for i in good]), strict=True):
-        found[i] = answer
-    return found
+    usable = [_is_usable(model, row) for row in rows]
+    found = iter(model.predict(list(compress(rows, usable))))
+    return [next(found) if can else None for can in usable]
 
 
-def _usable(model: PageModel, row: Mapping[str, Any]) -> bool:
-
+def _is_usable(model: PageModel, row: Mapping[str, Any]) -> bool:
     values = [row.get(column) for column in model.task.text_columns]
     if not all(isinstance(value, str) and clean_text(value) for value in values):
         return False

@@ -9,17 +9,14 @@ from dataclasses import dataclass, field
 from importlib.resources import as_file
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frtune.data.sources import samples
 from frtune.demo.uploads import read_rows
 from frtune.errors import InputError
-from frtune.inference import load
+from frtune.inference import Predictor, load
 from frtune.names import named
-
-if TYPE_CHECKING:
-    from frtune.inference import Predictor
-    from frtune.tasks.base import Task
+from frtune.tasks.base import Task
 
 EXAMPLES = 5
 
@@ -59,22 +56,15 @@ class PageModel:
         """Whether it compares two texts."""
         return len(self.task.text_columns) == 2
 
-    @property
-    def title_column(self) -> str | None:
-        """The column of a title that it reads before the text, if it does."""
-        return self.task.title_column
-
     def row(self, text: str, pair: str = "", title: str = "") -> dict[str, Any]:
         """The row of what a visitor typed."""
         row: dict[str, Any] = dict(zip(self.task.text_columns, (text, pair), strict=False))
-        if self.title_column:
-            row[self.title_column] = title or None
-        return row
+        return row | ({self.task.title_column: title or None} if self.task.title_column else {})
 
     def parts(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
         """Text, pair and title of a row, as a visitor would type them."""
         values = [str(row.get(column) or "") for column in self.task.text_columns]
-        title = str(row.get(self.title_column) or "") if self.title_column else ""
+        title = str(row.get(self.task.title_column) or "") if self.task.title_column else ""
         return values[0], values[1] if len(values) > 1 else "", title
 
     def check(self, row: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.rating.session import RatingSession, Sheet, letter
+from frtune.rating.store import RatingStore
 from frtune.rating.study import rater_name
 from frtune.tasks.highlight import escape, marked_text
 from frtune.web.launch import load_gradio
@@ -15,7 +16,6 @@ from frtune.web.translations import PageLanguage
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from frtune.rating.store import RatingStore
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +85,7 @@ class _Page:
         if at_end:
             head = say("finished", items=total)
         question = study.question or self.language.say(f"ask_{study.mode}", request)
-        best = None
-        if sheet.answered:
-            best = _NONE if sheet.preferred is None else str(sheet.preferred)
+        best = _NONE if sheet.preferred is None else str(sheet.preferred)
         nothing = self.language.say("no_phrases", request)
         lists = [] if at_end else list(zip(sheet.lists, sheet.wrong, strict=True))
         wrong = [
@@ -98,15 +96,13 @@ class _Page:
             )
             for phrases, marked in lists
         ]
-        grades = [
-            gradio.Radio(value=None if grade is None else str(grade)) for grade in sheet.grades
-        ]
+        grades = [gradio.Radio(value=None if g is None else str(g)) for g in sheet.grades]
         empty = len(study.runs) if at_end else 0
         return [
             rater, sheet.place, gradio.Row(visible=False), gradio.Column(visible=True),
             gradio.Column(visible=not at_end), "", f'<p class="frtune-note">{head}</p>',
             marked_text(sheet.text, []), f"<p><b>{escape(question)}</b></p>",
-            gradio.Radio(value=best), gradio.Button(visible=not at_end),
+            gradio.Radio(value=best if sheet.answered else None), gradio.Button(visible=not at_end),
             *wrong, *grades, *[gradio.skip()] * (2 * empty),
         ]  # fmt: skip
 

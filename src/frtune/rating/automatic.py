@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,7 @@ from frtune.metrics.phrases import STEMMERS
 from frtune.metrics.semantic import encoder as make_encoder
 from frtune.metrics.semantic import semantic_scores_per_document
 from frtune.rating.sources import REFERENCE
-
-if TYPE_CHECKING:
-    from frtune.rating.study import RatingStudy
+from frtune.rating.study import RatingStudy
 
 
 def automatic_scores(
@@ -46,28 +45,20 @@ def automatic_scores(
     predictions = [list(study.items[i].phrases[run]) for i in items for run in runs]
     references = [list(study.items[i].reference or ()) for i in items for _ in runs]
     lines = [["; ".join(row) for row in rows] for rows in (predictions, references)]
-    exact = keyphrase_scores_per_document(predictions, references, k=k)
-    partial = keyphrase_scores_per_document(predictions, references, k=k, match="partial")
-    found = {
-        f"f1_at_{k}": exact[f"f1_at_{k}"],
-        "f1_at_m": exact["f1_at_m"],
-        "partial_f1_at_m": partial["f1_at_m"],
-        "jaccard": exact["jaccard"],
-    }
+    scores = partial(keyphrase_scores_per_document, predictions, references, k=k)
+    exact = scores()
+    found = {name: exact[name] for name in (f"f1_at_{k}", "f1_at_m")}
+    found["partial_f1_at_m"] = scores(match="partial")["f1_at_m"]
+    found["jaccard"] = exact["jaccard"]
     if language in STEMMERS:
-        stems = keyphrase_scores_per_document(
-            predictions, references, k=k, match="stem", language=language
-        )
-        found["stem_f1_at_m"] = stems["f1_at_m"]
+        found["stem_f1_at_m"] = scores(match="stem", language=language)["f1_at_m"]
     rouge = rouge_scores_per_document(*lines, tokenizer=default_tokenizer(lines[1]))
     found |= {name: rouge[name] for name in ("rouge1", "rouge2", "rougeL")}
     if encoder is not None:
         semantic = semantic_scores_per_document(predictions, references, make_encoder(encoder))
         found["semantic_f1"] = semantic["semantic_f1"]
-    return {
-        name: np.array(values, dtype=float).reshape(len(items), len(runs))
-        for name, values in found.items()
-    }
+    shape = len(items), len(runs)
+    return {name: np.array(values, dtype=float).reshape(shape) for name, values in found.items()}
 
 
 def scored_runs(study: RatingStudy) -> list[int]:

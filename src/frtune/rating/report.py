@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,8 @@ from frtune.errors import InputError
 from frtune.files import staged, write_json
 from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 from frtune.rating.automatic import agreement, automatic_scores, scored_runs
+from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement, RatingStudy
-
-if TYPE_CHECKING:
-    from frtune.rating.store import RatingStore
 
 Judgements = Mapping[tuple[str, int], Judgement]
 
@@ -52,14 +51,11 @@ def rating_report(
         raise InputError(f"{store.path}: holds no answers yet. Let somebody rate first.")
     items, values = mean_values(study, judgements)
     alpha, note = krippendorff_alpha(study, judgements)
-    raters: dict[str, int] = {}
-    for rater, _ in judgements:
-        raters[rater] = raters.get(rater, 0) + 1
     report: dict[str, Any] = {
         "mode": study.mode,
         "scale": [number for number, _ in study.scale] if study.mode == "score" else None,
         "items": len(items),
-        "raters": dict(sorted(raters.items())),
+        "raters": dict(sorted(Counter(rater for rater, _ in judgements).items())),
         "runs": _runs(study, judgements, values, samples),
         "alpha": alpha,
         "alpha_note": note,
@@ -67,8 +63,8 @@ def rating_report(
         "automatic_items": 0,
     }
     known = [place for place, item in enumerate(items) if study.items[item].reference]
-    if known and scored_runs(study):
-        people = values[known][:, scored_runs(study)]  # (items, runs)
+    if known and (runs := scored_runs(study)):
+        people = values[known][:, runs]  # (items, runs)
         scores = automatic_scores(
             study, [items[place] for place in known], k=k, language=language, encoder=encoder
         )
@@ -89,7 +85,7 @@ def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], 
         Places of items, and ``(items, runs)``.
     """
     runs = len(study.runs)
-    given: dict[int, list[list[float]]] = {}
+    given: dict[int, list[list[float]]] = defaultdict(list)
     for (_, item), judgement in judgements.items():
         if study.mode == "score":
             row = [judgement.ratings[run] for run in range(runs)]
@@ -97,7 +93,7 @@ def mean_values(study: RatingStudy, judgements: Judgements) -> tuple[list[int], 
             row = [1 / runs] * runs
         else:
             row = [float(run == judgement.preferred) for run in range(runs)]
-        given.setdefault(item, []).append(row)
+        given[item].append(row)
     items = sorted(given)
     return items, np.array([np.mean(given[item], axis=0) for item in items])
 
@@ -107,20 +103,14 @@ def _runs(
 ) -> list[dict[str, Any]]:
     """Each run's mean with its interval over items, and its difference from the first."""
     draws = [
-        resampled(lambda picks, run=run: values[picks, run].mean(axis=1), len(values),
-                  samples=samples)
-        for run in range(len(study.runs))
-    ]  # fmt: skip
+        resampled(lambda picks, own=own: own[picks].mean(axis=1), len(own), samples=samples)
+        for own in values.T
+    ]
     rows = []
     for run, name in enumerate(study.runs):
         low, high = interval(draws[run])
-        row = {
-            "name": name,
-            "mean": float(values[:, run].mean()),
-            "low": low,
-            "high": high,
-            "wrong_share": _wrong_share(study, judgements, run),
-        }
+        row = {"name": name, "mean": float(values[:, run].mean()), "low": low, "high": high}
+        row["wrong_share"] = _wrong_share(study, judgements, run)
         if run:
             row["difference"] = float((values[:, run] - values[:, 0]).mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
@@ -208,14 +198,14 @@ def _run_line(row: Mapping[str, Any]) -> str:
     wrong = "" if row["wrong_share"] is None else f"{row['wrong_share']:.1%}"
     against = p_value = ""
     if "difference" in row:
-        against = (
-            f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to "
-            f"{row['difference_high']:+.3f})"
-        )
+        against = _interval(*(row[f"difference{end}"] for end in ("", "_low", "_high")), sign="+")
         p_value = f"{row['p_value']:.3f}"
-    name = row["name"].replace("|", "\\|")
-    mean = f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    name, mean = row["name"].replace("|", "\\|"), _interval(row["mean"], row["low"], row["high"])
     return f"| {name} | {mean} | {against} | {p_value} | {wrong} |"
+
+
+def _interval(value: float, low: float, high: float, sign: str = "") -> str:
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 def _alpha_line(report: Mapping[str, Any]) -> str:
@@ -231,7 +221,7 @@ def _alpha_line(report: Mapping[str, Any]) -> str:
 def _score_line(name: str, found: Mapping[str, Any]) -> str:
     spearman = "none: it never varies"
     if found["spearman"] is not None:
-        spearman = f"{found['spearman']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+        spearman = _interval(found["spearman"], found["low"], found["high"])
     same = "" if found["same_order"] is None else f"{found['same_order']:.1%}"
     return f"| {name} | {spearman} | {same} |"
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from frtune.errors import InputError
+from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement
-
-if TYPE_CHECKING:
-    from frtune.rating.store import RatingStore
 
 
 @dataclass(frozen=True)
@@ -65,18 +62,17 @@ class RatingSession:
             return Sheet(place, done=len(given))
         item = self.study.items[order[place]]
         runs = self.study.run_order(rater, order[place])
-        before = given.get((rater, order[place]))
-        ratings = before.ratings if before else {}
-        wrong = before.wrong if before else {}
-        best = before.preferred if before else None
+        key = (rater, order[place])
+        before = given.get(key, Judgement({}, {}))
+        best = before.preferred
         return Sheet(
             place,
             item.text,
             lists=[item.phrases[run] for run in runs],
-            grades=[ratings.get(run) for run in runs],
-            wrong=[wrong.get(run, ()) for run in runs],
+            grades=[before.ratings.get(run) for run in runs],
+            wrong=[before.wrong.get(run, ()) for run in runs],
             preferred=None if best is None else runs.index(best),
-            answered=before is not None,
+            answered=key in given,
             done=len(given),
         )
 

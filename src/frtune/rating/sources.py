@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
@@ -15,11 +15,9 @@ from frtune.data.readers import read_rows
 from frtune.errors import InputError
 from frtune.names import named
 from frtune.rating.study import Item, RatingStudy
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, load_task
 from frtune.tasks.keyphrases import KeyphraseGeneration
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 REFERENCE = "(reference)"
 _PHRASES = ("prediction", "keyphrases", "keywords")
@@ -118,8 +116,8 @@ def make_study(
         if key in seen or not all(key in run.phrases for run in found):
             continue
         seen.add(key)
-        known = [run.references[key] for run in found if key in run.references]
-        reference = reference or (known[0] if known else None)
+        known = (run.references[key] for run in found if key in run.references)
+        reference = reference or next(known, None)
         phrases = [run.phrases[key] for run in found]
         if with_reference:
             if reference is None:
@@ -156,18 +154,13 @@ def _rows_of_data(
         true = next((column for column in usual if column in rows.column_names), None)
         separator = task.separator or "; "
         for row in rows:
-            if not isinstance(row[text_column], str):
-                continue
-            phrases = None
-            if true is not None and row[true] is not None:
-                phrases = tuple(clean_keyphrases(split_keyphrases(row[true], separator)))
-            yield row[text_column], phrases or None
+            given = None if true is None else row[true]
+            phrases = () if given is None else clean_keyphrases(split_keyphrases(given, separator))
+            yield row[text_column], tuple(phrases) or None
 
 
 def summary(study: RatingStudy) -> str:
     """What a study holds, in one line."""
     true = sum(item.reference is not None for item in study.items)
-    return (
-        f"{len(study.items)} texts ({true} with true phrases), "
-        f"{len(study.runs)} runs: {', '.join(study.runs)}"
-    )
+    texts = f"{len(study.items)} texts ({true} with true phrases)"
+    return f"{texts}, {len(study.runs)} runs: {', '.join(study.runs)}"

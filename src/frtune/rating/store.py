@@ -95,6 +95,10 @@ class RatingStore:
             InputError: If it does not fit the study.
         """
         _check(self.study, item, judgement)
+        rows = [
+            (rater, item, run, judgement.ratings.get(run), json.dumps(judgement.wrong.get(run, ())))
+            for run in range(len(self.study.runs))
+        ]
         with self._open() as file:
             file.execute("BEGIN IMMEDIATE")  # takes its turn now, not in the middle
             with file:
@@ -103,39 +107,23 @@ class RatingStore:
                     "(?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
                     (rater, item, judgement.preferred),
                 )
-                file.executemany(
-                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (rater, item, run, judgement.ratings.get(run),
-                         json.dumps(list(judgement.wrong.get(run, ()))))
-                        for run in range(len(self.study.runs))
-                    ],
-                )  # fmt: skip
+                file.executemany("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)", rows)
 
     def judgements(self, rater: str | None = None) -> dict[tuple[str, int], Judgement]:
         """Every answer, or every one of a rater, by rater and item."""
         where, values = ("WHERE rater = ?", (rater,)) if rater is not None else ("", ())
+        query = (
+            "SELECT rater, item, preferred, run, rating, wrong "
+            f"FROM judgements JOIN ratings USING (rater, item) {where} ORDER BY judgements.rowid"
+        )
+        found: dict[tuple[str, int], Judgement] = {}
         with self._open() as file:
-            file.execute("BEGIN")  # both tables as of one moment
-            heads = file.execute(
-                f"SELECT rater, item, preferred FROM judgements {where}", values
-            ).fetchall()
-            rows = file.execute(
-                f"SELECT rater, item, run, rating, wrong FROM ratings {where}", values
-            ).fetchall()
-            file.execute("COMMIT")
-        ratings: dict[tuple[str, int], dict[int, float]] = {}
-        wrong: dict[tuple[str, int], dict[int, tuple[int, ...]]] = {}
-        for who, item, run, rating, places in rows:
-            if rating is not None:
-                ratings.setdefault((who, item), {})[run] = rating
-            wrong.setdefault((who, item), {})[run] = tuple(json.loads(places))
-        return {
-            (who, item): Judgement(
-                ratings.get((who, item), {}), wrong.get((who, item), {}), preferred
-            )
-            for who, item, preferred in heads
-        }
+            for who, item, preferred, run, rating, places in file.execute(query, values):
+                given = found.setdefault((who, item), Judgement({}, {}, preferred))
+                if rating is not None:
+                    given.ratings[run] = rating
+                given.wrong[run] = tuple(json.loads(places))
+        return found
 
     def export(self, output: str | Path) -> int:
         """Write a row for each rater, item and run to a new CSV file; returns how many.
@@ -143,12 +131,11 @@ class RatingStore:
         Raises:
             InputError: If the file exists.
         """
-        study = self.study
+        study, count = self.study, 0
         try:
             stream = open(output, "x", encoding="utf-8-sig", newline="")
         except FileExistsError:
             raise InputError(f"{output}: exists. Name a new file, or remove it.") from None
-        count = 0
         with stream as file:
             writer = csv.writer(file)
             writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",

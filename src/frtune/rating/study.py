@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -123,6 +123,6 @@ class Judgement:
         preferred: The best run; ``None`` where no one is better, and in mode ``score``.
     """
 
-    ratings: Mapping[int, float]
-    wrong: Mapping[int, tuple[int, ...]]
+    ratings: dict[int, float]
+    wrong: dict[int, tuple[int, ...]]
     preferred: int | None = None

@@ -7,7 +7,6 @@ from frtune.web.translations import Words
 WORDS: Words = {
     "name": ("Your name or code", "Votre nom ou code", "이름 또는 코드"),
     "start": ("Start", "Commencer", "시작"),
-    "signed_in": ("Signed in as {name}", "Connecté : {name}", "{name}(으)로 로그인함"),
     "bad_name": (
         "Give a name of 1 to 64 characters.",
         "Donnez un nom de 1 à 64 caractères.",
@@ -23,7 +22,6 @@ WORDS: Words = {
         "Quelle liste résume le mieux le texte ?",
         "어느 목록이 본문을 가장 잘 요약합니까?",
     ),
-    "list": ("List", "Liste", "목록"),
     "wrong": ("tick phrases that are wrong", "cochez les expressions fausses", "틀린 표현에 표시"),
     "grade": ("Grade", "Note", "점수"),
     "best": ("Best list", "Meilleure liste", "가장 좋은 목록"),

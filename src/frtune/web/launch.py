@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +11,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-    from frtune.web.translations import PageLanguage
-
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# what opens a window, keeps something or tells more; environment variables cannot turn it on
+_OFF = dict.fromkeys(
+    ("inbrowser", "inline", "ssr_mode", "mcp_server", "pwa", "run_history", "enable_monitoring"),
+    False,
+)
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,13 @@ def private_folder() -> Iterator[None]:
         try:
             yield
         finally:
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before is not None:
                 os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def start(
-    page: Blocks,
-    server: Server,
-    language: PageLanguage,
-    *,
-    css: str = "",
-    footer: list[Any] | None = None,
+    page: Blocks, server: Server, language: PageLanguage, *, css: str = "", footer: Any = ()
 ) -> tuple[str, str | None]:
     """Serve ``page`` in the background; ``page.close()`` ends it.
 
@@ -110,30 +107,13 @@ def start(
             i18n=language.i18n,
             theme=gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             css=css,
-            footer_links=footer or [],
+            footer_links=list(footer),
             prevent_thread_lock=True,
             quiet=True,
-            inbrowser=False,
-            inline=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            run_history=False,
-            enable_monitoring=False,
             allowed_paths=[],
+            **_OFF,
         )
     except (OSError, ValueError) as error:
         where = f"--host {server.host}" + (f" --port {server.port}" if server.port else "")
         raise InputError(f"{where}: cannot be listened on ({error}). Name another.") from None
     return local, public
-
-
-def serve(page: Blocks, server: Server, language: PageLanguage, **settings: Any) -> Iterator[str]:
-    """Serve ``page`` until Ctrl-C or SIGTERM; yields each address once it is there."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder goes then too
-    local, public = start(page, server, language, **settings)
-    try:
-        yield from (address for address in (local, public) if address)
-        page.block_thread()
-    finally:
-        page.close()

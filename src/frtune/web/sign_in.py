@@ -28,10 +28,8 @@ def read_auth(auth: str | None, auth_file: str | Path | None) -> list[tuple[str,
     """
     if auth is not None and auth_file is not None:
         raise InputError("--auth and --auth-file: give one of them.")
-    if auth_file is not None:
-        return _from_file(Path(auth_file))
     if auth is None:
-        return None
+        return None if auth_file is None else _from_file(auth_file)
     user, mark, password = auth.partition(":")
     password = password if mark else os.environ.get(PASSWORD_VARIABLE, "")
     if not user or not password:
@@ -42,9 +40,9 @@ def read_auth(auth: str | None, auth_file: str | Path | None) -> list[tuple[str,
     return [(user, password)]
 
 
-def _from_file(path: Path) -> list[tuple[str, str]]:
+def _from_file(path: str | Path) -> list[tuple[str, str]]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--auth-file {path}: cannot be read ({error}).") from None
     found: dict[str, str] = {}

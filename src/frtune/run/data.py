@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frtune.data.loading import cut_splits
+from frtune.data.row_checks import set_aside
 from frtune.data.sources import read_splits
 from frtune.models.families import kind_of
 from frtune.training.encoding import encode_split
@@ -33,7 +34,9 @@ class RunData:
     notes: list[str]
 
 
-def read(task: Task, settings: RunSettings, args: Any) -> RunData:
+def read_data(
+    task: Task, settings: RunSettings, args: Any, *, cut: bool = True, leave_out: bool = False
+) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
     With several processes, all of them must call this; the main one reads first.
@@ -42,6 +45,12 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
         task: What to learn.
         settings: Names the data, its encoding and how many rows are kept.
         args: ``TrainingArguments``.
+        cut: Cut missing splits from train; ``False`` leaves them missing.
+        leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
+            error.
+
+    Returns:
+        The fitted ``task``, the raw rows by split (``splits``), and ``notes``.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
@@ -49,11 +58,18 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
     data = settings.data
     with args.main_process_first(desc="reading data"):
         whole, notes = read_splits(data, task_name=task.name, encoding=settings.encoding)
+        if leave_out:
+            for name, rows in whole.items():
+                whole[name], rejected = set_aside(rows, task)
+                notes += [
+                    f"{name}, row {each['row']}, set aside: {each['reason']}" for each in rejected
+                ]
         check(task, whole, data)
         splits, cut_notes = cut_splits(
             whole,
             where=data,
             limits=(settings.max_train_rows, settings.max_eval_rows, settings.max_test_rows),
+            missing=cut,
             stratify_by=task.stratify_column,
         )
         task = task.fit(splits, checked=True)
@@ -83,7 +99,7 @@ def tokenise(data: RunData, model: Any, tokenizer: Any, args: Any) -> dict[str, 
     With several processes, all of them must call this; the main one writes the cache.
 
     Args:
-        data: As ``read`` returns it.
+        data: As ``read_data`` returns it.
         model: The model, or anything with its ``config``.
         tokenizer: As the builder returned it.
         args: ``TrainingArguments``.

@@ -38,6 +38,7 @@ ALIASES = {
 WITHOUT = ["merge", "mixup", "resume", "generate", "early", "packing", "max_tokens", "lora", "int8",
            "nf4", "proof", "max_eval"]  # fmt: skip
 SCORES = ("accuracy", "f1_macro")
+MAY_DIFFER = ("seed", "seeds", "levels", "output_dir")  # where a comparison goes on
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,8 @@ def main() -> None:
     )
     # validation may stand in for test
     settings = replace(settings, max_eval_rows=settings.max_test_rows)
-    # more seeds or levels go on with a comparison; other settings are another one
     same = {**asdict(task), **asdict(settings), **asdict(own), **args.to_dict()}
-    same = {name: same[name] for name in same if name not in ("seeds", "levels", "seed")}
+    same = {name: same[name] for name in same if name not in MAY_DIFFER}
     path = Path(args.output_dir) / "results.json"
     results = opened(path, json.loads(json.dumps(same)))
 

@@ -10,15 +10,13 @@ bundled invoice lines; the report then shows what a study looks like, and nothin
 """
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import frtune
-from frtune.study import study
-from frtune.study.findings import headlines
-from frtune.study.report import write_report
-from frtune.study.rows import read_rows
-from train_classifier import DEFAULTS, Options, arguments, checkpoint_of, parse, train
+from frtune.study import headlines, read_rows, study, write_report
+from train_classifier import DEFAULTS, Options, parse, train
+
+OWN = {**DEFAULTS, "output_dir": "runs/study_embeddings"}
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,9 @@ class StudyOptions(Options):
     """Of this example alone.
 
     Attributes:
-        families: The encoders to study.
-        checkpoints: One a family: directory or hub name; 'tiny', or 'hub' for the family's own.
+        families: The encoders to study: bert, camembert, flaubert.
+        checkpoints: One for all, or one a family: directory or hub name; 'tiny', or 'hub' for the
+            family's own.
         max_rows: Rows of the study, drawn with seed 42.
     """
 
@@ -37,50 +36,38 @@ class StudyOptions(Options):
 
 def main() -> None:
     """Fine-tune each model, study all of them, and print what was found."""
-    read = partial(
-        parse, defaults={**DEFAULTS, "output_dir": "runs/study_embeddings"}, extra=StudyOptions
-    )
-    task, settings, args, own = read()
-    output_dir = Path(args.output_dir)
-    data, notes = frtune.load_splits(
-        settings.data,
-        task_name=task.name,
-        encoding=settings.encoding,
-        max_train_rows=settings.max_train_rows,
-        max_eval_rows=settings.max_eval_rows,
-        max_test_rows=settings.max_test_rows,
-        stratify_by=task.label_column,
-    )
-    task = task.fit(data)
-    print(*notes, sep="\n")
+    task, settings, args, own = parse(defaults=OWN, extra=StudyOptions)
+    output = Path(args.output_dir)
+    data = frtune.read_data(task, settings, args)
+    print(*data.notes, sep="\n")
 
     checkpoints = {}
-    for family in own.families:
-        tuned = output_dir / family
-        raw = checkpoint_of(family, own, output_dir, task, data["train"])
-        checkpoints |= {f"{family} raw": raw, f"{family} tuned": tuned}
+    for model in own.models:
+        _, settings, args, _ = parse(defaults=OWN | model, extra=StudyOptions)
+        tuned = output / model["family"]
+        args.output_dir = str(tuned)
+        checkpoints[f"{tuned.name} raw"] = frtune.starting_checkpoint(data, settings, args)
+        checkpoints[f"{tuned.name} tuned"] = tuned
         if not (tuned / "frtune_task.json").exists():
-            train(family, raw, data, task, arguments(family, raw, output_dir, read))
+            train(data, settings, args)
 
     texts, labels = read_rows(
-        data,
+        data.splits,
         text_column=task.text_column,
         label_column=task.label_column,
         max_rows=own.max_rows,
     )
-    output = output_dir / "study"
     found = study(
         checkpoints,
         texts,
         labels,
-        output_dir=output,
+        output_dir=output / "study",
         max_tokens=task.max_source_tokens,
         progress="Study",
     )
-    found.save(output)
-    report = write_report(found, output)
-    print(*headlines(found), sep="\n")
-    print(f"report: {report}")
+    found.save(output / "study")
+    report = write_report(found, output / "study")
+    print(*headlines(found), f"report: {report}", sep="\n")
     frtune.leave()
 
 

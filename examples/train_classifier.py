@@ -11,21 +11,26 @@ each model and kept in OUTPUT_DIR/FAMILY/tokenised, where a second run finds the
 ``frtune train classification``; --checkpoints and --families stand for --checkpoint and --family.
 """
 
-import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-import frtune
-from frtune.models.families import FAMILIES, kind_of
-from frtune.training.encoding import encode_once
+from transformers import set_seed
 
-DEFAULTS = {"checkpoint": "hub", "output_dir": "runs/classifier", "num_train_epochs": 3}
+import frtune
+
+HUB = {
+    "bert": "google-bert/bert-base-cased",
+    "camembert": "almanach/camembert-base",
+    "flaubert": "flaubert/flaubert_base_cased",
+}
+DEFAULTS = {"checkpoint": "tiny", "output_dir": "runs/classifier", "num_train_epochs": 3}
 ALIASES = {
     "-n": "num_train_epochs",
     "--epochs": "num_train_epochs",
     "--batch-size": "per_device_train_batch_size",
 }
-WITHOUT = ["merge", "mixup", "resume", "generate", "early", "packing",
+WITHOUT = ["checkpoint", "family", "merge", "mixup", "resume", "generate", "early", "packing",
            "max_tokens", "lora", "int8", "nf4"]  # fmt: skip
 
 
@@ -34,86 +39,75 @@ class Options:
     """Of this example alone.
 
     Attributes:
-        families: The encoders to compare.
-        checkpoints: One a family: directory or hub name; 'tiny', or 'hub' for the family's own.
+        families: The encoders to compare: bert, camembert, flaubert.
+        checkpoints: One for all, or one a family: directory or hub name; 'tiny', or 'hub' for the
+            family's own.
     """
 
     families: list[str] = field(default_factory=lambda: ["camembert", "flaubert"])
     checkpoints: list[str] = field(default_factory=lambda: ["tiny"])
 
+    def __post_init__(self):
+        for family in self.families:
+            if family not in HUB:
+                raise frtune.InputError(f"--families {family}: {', '.join(HUB)}.")
+        if len(self.checkpoints) not in (1, len(self.families)):
+            raise frtune.InputError("--checkpoints: one for all, or one a family.")
 
-def parse(*flags: str, defaults: dict = DEFAULTS, extra: type = Options):
-    """Task, settings, arguments and own options, with further flags behind those of the user."""
-    return frtune.parse_train_arguments(
-        "classification", [*sys.argv[1:], *flags],
-        defaults=defaults, aliases=ALIASES, extra=extra, without=WITHOUT,
-    )  # fmt: skip
-
-
-def checkpoint_of(family: str, own: Options, output: Path, task, train) -> str:
-    """The family's checkpoint; a tiny one is made from the training texts first."""
-    given = dict(zip(own.families, own.checkpoints * len(own.families), strict=False))
-    if given[family] == "hub":
-        return FAMILIES[family].default_checkpoint
-    if given[family] != "tiny":
-        return given[family]
-    directory = output / family / "tiny"
-    if not directory.exists():
-        frtune.tiny_checkpoint(family, task.corpus(train), directory)
-    return str(directory)
+    @property
+    def models(self) -> list[dict[str, str]]:
+        """Family and checkpoint of each model."""
+        checkpoints = self.checkpoints * (1 if len(self.checkpoints) > 1 else len(self.families))
+        return [
+            {"family": family, "checkpoint": HUB[family] if each == "hub" else each}
+            for family, each in zip(self.families, checkpoints, strict=True)
+        ]
 
 
-def arguments(family: str, checkpoint: str, output: Path, parse=parse):
-    """The training arguments of one model: a tiny one learns by another recipe."""
-    tiny = ["--checkpoint", "tiny"] if Path(checkpoint).name == "tiny" else []
-    return parse("--output-dir", str(output / family), *tiny)[2]
+parse = partial(
+    frtune.parse_train_arguments, "classification", aliases=ALIASES, extra=Options, without=WITHOUT
+)
 
 
-def train(family: str, checkpoint: str, data, task, args) -> dict[str, float]:
-    """Train one model and return its scores on the test rows."""
-    model, tokenizer = frtune.build_model(task, checkpoint=checkpoint, family=family)
+def train(data, settings, args) -> dict[str, float]:
+    """Train one model, save it, and return its scores on the test rows."""
+    checkpoint = frtune.starting_checkpoint(data, settings, args)
+    set_seed(args.seed)  # the head is new
+    model, tokenizer = frtune.build_model(
+        data.task, checkpoint=checkpoint, family=settings.family, proof=settings.proof
+    )
     with args.main_process_first(desc="tokenising"):
         kept = Path(args.output_dir) / "tokenised"
-        rows = encode_once(data, kept, task, tokenizer, kind=kind_of(model))
-    trainer = task.trainer(
+        rows = frtune.encode_once(data.splits, kept, data.task, tokenizer, kind="encoder")
+    trainer = data.task.trainer(
         model, tokenizer, args, train_dataset=rows["train"], eval_dataset=rows["validation"]
     )
     trainer.train()
     metrics = trainer.predict(rows["test"]).metrics
-    frtune.save(trainer, args.output_dir)
-    return metrics
+    frtune.save(trainer, args.output_dir, proof=settings.proof)
+    return {name.removeprefix("test_"): value for name, value in metrics.items()}
 
 
 def main() -> None:
     """Train each model on the same rows and print the scores side by side."""
-    task, settings, args, own = parse()
+    task, settings, args, own = parse(defaults=DEFAULTS)
     output = Path(args.output_dir)
-    data, notes = frtune.load_splits(
-        settings.data,
-        task_name=task.name,
-        encoding=settings.encoding,
-        max_train_rows=settings.max_train_rows,
-        max_eval_rows=settings.max_eval_rows,
-        max_test_rows=settings.max_test_rows,
-        stratify_by=task.label_column,
-    )
-    task = task.fit(data)  # the classes are those of the training rows
-    for name, rows in data.items():
-        task.check(rows, f"{settings.data}, {name}")
-    print(*notes, sep="\n")
+    data = frtune.read_data(task, settings, args)
+    task, test = data.task, data.splits["test"]  # the classes are those of the training rows
 
     table = {
-        f"baseline: {name}": task.compute_metrics(found, task.references(data["test"]))
-        for name, found in task.baselines(data["train"], data["test"]).items()
+        f"baseline: {name}": task.compute_metrics(found, task.references(test))
+        for name, found in task.baselines(data.splits["train"], test).items()
     }
-    for family in own.families:
-        checkpoint = checkpoint_of(family, own, output, task, data["train"])
-        args = arguments(family, checkpoint, output)
-        metrics = train(family, checkpoint, data, task, args)
-        table[family] = {name.removeprefix("test_"): value for name, value in metrics.items()}
-    print(f"{'':28}" + "".join(f"{name:>12}" for name in task.headline))
-    for label, scores in table.items():
-        print(f"{label:28}" + "".join(f"{scores[name]:12.4f}" for name in task.headline))
+    for model in own.models:
+        _, settings, args, _ = parse(defaults=DEFAULTS | model)  # a tiny one has another recipe
+        args.output_dir = str(output / model["family"])
+        table[model["family"]] = train(data, settings, args)
+    if args.process_index == 0:
+        print(*data.notes, sep="\n")
+        print(f"{'':28}" + "".join(f"{name:>12}" for name in task.headline))
+        for label, scores in table.items():
+            print(f"{label:28}" + "".join(f"{scores[name]:12.4f}" for name in task.headline))
     frtune.leave()
 
 

@@ -11,20 +11,17 @@ OUTPUT_DIR/comparison. Without data and checkpoint a tiny model learns the bundl
 The flags are those of ``frtune train keywords``.
 """
 
-import dataclasses
 import json
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from transformers import set_seed
 
 import frtune
-from frtune.models.transfer import prove_encoder
 
-DEFAULTS = {
-    "checkpoint": "tiny", "family": "camembert", "output_dir": "runs/keywords",
-    "num_train_epochs": 3,
-}  # fmt: skip
+DEFAULTS = {"checkpoint": "tiny", "output_dir": "runs/keywords", "num_train_epochs": 3}
 ALIASES = {
     "--epochs": "num_train_epochs",
     "--max-rows": ["max_train_rows", "max_eval_rows", "max_test_rows"],
@@ -33,7 +30,7 @@ WITHOUT = ["merge", "mixup", "resume", "generate", "early", "packing", "max_toke
            "nf4"]  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Options:
     """Of this example alone.
 
@@ -48,99 +45,74 @@ class Options:
     pairs: str = "sample"
 
 
-def read(source: str, task, settings):
-    """The splits of a task's data; what was decided about them is printed."""
-    data, notes = frtune.load_splits(
-        source,
-        task_name=task.name,
-        encoding=settings.encoding,
-        max_train_rows=settings.max_train_rows,
-        max_eval_rows=settings.max_eval_rows,
-        max_test_rows=settings.max_test_rows,
-    )
-    print(*notes, sep="\n")
-    return data
-
-
-def train(task, checkpoint: str, data, args):
+def train(data, checkpoint: Path | str, settings, args) -> dict[str, float]:
     """Train one task from ``checkpoint``, save it, and return its scores on the test rows."""
     set_seed(args.seed)  # the head is new
-    model, tokenizer = frtune.build_model(task, checkpoint=checkpoint)
+    model, tokenizer = frtune.build_model(
+        data.task, checkpoint=checkpoint, family=settings.family, proof=settings.proof
+    )
     if (Path(checkpoint) / "frtune_task.json").is_file():
-        print(f"encoder of {checkpoint}: {prove_encoder(model, checkpoint)} weights, all equal")
-    trainer = task.trainer(
-        model, tokenizer, args, train_dataset=data["train"], eval_dataset=data["validation"]
+        count = frtune.prove_encoder(model, checkpoint)
+        print(f"encoder of {checkpoint}: {count} weights, all equal")
+    rows = data.splits
+    trainer = data.task.trainer(
+        model, tokenizer, args, train_dataset=rows["train"], eval_dataset=rows["validation"]
     )
     trainer.train()
-    frtune.save(trainer, args.output_dir)
-    return trainer.predict(data["test"]).metrics
+    frtune.save(trainer, args.output_dir, proof=settings.proof)
+    return trainer.predict(rows["test"]).metrics
 
 
-def baselines(task, data) -> dict[str, float]:
+def baselines(task, train, test) -> dict[str, float]:
     """Keyword F1 on the test rows of predictors that use no model."""
-    test = data["test"]
     references, texts = task.references(test), list(test[task.text_column])
     return {
         name: task.compute_metrics(found, references, texts=texts)["keyword_f1"]
-        for name, found in task.baselines(data["train"], test).items()
+        for name, found in task.baselines(train, test).items()
     }
 
 
-def compare(directories: list[Path], rows, output: Path) -> None:
-    """Print the models and their int8 versions side by side, on the same rows."""
-    models = []
-    for directory in directories:
-        small = directory.with_name(f"{directory.name}-int8")
-        frtune.quantize(directory, small)
-        models += [directory, small]
-    frtune.compare(models, rows, output_dir=output)
-    print((output / "comparison.md").read_text(encoding="utf-8"))
-
-
 def main() -> None:
-    """Run one approach whole, or both from the same checkpoint."""
+    """Run one approach whole, or both from the same checkpoint; quantise and compare."""
     task, settings, args, own = frtune.parse_train_arguments(
         "keywords", defaults=DEFAULTS, aliases=ALIASES, extra=Options, without=WITHOUT
     )
-    output = Path(args.output_dir)
+    output, tiny = Path(args.output_dir), settings.checkpoint == "tiny"
     if own.quantize and any(output.glob("approach*-int8")):
-        raise SystemExit(f"--output-dir {output}: holds int8 models. Name a new directory.")
-    data = read(settings.data, task, settings)
-    corpus = list(task.corpus(data["train"]))
-    approaches = ["1", "2"] if own.approach == "both" else [own.approach]
-
-    similarity = pairs = None
-    if "1" in approaches:
+        sys.exit(f"--output-dir {output}: holds int8 models. Name a new directory.")
+    data = frtune.read_data(task, settings, args)
+    train_rows, test = data.splits["train"], data.splits["test"]
+    pairs, corpus = None, list(data.task.corpus(train_rows))
+    if own.approach != "2":
         similarity = frtune.SentenceSimilarity()
-        pairs = read(own.pairs, similarity, settings)
-        similarity = similarity.fit(pairs)
-        corpus += similarity.corpus(pairs["train"])
+        pairs = frtune.read_data(similarity, replace(settings, data=own.pairs), args)
+        corpus += pairs.task.corpus(pairs.splits["train"])
+    print(*data.notes, *(pairs.notes if pairs else []), sep="\n")
 
-    checkpoint = settings.checkpoint
-    if checkpoint == "tiny":
-        checkpoint = str(output / "tiny")
-        if not Path(checkpoint).exists():
-            frtune.tiny_checkpoint(settings.family, corpus, checkpoint)
-
-    scores = {"baselines": baselines(task, data)}
-    finished = []
-    for approach in approaches:
+    checkpoint = output / "tiny" if tiny else settings.checkpoint
+    if tiny and not checkpoint.exists():
+        frtune.tiny_checkpoint(settings.family or task.tiny_family, corpus, checkpoint)
+    scores = {"baselines": baselines(data.task, train_rows, test)}
+    models = []
+    for approach in ["1", "2"] if own.approach == "both" else [own.approach]:
         start = checkpoint
         if approach == "1":
-            start = str(output / "similarity")
+            start = output / "similarity"
             # its own recipe, for as long as the keywords are learnt
             first = frtune.training_arguments(
-                similarity, start, tiny=settings.checkpoint == "tiny", seed=args.seed,
+                pairs.task, str(start), tiny=tiny, seed=args.seed,
                 num_train_epochs=args.num_train_epochs, max_steps=args.max_steps,
             )  # fmt: skip
-            scores["similarity"] = train(similarity, checkpoint, pairs, first)
-        directory = output / f"approach{approach}"
-        args.output_dir = str(directory)
-        scores[directory.name] = train(task, start, data, args)
-        finished.append(directory)
+            scores["similarity"] = train(pairs, checkpoint, settings, first)
+        models.append(output / f"approach{approach}")
+        args.output_dir = str(models[-1])
+        scores[models[-1].name] = train(data, start, settings, args)
+        if own.quantize:
+            models.append(frtune.quantize(models[-1], output / f"approach{approach}-int8"))
     print(json.dumps(scores, indent=2))
     if own.quantize:
-        compare(finished, data["test"], output / "comparison")
+        frtune.compare(models, test, output_dir=output / "comparison")
+        print((output / "comparison" / "comparison.md").read_text(encoding="utf-8"))
     frtune.leave()
 
 

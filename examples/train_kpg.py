@@ -11,14 +11,13 @@ data: ``--checkpoint paust/pko-t5-base --data articles/ --lora``. The flags are 
 """
 
 import json
-from pathlib import Path
 
-from transformers import EarlyStoppingCallback
+from transformers import EarlyStoppingCallback, set_seed
 
 import frtune
 
 DEFAULTS = {
-    "checkpoint": "tiny", "family": "t5", "output_dir": "runs/kpg", "num_train_epochs": 3,
+    "checkpoint": "tiny", "output_dir": "runs/kpg", "num_train_epochs": 3,
     "per_device_train_batch_size": 8, "lr_scheduler_type": "cosine",
     "warmup_steps": 0.05,  # a share of all steps
 }  # fmt: skip
@@ -31,6 +30,7 @@ WITHOUT = ["merge", "mixup", "resume", "generate"]
 
 
 def main() -> None:
+    """Train, keep the best checkpoint, test it, save it."""
     # 1. The task, data and checkpoint, and the training arguments. They come before the model:
     # ZeRO-3 splits it while it is loaded. The learning rate is that of a step of 8 rows.
     task, settings, args = frtune.parse_train_arguments(
@@ -38,29 +38,19 @@ def main() -> None:
     )
     args.learning_rate = frtune.scale_learning_rate(args.learning_rate, per=8, args=args)
 
-    # 2. The data, with missing splits cut from train.
-    with args.main_process_first():
-        data, notes = frtune.load_splits(
-            settings.data,
-            encoding=settings.encoding,
-            max_train_rows=settings.max_train_rows,
-            max_eval_rows=settings.max_eval_rows,
-            max_test_rows=settings.max_test_rows,
-        )
+    # 2. The data, with missing splits cut from train; each row is checked.
+    data = frtune.read_data(task, settings, args)
 
     # 3. Model and tokenizer: plain Transformers objects, with the adapter in place.
-    checkpoint, family = settings.checkpoint, settings.family
-    if checkpoint == "tiny":
-        checkpoint = str(Path(args.output_dir) / "tiny")
-        with args.main_process_first(local=False):  # hosts share the output directory
-            if not Path(checkpoint).exists():
-                frtune.tiny_checkpoint(family, task.corpus(data["train"]), checkpoint)
+    checkpoint = frtune.starting_checkpoint(data, settings, args)
     lora = frtune.lora_config(
         r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout
     )
+    set_seed(args.seed)  # an adapter is new
     model, tokenizer = frtune.build_model(
-        task,
+        data.task,
         checkpoint=checkpoint,
+        family=settings.family,
         lora=lora if settings.lora else None,
         quantization=settings.quantization,
         gradient_checkpointing=bool(args.gradient_checkpointing),
@@ -68,23 +58,24 @@ def main() -> None:
     )
 
     # 4. The trainer: a plain Seq2SeqTrainer, or a Trainer that can generate.
-    trainer = task.trainer(
+    patience = settings.early_stopping_patience
+    trainer = data.task.trainer(
         model,
         tokenizer,
         args,
-        train_dataset=data["train"],
-        eval_dataset=data["validation"],
+        train_dataset=data.splits["train"],
+        eval_dataset=data.splits["validation"],
         max_tokens_per_batch=settings.max_tokens_per_batch,
         packing=settings.packing,
-        callbacks=[EarlyStoppingCallback(settings.early_stopping_patience)],
+        callbacks=[EarlyStoppingCallback(patience)] if patience else [],
     )
     trainer.train()
 
     # 5. The best checkpoint, tested once with generation, and saved with a proof.
-    metrics = trainer.predict(data["test"]).metrics
+    metrics = trainer.predict(data.splits["test"]).metrics
     frtune.save(trainer, args.output_dir, proof=settings.proof)
     if args.process_index == 0:
-        print(*notes, sep="\n")
+        print(*data.notes, sep="\n")
         print(json.dumps({name: round(value, 4) for name, value in metrics.items()}, indent=2))
     frtune.leave()
 

@@ -12,17 +12,12 @@ has sentences that were not translated) are set aside, each with its reason. The
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from transformers import set_seed
 
 import frtune
-from frtune.data.row_checks import set_aside
 
-DEFAULTS = {
-    "checkpoint": "tiny", "family": "camembert", "output_dir": "runs/similarity",
-    "num_train_epochs": 3,
-}  # fmt: skip
+DEFAULTS = {"checkpoint": "tiny", "output_dir": "runs/similarity", "num_train_epochs": 3}
 ALIASES = {
     "--epochs": "num_train_epochs",
     "--scheduler": "lr_scheduler_type",
@@ -37,68 +32,53 @@ class Options:
     """Of this example alone.
 
     Attributes:
-        cycles: Of cosine_with_restarts.
+        cycles: Of the scheduler cosine_with_restarts (default: 3).
     """
 
-    cycles: int = 3
-
-
-def read(task, settings):
-    """The splits of the rows that can be learnt from; what was set aside is printed."""
-    whole, notes = frtune.load_splits(
-        settings.data, task_name=task.name, encoding=settings.encoding, cut=False
-    )
-    for name, rows in whole.items():
-        whole[name], rejected = set_aside(rows, task)
-        notes += [f"{name}, row {item['row']}, set aside: {item['reason']}" for item in rejected]
-    data, more = frtune.load_splits(
-        whole,
-        max_train_rows=settings.max_train_rows,
-        max_eval_rows=settings.max_eval_rows,
-        max_test_rows=settings.max_test_rows,
-        stratify_by=task.stratify_column,
-    )
-    print(*notes, *more, sep="\n")
-    return data
+    cycles: int | None = None
 
 
 def main() -> None:
     """Train, keep the best checkpoint, test it beside the baselines."""
-    argv = ["--head=regression" if word == "--scores" else word for word in sys.argv[1:]]
+    sys.argv = ["--head=regression" if word == "--scores" else word for word in sys.argv]
     task, settings, args, own = frtune.parse_train_arguments(
-        "similarity", argv, defaults=DEFAULTS, aliases=ALIASES, extra=Options, without=WITHOUT
+        "similarity", defaults=DEFAULTS, aliases=ALIASES, extra=Options, without=WITHOUT
     )
-    if args.lr_scheduler_type == "cosine_with_restarts":
-        args.lr_scheduler_kwargs = {"num_cycles": own.cycles}
+    restarts = args.lr_scheduler_type == "cosine_with_restarts"
+    if own.cycles is not None and not restarts:
+        sys.exit("--cycles: for --scheduler cosine_with_restarts. Leave one out.")
+    if restarts:
+        args.lr_scheduler_kwargs = {"num_cycles": own.cycles or 3}
 
-    # 1. The data, and the task with the two labels of the training rows.
-    data = read(task, settings)
-    task = task.fit(data)
+    # 1. The data, without the rows that cannot be learnt from, and the task with the two labels of
+    # the training rows.
+    data = frtune.read_data(task, settings, args, leave_out=True)
+    task, rows = data.task, data.splits
+    if args.process_index == 0:
+        print(*data.notes, sep="\n")
 
     # 2. Model and tokenizer.
-    checkpoint = settings.checkpoint
-    if checkpoint == "tiny":
-        checkpoint = str(Path(args.output_dir) / "tiny")
-        if not Path(checkpoint).exists():
-            frtune.tiny_checkpoint(settings.family, task.corpus(data["train"]), checkpoint)
+    checkpoint = frtune.starting_checkpoint(data, settings, args)
     set_seed(args.seed)  # the head is new
-    model, tokenizer = frtune.build_model(task, checkpoint=checkpoint, proof=settings.proof)
+    model, tokenizer = frtune.build_model(
+        task, checkpoint=checkpoint, family=settings.family, proof=settings.proof
+    )
 
     # 3. Train, test once, save.
     trainer = task.trainer(
-        model, tokenizer, args, train_dataset=data["train"], eval_dataset=data["validation"]
+        model, tokenizer, args, train_dataset=rows["train"], eval_dataset=rows["validation"]
     )
     trainer.train()
-    result = trainer.predict(data["test"])
+    result = trainer.predict(rows["test"])
     frtune.save(trainer, args.output_dir, proof=settings.proof)
 
     # 4. Scores beside those of predictors without a model.
     if args.process_index == 0:
-        references = task.references(data["test"])
-        rows = {"this model": task.decode(result.predictions)}
-        rows |= task.baselines(data["train"], data["test"])
+        references = task.references(rows["test"])
+        found = {"this model": task.decode(result.predictions)}
+        found |= task.baselines(rows["train"], rows["test"])
         print(f"{'':16}" + "".join(f"{name:>12}" for name in task.headline))
-        for label, predictions in rows.items():
+        for label, predictions in found.items():
             scores = task.compute_metrics(predictions, references)
             print(f"{label:16}" + "".join(f"{scores[name]:12.4f}" for name in task.headline))
     frtune.leave()

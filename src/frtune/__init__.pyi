@@ -26,6 +26,12 @@ from .models.builders import build_t5 as build_t5
 from .models.lora import lora_config as lora_config
 from .models.lora import merge as merge
 from .models.tiny import tiny_checkpoint as tiny_checkpoint
+from .models.transfer import prove_encoder as prove_encoder
+from .run.data import read_data as read_data
+from .run.model import starting_checkpoint as starting_checkpoint
+from .run.model import with_lora as with_lora
+from .run.seed_statistics import difference_of_runs as difference_of_runs
+from .run.seed_statistics import mean_of_runs as mean_of_runs
 from .tasks.classification import SequenceClassification as SequenceClassification
 from .tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
 from .tasks.keywords import KeywordExtraction as KeywordExtraction
@@ -33,6 +39,7 @@ from .tasks.similarity import SentenceSimilarity as SentenceSimilarity
 from .training.arguments import scale_learning_rate as scale_learning_rate
 from .training.arguments import training_arguments as training_arguments
 from .training.distributed import leave as leave
+from .training.encoding import encode_once as encode_once
 from .training.make_trainer import make_trainer as make_trainer
 from .training.mixup.mixup import Mixup as Mixup
 from .training.saving import save as save

@@ -11,7 +11,7 @@ from frtune.cli.train_arguments import parse_train_arguments
 from frtune.data import sources
 from frtune.errors import InputError
 from frtune.preflight.run import preflight
-from frtune.run.data import check, read, tokenise
+from frtune.run.data import check, read_data, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
 from frtune.run.run import run
 from frtune.run.settings import check_settings
@@ -107,7 +107,7 @@ def test_rows_that_were_not_checked_are_checked_by_the_trainer_and_by_fit(parsed
     import frtune
 
     task, settings, args = parsed("classification")
-    data = read(task, settings, args)
+    data = read_data(task, settings, args)
     checkpoint = starting_checkpoint(data, settings, args)
     model, tokenizer = build(data.task, settings, args, checkpoint)
     bad = Dataset.from_list([row("classification", 0), {"text": " ", "label": "1"}])
@@ -137,7 +137,7 @@ def test_the_stages_called_one_by_one_do_what_a_run_does(parsed, tmp_path):
 
     task, settings, args = parsed("classification", "stages")
     check_settings(settings, args)
-    data = read(task, settings, args)
+    data = read_data(task, settings, args)
     check(data.task, data.splits, "the rows")
     checkpoint = starting_checkpoint(data, settings, args, output_dir=tmp_path / "elsewhere")
     settings = with_lora(settings, task, checkpoint)

@@ -65,7 +65,8 @@ def parse_train_arguments(
 
     Args:
         task_name: ``"classification"``, ``"similarity"``, ``"keywords"`` or ``"keyphrases"``.
-        argv: The flags; ``None`` takes those of the program.
+        argv: The flags; ``None`` takes those of the program, which bad ones end with one line and
+            the code 2.
         defaults: Values by name, of the task, of the run and of the training.
         aliases: Further flags, and the names of the options (one or more) that get their value.
         extra: A dataclass with options of the program's own. It documents them under
@@ -78,7 +79,7 @@ def parse_train_arguments(
         and the ``extra`` if there is one.
 
     Raises:
-        InputError: For an unknown flag, or a value that is not possible.
+        InputError: For an unknown flag, or a value that is not possible, in ``argv``.
 
     Example:
         >>> task, settings, args = parse_train_arguments(
@@ -87,12 +88,24 @@ def parse_train_arguments(
         (5, 'sample', 2.0)
     """
     prog = Path(sys.argv[0]).name if argv is None else f"frtune train {task_name}"
-    argv = list(sys.argv[1:] if argv is None else argv)
-    cls = task_class(task_name)
-    parser = _parser(task_name, extra, without, prog=prog, whole="--help-all" in argv)
+    flags = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(task_name, extra, without, prog=prog, whole="--help-all" in flags)
     for flag, names in (aliases or {}).items():
         parser.add_alias(flag, *([names] if isinstance(names, str) else names))
-    given = {"output_dir": f"runs/{task_name}", **(defaults or {}), **_from_file(parser, argv)}
+    given = {"output_dir": f"runs/{task_name}", **(defaults or {})}
+    try:
+        return _parsed(parser, task_class(task_name), flags, given, extra)
+    except InputError as error:
+        if argv is not None:
+            raise
+        parser.exit(2, f"{prog}: {error}\n")
+
+
+def _parsed(
+    parser: Parser, cls: type, argv: list[str], given: Mapping[str, Any], extra: type | None
+) -> tuple[Any, ...]:
+    """Parse twice: the recipe depends on the task and the checkpoint."""
+    given = {**given, **_from_file(parser, argv)}
     # shown by --help
     parser.set_defaults(**{**recipe(cls()), **given})
     found = parser.parse(argv)

@@ -27,7 +27,7 @@ from frtune.preflight.rows import SAMPLED, cut_report, few_rows, leakage, missin
 from frtune.preflight.schedule import Schedule, check_deepspeed_steps, forecasts, schedule
 from frtune.preflight.stages import Log, Stage, warnings_to
 from frtune.preflight.weights import check_loadable
-from frtune.run.data import RunData, read
+from frtune.run.data import RunData, read_data
 from frtune.run.model import adapter, starting_checkpoint, with_lora
 from frtune.run.settings import RunSettings, check_settings, is_tiny
 from frtune.tasks.base import Task
@@ -114,7 +114,7 @@ class _Stages:
     def data(self) -> None:
         log = self.log
         log.begin("data", "while it reads the data")
-        self.found = read(self.task, self.settings, self.args)
+        self.found = read_data(self.task, self.settings, self.args)
         self.task, splits = self.found.task, self.found.splits
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.items())
         log.say(f"{sizes} rows", *self.found.notes)

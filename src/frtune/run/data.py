@@ -9,6 +9,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from frtune.data.loading import cut_splits
+from frtune.data.row_checks import set_aside
 from frtune.data.sources import read_splits
 from frtune.models.families import kind_of
 from frtune.run.settings import RunSettings
@@ -31,10 +32,23 @@ class RunData:
     notes: list[str]
 
 
-def read(task: Task, settings: RunSettings, args: Any) -> RunData:
+def read_data(
+    task: Task, settings: RunSettings, args: Any, *, cut: bool = True, leave_out: bool = False
+) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
     With several processes, all of them must call this; the main one reads first.
+
+    Args:
+        task: What to learn.
+        settings: Names the data, its encoding and how many rows are kept.
+        args: ``TrainingArguments``.
+        cut: Cut missing splits from train; ``False`` leaves them missing.
+        leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
+            error.
+
+    Returns:
+        The fitted ``task``, the raw rows by split (``splits``), and ``notes``.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
@@ -42,11 +56,18 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
     data = settings.data
     with args.main_process_first(desc="reading data"):
         whole, notes = read_splits(data, task_name=task.name, encoding=settings.encoding)
+        if leave_out:
+            for name, rows in whole.items():
+                whole[name], rejected = set_aside(rows, task)
+                notes += [
+                    f"{name}, row {each['row']}, set aside: {each['reason']}" for each in rejected
+                ]
         check(task, whole, data)
         splits, cut_notes = cut_splits(
             whole,
             where=data,
             limits=(settings.max_train_rows, settings.max_eval_rows, settings.max_test_rows),
+            missing=cut,
             stratify_by=task.stratify_column,
         )
         task = task.fit(splits, checked=True)
@@ -73,7 +94,14 @@ def tokenise(data: RunData, model: Any, tokenizer: Any, args: Any) -> dict[str, 
 
     With several processes, all of them must call this; the main one writes the cache.
 
-    The raw columns that the scores need stay beside the tokens.
+    Args:
+        data: As ``read_data`` returns it.
+        model: The model, or anything with its ``config``.
+        tokenizer: As the builder returned it.
+        args: ``TrainingArguments``.
+
+    Returns:
+        The encoded rows of both, with the raw columns that the scores need.
     """
     kind = kind_of(model)
     names = {"train": "training", "validation": "validation"}

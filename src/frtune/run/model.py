@@ -29,7 +29,14 @@ def starting_checkpoint(
 ) -> str:
     """The checkpoint to start from; ``tiny`` is made from the training texts first.
 
-    It is made in ``output_dir``, by default that of ``args``.
+    Args:
+        data: As ``read_data`` returns it.
+        settings: Names checkpoint or family.
+        args: ``TrainingArguments``.
+        output_dir: Where a tiny checkpoint is made; ``None`` is ``args.output_dir``.
+
+    Returns:
+        A directory or a hub name.
 
     Raises:
         InputError: If neither is named.
@@ -52,6 +59,14 @@ def starting_checkpoint(
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained: by default of a decoder with a classification head.
+
+    Args:
+        settings: ``lora`` may be ``None`` in them.
+        task: What is learnt.
+        checkpoint: As ``starting_checkpoint`` returns it.
+
+    Returns:
+        The settings, in which ``lora`` is true or false.
 
     Raises:
         InputError: If an adapter is to be merged and there is none.

@@ -14,7 +14,7 @@ from transformers import TrainingArguments
 from frtune.files import locked, staged
 from frtune.moved import moved_names
 from frtune.run.config import run_config, write_config
-from frtune.run.data import read, tokenise
+from frtune.run.data import read_data, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
@@ -49,7 +49,7 @@ def run(
     main = args.process_index == 0
     with _output_dir(args, resume=settings.resume):
         with _undone_on_error(Path(args.output_dir), resume=settings.resume):
-            data = read(task, settings, args)
+            data = read_data(task, settings, args)
             checkpoint = starting_checkpoint(data, settings, args)
             settings = with_lora(settings, data.task, checkpoint)
             model, tokenizer = build(data.task, settings, args, checkpoint)

@@ -141,7 +141,8 @@ def test_linear_with_float_activations_equals_the_rounded_matrix():
     inputs, bias = torch.randn(3, 5, 8), torch.randn(6)
     layer = Int8Linear(weight, scale, bias, activations="float")
     expected = inputs @ (weight * scale[:, None]).T + bias
-    torch.testing.assert_close(layer(inputs), expected)
+    # sums of products near 100, added up in another order
+    torch.testing.assert_close(layer(inputs), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_the_kernel_and_plain_floats_give_the_same_product():
@@ -206,7 +207,7 @@ def test_a_result_that_fails_its_proof_is_not_left(saved, tmp_path, monkeypatch)
 
     real = frtune.model_quantization._prove
     monkeypatch.setattr(
-        frtune.model_quantization, "_prove", lambda d, b, logits: real(d, b, logits + 1)
+        frtune.model_quantization, "_prove", lambda d, t, b, logits: real(d, t, b, logits + 1)
     )
     with pytest.raises(RuntimeError, match="finds other logits"):
         quantize(saved("bert", "classification"), tmp_path / "small")

@@ -50,7 +50,6 @@ MODULES = dict(pair.split("=") for pair in _TABLE.split())
 # name that left a module, by the module's path of today: where it is now, both below frtune.
 NAMES = {
     "run.report.baseline_metrics": "score_files",
-    "run.run.RunSettings": "run.settings",
     "training.encoding.kind_of": "models.families",
 }
 

@@ -55,7 +55,9 @@ def test_the_other_messages_of_a_library_still_come(caplog, recwarn):
     finally:
         for name, kept in filters.items():
             logging.getLogger(name).filters[:] = kept
-    assert [each.getMessage() for each in caplog.records] == [f"another from {n}" for n in LOGGED]
+    # a logger may be listened to in two places
+    messages = list(dict.fromkeys(each.getMessage() for each in caplog.records))
+    assert messages == [f"another from {name}" for name in LOGGED]
     assert [str(each.message) for each in recwarn] == ["another"]
 
 
@@ -84,7 +86,7 @@ def test_a_short_bar_is_not_shown_and_a_users_hook_stays(capsys):
 
 def test_openmp_is_told_before_torch_is_imported():
     code = ("import os, sys, frtune.cli as c; c._dispatch(['--version']); "
-            "import frtune.environment.startup as s; s.wait_briefly(); "
+            "import frtune.environment.process as s; s.wait_briefly(); "
             "assert 'torch' not in sys.modules and 'GOMP_SPINCOUNT' in os.environ")  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if "OMP" not in k}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

@@ -64,7 +64,7 @@ def test_each_sample_is_prepared_and_trains_as_it_is(task, tmp_path, capsys):
     [
         ("sample --task keyphrases", "--output"),
         ("sample --output {out}", "--task"),
-        ("sample --output {out} --task keyword", "--task: invalid choice: 'keyword'"),
+        ("sample --output {out} --task keyword", "task=keyword: one of classification"),
         ("sample --output {out} --task keyphrases --min-keyphrase 2", "--min-keyphrases?"),
         ("{here}/none.csv --output {out} --task keyphrases", "no such file or folder"),
         ("{here}/empty.csv --output {out} --task keyphrases", "empty.csv: is empty"),

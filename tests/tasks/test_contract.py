@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2] / "src" / "frtune"
 OUTSIDE = [path for path in sorted(ROOT.rglob("*.py")) if "tasks" not in path.parts]
 NAMES = ("classification", "similarity", "keywords", "keyphrases")
 # a job of labelling is no task; "keyphrases" is also the name of a limit on rows
-OTHER_NAMES = ("labelling", "filters.py")
+OTHER_NAMES = ("labelling", "metrics", "filters.py")
 
 
 def is_task(node):

@@ -25,7 +25,7 @@ from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 OWN = {
     "checked_resume", "conditions", "encode", "generate_rows", "write_model",
     "_complete", "_drafted", "_explained_memory", "_raise_non_finite", "_scores_now", "_scoring",
-    "_settle_best", "_stop_if_asked", "_surviving", "_training_collator",
+    "_stop_if_asked", "_surviving",
 }  # fmt: skip
 HEADLINES = HeadlinePrinter.__bases__[0]
 MADE_BY_US = {TaskTrainer: {"__init__"}, HEADLINES: {"__init__"}}  # called by our code alone

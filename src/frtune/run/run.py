@@ -12,7 +12,6 @@ from typing import Any
 from transformers import TrainingArguments
 
 from frtune.files import locked, staged
-from frtune.moved import moved_names
 from frtune.run.config import run_config, write_config
 from frtune.run.data import read_data, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
@@ -22,8 +21,6 @@ from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume
 from frtune.tasks.base import Task
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import TINY, check_output_dir, save
-
-__getattr__ = moved_names(__name__)
 
 logger = logging.getLogger(__name__)
 

@@ -116,10 +116,10 @@ def encode_split(
     for note in task.encoding_notes(encoded):
         logger.warning("%s: %s", split, note)
     cut = truncation_report(encoded)
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+    for column, limit in task.limits.items():
         if cut.get(column):
-            found = (cut[column], cut["rows"], limit, getattr(task, limit))
-            logger.warning("%s: %d of %d rows are longer than %s=%d and were cut", split, *found)
+            found = (cut[column], cut["rows"], limit)
+            logger.warning("%s: %d of %d rows are longer than %s and were cut", split, *found)
     return encoded
 
 
@@ -161,6 +161,13 @@ def encode_once(
     It is opened when rows, task, tokenizer and kind are the same, and replaced when they are not.
     The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
     ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
+
+    Args:
+        splits: Raw rows.
+        directory: Where they are kept.
+        task: As for ``encode_dataset``, after ``fit``.
+        tokenizer: As the builder returned it.
+        kind: The model's kind.
     """
     directory = Path(directory)
     wanted = {
@@ -250,13 +257,14 @@ def check_length(task: Task, model: Any) -> None:
     positions = max_positions(model.config)
     if positions is None:
         return
-    rooms = {"source": positions}
+    checked = [("source", task.max_source_tokens, positions)]
     if task.generates and getattr(model.config, "is_encoder_decoder", False):
-        rooms = {"target": positions, **rooms}
+        checked = [("target", task.max_target_tokens, positions), *checked]
     elif task.generates:  # a decoder reads the target behind the source
-        rooms = {"source": positions - task.max_target_tokens}
-    for name, room in rooms.items():
-        if (tokens := getattr(task, f"max_{name}_tokens")) > room:
+        room = positions - task.max_target_tokens
+        checked = [("source", task.max_source_tokens, room)]
+    for name, tokens, room in checked:
+        if tokens > room:
             raise InputError(
                 f"max_{name}_tokens={tokens}: this {model.config.model_type} has {positions} "
                 f"positions. Pass --max-{name}-tokens {room} or less."

@@ -148,6 +148,8 @@ def _fused_attention() -> Any:
                     named["attn_mask"] = named["attn_mask"].detach()
             if func is torch.Tensor.item:
                 return 0
+            if func is torch.rand and args == ([],):
+                return 1.0  # a draw on whether to drop a layer: none is dropped
             return func(*args, **named)
 
     return Fused()

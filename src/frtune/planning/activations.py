@@ -140,7 +140,11 @@ class _FusedAttention(TorchFunctionMode):
             named["dropout_p"] = 0.0
             if named.get("attn_mask") is not None:
                 named["attn_mask"] = named["attn_mask"].detach()
-        return 0 if func is torch.Tensor.item else func(*args, **named)
+        if func is torch.Tensor.item:
+            return 0
+        if func is torch.rand and args == ([],):
+            return 1.0  # a draw on whether to drop a layer: none is dropped
+        return func(*args, **named)
 
 
 def _fill(model: Any, dtype: Any) -> None:

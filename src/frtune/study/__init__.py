@@ -11,11 +11,4 @@ from frtune.study.functions import probe_layers as probe_layers
 from frtune.study.layer_study import study as study
 from frtune.study.result import Study as Study
 
-__all__ = [
-    "Study",
-    "compare_layers",
-    "convergence",
-    "layer_statistics",
-    "probe_layers",
-    "study",
-]
+__all__ = ["Study", "compare_layers", "convergence", "layer_statistics", "probe_layers", "study"]

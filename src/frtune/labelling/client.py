@@ -136,7 +136,11 @@ class Client:
             number = self._journal.sent(most)
             failure, answer, actual = await self._send(messages)
             if answer is not None:
-                self._account(most, actual)
+                if actual is None:
+                    self.without_usage += 1
+                else:  # the server may make prompts longer
+                    beyond = actual.minus(most).plus(self._surplus)
+                    self._surplus = Tokens(*map(max, self._surplus, beyond))
                 self._journal.done(number, actual or most, key=key, answer=answer)
                 self.answered += 1
             elif actual is not None:
@@ -144,14 +148,6 @@ class Client:
         finally:
             await self._ledger.settle(most, actual)
         return failure
-
-    def _account(self, most: Tokens, actual: Tokens | None) -> None:
-        """Count answers without usage, and learn of prompts that the server makes longer."""
-        if actual is None:
-            self.without_usage += 1
-            return
-        beyond = actual.minus(most).plus(self._surplus)
-        self._surplus = Tokens(*map(max, self._surplus, beyond))
 
     async def _send(
         self, messages: list[dict[str, str]]

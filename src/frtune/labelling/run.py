@@ -83,8 +83,18 @@ def label(
             "stopped": stopped,
             "detail": loop.detail,
             **results.report(),
-            "requests": _requests(loop),
-            "spent": _spent(journal, budget),
+            "requests": {
+                "answered": loop.client.answered,
+                "texts_answered_before": loop.reused,
+                "failed_tries": dict(loop.client.failures.most_common()),
+                "answers_without_usage": loop.client.without_usage,
+            },
+            "spent": {
+                "input_tokens": journal.spent.input,
+                "output_tokens": journal.spent.output,
+                "cost": budget.cost_of(journal.spent),
+                "unsettled_requests": journal.unsettled,
+            },
             "settings": _settings(job, endpoint, budget),
             "notes": [] if warm or job.passes == 1 else [_SAME_TWICE],
         }
@@ -117,24 +127,6 @@ def beside(output: Path, ending: str) -> Path:
 def _steps(job: LabelJob, endpoint: Endpoint) -> Steps:
     parameters = {**endpoint.parameters, "max_output_tokens": endpoint.max_output_tokens}
     return Steps(job, model=endpoint.model, parameters=parameters)
-
-
-def _requests(loop: RequestLoop) -> dict[str, Any]:
-    return {
-        "answered": loop.client.answered,
-        "texts_answered_before": loop.reused,
-        "failed_tries": dict(loop.client.failures.most_common()),
-        "answers_without_usage": loop.client.without_usage,
-    }
-
-
-def _spent(journal: Journal, budget: Budget) -> dict[str, Any]:
-    return {
-        "input_tokens": journal.spent.input,
-        "output_tokens": journal.spent.output,
-        "cost": budget.cost_of(journal.spent),
-        "unsettled_requests": journal.unsettled,
-    }
 
 
 def _settings(job: LabelJob, endpoint: Endpoint, budget: Budget) -> dict[str, Any]:

@@ -64,10 +64,7 @@ def title_copy(titles: Sequence[str], k: int = 10, language: str | None = None) 
 
 
 def tfidf_phrases(
-    train_texts: Sequence[str],
-    texts: Sequence[str],
-    k: int = 10,
-    language: str | None = None,
+    train_texts: Sequence[str], texts: Sequence[str], k: int = 10, language: str | None = None
 ) -> list[list[str]]:
     """Predict the ``k`` phrases of one to three words with the highest TF-IDF.
 

@@ -136,9 +136,8 @@ def correlation_intervals(
     x, y = np.asarray(predictions, float), np.asarray(references, float)
     a, b = x - x.mean(), y - y.mean()  # far from 0, the sums of squares would cancel
     counts = np.stack([a, b, a * a, b * b, a * b, (x - y) ** 2, np.ones_like(x)], axis=1)
-    found = _count_intervals(
-        counts, {"pearson": _pearson, "mse": lambda sums: sums[:, 5] / sums[:, 6]}, samples
-    )
+    ratios: Ratios = {"pearson": _pearson, "mse": lambda sums: sums[:, 5] / sums[:, 6]}
+    found = _count_intervals(counts, ratios, samples)
     ranks = score_intervals({"spearman": spearman_score(x, y)}, len(x), samples=samples)
     return {**found, **ranks}
 

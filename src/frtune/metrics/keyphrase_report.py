@@ -75,9 +75,8 @@ def combined_intervals(
     """
     exact = keyphrase_scores_per_document(predictions, references, k=k, texts=texts)
     partial = keyphrase_scores_per_document(predictions, references, k=k, match="partial")
-    rouge = rouge_scores_per_document(
-        *_lines(predictions, references, separator), tokenizer=tokenizer
-    )
+    lines = _lines(predictions, references, separator)
+    rouge = rouge_scores_per_document(*lines, tokenizer=tokenizer)
     values = {**exact, **_at(k, partial), **rouge}
     return {name: bootstrap_interval(values[name]) for name in names if name in values}
 

@@ -90,11 +90,7 @@ def keyphrase_scores(
 
 
 def keyphrase_scores_per_document(
-    predictions: Phrases,
-    references: Phrases,
-    *,
-    texts: Sequence[str] | None = None,
-    **options: Any,
+    predictions: Phrases, references: Phrases, *, texts: Sequence[str] | None = None, **options: Any
 ) -> dict[str, list[float]]:
     """Score each document by itself, for confidence intervals and reports.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +11,14 @@ from rapidfuzz.distance import LCSseq
 from rouge_score import rouge_scorer
 
 from frtune.errors import InputError
-from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer, warn_about_lost_letters
+from frtune.metrics.tokenizers import AnyTokenizer, Tokens, find_tokenizer, warn_about_lost_letters
 
 ROUGE_KEYS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+Documents = Sequence[str] | Sequence[Sequence[str]]  # texts, or lists of tokens
 
 
 def rouge_scores(
-    predictions: Sequence[str] | Sequence[Sequence[str]],
-    references: Sequence[str] | Sequence[Sequence[str]],
-    *,
-    tokenizer: TokenizerName | Callable[[Any], Tokens] | Any = None,
+    predictions: Documents, references: Documents, *, tokenizer: AnyTokenizer = None
 ) -> dict[str, float]:
     """Return the mean over documents of the ROUGE F-measures.
 
@@ -55,10 +53,7 @@ def rouge_scores(
 
 
 def rouge_scores_per_document(
-    predictions: Sequence[str] | Sequence[Sequence[str]],
-    references: Sequence[str] | Sequence[Sequence[str]],
-    *,
-    tokenizer: TokenizerName | Callable[[Any], Tokens] | Any = None,
+    predictions: Documents, references: Documents, *, tokenizer: AnyTokenizer = None
 ) -> dict[str, list[float]]:
     """Return each document's F-measures, for confidence intervals and reports.
 

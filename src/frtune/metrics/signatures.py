@@ -5,13 +5,12 @@ The idea is sacreBLEU's (Post 2018, "A Call for Clarity in Reporting BLEU Scores
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from frtune.metrics.conventions import Conventions, conventions, signature
 from frtune.metrics.counting import score_names
 from frtune.metrics.rouge import ROUGE_KEYS
-from frtune.metrics.tokenizers import TokenizerName, Tokens, find_tokenizer
+from frtune.metrics.tokenizers import AnyTokenizer, find_tokenizer
 
 
 def keyphrase_signatures(
@@ -50,9 +49,7 @@ def keyphrase_signatures(
     return signatures
 
 
-def rouge_signatures(
-    *, tokenizer: TokenizerName | Callable[[Any], Tokens] | Any = None
-) -> dict[str, str]:
+def rouge_signatures(*, tokenizer: AnyTokenizer = None) -> dict[str, str]:
     """Return the signature of each score that ``rouge_scores`` gives with the same tokenizer.
 
     A function of the caller's own appears under its name; lists of tokens as ``given``.

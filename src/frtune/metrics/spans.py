@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from frtune.errors import InputError
 from frtune.metrics.conventions import signature
+from frtune.metrics.counting import Phrases
 from frtune.metrics.phrases import normalize_phrase
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
@@ -103,10 +104,7 @@ def span_scores(
 
 
 def keyword_scores(
-    predictions: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
-    *,
-    normalize: Callable[[str], str] = normalize_phrase,
+    predictions: Phrases, references: Phrases, *, normalize: Callable[[str], str] = normalize_phrase
 ) -> dict[str, float]:
     """Score the set of keywords of each document, however often each occurs in it.
 
@@ -130,17 +128,11 @@ def keyword_scores(
     _check_rows(predictions, references)
     sets = _sets(predictions, references, normalize)
     each = [_document_f1(*pair) for pair in sets]
-    return {
-        **_micro("keyword", sets),
-        "keyword_f1_macro": sum(each) / len(each) if each else 0.0,
-    }
+    return {**_micro("keyword", sets), "keyword_f1_macro": sum(each) / len(each) if each else 0.0}
 
 
 def keyword_scores_per_document(
-    predictions: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
-    *,
-    normalize: Callable[[str], str] = normalize_phrase,
+    predictions: Phrases, references: Phrases, *, normalize: Callable[[str], str] = normalize_phrase
 ) -> dict[str, list[float]]:
     """Return ``keyword_f1`` of each document, for intervals and paired tests.
 

@@ -22,6 +22,7 @@ TokenizerName = Literal["ko", "komoran", "fr", "words", "whitespace", "rouge"]
 NAMES: tuple[TokenizerName, ...] = ("ko", "komoran", "fr", "words", "whitespace", "rouge")
 
 Tokens = list[str]
+AnyTokenizer = TokenizerName | Callable[[Any], Tokens] | Any
 
 _ELIDED = "jusqu|lorsqu|puisqu|quoiqu|qu|[cdjlmnst]"
 _WORDS = re.compile(rf"\b(?:{_ELIDED})(?=')|[^\W_]+(?:'[^\W_]+)*")
@@ -70,7 +71,7 @@ def whitespace(text: str) -> Tokens:
     return unicodedata.normalize("NFC", text).split()
 
 
-def find_tokenizer(tokenizer: TokenizerName | Callable[[Any], Tokens] | Any) -> Tokenizer:
+def find_tokenizer(tokenizer: AnyTokenizer) -> Tokenizer:
     """Return the tokenizer of that name, or wrap a callable or an object with ``tokenize``.
 
     Args:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from frtune.study.cosines import NORMAL_95
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CURVES = (
     "cosine_within_adjusted",

@@ -8,24 +8,21 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import check_weights, local_file, read_config
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import family_for
+from frtune.models.family import Family
 from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import check_whole, fit_tokens, read_weights
 from frtune.study.hidden import Base, base_of
 from frtune.tasks.config_file import load_task
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
-
-    from frtune.models.family import Family
 
 
 @dataclass(frozen=True)
@@ -117,33 +114,26 @@ def load_base(checkpoint: Checkpoint) -> Base:
     Raises:
         InputError: If weights are missing.
     """
-    model = _load_adapter(checkpoint) if checkpoint.adapter else _load_full(checkpoint)
+    path = checkpoint.path
+    if checkpoint.adapter:
+        model = load_saved(path, load_task(path), merge=True)[0]
+    else:
+        model, info = read_weights(path, "AutoModel", checkpoint.config, None, None, False)
+        # a masked language model's checkpoint lacks the pooler, which no hidden state needs
+        check_whole(path, model, info, ["pooler"])
+        fit_tokens(model, checkpoint.tokenizer)
     return base_of(model.to("cuda" if torch.cuda.is_available() else "cpu").eval())
-
-
-def _load_full(checkpoint: Checkpoint) -> Any:
-
-    model, info = read_weights(checkpoint.path, "AutoModel", checkpoint.config, None, None, False)
-    # a masked language model's checkpoint lacks the pooler, which no hidden state passes through
-    check_whole(checkpoint.path, model, info, ["pooler"])
-    fit_tokens(model, checkpoint.tokenizer)
-    return model
-
-
-def _load_adapter(checkpoint: Checkpoint) -> Any:
-    return load_saved(checkpoint.path, load_task(checkpoint.path), merge=True)[0]
 
 
 def _weight_files(path: str) -> list[Path]:
     directory = Path(path)
     if directory.is_dir():
-        found = [directory / "config.json", directory / ADAPTER_CONFIG]
-        found = [file for file in found if file.is_file()] + sorted(directory.glob("*.safetensors"))
-        adapter = (directory / ADAPTER_CONFIG).is_file()
-        return found + (_weight_files(find_base(directory)) if adapter else [])
-    index = local_file(path, "model.safetensors.index.json")
-    names = ["model.safetensors"]
-    if index:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    files = [local_file(path, name) for name in ["config.json", *names]]
+        adapter = directory / ADAPTER_CONFIG
+        found = [file for file in (directory / "config.json", adapter) if file.is_file()]
+        found += sorted(directory.glob("*.safetensors"))
+        return found + (_weight_files(find_base(directory)) if adapter.is_file() else [])
+    names = {"model.safetensors"}
+    if index := local_file(path, "model.safetensors.index.json"):
+        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    files = [local_file(path, name) for name in ["config.json", *sorted(names)]]
     return [file for file in files if file]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
 from frtune.environment.process import return_freed_memory
@@ -92,12 +93,10 @@ class _Accumulators:
         ]
         self.norm_sums = np.zeros((self.layers, 2))  # first norm's deviations, and their squares
         self.norm_shift: list[float] = []
-        kept = (self.layers, len(self.sample.flat), base.width)
-        texts = (self.layers, len(self.texts), base.width)
+        drawn = {"tokens": self.sample.flat, "text_first": self.texts, "text_mean": self.texts}
         self.arrays = {
-            "tokens": np.zeros(kept, np.float32),
-            "text_first": np.zeros(texts, np.float32),
-            "text_mean": np.zeros(texts, np.float32),
+            name: np.zeros((self.layers, len(items), base.width), np.float32)
+            for name, items in drawn.items()
         }
         self.norms = np.zeros((self.layers, len(self.norm_sample.flat)), np.float32)
 
@@ -112,12 +111,11 @@ class _Accumulators:
             torch.from_numpy(lengths).double().to(device),
             first_is_word=not self.corpus.before,
         )
-        ids = np.concatenate(
-            [self.corpus.ids[self.corpus.offsets[r] : self.corpus.offsets[r + 1]] for r in rows]
-        )
+        offsets = self.corpus.offsets
+        ids = np.concatenate([self.corpus.ids[offsets[r] : offsets[r + 1]] for r in rows])
         found = _Places(
-            self.sample.in_batch(self.corpus.offsets, rows),
-            self.norm_sample.in_batch(self.corpus.offsets, rows),
+            self.sample.in_batch(offsets, rows),
+            self.norm_sample.in_batch(offsets, rows),
             self.text_slot[rows],
             self.type_slot[torch.from_numpy(ids).long().to(device)],
         )
@@ -133,9 +131,9 @@ class _Accumulators:
         norms = vectors.norm(dim=1)
         units = vectors / norms.clamp(min=_SMALLEST_NORM)[:, None]
         means = layout.sums(vectors) / layout.lengths.float()[:, None]
-        self._add_norms(layer, norms, found)
+        self._add_norms(layer, norms.double(), found)
         self.covariances[layer].add(vectors)
-        current = BatchLayer(units, layout.sums(units), _unit(means), _unit(first))
+        current = BatchLayer(units, layout.sums(units), normalize(means), normalize(first))
         self.cosines[layer].add(current, layout)
         typed = found.types >= 0
         self.cosines[layer].add_types(units[typed], found.types[typed])
@@ -147,7 +145,6 @@ class _Accumulators:
         return current
 
     def _add_norms(self, layer: int, norms: torch.Tensor, found: _Places) -> None:
-        norms = norms.double()
         if len(self.norm_shift) <= layer:
             self.norm_shift.append(float(norms.mean()))
         moved = norms - self.norm_shift[layer]
@@ -208,7 +205,3 @@ class _Places:
     norms: tuple[Any, Any]
     texts: Any
     types: torch.Tensor
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=_SMALLEST_NORM)

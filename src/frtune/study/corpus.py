@@ -6,16 +6,14 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
 from frtune.study.sampling import bottom
 from frtune.tasks.sequences import text_frame
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 _CHUNK_TEXTS = 1000
 
@@ -47,15 +45,13 @@ class Corpus:
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each text, int64 ``(texts,)``."""
-        return self.offsets[1:] - self.offsets[:-1]
+        return np.diff(self.offsets)
 
     def describe(self) -> dict[str, Any]:
         """Counts for the record: ``tokens`` (``real``, ``special``) and ``cut_texts``."""
         special = len(self.lengths) * (len(self.before) + len(self.after))
-        return {
-            "tokens": {"real": int(self.lengths.sum()), "special": special},
-            "cut_texts": self.cut,
-        }
+        tokens = {"real": int(self.lengths.sum()), "special": special}
+        return {"tokens": tokens, "cut_texts": self.cut}
 
     def batches(self, token_budget: int) -> Iterator[list[int]]:
         """Group texts of like length, longest first, into batches of at most ``token_budget``.

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
-
-if TYPE_CHECKING:
-    import numpy as np
 
 NORMAL_95 = 1.959963984540054
 
@@ -43,9 +41,8 @@ class Layout:
 
     def sums(self, vectors: torch.Tensor) -> torch.Tensor:
         """Sum ``(tokens, width)`` over each text: ``(batch, width)``."""
-        return vectors.new_zeros(len(self.lengths), vectors.shape[1]).index_add_(
-            0, self.text, vectors
-        )
+        zeros = vectors.new_zeros(len(self.lengths), vectors.shape[1])
+        return zeros.index_add_(0, self.text, vectors)
 
 
 class Running:
@@ -122,17 +119,13 @@ class LayerCosines:
         several = n > 1
         pairs = (sums**2).sum(1) - n
         self.within.add((pairs / (n * (n - 1)))[several])
-        if layout.first_is_word:
-            self.first.add(((own - 1) / (n - 1))[several])
-        else:
-            self.first.add(own / n)
+        self.first.add(((own - 1) / (n - 1))[several] if layout.first_is_word else own / n)
         self.mean.add((layer.means.double() * sums).sum(1) / n)
 
     def add_types(self, units: torch.Tensor, slots: torch.Tensor) -> None:
         """Add occurrences of the token types: unit vectors ``(n, width)`` and types ``(n,)``."""
         if len(slots):
-            sums = units.new_zeros(self.type_sums.shape).index_add_(0, slots, units)
-            self.type_sums += sums
+            self.type_sums += units.new_zeros(self.type_sums.shape).index_add_(0, slots, units)
 
     def add_next(self, layer: BatchLayer, following: BatchLayer) -> None:
         """Add the cosines of a batch's tokens to themselves in the next layer."""
@@ -193,10 +186,8 @@ def cosine_statistics(
     by_dimension = layer.total**2 - layer.text_squares
     across_pairs = counts.tokens**2 - counts.squares
     between = _ratio(float(by_dimension.sum()), across_pairs)
-    first_across = _ratio(
-        float(layer.first_total @ layer.total) - layer.first_own,
-        (counts.texts - 1) * counts.tokens,
-    )
+    first_sum = float(layer.first_total @ layer.total) - layer.first_own
+    first_across = _ratio(first_sum, (counts.texts - 1) * counts.tokens)
     share = _ratio(float(by_dimension.cpu().numpy()[outliers].sum()), float(by_dimension.sum()))
     found = {
         "outlier_cosine_share": Value(share),

@@ -10,23 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from frtune.plotting import (
-    MARKERS,
-    legend,
-    line_style,
-    new_frame,
-    plain_text,
-    whole_numbers,
-)
+from frtune.plotting import MARKERS, legend, line_style, new_frame, plain_text, whole_numbers
 from frtune.study.definitions import DEFINITIONS
 from frtune.study.panels import PANELS, lines
+from frtune.study.result import Study
 from frtune.study.tables import curve, main_answers, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from frtune.study.result import Study
 
 LAYER = "layer (0 = embeddings)"
 
@@ -50,7 +42,7 @@ def draw_curves(study: Study, name: str) -> Figure:
             drawn.append(_curve(axes, rows, panel.dashed[0], f"{label}, {panel.dashed[1]}", style))
     if name.startswith("probe"):
         drawn += _majority_line(axes, study)
-    _limits(axes, panel.limits, _joined(drawn))
+    _limits(axes, panel.limits, np.concatenate([np.asarray(each, float) for each in drawn]))
     whole_numbers(axes.xaxis)
     legend(figure)
     return figure
@@ -68,10 +60,8 @@ def draw_answer(study: Study) -> Figure:
         style = {**line_style(i), "linewidth": 0.8}
         axes.plot(found["x"], found["y"], label=plain_text(answer["checkpoint"]), **style)
         for layer, point in found.iterrows():
-            axes.annotate(
-                str(layer), (point["x"], point["y"]), xytext=(4, 4), fontsize=8,
-                textcoords="offset points",
-            )  # fmt: skip
+            beside = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 8}
+            axes.annotate(str(layer), (point["x"], point["y"]), **beside)
     legend(figure)
     return figure
 
@@ -97,10 +87,6 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
             colour = "black" if value > 0.5 else "white"
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=7)
     return figure
-
-
-def _joined(series: list[pd.Series]) -> np.ndarray:
-    return np.concatenate([np.asarray(each, float) for each in series])
 
 
 def _curve(

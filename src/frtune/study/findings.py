@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from frtune.study.result import Study
 from frtune.study.tables import (
     compared,
     curve,
@@ -16,11 +18,6 @@ from frtune.study.tables import (
     rank_answer,
     same_layer,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from frtune.study.result import Study
 
 
 class Change(NamedTuple):
@@ -61,13 +58,8 @@ def findings(study: Study) -> dict[str, list[str]]:
         ``answer``. A subject without numbers is left out.
     """
     pairs = comparisons(study)
-    subjects = {
-        "movement": _movement,
-        "cosines": _cosines,
-        "norms": _norms,
-        "spectrum": _spectrum,
-        "probes": _probes,
-    }
+    subjects = {"movement": _movement, "cosines": _cosines, "norms": _norms}
+    subjects |= {"spectrum": _spectrum, "probes": _probes}
     found = {
         name: [s for pair in pairs for s in say(study, *pair)] for name, say in subjects.items()
     }
@@ -84,12 +76,8 @@ def headlines(study: Study) -> list[str]:
     Args:
         study: What ``frtune.study.study`` returned.
     """
-    found = [
-        next(sentences, None)
-        for subject in (_movement, _cosines, _probes)
-        for pair in comparisons(study)
-        for sentences in [subject(study, *pair)]
-    ]
+    subjects, pairs = (_movement, _cosines, _probes), comparisons(study)
+    found = [next(say(study, *pair), None) for say in subjects for pair in pairs]
     if len(study.checkpoints) == 1:
         found = [*_course(study, study.checkpoints[0]["name"]), *_probe_levels(study)]
     return [text for text in found if text] + [_answer(study, each) for each in main_answers(study)]
@@ -121,11 +109,9 @@ def _movement(study: Study, a: str, b: str) -> Iterator[str]:
             f"most {number(turn[most])} ({layer_name(most)})."
         )
         return
-    apart = (
-        f" and lie {number(distance[most])} times the first one's length apart"
-        if len(distance)
-        else ""
-    )
+    apart = ""
+    if len(distance):
+        apart = f" and lie {number(distance[most])} times the first one's length apart"
     yield (
         f"From {a} to {b}, {layer_name(most)} moved most: there, in the mean, a token's two "
         f"vectors have a cosine of {number(1 - turn[most])}{apart}. "
@@ -141,32 +127,26 @@ def _movement(study: Study, a: str, b: str) -> Iterator[str]:
 
 
 def _cosines(study: Study, a: str, b: str) -> Iterator[str]:
-    within = largest_change(study, a, b, "cosine_within")
-    if within:
+    if within := largest_change(study, a, b, "cosine_within"):
         text = _told(within, "the cosine between tokens of one text", a, b, 0.005)
         adjusted = largest_change(study, a, b, "cosine_within_adjusted")
-        if adjusted and abs(adjusted.after - adjusted.before) >= 0.005:
-            text += (
-                f" Corrected for anisotropy, it {adjusted.verb} {adjusted.where}, {adjusted.ends}."
-            )
-        elif adjusted:
-            text += " Corrected for anisotropy, it hardly changes."
+        if adjusted:
+            small = abs(adjusted.after - adjusted.before) < 0.005
+            how = f"{adjusted.verb} {adjusted.where}, {adjusted.ends}"
+            text += f" Corrected for anisotropy, it {'hardly changes' if small else how}."
         yield text
-    between = largest_change(study, a, b, "cosine_between")
-    if between:
+    if between := largest_change(study, a, b, "cosine_between"):
         yield _told(between, "the cosine between tokens of different texts", a, b, 0.005)
 
 
 def _norms(study: Study, a: str, b: str) -> Iterator[str]:
-    change = largest_change(study, a, b, "norm_q50", relative=True)
-    if change:
+    if change := largest_change(study, a, b, "norm_q50", relative=True):
         small = 0.01 * abs(change.before)
         yield _told(change, "the median length of token vectors", a, b, small)
 
 
 def _spectrum(study: Study, a: str, b: str) -> Iterator[str]:
-    change = largest_change(study, a, b, "effective_rank", relative=True)
-    if change:
+    if change := largest_change(study, a, b, "effective_rank", relative=True):
         small = 0.01 * abs(change.before)
         width = {c["name"]: c["width"] for c in study.checkpoints}[b]
         text = _told(change, "the number of directions in use (effective rank)", a, b, small)
@@ -198,10 +178,9 @@ def _probe_levels(study: Study) -> Iterator[str]:
 
 def _probes(study: Study, a: str, b: str) -> Iterator[str]:
     """What the last layer gained or lost."""
-    for statistic, vector in (
-        ("probe_mean_accuracy", "mean vector"), ("probe_first_accuracy", "first token"),
-    ):  # fmt: skip
-        before, after = of_checkpoint(study, a), of_checkpoint(study, b)
+    before, after = of_checkpoint(study, a), of_checkpoint(study, b)
+    vectors = {"probe_mean_accuracy": "mean vector", "probe_first_accuracy": "first token"}
+    for statistic, vector in vectors.items():
         first, second = curve(before, statistic), curve(after, statistic)
         if not (len(first) and len(second)):
             continue
@@ -210,17 +189,13 @@ def _probes(study: Study, a: str, b: str) -> Iterator[str]:
         if change.before == change.after:
             yield f"On the {vector} of the last layer the probe is as good in {b} as in {a}."
             continue
-        apart = _apart(before, i, after, j, statistic)
+        (low, high), (lower, upper) = _ends(before, statistic, i), _ends(after, statistic, j)
+        apart = low > upper or lower > high  # of nan, neither is
         yield (
             f"On the {vector} of the last layer the probe's accuracy {change.verb} from "
             f"{_interval(before, statistic, i)} in {a} to {_interval(after, statistic, j)} in {b}; "
             + ("the intervals do not overlap." if apart else "the intervals overlap.")
         )
-
-
-def _apart(before: pd.DataFrame, i: int, after: pd.DataFrame, j: int, statistic: str) -> bool:
-    (low, high), (other_low, other_high) = _ends(before, statistic, i), _ends(after, statistic, j)
-    return low > other_high or other_low > high  # of nan, neither is
 
 
 def _answer(study: Study, answer: dict[str, Any]) -> str:
@@ -302,9 +277,9 @@ def largest_change(
 def _told(change: Change, what: str, a: str, b: str, small: float) -> str:
     if change.after == change.before:
         return f"From {a} to {b}, {what} stays as it was."
-    if abs(change.after - change.before) < small:
-        return f"From {a} to {b}, {what} hardly changes: {change.where}, {change.ends}."
-    return f"From {a} to {b}, {what} {change.verb} {change.where}, {change.ends}."
+    much = abs(change.after - change.before) >= small
+    verb = change.verb if much else "hardly changes:"
+    return f"From {a} to {b}, {what} {verb} {change.where}, {change.ends}."
 
 
 def layer_name(layer: int) -> str:

@@ -33,10 +33,9 @@ def dimension_frame(found: Iterable[tuple[str, Collected]]) -> pd.DataFrame:
     """``checkpoint``, ``layer``, ``dimension``, ``mean``, ``variance``; one row a dimension."""
     frames = []
     for name, collected in found:
-        values = {key: collected.arrays[key] for key in ("mean", "variance")}
-        layer, dimension = np.indices(values["mean"].shape)
-        columns = {"layer": layer, "dimension": dimension, **values}
-        frame = pd.DataFrame({key: each.ravel() for key, each in columns.items()})
-        frame.insert(0, "checkpoint", name)
-        frames.append(frame)
+        mean, variance = collected.arrays["mean"], collected.arrays["variance"]
+        layer, dimension = np.indices(mean.shape)
+        columns = {"layer": layer, "dimension": dimension, "mean": mean, "variance": variance}
+        flat = {key: each.ravel() for key, each in columns.items()}
+        frames.append(pd.DataFrame({"checkpoint": name, **flat}))
     return pd.concat(frames, ignore_index=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
-from frtune.study.collect import collect
+from frtune.study.collect import Collected, collect
 from frtune.study.compare import compare_tokens
 from frtune.study.corpus import encode
 from frtune.study.frames import layer_frame, pair_frame
@@ -14,12 +17,6 @@ from frtune.study.hidden import base_of
 from frtune.study.probes import add_probes
 from frtune.study.sampling import text_keys
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from frtune.study.collect import Collected
 
 
 def layer_statistics(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from frtune.models.families import family_for
 from frtune.study.corpus import Corpus
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import ModelKind
+from frtune.tasks.base import ModelKind
 
 
 @dataclass(frozen=True)
@@ -100,13 +98,9 @@ def hidden_states(base: Base, corpus: Corpus, *, token_budget: int, bf16: bool) 
                     output_hidden_states=True,
                     **options,
                 )
-            words = torch.from_numpy(_words(corpus, rows, ids.shape[1])).to(base.device)
-            yield Hidden(rows, out.hidden_states, words)
+            starts = ids.shape[1] * np.arange(len(rows)) + len(corpus.before)
+            pairs = zip(starts, corpus.lengths[rows].tolist(), strict=True)
+            words = np.concatenate([start + np.arange(length) for start, length in pairs])
+            yield Hidden(rows, out.hidden_states, torch.from_numpy(words).to(base.device))
     finally:
         base.model.train(training)
-
-
-def _words(corpus: Corpus, rows: Sequence[int], length: int) -> np.ndarray:
-    starts = length * np.arange(len(rows)) + len(corpus.before)
-    lengths = corpus.lengths[list(rows)].tolist()
-    return np.concatenate([start + np.arange(n) for start, n in zip(starts, lengths, strict=True)])

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def _check(
         raise InputError(
             f"labels: {len(labels)} for {len(texts)} texts. Pass one label for each text."
         )
-    skipped = [] if not blank else [_line("texts", f"{blank} of {len(texts)} are blank; left out")]
+    skipped = [_line("texts", f"{blank} of {len(texts)} are blank; left out")] if blank else []
     if labels is None:
         skipped.append(_line("probes", "no labels were given"))
     return texts, labels, skipped
@@ -158,13 +159,13 @@ def _line(what: str, why: str) -> dict[str, str]:
 
 
 def _limit(opened: list[Checkpoint], max_tokens: int, skipped: Skipped) -> int:
-    limits = {c.name: c.max_tokens for c in opened if c.max_tokens is not None}
-    tightest = min(limits, key=lambda name: limits[name], default=None)
-    if tightest is None or limits[tightest] >= max_tokens:
+    limits = [(c.max_tokens, c.name) for c in opened if c.max_tokens is not None]
+    limit, name = min(limits, key=itemgetter(0), default=(max_tokens, ""))
+    if limit >= max_tokens:
         return max_tokens
-    why = f"max_tokens={max_tokens}: {tightest} has {limits[tightest]} positions, for all then"
+    why = f"max_tokens={max_tokens}: {name} has {limit} positions, for all then"
     skipped.append(_line("the ends of long texts", why))
-    return limits[tightest]
+    return limit
 
 
 def _encode(
@@ -232,18 +233,17 @@ def _unlike(a: _Run, b: _Run, settings: Settings) -> list[tuple[str, str]]:
     one, other = a.checkpoint, b.checkpoint
     tokens = a.found.arrays["tokens"].shape[1]
     texts = len(_shared(a.found.arrays["text_keys"], b.found.arrays["text_keys"])[0])
+    every = "drift, neighbours, procrustes and cka of tokens"
     if a.signature != b.signature:
-        why = "their tokenizers cut the texts into other tokens"
-        found.append(("drift, neighbours, procrustes and cka of tokens", f"{why}; see cka_texts"))
+        found.append((every, "their tokenizers cut the texts into other tokens; see cka_texts"))
     elif tokens < LEAST_ITEMS:
-        why = f"{tokens} tokens, {LEAST_ITEMS} are needed"
-        found.append(("drift, neighbours, procrustes and cka of tokens", why))
+        found.append((every, f"{tokens} tokens, {LEAST_ITEMS} are needed"))
     else:
         kinds = one.family.kind, other.family.kind
+        widths = one.config.hidden_size, other.config.hidden_size
         if kinds[0] != kinds[1]:
             found.append(("drift", f"one is an {kinds[0]}, the other an {kinds[1]}"))
-        elif one.config.hidden_size != other.config.hidden_size:
-            widths = one.config.hidden_size, other.config.hidden_size
+        elif widths[0] != widths[1]:
             found.append(("drift", f"{widths[0]} and {widths[1]} dimensions"))
         if tokens <= settings.neighbours:
             why = f"{tokens} tokens, more than {settings.neighbours} are needed"

@@ -122,9 +122,8 @@ def neighbour_overlap(first: np.ndarray, second: np.ndarray, *, k: int = 10) -> 
 
 
 def _nearest(vectors: np.ndarray, k: int) -> np.ndarray:
-    units = vectors / np.linalg.norm(vectors.astype(float), axis=1, keepdims=True).clip(
-        _SMALLEST_NORM
-    )
+    norms = np.linalg.norm(vectors.astype(float), axis=1, keepdims=True)
+    units = vectors / norms.clip(_SMALLEST_NORM)
     # rounded, so that equal vectors (a word's embeddings) are equally near whatever the last digit
     cosines = (units @ units.T).round(9)
     np.fill_diagonal(cosines, -np.inf)

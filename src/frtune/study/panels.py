@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import pandas as pd
+
+from frtune.study.result import Study
 from frtune.study.tables import compared, curve, main_answers, of_checkpoint, same_layer
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from frtune.study.result import Study
 
 
 class Panel(NamedTuple):
@@ -33,7 +31,7 @@ class Panel(NamedTuple):
     limits: tuple[float | None, float | None] = (0.0, None)
 
 
-UNIT = (0.0, 1.0)
+UNIT, FREE = (0.0, 1.0), (None, None)
 
 
 def _cosines(title: str, statistic: str) -> Panel:
@@ -48,32 +46,20 @@ PANELS = {
     "first_token": _cosines("Cosine of the first token to the rest", "cosine_first"),
     "mean_token": _cosines("Cosine of a token to its text's mean", "cosine_mean"),
     "next_layer": _cosines("Cosine of a token to itself one layer on", "cosine_next"),
-    "norms": Panel(
-        "Length of token vectors: median, 5% to 95%", "norm_q50", band=("norm_q05", "norm_q95")
-    ),
+    "norms": Panel("Length of token vectors: median, 5% to 95%", "norm_q50",
+                   band=("norm_q05", "norm_q95")),
     "outliers": Panel("Cosine that outlier dimensions bring", "outlier_cosine_share"),
-    "rank": Panel(
-        "Directions that tokens use", "effective_rank", "effective rank",
-        ("participation_ratio", "participation ratio"),
-    ),
-    "components": Panel(
-        "Variance along the first components", "top1_share", "first", ("top10_share", "first ten")
-    ),
+    "rank": Panel("Directions that tokens use", "effective_rank", "effective rank",
+                  ("participation_ratio", "participation ratio")),
+    "components": Panel("Variance along the first components", "top1_share", "first",
+                        ("top10_share", "first ten")),
     "isotropy": Panel("Isotropy of the variance (IsoScore)", "isotropy"),
-    "probe_mean": Panel(
-        "Probe on a text's mean vector", "probe_mean_accuracy", limits=(None, None)
-    ),
-    "probe_first": Panel(
-        "Probe on a text's first token", "probe_first_accuracy", limits=(None, None)
-    ),
-    "fisher": Panel(
-        "Separation of the classes: Fisher ratio", "fisher_mean", "mean",
-        ("fisher_first", "first token"),
-    ),
-    "silhouette": Panel(
-        "Separation of the classes: silhouette", "silhouette_mean", "mean",
-        ("silhouette_first", "first token"), limits=(None, None),
-    ),
+    "probe_mean": Panel("Probe on a text's mean vector", "probe_mean_accuracy", limits=FREE),
+    "probe_first": Panel("Probe on a text's first token", "probe_first_accuracy", limits=FREE),
+    "fisher": Panel("Separation of the classes: Fisher ratio", "fisher_mean", "mean",
+                    ("fisher_first", "first token")),
+    "silhouette": Panel("Separation of the classes: silhouette", "silhouette_mean", "mean",
+                        ("silhouette_first", "first token"), limits=FREE),
     "drift": Panel("Turn of each token: 1 - cosine", "drift_cosine", limits=UNIT),
     "distance": Panel("Distance moved by each token", "drift_distance"),
     "procrustes": Panel("Distance after the best rotation", "procrustes"),

@@ -9,11 +9,10 @@ from frtune.errors import InputError, nearest
 from frtune.plotting import rendered
 from frtune.study.figures import draw_answer, draw_curves, draw_heat_map
 from frtune.study.panels import cka_pairs, plot_names
+from frtune.study.result import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from frtune.study.result import Study
 
 __all__ = ["plot", "plot_names", "rendered", "save_plots"]
 

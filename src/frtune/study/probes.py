@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -17,12 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import bootstrap_interval
+from frtune.study.collect import Collected
 from frtune.study.cosines import Value
 from frtune.study.settings import Settings
-
-if TYPE_CHECKING:
-    from frtune.study.collect import Collected
-    from frtune.tasks.base import ModelKind
+from frtune.tasks.base import ModelKind
 
 TEST_SHARE = 0.25
 FOLDS = 3
@@ -66,9 +64,8 @@ def split(labels: Any) -> tuple[np.ndarray, Split]:
         >>> len(taken), found.train.tolist(), found.test.tolist()
         (16, [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], [0, 1, 2, 3])
     """
-    names, numbers, counts = np.unique(
-        np.asarray([str(label) for label in labels]), return_inverse=True, return_counts=True
-    )
+    texts = np.asarray([str(label) for label in labels])
+    names, numbers, counts = np.unique(texts, return_inverse=True, return_counts=True)
     enough = counts >= LEAST_TEXTS
     if enough.sum() < 2:
         raise InputError(
@@ -97,9 +94,8 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
         seed: Seed of the interval.
     """
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    search = GridSearchCV(
-        model, {"logisticregression__C": list(STRENGTHS)}, cv=StratifiedKFold(FOLDS)
-    )
+    strengths = {"logisticregression__C": list(STRENGTHS)}
+    search = GridSearchCV(model, strengths, cv=StratifiedKFold(FOLDS))
     values = steady(vectors)
     with threadpool_limits(1):  # the solver's steps are so small that threads only wait
         search.fit(values[parts.train], parts.labels[parts.train])
@@ -167,8 +163,7 @@ def add_probes(
     except InputError as error:
         return [("probes", str(error))]
     notes = []
-    rare = len(keys) - len(taken)
-    if rare:
+    if rare := len(keys) - len(taken):
         notes.append(("probes", f"{rare} texts of classes with fewer than {LEAST_TEXTS} left out"))
     vectors = ["mean"] if kind == "decoder" else ["mean", "first"]
     if kind == "decoder":

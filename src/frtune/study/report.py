@@ -6,7 +6,9 @@ import base64
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from frtune.environment.versions import versions
 from frtune.files import staged
@@ -15,12 +17,8 @@ from frtune.study.definitions import ADJUSTED, DEFINITIONS, name_of
 from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
 from frtune.study.plots import save_plots
+from frtune.study.result import Study
 from frtune.study.tables import compared, curve, of_checkpoint, same_layer
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from frtune.study.result import Study
 
 # subject, heading, plots, statistics of the table
 SECTIONS = (
@@ -93,10 +91,8 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
 
 def _subtitle(study: Study) -> str:
     depths = sorted({checkpoint["layers"] for checkpoint in study.checkpoints})
-    blocks = " or ".join(str(depth) for depth in depths)
-    return (
-        f"{study.data['texts']:,} texts, {study.data['tokens']['real']:,} tokens, {blocks} blocks."
-    )
+    blocks, tokens = " or ".join(map(str, depths)), study.data["tokens"]["real"]
+    return f"{study.data['texts']:,} texts, {tokens:,} tokens, {blocks} blocks."
 
 
 def _sections(study: Study, images: dict[str, bytes]) -> list[dict[str, Any]]:
@@ -177,12 +173,9 @@ def _cells(rows: pd.DataFrame, statistic: str) -> pd.Series:
 def short_table(study: Study) -> tuple[list[str], list[list[str]]]:
     """Return the main numbers by layer: names of columns, in two lines, and rows of text."""
     columns: dict[str, pd.Series] = {}
-    for statistic, name in (
-        ("drift_cosine", "1 - cosine"),
-        ("cosine_within", "within"),
-        ("cosine_between", "between"),
-        ("probe_mean_accuracy", "probe"),
-    ):
+    named = {"drift_cosine": "1 - cosine", "cosine_within": "within", "cosine_between": "between"}
+    named["probe_mean_accuracy"] = "probe"
+    for statistic, name in named.items():
         for source, rows in _sources(study, statistic, statistic == "drift_cosine"):
             values = curve(rows, statistic)
             if len(values):
@@ -194,28 +187,20 @@ def short_table(study: Study) -> tuple[list[str], list[list[str]]]:
 
 def _answer_row(answer: dict[str, Any]) -> list[str]:
     low, high = answer["low"], answer["high"]
-    return [
-        answer["checkpoint"],
-        name_of(answer["x"]),
-        name_of(answer["y"]),
-        answer["statistic"].capitalize(),
-        number(answer["value"]),
-        f"{number(low)} to {number(high)}" if math.isfinite(low) else "",
-        str(answer["n"]),
-    ]
+    interval = f"{number(low)} to {number(high)}" if math.isfinite(low) else ""
+    names = [answer["checkpoint"], name_of(answer["x"]), name_of(answer["y"])]
+    size = [number(answer["value"]), interval, str(answer["n"])]
+    return [*names, answer["statistic"].capitalize(), *size]
 
 
 def _data(data: dict[str, Any]) -> str:
-    parts = [
-        f"{data['texts']:,} texts with {data['tokens']['real']:,} tokens, special ones not counted"
-    ]
+    tokens = data["tokens"]["real"]
+    parts = [f"{data['texts']:,} texts with {tokens:,} tokens, special ones not counted"]
     if data.get("blank_texts"):
         parts.append(f"{data['blank_texts']:,} blank texts were left out")
     if data.get("cut_texts"):
-        parts.append(
-            f"{data['cut_texts']:,} texts were longer than {data['max_tokens']} tokens and lost "
-            "their end"
-        )
+        longer = f"longer than {data['max_tokens']} tokens and lost their end"
+        parts.append(f"{data['cut_texts']:,} texts were {longer}")
     return "; ".join(parts) + "."
 
 

@@ -7,12 +7,11 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from frtune.files import staged
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,17 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain lists, dicts and numbers; ``nan`` becomes ``None``."""
-        return _plain(
-            {
-                "data": self.data,
-                "settings": self.settings,
-                "checkpoints": self.checkpoints,
-                "answers": self.answers,
-                "layers": self.layers.to_dict("records"),
-                "pairs": self.pairs.to_dict("records"),
-                "dimensions": [
-                    {
-                        "checkpoint": frame["checkpoint"].iloc[0],
-                        "layer": frame["layer"].iloc[0],
-                        "mean": frame["mean"].tolist(),
-                        "variance": frame["variance"].tolist(),
-                    }
-                    for _, frame in self.dimensions.groupby(["checkpoint", "layer"], sort=False)
-                ],
-                "skipped": self.skipped,
-            }
-        )
+        groups = self.dimensions.groupby(["checkpoint", "layer"], sort=False)
+        found = {
+            name: getattr(self, name) for name in ("data", "settings", "checkpoints", "answers")
+        }
+        found |= {name: getattr(self, name).to_dict("records") for name in ("layers", "pairs")}
+        found["dimensions"] = [
+            {"checkpoint": checkpoint, "layer": layer}
+            | {name: frame[name].tolist() for name in ("mean", "variance")}
+            for (checkpoint, layer), frame in groups
+        ]
+        return _plain({**found, "skipped": self.skipped})
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write ``study.json`` and the frames as ``layers``, ``pairs`` and ``dimensions.parquet``.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from datasets import Dataset
 
 from frtune.data.loading import columns_check, load_splits
 from frtune.data.sources import scored_split
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 
 def read_rows(

@@ -103,13 +103,8 @@ class TokenSample:
         Returns:
             Their places in the batch and their slots in the sample, int64.
         """
-        rows_ = np.asarray(rows)
-        lows = np.searchsorted(self.flat, offsets[rows_])
-        highs = np.searchsorted(self.flat, offsets[rows_ + 1])
-        starts = np.cumsum(offsets[rows_ + 1] - offsets[rows_]) - offsets[rows_ + 1]
-        places = [
-            self.flat[low:high] + start
-            for low, high, start in zip(lows, highs, starts, strict=True)
-        ]
-        slots = [self.slots[low:high] for low, high in zip(lows, highs, strict=True)]
-        return np.concatenate(places), np.concatenate(slots)
+        starts, ends = offsets[np.asarray(rows)], offsets[np.asarray(rows) + 1]
+        parts = [slice(*found) for found in np.searchsorted(self.flat, [starts, ends]).T]
+        shifts = np.cumsum(ends - starts) - ends
+        places = [self.flat[part] + shift for part, shift in zip(parts, shifts, strict=True)]
+        return np.concatenate(places), np.concatenate([self.slots[part] for part in parts])

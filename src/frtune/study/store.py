@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -79,12 +78,8 @@ class Store:
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        content: dict[str, Any] = {
-            "statistics": found.statistics,
-            "broken": found.broken,
-            "probed": found.probed,
-            "notes": found.notes,
-        }
+        names = ("statistics", "broken", "probed", "notes")
+        content = {name: getattr(found, name) for name in names}
         draft = path.with_name(f".{path.stem}.{os.getpid()}")
         try:
             save_file(found.arrays, draft, metadata={"study": json.dumps(content)})

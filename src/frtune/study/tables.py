@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from frtune.study.result import Study
+from frtune.study.result import Study
 
 QUESTION = ("cosine_within_adjusted", "probe_mean_accuracy", "pearson")
 

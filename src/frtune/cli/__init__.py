@@ -103,14 +103,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except InputError as error:
-        if debug:
-            raise
-        message, code = str(error), EXIT_BAD_INPUT
     except Exception as error:
         if debug:
             raise
-        message = f"{type(error).__name__}: {error} (--debug shows the traceback)"
-        code = EXIT_FAILED
+        message, code = str(error), EXIT_BAD_INPUT
+        if not isinstance(error, InputError):
+            message = f"{type(error).__name__}: {error} (--debug shows the traceback)"
+            code = EXIT_FAILED
     sys.stderr.write(f"frtune: {' '.join(message.split())}\n")
     return code

@@ -44,16 +44,17 @@ def main(argv: list[str]) -> None:
     show = partial(_show, console) if main_process else None
     stages = preflight(task, settings, args, on_stage=show)
     if main_process:
-        print(_summary(stages))
+        seconds = sum(stage.seconds for stage in stages)
+        count = sum(len(stage.warnings) for stage in stages)
+        found = f"{count} warning{'s' * (count > 1)}: see above" if count else "no warning"
+        print(f"preflight passed in {seconds:.0f} s, {found}")
     leave()
 
 
 def _show(console: Console, stage: Stage) -> None:
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=7)
-    table.add_column(width=6, justify="right")
-    table.add_column(width=16)
-    table.add_column()
+    for width, justify in ((7, "left"), (6, "right"), (16, "left"), (None, "left")):
+        table.add_column(width=width, justify=justify)
     found = Text("\n".join(stage.notes), overflow="fold")
     # a failure is told once, by the error's own line
     for warning in stage.warnings if stage.status != "failed" else ():
@@ -62,10 +63,3 @@ def _show(console: Console, stage: Stage) -> None:
     table.add_row(status, f"{stage.seconds:.1f} s", stage.name, found)
     console.print(table)
     console.file.flush()
-
-
-def _summary(stages: list[Stage]) -> str:
-    seconds = sum(stage.seconds for stage in stages)
-    warnings = sum(len(stage.warnings) for stage in stages)
-    found = f"{warnings} warning{'s' * (warnings > 1)}: see above" if warnings else "no warning"
-    return f"preflight passed in {seconds:.0f} s, {found}"

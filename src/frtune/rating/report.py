@@ -110,22 +110,15 @@ def _runs(
     for run, name in enumerate(study.runs):
         low, high = interval(draws[run])
         row = {"name": name, "mean": float(values[:, run].mean()), "low": low, "high": high}
-        row["wrong_share"] = _wrong_share(study, judgements, run)
+        shown = sum(len(study.items[item].phrases[run]) for _, item in judgements)
+        wrong = sum(len(judgement.wrong.get(run, ())) for judgement in judgements.values())
+        row["wrong_share"] = wrong / shown if shown else None
         if run:
             row["difference"] = float((values[:, run] - values[:, 0]).mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
             row["p_value"] = paired_p_value(draws[0], draws[run])
         rows.append(row)
     return rows
-
-
-def _wrong_share(study: RatingStudy, judgements: Judgements, run: int) -> float | None:
-    """The share of a run's phrases that raters marked wrong."""
-    shown = wrong = 0
-    for (_, item), judgement in judgements.items():
-        shown += len(study.items[item].phrases[run])
-        wrong += len(judgement.wrong.get(run, ()))
-    return wrong / shown if shown else None
 
 
 def krippendorff_alpha(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from frtune.data.readers import read_rows
 from frtune.errors import InputError
 from frtune.names import named
 from frtune.rating.study import Item, RatingStudy
-from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, load_task
 from frtune.tasks.keyphrases import KeyphraseGeneration
 
@@ -23,25 +21,11 @@ REFERENCE = "(reference)"
 _PHRASES = ("prediction", "keyphrases", "keywords")
 
 
-@dataclass(frozen=True)
-class Run:
-    """Predictions of a run, by cleaned text.
-
-    Attributes:
-        texts: The text as it was given.
-        phrases: What the run predicted.
-        references: The true phrases, where the file has them.
-        task: The run's task, where the file stands in a model directory.
-    """
-
-    texts: dict[str, str]
-    phrases: dict[str, tuple[str, ...]]
-    references: dict[str, tuple[str, ...]]
-    task: Task | None = None
-
-
-def read_run(path: str | Path) -> Run:
+def read_run(path: str | Path) -> dict[str, Item]:
     """Read a run: a directory with ``predictions.jsonl``, or a file of ``frtune predict``.
+
+    Returns:
+        By cleaned text, an item with the phrases of this run alone.
 
     Raises:
         InputError: With the line, if it holds no lists of phrases.
@@ -53,9 +37,9 @@ def read_run(path: str | Path) -> Run:
         raise InputError(f"{file}: no such file. {wanted}.")
     if file.suffix.lower() not in (".jsonl", ".json"):
         raise InputError(f"{file}: not JSON lines. Give what frtune evaluate or predict wrote.")
-    run = Run({}, {}, {}, load_task(path) if (path / TASK_FILE).is_file() else None)
+    found: dict[str, Item] = {}
     for line, row in read_rows(file):
-        text = row.get("input", row.get("text"))
+        text, true = row.get("input", row.get("text")), row.get("reference")
         key = next((key for key in _PHRASES if isinstance(row.get(key), list)), None)
         if not isinstance(text, str) or key is None:
             raise InputError(
@@ -63,13 +47,12 @@ def read_run(path: str | Path) -> Run:
                 f"({', '.join(_PHRASES)}). Rate runs of keyphrases or keywords."
             )
         place = clean_text(text)
-        run.texts[place] = text
-        run.phrases[place] = _phrases(row[key])
-        if isinstance(row.get("reference"), list):
-            run.references[place] = _phrases(row["reference"])
-    if not run.texts:
+        before = found[place].reference if place in found else None
+        reference = _phrases(true) if isinstance(true, list) else before
+        found[place] = Item(text, (_phrases(row[key]),), reference)
+    if not found:
         raise InputError(f"{file}: has no rows.")
-    return run
+    return found
 
 
 def _phrases(values: Sequence[Any]) -> tuple[str, ...]:
@@ -107,18 +90,18 @@ def make_study(
     names = named([str(Path(path)) for path in runs])
     found = [read_run(path) for path in names.values()]
     if data is None:
-        rows = ((text, found[0].references.get(key)) for key, text in found[0].texts.items())
+        rows = ((item.text, item.reference) for item in found[0].values())
     else:
-        rows = _rows_of_data(data, found, columns or {})
+        rows = _rows_of_data(data, map(Path, names.values()), columns or {})
     items, seen = [], set()
     for text, reference in rows:
         key = clean_text(text)
-        if key in seen or not all(key in run.phrases for run in found):
+        if key in seen or not all(key in run for run in found):
             continue
         seen.add(key)
-        known = (run.references[key] for run in found if key in run.references)
-        reference = reference or next(known, None)
-        phrases = [run.phrases[key] for run in found]
+        known = (run[key].reference for run in found)
+        reference = reference or next((each for each in known if each is not None), None)
+        phrases = [run[key].phrases[0] for run in found]
         if with_reference:
             if reference is None:
                 continue
@@ -137,11 +120,11 @@ def make_study(
 
 
 def _rows_of_data(
-    data: str | Path, runs: Sequence[Run], columns: Mapping[str, str | None]
+    data: str | Path, runs: Iterable[Path], columns: Mapping[str, str | None]
 ) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Text and true phrases of each row; test rows come first."""
-    task = next((run.task for run in runs if run.task is not None), None)
-    task = task or KeyphraseGeneration()
+    saved = next((run for run in runs if (run / TASK_FILE).is_file()), None)
+    task = load_task(saved) if saved else KeyphraseGeneration()
     splits, _ = load_splits(data, task_name=task.name, cut=False)
     text_column = columns.get("text") or task.text_columns[0]
     for name in sorted(splits):  # test, train, validation

@@ -141,24 +141,15 @@ class RatingStore:
             writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",
                              "wrong_phrases", "reference", "text"])  # fmt: skip
             for (rater, item), judgement in sorted(self.judgements().items()):
-                for run, name in enumerate(study.runs):
-                    writer.writerow([rater, item + 1, name, *_cells(study, item, run, judgement)])
+                shown = study.items[item]
+                for run, (name, phrases) in enumerate(zip(study.runs, shown.phrases, strict=True)):
+                    preferred = "" if study.mode == "score" else int(judgement.preferred == run)
+                    wrong = (phrases[place] for place in judgement.wrong.get(run, ()))
+                    lists = map("; ".join, (phrases, wrong, shown.reference or ()))
+                    answer = (judgement.ratings.get(run, ""), preferred, *lists)
+                    writer.writerow([rater, item + 1, name, *answer, shown.text])
                     count += 1
         return count
-
-
-def _cells(study: RatingStudy, item: int, run: int, judgement: Judgement) -> list[Any]:
-    shown = study.items[item]
-    phrases = shown.phrases[run]
-    preferred = "" if study.mode == "score" else int(judgement.preferred == run)
-    return [
-        judgement.ratings.get(run, ""),
-        preferred,
-        "; ".join(phrases),
-        "; ".join(phrases[place] for place in judgement.wrong.get(run, ())),
-        "; ".join(shown.reference or ()),
-        shown.text,
-    ]
 
 
 def _check(study: RatingStudy, item: int, judgement: Judgement) -> None:

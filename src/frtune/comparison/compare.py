@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from datasets import Dataset
 
 from frtune.comparison.measurement import measure, size_bytes
 from frtune.comparison.report import write_comparison
 from frtune.comparison.result import Comparison
-from frtune.comparison.row_scores import row_scores
+from frtune.comparison.row_scores import RowScores, row_scores
 from frtune.environment.hardware import processor
 from frtune.errors import InputError
 from frtune.evaluation import scored_rows
@@ -20,13 +21,8 @@ from frtune.inference import load
 from frtune.metrics.bootstrap import interval, paired_p_value, resampled
 from frtune.models.bitsandbytes import quantization_record
 from frtune.models.lineage import lineage
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-    from frtune.comparison.row_scores import RowScores
-    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 

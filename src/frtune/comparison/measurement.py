@@ -10,16 +10,14 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from frtune.inference import load
 from frtune.models.loading import ADAPTER_CONFIG, find_base
+from frtune.tasks.base import Task
 from frtune.tasks.config_file import import_program
-
-if TYPE_CHECKING:
-    from frtune.tasks.base import Task
 
 _WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
 

@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.comparison.result import Comparison
 from frtune.files import staged, write_json
 from frtune.plotting import COLOURS, has_matplotlib, plain_text, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from frtune.comparison.result import Comparison
 
 MIB = 2**20
 

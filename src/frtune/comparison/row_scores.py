@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from frtune.metrics.bootstrap import Score
-    from frtune.tasks.base import Task
+from frtune.metrics.bootstrap import Score
+from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)

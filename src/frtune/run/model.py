@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from peft import LoraConfig
 from transformers import set_seed
 
 from frtune.errors import InputError
@@ -19,9 +20,6 @@ from frtune.run.data import RunData
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.saving import TINY
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
 
 
 def starting_checkpoint(

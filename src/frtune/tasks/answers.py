@@ -6,17 +6,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Answer = Mapping[str, Any]
 Line = Mapping[str, Any]  # of ``predictions.jsonl``

@@ -46,7 +46,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain lists, dicts and numbers; ``nan`` becomes ``None``."""
-        groups = self.dimensions.groupby(["checkpoint", "layer"], sort=False)
+        groups: Any = self.dimensions.groupby(["checkpoint", "layer"], sort=False)
         found = {
             name: getattr(self, name) for name in ("data", "settings", "checkpoints", "answers")
         }

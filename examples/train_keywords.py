@@ -108,7 +108,8 @@ def main() -> None:
         args.output_dir = str(models[-1])
         scores[models[-1].name] = train(data, start, settings, args)
         if own.quantize:
-            models.append(frtune.quantize(models[-1], output / f"approach{approach}-int8"))
+            models.append(output / f"approach{approach}-int8")
+            frtune.quantize(models[-2], models[-1])
     print(json.dumps(scores, indent=2))
     if own.quantize:
         frtune.compare(models, test, output_dir=output / "comparison")

@@ -64,9 +64,7 @@ def _write(path: Path, encoding: str | None, target: Path) -> None:
     """Write the rows under the first batch's types; once more when later batches widen them."""
     if path.suffix.lower() == ".parquet":
         _write_parquet(path, target)
-        return
-    schema = _write_batches(path, encoding, target, None)
-    if schema is not None:
+    elif (schema := _write_batches(path, encoding, target, None)) is not None:
         _write_batches(path, encoding, target, schema)
 
 
@@ -107,7 +105,6 @@ def _visible(schema: pa.Schema) -> pa.Schema:
 
 
 def _record_batch(batch: Batch, schema: pa.Schema, cells_are_text: bool) -> pa.RecordBatch:
-
     rows = [row for _, row in batch]
     columns = []
     for field in schema:
@@ -144,7 +141,6 @@ def _cell_types(batch: Batch) -> pa.Schema:
 
 
 def _value_types(path: Path, batch: Batch) -> pa.Schema:
-
     names = dict.fromkeys(name for _, row in batch for name in row)
     fields = []
     for name in names:
@@ -161,7 +157,7 @@ def _merge(path: Path, schema: pa.Schema, found: pa.Schema, batch: Batch) -> pa.
     for field in found:
         known = merged.get(field.name, pa.null())
         try:
-            merged[field.name] = _wider(known, field.type)
+            merged[field.name] = wider(known, field.type)
         except pa.ArrowException:
             if path.suffix.lower() not in (".csv", ".tsv"):
                 raise _culprit(path, field.name, batch, known) from None
@@ -169,8 +165,8 @@ def _merge(path: Path, schema: pa.Schema, found: pa.Schema, batch: Batch) -> pa.
     return pa.schema(list(merged.items()))
 
 
-def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
-
+def wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
+    """The type that holds both; raises an ``ArrowException`` when there is none."""
     schemas = [pa.schema([("x", left)]), pa.schema([("x", right)])]
     return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
 
@@ -181,7 +177,7 @@ def _culprit(path: Path, name: str, batch: Batch, known: pa.DataType) -> InputEr
         where = f"{path}, line {line}, column {name}"
         try:
             found = pa.array([row.get(name)]).type
-            known = _wider(known, found)
+            known = wider(known, found)
         except OverflowError:
             return InputError(f"{where}: the number is beyond 64 bits. Write it as text.")
         except UnicodeError:
@@ -201,7 +197,6 @@ def _kind_of(value: Any) -> str:
 
 
 def _kind(found: pa.DataType) -> str:
-
     names = (
         (pa.types.is_boolean, "true or false"),
         (pa.types.is_string, "text"),
@@ -215,7 +210,6 @@ def _kind(found: pa.DataType) -> str:
 
 
 def _write_parquet(path: Path, target: Path) -> None:
-
     try:
         with pq.ParquetFile(path) as source, open(target, "wb") as sink:
             if not source.metadata.num_rows:

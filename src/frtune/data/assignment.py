@@ -43,9 +43,7 @@ class RowAssignment:
         came_in = np.array([SPLITS.index(part.split) for part in parts], np.int8)
         split = came_in[column_of(table, "part")]
         reasons = table.data.column("reason").chunks
-        kept = np.concatenate(
-            [np.array([not reason for reason in chunk.to_pylist()], bool) for chunk in reasons]
-        )
+        kept = np.array([not reason for chunk in reasons for reason in chunk.to_pylist()], bool)
         return cls(table, parts, schema, np.where(kept, split, REJECTED).astype(np.int8))
 
     def place(self, row: int) -> str:
@@ -95,11 +93,7 @@ class RowAssignment:
                 self.split[low] = REJECTED
 
     def cut(self, cut: Cut, *, where: str) -> list[str]:
-        """Cut the splits that are wanted and missing off train, classes in their shares.
-
-        Returns:
-            Notes that say what was cut.
-        """
+        """Cut the wanted and missing splits off train, classes in their shares; return notes."""
         kept = np.flatnonzero(self.split >= 0)
         if not len(kept):
             counts = self.count_reasons().items()

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.data.cleaning import clean_keyphrases, has_separator, split_keyphrases
 from frtune.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _CANDIDATES = ("; ", ";", ", ", ",", " | ", "|", " / ", "/", "\t", "、", "·", " - ", "#")
 
 
 def columns_check(dataset: Dataset, needed: Iterable[str], where: str) -> None:
-    """Raise an ``InputError`` unless ``dataset`` has all the columns.
-
-    Args:
-        dataset: The rows.
-        needed: Names that must be there.
-        where: What the rows are called in the message: a file, or a split.
+    """Raise an ``InputError``, about the rows of ``where``, unless all the columns are there.
 
     Example:
         >>> from datasets import Dataset
@@ -44,12 +38,6 @@ def separator_check(dataset: Dataset, column: str, separator: str, where: str) -
     """Raise an ``InputError`` when ``separator`` is in no row of a string column and another is.
 
     A column of lists needs no separator and passes, and so does one of single phrases.
-
-    Args:
-        dataset: The rows.
-        column: Name of the column with the keyphrases.
-        separator: What should stand between phrases.
-        where: What the rows are called in the message.
 
     Example:
         >>> from datasets import Dataset

@@ -40,8 +40,7 @@ def examine(
         if all(name in part.rows.column_names for part in parts)
         and name not in (*schema.names, *schema.names.values())
     ]
-    tables = []
-    used = [*schema.names, *extra]
+    tables, used = [], [*schema.names, *extra]
     for number, part in enumerate(parts):
         rows = part.rows.select_columns(used)
         types = _features(schema, {name: rows.features[name] for name in used}, extra, tokenizer)

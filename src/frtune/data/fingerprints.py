@@ -28,9 +28,6 @@ _WORD = re.compile(rf"{_STANDS_ALONE.pattern}|[^\W_\u3040-\u30ff\u3400-\u9fff]+"
 class Letters:
     """The letters and digits of one text, case folded, from which all its numbers are made.
 
-    Args:
-        text: The text.
-
     Example:
         >>> Letters("L’été 2023, 예산 日本").words
         ['l', 'été', '2023', '예산', '日', '本']
@@ -70,11 +67,7 @@ class Letters:
         return _rolling(codes, _odd_numbers(SHINGLE_CHARACTERS, seed=1))
 
     def signature(self) -> np.ndarray:
-        """The MinHash signature: the share of equal places estimates the Jaccard index.
-
-        Returns:
-            uint32 of shape ``(HASHES,)``.
-        """
+        """The MinHash signature, uint32: the share of equal places estimates the Jaccard index."""
         # 32 bits are enough to find the least of a text's shingles, and twice as quick
         hashes = (self.grams() >> np.uint64(32)).astype(np.uint32)
         factors = _odd_numbers(HASHES, seed=2).astype(np.uint32)[:, None]
@@ -100,11 +93,7 @@ class WordCodes(dict):
 
 
 def shingles(text: str) -> np.ndarray:
-    """Return the hashes of the character 5-grams of ``text``, sorted, each once.
-
-    Returns:
-        uint64 of shape ``(different 5-grams,)``; one hash for a shorter text.
-    """
+    """Return the hashes of the character 5-grams of ``text``, as ``grams``, sorted, each once."""
     return distinct(Letters(text).grams())
 
 
@@ -139,12 +128,7 @@ def band_rows(threshold: float) -> int:
 def band_keys(signatures: np.ndarray, rows: int) -> np.ndarray:
     """Return one number for each band of ``rows`` hashes of each signature.
 
-    Args:
-        signatures: uint32 of shape ``(texts, HASHES)``.
-        rows: Hashes of a band.
-
-    Returns:
-        uint64 of shape ``(texts, HASHES // rows)``.
+    From uint32 of shape ``(texts, HASHES)`` to uint64 of shape ``(texts, HASHES // rows)``.
     """
     bands = signatures.astype(np.uint64).reshape(len(signatures), -1, rows)
     return _mix((_mix(bands) * _odd_numbers(rows, seed=3)).sum(axis=2, dtype=np.uint64))
@@ -158,12 +142,7 @@ def sketch(signatures: np.ndarray) -> np.ndarray:
 def run_keys(codes: np.ndarray, length: int) -> np.ndarray:
     """Return the hashes of all runs of ``length`` words.
 
-    Args:
-        codes: The words' ``WordCodes``, of shape ``(words,)``.
-        length: Words of a run.
-
-    Returns:
-        uint64 of shape ``(words - length + 1,)``.
+    From the words' ``WordCodes`` of shape ``(words,)`` to uint64 of ``(words - length + 1,)``.
     """
     return _rolling(codes, _odd_numbers(length, seed=4))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.data.cleaning import clean_text
 from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 # labels whose order needs no saying: not similar, similar
 KNOWN_PAIRS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
@@ -142,11 +141,7 @@ def check_names(labels: Any) -> list[str] | None:
 
 
 def known(labels: list[str] | None) -> list[str]:
-    """The labels, which a task knows after ``fit``.
-
-    Raises:
-        InputError: If it does not know them yet.
-    """
+    """The labels, which a task knows after ``fit``; an ``InputError`` before."""
     if labels is None:
         raise InputError(
             "labels=None: not known yet. Use the task that task.fit(train) returns, or pass "
@@ -175,14 +170,8 @@ def label_id(value: Any, labels: list[str]) -> int:
 def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: str) -> None:
     """Refuse labels that no training row had, and rows of a ``ClassLabel`` without one.
 
-    Args:
-        dataset: Rows, all with a label.
-        column: Column of the labels.
-        labels: The classes, or ``None`` when they are not known yet.
-        where: What the rows are called in the message.
-
-    Raises:
-        InputError: Names the first such row and label, and how many rows there are.
+    The message names the first such row and label, and how many rows there are. ``labels`` is
+    ``None`` when the classes are not known yet.
     """
     names = class_names(dataset, column)
     unseen: Counter[str] = Counter()
@@ -214,22 +203,14 @@ def train_split(data: Dataset | Mapping[str, Dataset]) -> Dataset:
 def count_classes(
     dataset: Dataset, column: str, where: str, labels: list[str] | None
 ) -> dict[str, int]:
-    """Count the rows of each class, in the order of the classes.
-
-    Args:
-        dataset: Training rows, all with a label.
-        column: Column of the labels.
-        where: What the rows are called in messages.
-        labels: The classes and their order; ``None`` takes those found.
+    """Count the training rows of each class, in the order of ``labels``, or of those found.
 
     Raises:
         InputError: If there is one class only, a label that is not in ``labels``, or a label of
             its own for every row.
     """
     names = class_names(dataset, column)
-    found: Counter[str] = Counter()
-    for row in rows_of(dataset, [column]):
-        found[str(label_name(row[column], names))] += 1
+    found = Counter(str(label_name(row[column], names)) for row in rows_of(dataset, [column]))
     labels = labels or names or ordered(found)
     extra = [label for label in found if label not in labels]
     if extra:

@@ -37,10 +37,7 @@ def language_check(language: str) -> None:
 def other_language(text: str, language: str, *, least_share: float = 0.5) -> str | None:
     """Return why ``text`` is not in ``language``, or ``None`` when it is or nothing says it isn't.
 
-    Args:
-        text: The text.
-        language: One of ``LANGUAGES``.
-        least_share: Least share of the letters that are of the language's script.
+    Of its letters, ``least_share`` at least have to be of the language's script.
 
     Example:
         >>> other_language("내년 예산은 늘어난다 (AP)", "ko")
@@ -65,10 +62,8 @@ def other_language(text: str, language: str, *, least_share: float = 0.5) -> str
         share = scripts[name] / letters
     if share < least_share:
         return f"{max(0.0, share):.0%} of the letters are {name.title()}".replace("%", " %")
-    return _by_stop_words(text, language) if language in _STOP_SETS else None
-
-
-def _by_stop_words(text: str, language: str) -> str | None:
+    if language not in _STOP_SETS:
+        return None
     found = Counter(text[:4000].casefold().split())
     hits = {code: sum(found[word] for word in listed) for code, listed in _STOP_SETS.items()}
     best = max(hits, key=lambda code: (hits[code], code == language))

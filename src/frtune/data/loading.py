@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from frtune.data.checks import columns_check
 from frtune.data.sources import listed, name_of, read_splits
 from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 __all__ = ["SPLITS", "columns_check", "cut_splits", "load_splits"]
 
@@ -89,16 +85,8 @@ def cut_splits(
 ) -> tuple[DatasetDict, list[str]]:
     """Cut missing splits from train, and keep so many rows of each: what ``load_splits`` does last.
 
-    Args:
-        splits: As ``read_splits`` returns them.
-        where: What the rows are called in messages.
-        limits: Rows to keep of train, validation and test; ``None`` keeps all.
-        seed: As in ``load_splits``, like the rest.
-        missing: ``cut`` of ``load_splits``.
-        stratify_by: Column of classes.
-
-    Returns:
-        The splits in their order, and notes.
+    It takes splits as ``read_splits`` returns them. ``missing`` is what ``load_splits`` calls
+    ``cut``; ``limits`` are the rows to keep of train, validation and test.
     """
     found, notes = dict(splits), []
     if missing and "train" in found:

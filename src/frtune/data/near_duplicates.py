@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from datasets import Dataset
 
 from frtune.data.fingerprints import distinct, jaccard, run_keys, shingles
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 RUN_WORDS = 8
 
@@ -75,7 +73,8 @@ def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Itera
     for first, second in combinations(np.unique(splits[splits >= 0]), 2):
         left, right = np.flatnonzero(splits == first), np.flatnonzero(splits == second)
         codes = [np.zeros(0, np.int64)]
-        for keys in _bands(table):
+        for band in range(next(_lists(table, "bands")).shape[1]):
+            keys = np.concatenate([bands[:, band] for bands in _lists(table, "bands")])
             codes += _candidates(keys, left, right, sketches, threshold)
         for code in np.unique(np.concatenate(codes)).tolist():
             one, other = divmod(code, len(splits))
@@ -89,13 +88,6 @@ def _lists(table: Dataset, column: str) -> Iterator[np.ndarray]:
     for chunk in table.data.column(column).chunks:
         if len(chunk):
             yield chunk.flatten().to_numpy().reshape(len(chunk), -1)
-
-
-def _bands(table: Dataset) -> Iterator[np.ndarray]:
-    """The keys of one band after the other: uint64 of shape ``(rows,)``."""
-    count = next(_lists(table, "bands")).shape[1]
-    for band in range(count):
-        yield np.concatenate([keys[:, band] for keys in _lists(table, "bands")])
 
 
 def _candidates(

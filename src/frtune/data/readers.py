@@ -57,7 +57,8 @@ def _table_rows(path: Path, encoding: str | None) -> Iterator[tuple[int, Row]]:
         raise InputError(f"{path}: is empty. It needs a header line and rows.")
     delimiter = find_delimiter(head, path.suffix.lower())
     if delimiter == "\t" and not _is_quoted(path, encoding):
-        records = _plain_records(path, encoding)
+        lines = ((number, line) for number, line in read_lines(path, encoding) if line.strip())
+        records = ((number, line.rstrip("\r\n").split("\t")) for number, line in lines)
     else:
         records = _quoted_records(path, encoding, delimiter)
     first, names = next(records)
@@ -104,12 +105,6 @@ def _is_quoted(path: Path, encoding: str | None) -> bool:
             return False
         quoted = quoted or bool(starts)
     return quoted
-
-
-def _plain_records(path: Path, encoding: str | None) -> Iterator[tuple[int, list[str]]]:
-    for number, line in read_lines(path, encoding):
-        if line.strip():
-            yield number, line.rstrip("\r\n").split("\t")
 
 
 def _quoted_records(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from datasets import Dataset
 
 from frtune.data.loading import columns_check
 from frtune.errors import InputError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 ROWS_AT_ONCE = 1_000
 
@@ -26,16 +25,9 @@ def rows_of(dataset: Dataset, columns: Iterable[str]) -> Iterator[dict[str, Any]
 
 
 def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: str) -> None:
-    """Refuse a data set with rows that cannot be learnt from.
+    """Refuse rows that cannot be learnt from; ``reason`` says why, and looks at ``columns``.
 
-    Args:
-        dataset: Raw rows.
-        columns: Columns that ``reason`` looks at.
-        reason: Says why a row cannot be used, or ``None``.
-        where: What the rows are called in the message.
-
-    Raises:
-        InputError: Names the first such row, and how many there are.
+    The ``InputError`` names the first such row, and how many there are.
     """
     columns = list(columns)
     columns_check(dataset, columns, where)
@@ -51,11 +43,7 @@ def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: 
 
 
 def check_texts(dataset: Dataset, column: str, where: str) -> None:
-    """Refuse blank texts and texts that are no strings.
-
-    Raises:
-        InputError: Says how many rows are blank, and which is the first.
-    """
+    """Refuse blank texts and texts that are no strings; say how many, and which is the first."""
     count, row = bad_values(dataset, column, lambda v: not isinstance(v, str) or not v.strip())
     if count == len(dataset):
         raise InputError(f"{where}: column {column} is blank in all {count} rows. Name another.")
@@ -69,11 +57,7 @@ def check_texts(dataset: Dataset, column: str, where: str) -> None:
 def bad_values(
     dataset: Dataset, column: str, is_bad: Callable[[Any], bool]
 ) -> tuple[int, int | None]:
-    """Count the values of ``column`` that are bad.
-
-    Returns:
-        The count, and the first bad row counted from 1, or ``None``.
-    """
+    """Count the bad values of ``column``; the first bad row, from 1, or ``None`` comes second."""
     numbered = enumerate(rows_of(dataset, [column]), start=1)
     bad = [number for number, row in numbered if is_bad(row[column])]
     return len(bad), bad[0] if bad else None

@@ -111,10 +111,7 @@ class RowSchema:
     def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
         """Say why a row cannot be used, as a code and in words; two empty strings for no reason.
 
-        Args:
-            row: As it was read.
-            text: Its first text, cleaned.
-            target: Its target, cleaned.
+        The row is as it was read; its first text and its target are cleaned.
         """
         detail = self.reason(row)
         if detail is None and target is None:  # a ClassLabel of -1

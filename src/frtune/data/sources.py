@@ -8,17 +8,21 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-from datasets import Dataset, Features, concatenate_datasets, load_dataset, load_from_disk
+from datasets import (
+    Dataset,
+    DatasetDict,
+    Features,
+    concatenate_datasets,
+    load_dataset,
+    load_from_disk,
+)
 
-from frtune.data.arrow_cache import SUFFIXES, read_file
+from frtune.data.arrow_cache import SUFFIXES, read_file, wider
 from frtune.data.splitting import SPLITS
 from frtune.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
 
 _OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
 _PREPARED = {"audit.json", "rejected.jsonl"}  # what frtune prepare leaves beside the splits
@@ -157,7 +161,6 @@ def _named_splits(splits: Mapping[Any, Dataset], where: str) -> list[Part]:
 
 
 def _from_disk(path: Path) -> list[Part]:
-
     try:
         loaded = load_from_disk(str(path))
     except (FileNotFoundError, ValueError, OSError) as error:
@@ -191,7 +194,6 @@ def _from_hub(name: str) -> list[Part]:
             f"data={name}: no such file or folder.{nearest(Path(name).name, beside)} "
             "Check the path."
         )
-
     repository, config, revision = hub_name(name)
     try:
         with quiet_hub():
@@ -227,7 +229,6 @@ def samples() -> dict[str, Any]:
 
 
 def _sample(task_name: str) -> Part:
-
     have = samples()
     if task_name not in have:
         raise InputError(
@@ -247,13 +248,16 @@ def _same_types(parts: list[Part]) -> list[Part]:
                 schema = schema.append(field)
                 continue
             before = schema.field(known).type
-            wider = _common_type(before, field.type, Path(part.name).suffix.lower())
-            if wider is None:
-                raise InputError(
-                    f"{part.name}, column {field.name}: holds {field.type}, but {before} in "
-                    f"{Path(parts[0].name).name}. Give the column one type in every file."
-                )
-            schema = schema.set(known, pa.field(field.name, wider))
+            try:
+                both = wider(before, field.type)
+            except pa.ArrowException:
+                if Path(part.name).suffix.lower() not in (".csv", ".tsv"):
+                    raise InputError(
+                        f"{part.name}, column {field.name}: holds {field.type}, but {before} in "
+                        f"{Path(parts[0].name).name}. Give the column one type in every file."
+                    ) from None
+                both = pa.string()  # as cells of CSV can always be
+            schema = schema.set(known, pa.field(field.name, both))
     same = []
     for part in parts:
         fields = pa.schema([schema.field(name) for name in part.rows.column_names])
@@ -261,15 +265,6 @@ def _same_types(parts: list[Part]) -> list[Part]:
         as_it_is = part.rows.features == wanted
         same.append(part if as_it_is else part._replace(rows=part.rows.cast(wanted)))
     return same
-
-
-def _common_type(left: Any, right: Any, suffix: str) -> Any:
-    """The type that holds both; ``None`` when there is none. Cells of CSV can always be text."""
-    schemas = [pa.schema([("x", left)]), pa.schema([("x", right)])]
-    try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
-    except pa.ArrowException:
-        return pa.string() if suffix in (".csv", ".tsv") else None
 
 
 def listed(names: list[str]) -> str:

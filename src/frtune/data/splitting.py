@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -123,11 +124,8 @@ def cut_rows(
     order = np.random.default_rng(seed).permutation(rows)
     if strata is not None:
         order = _stratified(order, list(counts.values()), strata)
-    found, at = {}, 0
-    for name, count in counts.items():
-        found[name] = np.sort(order[at : at + count])
-        at += count
-    return {"train": np.sort(order[at:]), **found}
+    *drawn, left = np.split(order, list(accumulate(counts.values())))
+    return {"train": np.sort(left), **dict(zip(counts, map(np.sort, drawn), strict=True))}
 
 
 def _stratified(order: np.ndarray, counts: list[int], strata: Sequence[Hashable]) -> np.ndarray:

@@ -22,10 +22,8 @@ _MARKS = (
 def find_encoding(path: Path, encoding: str | None = None) -> str:
     """Return the encoding that ``path`` is read with.
 
-    Args:
-        path: The file.
-        encoding: A Python codec's name; ``None`` looks for a byte order mark and takes UTF-8
-            when there is none.
+    ``encoding`` is a Python codec's name; ``None`` looks for a byte order mark and takes UTF-8
+    when there is none.
 
     Raises:
         InputError: If there is no such codec.

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import PreTrainedTokenizerFast
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 _MEASURED_TEXTS = 16  # tell how many characters a token has
 
@@ -70,11 +66,9 @@ def _beginnings(
     max_characters = int(1.1 * characters / max(tokens, 1) * enough)
 
     def beginning(text: str) -> str:
-        return (
-            text
-            if len(text) <= max_characters
-            else text[:max_characters].rpartition(" ")[0].rstrip()
-        )
+        if len(text) <= max_characters:
+            return text
+        return text[:max_characters].rpartition(" ")[0].rstrip()
 
     rows += encode([beginning(text) for text in texts[len(rows) :]])
     short = [

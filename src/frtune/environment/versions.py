@@ -8,16 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from frtune.version import __version__
 
 VERSIONED = (
-    "torch",
-    "transformers",
-    "datasets",
-    "peft",
-    "accelerate",
-    "bitsandbytes",
-    "deepspeed",
-    "rouge-score",
-    "kiwipiepy",
-)
+    "torch", "transformers", "datasets", "peft", "accelerate", "bitsandbytes", "deepspeed",
+    "rouge-score", "kiwipiepy",
+)  # fmt: skip
 
 
 def versions(*packages: str) -> dict[str, str]:

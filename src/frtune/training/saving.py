@@ -47,9 +47,7 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."
         )
-    parent = next(
-        folder for folder in [directory, *directory.absolute().parents] if folder.exists()
-    )
+    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
     if not os.access(parent, os.W_OK):
         raise InputError(f"output_dir={directory}: {parent} is not writable. Give another place.")
 

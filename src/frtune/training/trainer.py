@@ -257,9 +257,8 @@ class TaskTrainer(ResumableTrainer):
             outputs = list(predictions)
         self.outputs = outputs
         scores = self.task.score_outputs(outputs, rows, self.processing_class)
-        output.metrics.update(
-            {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
-        )
+        for name, value in scores.items():
+            output.metrics[f"{metric_key_prefix}_{name}"] = value
         return output._replace(predictions=predictions)
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:

@@ -66,9 +66,6 @@ def save(
         proof: Reload what was saved and compare its logits with those in memory.
         merge: Also save the adapter merged into its base, in ``merged/``.
 
-    Returns:
-        The directory.
-
     Raises:
         RuntimeError: If the reloaded model differs from the one in memory.
     """

@@ -163,10 +163,9 @@ class TaskTrainer(ResumableTrainer):
 
     def encode(self, dataset: Dataset) -> Dataset:
         """Encode rows with the task; encoded ones are returned as they are."""
+        kind = kind_of(self.model)
         with self.args.main_process_first(desc="tokenising"):
-            return encode_dataset(
-                dataset, self.task, self.processing_class, kind=kind_of(self.model)
-            )
+            return encode_dataset(dataset, self.task, self.processing_class, kind=kind)
 
     @brief_bars()
     def _save(self, output_dir=None, state_dict=None):

@@ -110,7 +110,7 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
 def _write_merged(
     trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
 ) -> None:
-    """Merge the saved adapter into its full-precision base; compare with the ``expected`` logits."""
+    """Merge the saved adapter into its full-precision base, and compare it with ``expected``."""
     model, tokenizer = load_saved(draft, trainer.task, merge=True)
     if batch:
         difference = (probe_logits(model, batch) - expected).abs().max().item()

@@ -190,9 +190,6 @@ def load(
         bf16: Compute in bf16; ``None`` does where the hardware is fast at it.
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
 
-    Returns:
-        The predictor of the directory's task.
-
     Raises:
         InputError: If the directory does not exist, or holds no whole model.
     """

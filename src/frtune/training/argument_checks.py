@@ -14,20 +14,6 @@ from frtune.errors import InputError
 
 def check_arguments(args: Any) -> None:
     """Refuse arguments that ``Trainer`` accepts, and that fail later or are ignored."""
-    _check_reporting(args)
-    _check_hub(args)
-    _check_deepspeed(args)
-    _check_optimizer(args)
-    for name, reason in (
-        ("prediction_loss_only", "the scores need predictions"),
-        ("batch_eval_metrics", "the scores are of all rows together"),
-        ("label_names", "the task names its labels"),
-    ):
-        if getattr(args, name, None):
-            raise InputError(f"{name}={getattr(args, name)}: {reason}. Leave it out.")
-
-
-def _check_reporting(args: Any) -> None:
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()
@@ -38,6 +24,21 @@ def _check_reporting(args: Any) -> None:
             ) from error
         except ValueError as error:
             raise InputError(f"report_to={name}: no such tracker. {error}") from error
+    _check_hub(args)
+    config = getattr(args, "hf_deepspeed_config", None)
+    if found := [line.strip(" -") for line in getattr(config, "mismatches", [])]:
+        raise InputError(
+            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
+            'Write "auto" there, or pass the same value.'
+        )
+    _check_optimizer(args)
+    for name, reason in (
+        ("prediction_loss_only", "the scores need predictions"),
+        ("batch_eval_metrics", "the scores are of all rows together"),
+        ("label_names", "the task names its labels"),
+    ):
+        if getattr(args, name, None):
+            raise InputError(f"{name}={getattr(args, name)}: {reason}. Leave it out.")
 
 
 def _check_hub(args: Any) -> None:
@@ -54,16 +55,6 @@ def _check_hub(args: Any) -> None:
         raise InputError("push_to_hub=True: HF_HUB_OFFLINE is set. Unset it, or leave this out.")
     if not (args.hub_token or get_token()):
         raise InputError("push_to_hub=True: there is no token. Run hf auth login, or set HF_TOKEN.")
-
-
-def _check_deepspeed(args: Any) -> None:
-    config = getattr(args, "hf_deepspeed_config", None)
-    found = [line.strip(" -") for line in getattr(config, "mismatches", [])]
-    if found:
-        raise InputError(
-            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
-            'Write "auto" there, or pass the same value.'
-        )
 
 
 def _check_optimizer(args: Any) -> None:

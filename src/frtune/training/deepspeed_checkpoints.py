@@ -23,10 +23,15 @@ def safe_deepspeed() -> Iterator[None]:
     What its files hold beside tensors and plain values is the few classes that are named here.
     """
     from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    # the classes that torch.serialization.get_unsafe_globals_in_checkpoint finds there
+    classes = [fragment_address, ZeroStageEnum, LossScaler, DynamicLossScaler]
 
     def load(self: Any, path: str, map_location: Any = None) -> Any:
-        with torch.serialization.safe_globals(_deepspeed_globals()):
+        with torch.serialization.safe_globals(classes):
             return torch.load(path, map_location=map_location, weights_only=True)
 
     def by_value(self: Any, protocol: int) -> tuple[Any, ...]:
@@ -42,12 +47,3 @@ def safe_deepspeed() -> Iterator[None]:
         yield
     finally:
         TorchCheckpointEngine.load, ZeroStageEnum.__reduce_ex__ = before  # type: ignore[method-assign]
-
-
-def _deepspeed_globals() -> list[Any]:
-    """The classes that ``torch.serialization.get_unsafe_globals_in_checkpoint`` finds there."""
-    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
-    from deepspeed.runtime.zero.config import ZeroStageEnum
-    from deepspeed.utils.tensor_fragment import fragment_address
-
-    return [fragment_address, ZeroStageEnum, LossScaler, DynamicLossScaler]

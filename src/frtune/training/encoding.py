@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +160,7 @@ def encode_once(
     The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
     ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
 
-    Args:
-        splits: Raw rows.
-        directory: Where they are kept.
-        task: As for ``encode_dataset``, after ``fit``.
-        tokenizer: As the builder returned it.
-        kind: The model's kind.
+    The arguments are those of ``encode_dataset``; the task is one after ``fit``.
     """
     directory = Path(directory)
     wanted = {
@@ -192,8 +185,13 @@ def encode_once(
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
     batch = features.decode_batch(table.to_pydict())
-    with _uncollected():
+    collects = gc.isenabled()
+    gc.disable()  # a batch makes millions of spans, and none is garbage yet
+    try:
         encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
+    finally:
+        if collects:
+            gc.enable()
     owners = encoded.pop("row_in_batch", None)
     rows = indices
     if owners is not None:
@@ -205,18 +203,6 @@ def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, feature
     columns = {name: _as_arrow(name, values) for name, values in encoded.items()}
     raw_columns = dict(zip(table.column_names, table.columns, strict=True))
     return pa.table({**raw_columns, **columns, "row": rows})
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for garbage in cycles: a batch makes millions of spans, and none is garbage yet."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _as_arrow(name: str, values: list[Any]) -> Any:

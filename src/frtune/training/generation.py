@@ -107,11 +107,9 @@ def generate_rows(
 ) -> list[Generated]:
     """``generate`` for encoded rows of ``task``; ``options`` are for ``generation_settings``."""
     kind = kind_of(model)
+    end_id = task.end_id(tokenizer, kind)
     settings = generation_settings(
-        tokenizer,
-        end_id=task.end_id(tokenizer, kind),
-        max_new_tokens=task.max_target_tokens,
-        **options,
+        tokenizer, end_id=end_id, max_new_tokens=task.max_target_tokens, **options
     )
     return generate(model, prompts_of(rows, kind), settings, **running)
 
@@ -143,8 +141,11 @@ def generate(
     """
     if not len(prompts):
         return []
-    rank, world_size = _rank(shared)
+    rank, world_size = 0, 1
+    if shared and torch.distributed.is_available() and torch.distributed.is_initialized():
+        rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
+    side = "right" if model.config.is_encoder_decoder else "left"
     lengths = [len(prompts[i]) for i in range(len(prompts))]
     batches = _batches(lengths, batch_size, limit)
     found: list[tuple[int, Generated]] = []
@@ -154,7 +155,10 @@ def generate(
     try:
         with cast_once(model, autocast):
             for rows, counts in _share(batches, rank, world_size):
-                written = _generate_batch(model, [prompts[i] for i in rows], settings)
+                batch = [prompts[i] for i in rows]
+                inputs = prompt_batch(batch, pad_id=settings["pad_token_id"], side=side)
+                inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+                written = write_batch(model, inputs, settings)
                 if counts:
                     ended = [Generated(*_until_end(ids, ends, limit)) for ids in written]
                     found += zip(rows, ended, strict=True)
@@ -163,22 +167,6 @@ def generate(
         bar.close()
         model.train(was_training)
     return _in_order(gather_object(found) if world_size > 1 else found, len(prompts))
-
-
-def _rank(shared: bool) -> tuple[int, int]:
-    """This process's number, and how many share the work."""
-    if not (shared and torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
-
-
-def _generate_batch(
-    model: PreTrainedModel, prompts: list[Sequence[int]], settings: dict[str, Any]
-) -> list[list[int]]:
-    side = "right" if model.config.is_encoder_decoder else "left"
-    inputs = prompt_batch(prompts, pad_id=settings["pad_token_id"], side=side)
-    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-    return write_batch(model, inputs, settings)
 
 
 def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[int], bool]:

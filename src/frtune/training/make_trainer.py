@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -65,15 +66,12 @@ def make_trainer(
     )  # fmt: skip
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
+    encode = partial(encode_split, task=task, tokenizer=tokenizer, kind=kind)
     with args.main_process_first(desc="tokenising"):
         if train_dataset is not None:
-            train_dataset = encode_split(
-                train_dataset, task, tokenizer, kind=kind, split="training"
-            )
+            train_dataset = encode(train_dataset, split="training")
         if eval_dataset is not None:
-            eval_dataset = encode_split(
-                eval_dataset, task, tokenizer, kind=kind, split="validation"
-            )
+            eval_dataset = encode(eval_dataset, split="validation")
         if mixup is not None and mixup.rows is not None and train_dataset is not None:
             collator = task.collator(model, tokenizer)
             train_dataset = with_mixed_rows(

@@ -251,11 +251,7 @@ class ResumableTrainer(Trainer):
 
     @contextlib.contextmanager
     def _drafted(self, checkpoint: Path) -> Iterator[None]:
-        """Have ``Trainer._save_checkpoint`` write a draft, and give it its name at the end.
-
-        Raises:
-            DiskFullError: If it did not fit; earlier checkpoints are as they were.
-        """
+        """Have ``Trainer._save_checkpoint`` write a draft, named at the end; tells a full disk."""
         args, wait, draft = self.args, self.accelerator.wait_for_everyone, draft_of(checkpoint)
         if args.process_index == 0:
             shutil.rmtree(draft.parent, ignore_errors=True)
@@ -298,11 +294,7 @@ class ResumableTrainer(Trainer):
 
     @contextlib.contextmanager
     def _explained_memory(self, phase: str) -> Iterator[None]:
-        """Turn running out of memory into an error that says where, and what to try.
-
-        Raises:
-            MemoryFullError: In place of torch's error.
-        """
+        """Turn running out of memory into a ``MemoryFullError``: where, and what to try."""
         try:
             yield
         except (RuntimeError, MemoryError) as error:

@@ -48,11 +48,9 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
         ``data``, ``model``, ``arguments`` (each a dict), ``deepspeed``, ``processes`` and
         ``rows_per_step``.
     """
-    parts = {"train": train, "validation": validation}
+    data = {"train": train, "validation": validation}
     return _as_json({
-        "data": {
-            name: data_hash(rows) for name, rows in parts.items() if hasattr(rows, "features")
-        },
+        "data": {name: data_hash(rows) for name, rows in data.items() if hasattr(rows, "features")},
         "model": _model(model),
         "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
         "deepspeed": _deepspeed(args),

@@ -47,9 +47,7 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."
         )
-    parent = next(
-        folder for folder in [directory, *directory.absolute().parents] if folder.exists()
-    )
+    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
     if not os.access(parent, os.W_OK):
         raise InputError(f"output_dir={directory}: {parent} is not writable. Give another place.")
 
@@ -67,9 +65,6 @@ def save(
         directory: Where to; created if needed. Files appear whole or not at all.
         proof: Reload what was saved and compare its logits with those in memory.
         merge: Also save the adapter merged into its base, in ``merged/``.
-
-    Returns:
-        The directory.
 
     Raises:
         RuntimeError: If the reloaded model differs from the one in memory.
@@ -115,10 +110,7 @@ def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
 def _write_merged(
     trainer: TaskTrainer, draft: Path, batch: dict[str, Any] | None, expected: Any
 ) -> None:
-    """Merge the saved adapter into its base, loaded again in full precision.
-
-    Says how far the logits of ``batch`` are from ``expected``, those of the model in memory.
-    """
+    """Merge the saved adapter into its full-precision base, and compare it with ``expected``."""
     model, tokenizer = load_saved(draft, trainer.task, merge=True)
     if batch:
         difference = (probe_logits(model, batch) - expected).abs().max().item()

@@ -163,10 +163,9 @@ class TaskTrainer(ResumableTrainer):
 
     def encode(self, dataset: Dataset) -> Dataset:
         """Encode rows with the task; encoded ones are returned as they are."""
+        kind = kind_of(self.model)
         with self.args.main_process_first(desc="tokenising"):
-            return encode_dataset(
-                dataset, self.task, self.processing_class, kind=kind_of(self.model)
-            )
+            return encode_dataset(dataset, self.task, self.processing_class, kind=kind)
 
     @brief_bars()
     def _save(self, output_dir=None, state_dict=None):
@@ -257,9 +256,8 @@ class TaskTrainer(ResumableTrainer):
             outputs = list(predictions)
         self.outputs = outputs
         scores = self.task.score_outputs(outputs, rows, self.processing_class)
-        output.metrics.update(
-            {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
-        )
+        for name, value in scores.items():
+            output.metrics[f"{metric_key_prefix}_{name}"] = value
         return output._replace(predictions=predictions)
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:

@@ -112,20 +112,15 @@ def _write(
 
 def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:
     number = Value("float32")
-    labels = dataset.features["labels"]
-    soft: Any = number if classes is None else List(number)
-    of_tokens = isinstance(labels, List)
-    return Features(
-        {
-            **{name: dataset.features[name] for name in _kept(dataset)},
-            "soft_labels": List(soft) if of_tokens else soft,
-            "mixed_rows": List(Value("int64")),
-            "share": number,
-            COLUMNS[mixup.level]: (
-                List(List(number)) if mixup.level == "embeddings" else List(number)
-            ),
-        }
-    )
+    vector = List(number)
+    soft: Any = number if classes is None else vector
+    return Features({
+        **{name: dataset.features[name] for name in _kept(dataset)},
+        "soft_labels": List(soft) if isinstance(dataset.features["labels"], List) else soft,
+        "mixed_rows": List(Value("int64")),
+        "share": number,
+        COLUMNS[mixup.level]: List(vector) if mixup.level == "embeddings" else vector,
+    })  # fmt: skip
 
 
 def _kept(dataset: Dataset) -> list[str]:
@@ -148,9 +143,8 @@ def mixed_rows(
     for start in range(0, count, PAIRS_AT_ONCE):
         pairs = chosen[start : start + PAIRS_AT_ONCE].tolist()
         examples = [rows[i] for pair in pairs for i in pair]
-        vectors: Any = ()
-        if mixup.level == "sentence":
-            vectors = _sentence_vectors(model, collator(examples))
+        of_sentences = mixup.level == "sentence"
+        vectors = _sentence_vectors(model, collator(examples)) if of_sentences else ()
         for k, pair in enumerate(pairs):
             two, share = slice(2 * k, 2 * k + 2), shares[start + k]
             found = _mixed_row(model, collator(examples[two]), share, classes, vectors[two])

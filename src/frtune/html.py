@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template of the package; values are escaped.
-
-    Args:
-        template: Path below the package, such as ``study/report.html.jinja``.
-        values: What it names; a name without a value is an error.
-    """
+    """Fill in ``template``, a path below the package; values are escaped, a missing one fails."""
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

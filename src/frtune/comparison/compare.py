@@ -153,7 +153,6 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
 
 
 def _machine() -> dict[str, Any]:
-
     return {
         "processor": processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),

@@ -40,12 +40,6 @@ def measure(
 ) -> dict[str, Any]:
     """Open a directory in a fresh process, time it there, and take the process's memory.
 
-    Args:
-        directory: The model.
-        rows: Texts to answer, as the task's columns.
-        task: The model's.
-        batch_sizes: Rows a batch.
-
     Returns:
         ``memory_bytes``, the largest resident memory of the process, PyTorch included;
         ``latency``: for each batch size (as text) seconds a text, ``median`` and ``p95``, from

@@ -13,7 +13,6 @@ from frtune.plotting import COLOURS, has_matplotlib, plain_text, require_matplot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
 MIB = 2**20
 
 

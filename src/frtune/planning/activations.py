@@ -72,13 +72,9 @@ def activations(
     """Measure the activations of a step on tensors without data.
 
     Layers of a stack are alike, so that models of one and two layers are run and the rest follows.
-
-    Args:
-        found: The architecture.
-        step: The micro-batch.
-        lora: The adapter, or ``None`` for full training.
-        casting: ``"autocast"``: fp32 weights with bf16 autocast, as plain ``Trainer`` trains;
-            ``"bf16"``: weights in bf16, as DeepSpeed; ``"fp32"``: neither.
+    ``lora`` is ``None`` for full training. ``casting`` is ``"autocast"``: fp32 weights with bf16
+    autocast, as plain ``Trainer`` trains; ``"bf16"``: weights in bf16, as DeepSpeed; ``"fp32"``:
+    neither.
     """
     depths = depth_names(found.config)
     shallow = dict.fromkeys(depths, 1)

@@ -96,15 +96,10 @@ def memory(
     gpus: int = 1,
     precision: Precision = "bf16",
 ) -> Memory:
-    """Weights, gradients and optimizer states of one combination, in bytes.
+    """Weights, gradients and optimizer states of one combination, on GPUs of one host, in bytes.
 
-    Args:
-        parameters: Numbers of parameters.
-        method: ``full``, ``lora``, ``int8`` or ``nf4``.
-        sharding: ``none``, ``ddp`` or one of ZeRO's.
-        gpus: GPUs, all of one host.
-        precision: ``bf16``: autocast over fp32 weights in plain training, bf16 weights under
-            DeepSpeed. ``fp32``: neither.
+    ``precision`` of ``bf16`` is autocast over fp32 weights in plain training, and bf16 weights
+    under DeepSpeed; ``fp32`` is neither.
 
     Example:
         >>> model = Parameters(total=1000, adapter=10, trained_adapter=10, quantizable=800,

@@ -72,11 +72,8 @@ def architecture(
 ) -> Architecture:
     """Read what a checkpoint's sizes follow from; weights are neither read nor needed.
 
-    Args:
-        checkpoint: Directory, hub name, or one that the table of families knows the published
-            sizes of, which needs no network.
-        task: The task; it names the head and the new tokens.
-        family: The family it must belong to.
+    One that the table of families knows the published sizes of needs no network. ``task`` names
+    the head and the new tokens; ``family``, where given, is the one it must belong to.
 
     Raises:
         InputError: If there is no such checkpoint, or the task does not fit it.
@@ -126,10 +123,6 @@ def count(found: Architecture, lora: LoraConfig) -> Parameters:
     int8 keeps a byte a weight and an fp32 constant a row (LLM.int8(), Dettmers et al. 2022,
     section 2.1). nf4 keeps half a byte a weight, a byte for each block of 64, and an fp32 constant
     for each 256 blocks (QLoRA, Dettmers et al. 2023, section 3).
-
-    Args:
-        found: From :func:`architecture`.
-        lora: The adapter.
 
     Example:
         >>> from frtune import SequenceClassification, lora_config

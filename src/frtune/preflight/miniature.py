@@ -40,14 +40,10 @@ def small_config(config: Any) -> Any:
 def write_miniature(
     checkpoint: str | os.PathLike[str], config: Any, family: Family, directory: Path, *, tied: Any
 ) -> None:
-    """Write the miniature of a checkpoint as an ordinary checkpoint directory.
+    """Write the miniature of a checkpoint as an ordinary checkpoint, in a directory yet to be made.
 
-    Args:
-        checkpoint: The real one; its tokenizer's files are copied, its weights are not read.
-        config: Its config.
-        family: Its family.
-        directory: Where to; it must not exist.
-        tied: What its config.json says of ``tie_word_embeddings``.
+    The checkpoint's tokenizer files are copied, and its weights are not read; ``tied`` is what its
+    config.json says of ``tie_word_embeddings``.
     """
     directory.mkdir(parents=True)
     finish = untie_output if tied is False else None

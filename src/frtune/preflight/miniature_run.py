@@ -30,12 +30,7 @@ KILL = "kill and resume"
 
 
 def failure_times(args: Any, found: Schedule) -> dict[str, str]:
-    """The stages of a miniature run: at what point the real run would meet the failure of each.
-
-    Args:
-        args: ``TrainingArguments`` of the real run.
-        found: The real run's steps.
-    """
+    """The stages of a miniature run: at what point the real run would meet the failure of each."""
     total = f"of {found.steps}"
     evaluates, saves = found.evaluates_every(args), found.saves_every(args)
     first = f"at the first evaluation, step {min(evaluates or 0, found.steps)} {total}"
@@ -110,13 +105,8 @@ class _StageCallback(TrainerCallback):
 def run_miniature(task: Task, settings: Any, args: Any, log: Log, *, when: dict[str, str]) -> None:
     """Live through a run with the miniature and the rows that ``settings`` name.
 
-    Args:
-        task: The task, fitted to all rows.
-        settings: ``RunSettings`` of the miniature run.
-        args: ``TrainingArguments`` of the miniature run; nothing is written beside their
-            ``output_dir``.
-        log: Where the stages go.
-        when: The stages, as ``failure_times`` returns them.
+    ``task`` is fitted to all rows, and ``when`` as ``failure_times`` returns it. Nothing is written
+    beside ``args.output_dir``.
     """
     log.begin("model", when["model"])
     with warnings_dropped(), contextlib.redirect_stdout(io.StringIO()):  # Trainer prints its log
@@ -200,11 +190,8 @@ def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
 def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool = False) -> Any:
     """Training arguments of the miniature run: two steps, and an event of each kind after each.
 
-    Args:
-        args: Those of the real run.
-        output_dir: Where the miniature run writes.
-        rows: Training rows of the miniature run.
-        by_tokens: Whether batches are cut by tokens, so that their number is not known.
+    ``args`` are the real run's, and ``rows`` the miniature's training rows. ``by_tokens``: batches
+    are cut by tokens, so that their number is not known.
     """
     by_epoch = "epoch" in (args.eval_strategy.value, args.save_strategy.value)
     one_step = few_steps(args) // 2

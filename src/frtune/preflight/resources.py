@@ -42,13 +42,10 @@ def checkpoint_bytes(parameters: Parameters, method: Method, args: Any) -> tuple
 def disk_forecast(
     args: Any, schedule: Schedule, parameters: Parameters, method: Method, *, merge: bool
 ) -> str:
-    """Refuse a run whose checkpoints do not fit beside each other.
+    """Refuse a run whose checkpoints do not fit beside each other, else note the numbers.
 
     For a moment there is one more than ``save_total_limit``: the newest is written before the
     oldest goes.
-
-    Returns:
-        A note with the numbers.
 
     Raises:
         InputError: Says how much is needed and how much is free.
@@ -74,11 +71,7 @@ def memory_forecast(
     lora: Any,
     checkpoint: str | os.PathLike[str],
 ) -> tuple[str, str | None]:
-    """Compare what ``frtune plan`` expects with the memory of this machine.
-
-    Returns:
-        A note, and a warning if the longest batch does not fit.
-    """
+    """Set ``frtune plan`` against this machine: a note, and a warning if a batch does not fit."""
     processes = args.world_size * max(1, args.n_gpu)
     on_gpu = args.device.type == "cuda"
     host = psutil.virtual_memory().available // processes

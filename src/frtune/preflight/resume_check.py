@@ -27,20 +27,11 @@ def check_resumable(
     config: Any,
     encoded: Mapping[str, Any] | None,
 ) -> str:
-    """Compare a run with the newest whole checkpoint of its directory; nothing is moved there.
+    """Compare a run with the newest whole checkpoint of its directory, and return a note.
 
-    What only the loaded model can tell, its frozen weights, is left to the run.
-
-    Args:
-        args: ``TrainingArguments`` of the run.
-        settings: Its ``RunSettings``, with ``lora`` settled.
-        task: Its task, fitted.
-        checkpoint: What it starts from.
-        config: The config of that.
-        encoded: Its encoded splits; ``None`` leaves the rows out of the comparison.
-
-    Returns:
-        A note.
+    Nothing is moved there. What only the loaded model can tell, its frozen weights, is left to the
+    run. ``settings.lora`` is settled, the task is fitted, and ``config`` is that of ``checkpoint``,
+    which the run starts from. ``encoded`` of ``None`` leaves the rows out of the comparison.
 
     Raises:
         InputError: Says what differs.

@@ -77,11 +77,7 @@ def cut_report(encoded: Dataset, task: Task, where: str) -> tuple[str | None, st
 def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Task) -> Dataset:
     """Rows that stand for a data set: the first, the longest, one of another class, and others.
 
-    Args:
-        dataset: Raw rows.
-        encoded: The same rows, encoded; a sample of them will do.
-        count: How many.
-        task: The task.
+    ``encoded`` are the same rows, or a sample of them.
     """
     wanted = [0]
     if len(encoded) and "row" in encoded.column_names and len(dataset) <= SAMPLED:

@@ -62,11 +62,7 @@ class Schedule:
 
 
 def schedule(args: Any, rows: int) -> Schedule:
-    """Count the steps of a run, as ``Trainer`` does.
-
-    Args:
-        args: ``TrainingArguments``.
-        rows: Encoded training rows.
+    """Count the steps of a run of so many encoded training rows, as ``Trainer`` does.
 
     Raises:
         InputError: If the rows do not fill a batch and short batches are dropped.

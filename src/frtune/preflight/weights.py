@@ -26,10 +26,7 @@ def _folder(checkpoint: str) -> Path | None:
 
 
 def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> str:
-    """Load the weights' names and shapes, without their data, where the run loads them.
-
-    Returns:
-        A note on what is there.
+    """Load the weights' names and shapes, without data, as the run does; return a note on them.
 
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.

@@ -37,18 +37,9 @@ def read_data(
 ) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
-    With several processes, all of them must call this; the main one reads first.
-
-    Args:
-        task: What to learn.
-        settings: Names the data, its encoding and how many rows are kept.
-        args: ``TrainingArguments``.
-        cut: Cut missing splits from train; ``False`` leaves them missing.
-        leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
-            error.
-
-    Returns:
-        The fitted ``task``, the raw rows by split (``splits``), and ``notes``.
+    With several processes, all of them must call this; the main one reads first. ``cut`` takes
+    missing splits from train, and ``leave_out`` leaves out rows that cannot be learnt from, with a
+    note of each, in place of an error.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
@@ -92,16 +83,8 @@ def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:
 def tokenise(data: RunData, model: Any, tokenizer: Any, args: Any) -> dict[str, Dataset]:
     """Tokenise the rows of ``train`` and ``validation``; those of ``test`` when they are scored.
 
-    With several processes, all of them must call this; the main one writes the cache.
-
-    Args:
-        data: As ``read_data`` returns it.
-        model: The model, or anything with its ``config``.
-        tokenizer: As the builder returned it.
-        args: ``TrainingArguments``.
-
-    Returns:
-        The encoded rows of both, with the raw columns that the scores need.
+    With several processes, all of them must call this; the main one writes the cache. Raw columns
+    that the scores need stay; of ``model``, anything with its ``config`` will do.
     """
     kind = kind_of(model)
     names = {"train": "training", "validation": "validation"}

@@ -25,19 +25,12 @@ from frtune.training.saving import TINY
 def starting_checkpoint(
     data: RunData, settings: RunSettings, args: Any, *, output_dir: str | Path | None = None
 ) -> str:
-    """The checkpoint to start from; ``tiny`` is made from the training texts first.
+    """The checkpoint to start from: a directory or a hub name.
 
-    Args:
-        data: As ``read_data`` returns it.
-        settings: Names checkpoint or family.
-        args: ``TrainingArguments``.
-        output_dir: Where a tiny checkpoint is made; ``None`` is ``args.output_dir``.
-
-    Returns:
-        A directory or a hub name.
+    ``tiny`` is made from the training texts first, in ``output_dir``, else ``args.output_dir``.
 
     Raises:
-        InputError: If neither is named.
+        InputError: If neither checkpoint nor family is named.
     """
     if not is_tiny(settings):
         if settings.checkpoint:
@@ -57,14 +50,6 @@ def starting_checkpoint(
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained: by default of a decoder with a classification head.
-
-    Args:
-        settings: ``lora`` may be ``None`` in them.
-        task: What is learnt.
-        checkpoint: As ``starting_checkpoint`` returns it.
-
-    Returns:
-        The settings, in which ``lora`` is true or false.
 
     Raises:
         InputError: If an adapter is to be merged and there is none.

@@ -141,7 +141,6 @@ def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
 
 
 def _score_table(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
-
     def cell(label: str, name: str, value: float | None) -> dict[str, Any]:
         ends = [metrics.get(f"test_{name}_{end}") for end in ("low", "high")]
         shown = label == THIS and ends[0] is not None
@@ -200,7 +199,6 @@ def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | 
     labels = task.classes
     if labels is None or not lines:
         return None
-
     said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
     matrix = confusion_matrix(said, true, labels)
     pairs = [

@@ -31,17 +31,8 @@ def write_report(
 ) -> dict[str, float]:
     """Write scores, signatures, predictions, trainer state, model card and page of a run.
 
-    Args:
-        directory: Where to.
-        trainer: After ``predict`` on the test rows.
-        settings: Of the run.
-        splits: Raw rows.
-        notes: What was decided about the data.
-        metrics: Scores of the model.
-        encoded: The encoded test rows.
-
-    Returns:
-        ``metrics`` with the baselines' scores and the intervals of the model's beside them.
+    ``trainer`` has predicted the test rows, ``encoded``; ``splits`` are raw. Returned are
+    ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.task
     metrics, signatures = write_scores(

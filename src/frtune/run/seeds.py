@@ -72,14 +72,8 @@ def run_seeds(
     """Run ``count`` seeds from ``first`` on, each in ``output_dir/seed-N``.
 
     The rows of train, validation and test are the same for every seed. Seeds that are finished are
-    skipped with ``resume``, and one that was interrupted goes on.
-
-    Args:
-        make: Task, settings and arguments of a seed.
-        count: Seeds, from 2.
-        output_dir: Where ``seed-N/``, ``seeds.json`` and ``report.html`` go.
-        first: The first seed.
-        resume: Go on in a directory that holds seeds.
+    skipped with ``resume``, and one that was interrupted goes on. ``seeds.json`` and
+    ``report.html`` stand beside the seeds' directories.
 
     Raises:
         InputError: For fewer than two seeds, several processes, or finished seeds of another run.

@@ -83,11 +83,7 @@ class Checkpoint:
 
 
 def read_checkpoint(name: str, path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint's config and tokenizer.
-
-    Args:
-        name: What the study calls it.
-        path: Hub name, or directory of a model, or model or adapter that ``frtune train`` left.
+    """Read config and tokenizer of a hub name, a model directory, or what ``frtune train`` left.
 
     Raises:
         InputError: If it is none of these, holds no safetensors, is of a family that frtune does

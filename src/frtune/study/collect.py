@@ -53,13 +53,7 @@ def collect(
 
     Memory is that of a batch and of sums and samples whose size does not depend on the number of
     texts: for each layer a float64 covariance (``width**2``), ``settings.token_types`` float64
-    vectors, and ``sample_tokens + 2 * sample_texts`` float32 vectors.
-
-    Args:
-        base: The model.
-        corpus: Its texts as tokens; at least one.
-        settings: Sizes of the samples.
-        progress: Label of a progress bar; ``None`` shows none.
+    vectors, and ``sample_tokens + 2 * sample_texts`` float32 vectors. ``progress`` labels a bar.
     """
     accumulators = _Accumulators(base, corpus, settings)
     bar = tqdm(total=len(corpus.lengths), desc=progress, disable=progress is None, unit="text")

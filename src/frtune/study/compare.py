@@ -56,9 +56,7 @@ def compare_tokens(
 def compare_texts(a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
     """Compare the mean vectors of the same texts: ``cka_texts`` of every pair of layers.
 
-    Args:
-        a: float32 ``(layers, texts, width)``.
-        b: The same of the other model, whose tokens may be others.
+    Both are float32 ``(layers, texts, width)``; the tokens of the models may be others.
     """
     return _all_pairs("cka_texts", a, b)
 

@@ -50,12 +50,8 @@ class Change(NamedTuple):
 def findings(study: Study) -> dict[str, list[str]]:
     """Say in words what the study found.
 
-    Args:
-        study: What ``frtune.study.study`` returned.
-
-    Returns:
-        Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
-        ``answer``. A subject without numbers is left out.
+    Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
+    ``answer``. A subject without numbers is left out.
     """
     pairs = comparisons(study)
     subjects = {"movement": _movement, "cosines": _cosines, "norms": _norms}
@@ -247,17 +243,10 @@ def _course(study: Study, name: str) -> Iterator[str]:
 def largest_change(
     study: Study, a: str, b: str, statistic: str, *, relative: bool = False
 ) -> Change | None:
-    """Find the layer where a statistic differs most; of unlike depths, the last layers.
+    """Find where a statistic differs most from ``a`` to ``b``; of unlike depths, the last layers.
 
-    Args:
-        study: The study.
-        a: The checkpoint before.
-        b: The checkpoint after.
-        statistic: Name in ``study.layers``.
-        relative: Compare by ratio, for statistics without a fixed scale.
-
-    Returns:
-        ``None`` where the two have no layer in common with this statistic.
+    ``relative`` compares by ratio, for statistics without a fixed scale. ``None`` where the two
+    have no layer in common with this statistic.
     """
     first, second = (curve(of_checkpoint(study, name), statistic) for name in (a, b))
     depths = {c["name"]: c["layers"] for c in study.checkpoints}

@@ -86,12 +86,7 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
 
     Vectors are standardised; the strength of the L2 penalty is chosen by three-fold
     cross-validation on the training texts (linear probes: Alain and Bengio 2017). A layer that is
-    constant gives the share of the largest class.
-
-    Args:
-        vectors: float ``(texts, width)``.
-        parts: The split.
-        seed: Seed of the interval.
+    constant gives the share of the largest class. ``vectors`` are float ``(texts, width)``.
     """
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     strengths = {"logisticregression__C": list(STRENGTHS)}
@@ -146,16 +141,9 @@ def add_probes(
     """Add ``*_first`` and ``*_mean`` statistics of the classes to each layer of ``found``.
 
     They are the probe's accuracy, ``fisher_ratio`` and the silhouette (Rousseeuw 1987), which is
-    over all texts with Euclidean distances, from -1 to 1.
-
-    Args:
-        found: From ``collect``.
-        labels: Label of each text, by its key.
-        kind: The model's. The first token of a decoder sees no other, so that it is left out.
-        settings: The seed.
-
-    Returns:
-        What could not be computed, and why.
+    over all texts with Euclidean distances, from -1 to 1. ``labels`` are by the texts' keys. The
+    first token of a decoder sees no other, so that it is left out. Returned is what could not be
+    computed, and why.
     """
     keys = found.arrays["text_keys"].view("uint64").tolist()
     try:
@@ -165,8 +153,9 @@ def add_probes(
     notes = []
     if rare := len(keys) - len(taken):
         notes.append(("probes", f"{rare} texts of classes with fewer than {LEAST_TEXTS} left out"))
-    vectors = ["mean"] if kind == "decoder" else ["mean", "first"]
+    vectors = ["mean", "first"]
     if kind == "decoder":
+        vectors = ["mean"]
         notes.append(("probes on the first token", "that of a decoder sees no other token"))
     for layer, statistics in enumerate(found.statistics):
         if layer in found.broken:

@@ -63,12 +63,7 @@ def write_report(study: Study, directory: str | os.PathLike[str]) -> Path:
 
 
 def report_html(study: Study, images: dict[str, bytes]) -> str:
-    """Return the page.
-
-    Args:
-        study: What ``frtune.study.study`` returned.
-        images: SVG files of the plots by name, as ``save_plots`` names them.
-    """
+    """Return the page; ``images`` are SVG files of the plots, by their names in ``save_plots``."""
     names = [checkpoint["name"] for checkpoint in study.checkpoints]
     return render(
         "study/report.html.jinja",
@@ -126,10 +121,10 @@ def _figure(study: Study, name: str, image: bytes) -> dict[str, str]:
         title = f"{DEFINITIONS[statistic].name} between the layers of {a} and {b}"
         caption = f"{title}. {DEFINITIONS[statistic].text}"
     else:
-        title, caption = PANELS[name].title, DEFINITIONS[PANELS[name].statistic].text
-        title += " by layer, " + (" and ".join(c["name"] for c in study.checkpoints))
-        if name in PAIRED:
-            title = PANELS[name].title + " by layer"
+        title = f"{PANELS[name].title} by layer"
+        caption = DEFINITIONS[PANELS[name].statistic].text
+        if name not in PAIRED:
+            title += ", " + " and ".join(c["name"] for c in study.checkpoints)
     return {"alt": title, "caption": caption, "image": base64.b64encode(image).decode()}
 
 

@@ -23,11 +23,7 @@ VERSION = 1  # of what a file holds; raised when a statistic changes
 
 
 def texts_hash(keys: np.ndarray) -> str:
-    """Hash of the texts, whatever their order.
-
-    Args:
-        keys: uint64 ``(texts,)`` from ``text_keys``.
-    """
+    """Hash of the texts, whatever their order, from the uint64 ``(texts,)`` of ``text_keys``."""
     return hashlib.blake2b(np.sort(keys).tobytes(), digest_size=16).hexdigest()
 
 

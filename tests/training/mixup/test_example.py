@@ -48,10 +48,10 @@ def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seeds", "1"], "error: --seeds 1: an interval needs 2 or more."),
-        (["--alpha", "0"], "error: alpha=0.0: above 0."),
-        (["--levels", "tokens"], "error: level='tokens': embeddings, hidden, sentence."),
-        (["--layer", "2"], "error: --layer: for --levels hidden."),
+        (["--seeds", "1"], "--seeds 1: an interval needs 2 or more."),
+        (["--alpha", "0"], "alpha=0.0: above 0."),
+        (["--levels", "tokens"], "level='tokens': embeddings, hidden, sentence."),
+        (["--layer", "2"], "--layer: for --levels hidden."),
     ],
 )
 def test_bad_input_to_the_example_is_one_line(options, message, monkeypatch, capsys, tmp_path):

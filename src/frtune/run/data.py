@@ -37,9 +37,15 @@ def read_data(
 ) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
-    With several processes, all of them must call this; the main one reads first. ``cut`` takes
-    missing splits from train, and ``leave_out`` leaves out rows that cannot be learnt from, with a
-    note of each, in place of an error.
+    With several processes, all of them must call this; the main one reads first.
+
+    Args:
+        task: What to learn.
+        settings: Names the data, its encoding and how many rows are kept.
+        args: ``TrainingArguments``.
+        cut: Cut missing splits from train.
+        leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
+            error.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.

@@ -27,7 +27,11 @@ def starting_checkpoint(
 ) -> str:
     """The checkpoint to start from: a directory or a hub name.
 
-    ``tiny`` is made from the training texts first, in ``output_dir``, else ``args.output_dir``.
+    Args:
+        data: As ``read_data`` returns it.
+        settings: Names checkpoint or family.
+        args: ``TrainingArguments``.
+        output_dir: Where ``tiny`` is made from the training texts (default: ``args.output_dir``).
 
     Raises:
         InputError: If neither checkpoint nor family is named.
@@ -50,6 +54,11 @@ def starting_checkpoint(
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained: by default of a decoder with a classification head.
+
+    Args:
+        settings: Of the run.
+        task: What to learn.
+        checkpoint: As ``starting_checkpoint`` returns it.
 
     Raises:
         InputError: If an adapter is to be merged and there is none.

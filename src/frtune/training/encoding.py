@@ -160,7 +160,12 @@ def encode_once(
     The folder is one of ``save_to_disk``, with the raw columns beside the tokens, so that
     ``load_splits`` and every ``--data`` open it too. Of several processes, one must come first.
 
-    The arguments are those of ``encode_dataset``; the task is one after ``fit``.
+    Args:
+        splits: Raw rows.
+        directory: Where they are kept.
+        task: As for ``encode_dataset``, after ``fit``.
+        tokenizer: As the builder returned it.
+        kind: The model's kind.
     """
     directory = Path(directory)
     wanted = {

@@ -256,8 +256,7 @@ class TaskTrainer(ResumableTrainer):
             outputs = list(predictions)
         self.outputs = outputs
         scores = self.task.score_outputs(outputs, rows, self.processing_class)
-        for name, value in scores.items():
-            output.metrics[f"{metric_key_prefix}_{name}"] = value
+        output.metrics.update({f"{metric_key_prefix}_{name}": scores[name] for name in scores})
         return output._replace(predictions=predictions)
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:

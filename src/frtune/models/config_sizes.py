@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from transformers import AutoModel
 
+from frtune.models.deepspeed import zero3_suspended
+
 _STACKS = ("num", "encoder", "decoder")
 _HEADS = ("num_key_value_heads", *(f"{stack}_attention_heads" for stack in _STACKS))
 _INNER = ("intermediate_size", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim")
@@ -80,7 +82,8 @@ def max_positions(config: Any) -> int | None:
     shallow = copy.deepcopy(config)
     for name in depth_names(config):
         setattr(shallow, name, 1)
-    with torch.device("meta"):
+    # of one rank: where the run's own model is split by ZeRO-3, ranks would wait for each other here
+    with zero3_suspended(), torch.device("meta"):
         model = AutoModel.from_config(shallow)
     for name, module in model.named_modules():
         padding = getattr(module, "padding_idx", None)  # of an embedding

@@ -82,7 +82,7 @@ def max_positions(config: Any) -> int | None:
     shallow = copy.deepcopy(config)
     for name in depth_names(config):
         setattr(shallow, name, 1)
-    # of one rank: where the run's own model is split by ZeRO-3, ranks would wait for each other here
+    # where ZeRO-3 splits the run's own model, ranks would wait for each other here
     with zero3_suspended(), torch.device("meta"):
         model = AutoModel.from_config(shallow)
     for name, module in model.named_modules():

@@ -390,7 +390,7 @@ class TestRefusedBeforeAnyWeight:
             build("bert", tiny("bert"), lora=lora_config(), quantization="int4")
 
     def test_quantisation_is_refused_under_zero3(self, tiny, monkeypatch):
-        monkeypatch.setattr("frtune.models.deepspeed.enabled", lambda: True)
+        monkeypatch.setattr("frtune.models.deepspeed.zero3_enabled", lambda: True)
         with pytest.raises(InputError, match="quantization='nf4': not under ZeRO-3"):
             build("bert", tiny("bert"), lora=lora_config(), quantization="nf4")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from frtune.data import readers as _readers
+from frtune.data import readers
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 
@@ -33,7 +33,7 @@ def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
         if suffix == ".txt":
             rows = [{"text": line.strip()} for _, line in read_lines(path)]
         else:
-            rows = [row for _, row in _readers.read_rows(path)]
+            rows = [row for _, row in readers.read_rows(path)]
     except InputError as error:
         raise InputError(str(error).replace(str(path), name)) from None
     if not rows:

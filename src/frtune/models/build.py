@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from frtune.models import deepspeed as _zero3
+from frtune.models import deepspeed
 from frtune.models.bitsandbytes import QuantizationName, torch_dtype
 from frtune.models.checkpoint_files import check_weights, read_for_task
 from frtune.models.compatibility import check, method_name
@@ -100,7 +100,7 @@ def check_options(
     check(
         family.name,
         method=method_name(lora=lora is not None, quantization=name),
-        sharding="zero3" if _zero3.enabled() else "none",
+        sharding="zero3" if deepspeed.zero3_enabled() else "none",
         features=[name for name, is_wanted in wanted.items() if is_wanted],
         task=task.name,
         quantization=quantization,

@@ -13,7 +13,7 @@ from transformers.integrations import deepspeed
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
 
-def enabled() -> bool:
+def zero3_enabled() -> bool:
     """Whether a training configuration with ZeRO-3 is alive in this process.
 
     ``TrainingArguments(deepspeed=...)`` must have been made before the model.

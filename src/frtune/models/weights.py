@@ -21,7 +21,7 @@ from transformers import (
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
-from frtune.models import deepspeed as _zero3
+from frtune.models import deepspeed
 from frtune.models.bitsandbytes import QuantizationName, quantization_config
 from frtune.models.checkpoint_files import conversion, first_line, stores
 from frtune.models.families import family_for
@@ -72,10 +72,10 @@ def load_weights(
     family = family_for(config.model_type)
     _clear_generation_settings(config)
     untied: Any = contextlib.nullcontext()
-    if _zero3.enabled():
-        _zero3.start_process_group()
+    if deepspeed.zero3_enabled():
+        deepspeed.start_process_group()
         if family.own_output is not None and stores(checkpoint, family.own_output):
-            untied = _zero3.output_untied(type(config), family.own_output)
+            untied = deepspeed.output_untied(type(config), family.own_output)
     with untied:
         model, info = read_weights(checkpoint, auto_class, config, dtype, quantization, new_head)
     if untied_output(model) is not None:

@@ -18,7 +18,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets, confi
 from datasets.arrow_writer import ArrowWriter
 
 from frtune.errors import InputError
-from frtune.models import deepspeed as _zero3
+from frtune.models import deepspeed
 from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import head_of, sentence_place
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
@@ -69,7 +69,7 @@ def _check(dataset: Dataset, mixup: Mixup, task: Task) -> None:
         raise InputError(
             f"mixup rows={rows}: not for pairs in both orders. Leave symmetric or rows out."
         )
-    if _zero3.enabled():
+    if deepspeed.zero3_enabled():
         raise InputError(
             f"mixup rows={rows}: not under ZeRO-3, which splits the embedding. Leave rows out to "
             "mix each batch, or use ZeRO-2."

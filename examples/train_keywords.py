@@ -12,7 +12,6 @@ The flags are those of ``frtune train keywords``.
 """
 
 import json
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -79,7 +78,7 @@ def main() -> None:
     )
     output, tiny = Path(args.output_dir), settings.checkpoint == "tiny"
     if own.quantize and any(output.glob("approach*-int8")):
-        sys.exit(f"--output-dir {output}: holds int8 models. Name a new directory.")
+        raise frtune.InputError(f"--output-dir {output}: holds int8 models. Name a new directory.")
     data = frtune.read_data(task, settings, args)
     train_rows, test = data.splits["train"], data.splits["test"]
     pairs, corpus = None, list(data.task.corpus(train_rows))
@@ -118,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(frtune.exit_code(main))

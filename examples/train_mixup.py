@@ -13,7 +13,6 @@ same command goes on where it stopped. The flags are those of ``frtune train cla
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -101,8 +100,10 @@ def opened(path: Path, settings: dict) -> dict:
         return {"settings": settings, "runs": []}
     found = json.loads(path.read_text(encoding="utf-8"))
     if changed := [name for name in settings if found["settings"].get(name) != settings[name]]:
-        sys.exit(f"{path}: holds a comparison with another {', '.join(changed)}. "
-                 "Give another --output-dir, or remove the file.")  # fmt: skip
+        raise frtune.InputError(
+            f"{path}: holds a comparison with another {', '.join(changed)}. "
+            "Give another --output-dir, or remove the file."
+        )
     return found
 
 
@@ -173,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(frtune.exit_code(main))

@@ -46,7 +46,7 @@ def main() -> None:
     )
     restarts = args.lr_scheduler_type == "cosine_with_restarts"
     if own.cycles is not None and not restarts:
-        sys.exit("--cycles: for --scheduler cosine_with_restarts. Leave one out.")
+        raise frtune.InputError("--cycles: for --scheduler cosine_with_restarts. Leave one out.")
     if restarts:
         args.lr_scheduler_kwargs = {"num_cycles": own.cycles or 3}
 
@@ -85,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(frtune.exit_code(main))

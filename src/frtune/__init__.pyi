@@ -1,5 +1,6 @@
 """The public names of frtune, and where each stands."""
 
+from .cli import exit_code as exit_code
 from .cli.train_arguments import parse_train_arguments as parse_train_arguments
 from .comparison.compare import compare as compare
 from .data.loading import load_splits as load_splits

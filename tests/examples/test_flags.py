@@ -117,6 +117,16 @@ def test_an_unknown_flag_ends_an_example_with_one_line(path, monkeypatch, capsys
     assert not printed.out
 
 
+@each_example
+def test_data_that_is_not_there_ends_an_example_with_one_line(path, monkeypatch, capsys, tmp_path):
+    missing = str(tmp_path / "missing.csv")
+    output = tmp_path / "run"
+    assert run(path, monkeypatch, "--data", missing, "--output-dir", str(output)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{path.name}: ") and missing in told and told.count("\n") == 1
+    assert not output.exists() or not any(output.iterdir())
+
+
 @pytest.mark.parametrize(("name", "flag"), [
     ("train_similarity", "--lora"), ("train_kpg", "--mixup"), ("train_classifier", "--family"),
     ("study_embeddings", "--checkpoint"), ("train_mixup", "--no-proof"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 
 from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.environment.startup import leave_out_messages
@@ -95,20 +96,42 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
     try:
-        return _dispatch(argv)
-    except RunStopped as stop:
-        message, code = stop.message, int(str(stop.code))
-    except KeyboardInterrupt:
-        message, code = "interrupted", 130
+        return exit_code(lambda: _dispatch(argv), name="frtune", debug=debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except Exception as error:
         if debug:
             raise
-        message, code = str(error), EXIT_BAD_INPUT
-        if not isinstance(error, InputError):
-            message = f"{type(error).__name__}: {error} (--debug shows the traceback)"
-            code = EXIT_FAILED
-    sys.stderr.write(f"frtune: {' '.join(message.split())}\n")
+        return _told("frtune", f"{type(error).__name__}: {error} (--debug shows the traceback)", 1)
+
+
+def exit_code(
+    program: Callable[[], int | None], *, name: str | None = None, debug: bool = False
+) -> int:
+    """Run a program, tell in one line what ends it early, and return its exit code.
+
+    Args:
+        program: Returns its exit code, or ``None`` when it is done.
+        name: What the line begins with; ``None`` takes the script's name.
+        debug: Raise ``InputError``, with its traceback.
+
+    Returns:
+        0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM. Other errors are raised.
+    """
+    name = name or os.path.basename(sys.argv[0])
+    try:
+        return program() or EXIT_DONE
+    except RunStopped as stop:
+        return _told(name, stop.message, int(str(stop.code)))
+    except KeyboardInterrupt:
+        return _told(name, "interrupted", 130)
+    except InputError as error:
+        if debug:
+            raise
+        return _told(name, str(error), EXIT_BAD_INPUT)
+
+
+def _told(name: str, message: str, code: int) -> int:
+    sys.stderr.write(f"{name}: {' '.join(message.split())}\n")
     return code

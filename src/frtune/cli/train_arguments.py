@@ -65,8 +65,7 @@ def parse_train_arguments(
 
     Args:
         task_name: ``"classification"``, ``"similarity"``, ``"keywords"`` or ``"keyphrases"``.
-        argv: The flags; ``None`` takes those of the program, which bad ones end with one line and
-            the code 2.
+        argv: The flags; ``None`` takes those of the program.
         defaults: Values by name, of the task, of the run and of the training.
         aliases: Further flags, and the names of the options (one or more) that get their value.
         extra: A dataclass with options of the program's own. It documents them under
@@ -79,7 +78,8 @@ def parse_train_arguments(
         and the ``extra`` if there is one.
 
     Raises:
-        InputError: For an unknown flag, or a value that is not possible, in ``argv``.
+        InputError: For an unknown flag, or a value that is not possible. ``frtune.exit_code`` tells
+            it in one line.
 
     Example:
         >>> task, settings, args = parse_train_arguments(
@@ -93,27 +93,16 @@ def parse_train_arguments(
     for flag, names in (aliases or {}).items():
         parser.add_alias(flag, *([names] if isinstance(names, str) else names))
     given = {"output_dir": f"runs/{task_name}", **(defaults or {})}
-    try:
-        return _parsed(parser, task_class(task_name), flags, given, extra)
-    except InputError as error:
-        if argv is not None:
-            raise
-        parser.exit(2, f"{prog}: {error}\n")
-
-
-def _parsed(
-    parser: Parser, cls: type, argv: list[str], given: Mapping[str, Any], extra: type | None
-) -> tuple[Any, ...]:
-    """Parse twice: the recipe depends on the task and the checkpoint."""
-    given = {**given, **_from_file(parser, argv)}
+    cls = task_class(task_name)
+    given |= _from_file(parser, flags)
     # shown by --help
     parser.set_defaults(**{**recipe(cls()), **given})
-    found = parser.parse(argv)
+    found = parser.parse(flags)
     task = made(cls, found)
     # the recipe depends on the task and the checkpoint; flags and file still beat it
     usual = recipe(task, tiny=is_tiny(found), sample=found.data == "sample")
     parser.set_defaults(**{**usual, **given})
-    chosen = parser.parse(argv)
+    chosen = parser.parse(flags)
     names = [item.name for item in fields(Seq2SeqTrainingArguments) if item.init]
     arguments = {name: getattr(chosen, name) for name in names}
     own = [made(extra, chosen)] if extra else []

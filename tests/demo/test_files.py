@@ -4,7 +4,7 @@ import json
 import pytest
 
 from frtune.demo.files import answer_file
-from frtune.demo.uploads import read_rows
+from frtune.demo.uploads import uploaded_rows
 from frtune.errors import InputError
 
 TEXTS = ["L'été à la cantine.", 'Il a dit "oui", <b>non</b>.', "예산안을 밝혔다."]
@@ -12,7 +12,7 @@ TEXTS = ["L'été à la cantine.", 'Il a dit "oui", <b>non</b>.', "예산안을 
 
 def _answers(model, path, tmp_path):
     output = tmp_path / "out.csv"
-    steps = list(answer_file(model, read_rows(path, path.name), path.name, output))
+    steps = list(answer_file(model, uploaded_rows(path, path.name), path.name, output))
     assert output.read_bytes().startswith(b"\xef\xbb\xbf")
     with output.open(encoding="utf-8-sig", newline="") as file:
         return steps, list(csv.DictReader(file))
@@ -79,7 +79,7 @@ def test_many_rows_are_answered_in_steps(models, tmp_path):
 def test_a_bad_file_is_refused_by_its_own_name(models, tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
-        rows = read_rows(tmp_path / name, name)
+        rows = uploaded_rows(tmp_path / name, name)
         list(answer_file(models["keywords"], rows, name, tmp_path / "out.csv"))
     assert message in str(error.value)
     assert str(tmp_path) not in str(error.value)
@@ -87,6 +87,6 @@ def test_a_bad_file_is_refused_by_its_own_name(models, tmp_path, name, content, 
 
 def test_a_line_a_text_is_refused_by_a_model_of_pairs(models, tmp_path):
     (tmp_path / "rows.txt").write_text("a\n")
-    rows = read_rows(tmp_path / "rows.txt", "rows.txt")
+    rows = uploaded_rows(tmp_path / "rows.txt", "rows.txt")
     with pytest.raises(InputError, match="no column sentence1"):
         list(answer_file(models["pairs"], rows, "rows.txt", tmp_path / "out.csv"))

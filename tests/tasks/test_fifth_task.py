@@ -17,7 +17,7 @@ from frtune.demo.app import DemoSession, build_page
 from frtune.demo.files import answer_file
 from frtune.demo.models import open_models
 from frtune.demo.translations import WORDS
-from frtune.demo.uploads import read_rows
+from frtune.demo.uploads import uploaded_rows
 from frtune.models.lineage import lineage
 from frtune.preflight.run import preflight
 from frtune.tasks.base import Task
@@ -121,7 +121,9 @@ def test_the_page_of_the_demo_answers_a_text_and_a_file(trained, tmp_path):
     assert "<p>rating: <b>{&quot;stars&quot;: " in html and "<p>raw: <b>" in html
     asked = tmp_path / "asked.csv"
     asked.write_text("text\nA fine film.\n \n", "utf-8")
-    steps = list(answer_file(model, read_rows(asked, "asked.csv"), "asked.csv", tmp_path / "o.csv"))
+    steps = list(
+        answer_file(model, uploaded_rows(asked, "asked.csv"), "asked.csv", tmp_path / "o.csv")
+    )
     assert steps[-1] == (2, 1)
     written = (tmp_path / "o.csv").read_text("utf-8-sig").splitlines()
     assert written[0] == "text,predicted_stars" and written[2] == " ,"

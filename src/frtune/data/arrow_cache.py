@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, config
 
-from frtune.data.readers import read_rows
+from frtune.data.readers import numbered_rows
 from frtune.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
@@ -75,7 +75,7 @@ def _write_batches(
     cells_are_text = path.suffix.lower() in (".csv", ".tsv")
     schema, first, writer = fixed, fixed, None
     with open(target, "wb") as sink:
-        for batch in _batched(read_rows(path, encoding), _BATCH_ROWS):
+        for batch in _batched(numbered_rows(path, encoding), _BATCH_ROWS):
             if fixed is None:
                 found = _cell_types(batch) if cells_are_text else _value_types(path, batch)
                 schema = found if schema is None else _merge(path, schema, found, batch)

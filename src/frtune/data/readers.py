@@ -17,7 +17,7 @@ Row = dict[str, Any]
 _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 
 
-def read_rows(path: Path, encoding: str | None = None) -> Iterator[tuple[int, Row]]:
+def numbered_rows(path: Path, encoding: str | None = None) -> Iterator[tuple[int, Row]]:
     """Yield ``(line, row)`` for every row of a text file; the format goes by its extension.
 
     Cells of CSV and TSV come as text. Nothing but the row at hand is kept in memory.

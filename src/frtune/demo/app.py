@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.demo.files import answer_file
 from frtune.demo.models import PageModel, TooLong
-from frtune.demo.uploads import SUFFIXES, read_rows
+from frtune.demo.uploads import SUFFIXES, uploaded_rows
 from frtune.errors import InputError, nearest
 from frtune.tasks.highlight import escape
 from frtune.web.launch import load_gradio
@@ -109,7 +109,7 @@ class DemoSession:
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / f"{source.stem}.answers.csv"
             try:
-                rows = read_rows(source, source.name)
+                rows = uploaded_rows(source, source.name)
                 steps = answer_file(self.model(name), rows, source.name, output)
                 for done, left in steps:  # noqa: B007
                     progress((done, len(rows)), desc=say("working"))

@@ -26,7 +26,7 @@ def answer_file(
 
     Args:
         model: Answers.
-        rows: From ``read_rows``.
+        rows: From ``uploaded_rows``.
         name: What messages call the file.
         output: Where the CSV goes.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from frtune.data.sources import samples
-from frtune.demo.uploads import read_rows
+from frtune.demo.uploads import uploaded_rows
 from frtune.errors import InputError
 from frtune.inference import Predictor, load
 from frtune.names import named
@@ -114,7 +114,7 @@ def open_models(
     for name, path in paths.items():
         predictor = load(path)
         if examples:
-            rows = [row for file in examples for row in read_rows(file, Path(file).name)]
+            rows = [row for file in examples for row in uploaded_rows(file, Path(file).name)]
             rows = [row for row in rows if all(row.get(c) for c in predictor.task.text_columns)]
         else:
             rows = _own_examples(Path(path), predictor.task)
@@ -136,6 +136,6 @@ def _own_examples(directory: Path, task: Task) -> list[dict[str, Any]]:
     if (sample := samples().get(task.name)) is None:
         return []
     with as_file(sample) as path:
-        kept = list(islice(read_rows(path, path.name), EXAMPLES))
+        kept = list(islice(uploaded_rows(path, path.name), EXAMPLES))
     original = type(task)().text_columns
     return [dict(zip(columns, (row[key] for key in original), strict=True)) for row in kept]

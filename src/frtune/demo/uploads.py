@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from frtune.data import readers
+from frtune.data.readers import numbered_rows
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 
 
-def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
+def uploaded_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
     """Read the rows of an uploaded file; nothing of it is kept elsewhere.
 
     Args:
@@ -33,7 +33,7 @@ def read_rows(path: str | Path, name: str) -> list[dict[str, Any]]:
         if suffix == ".txt":
             rows = [{"text": line.strip()} for _, line in read_lines(path)]
         else:
-            rows = [row for _, row in readers.read_rows(path)]
+            rows = [row for _, row in numbered_rows(path)]
     except InputError as error:
         raise InputError(str(error).replace(str(path), name)) from None
     if not rows:

@@ -19,7 +19,7 @@ from frtune.errors import InputError
 from frtune.labelling.prompts import LabelJob
 
 
-def read_rows(
+def rows_to_label(
     source: str | Path | Dataset, job: LabelJob, *, encoding: str | None, max_rows: int | None
 ) -> Dataset:
     """Read the rows of one file or data set; a ``.txt`` file has a text on each line.

@@ -15,7 +15,7 @@ from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
 from frtune.labelling.request_loop import RequestLoop, distinct_texts
 from frtune.labelling.results import Results
-from frtune.labelling.rows import read_rows, write_lines
+from frtune.labelling.rows import rows_to_label, write_lines
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
 
@@ -71,7 +71,7 @@ def label(
     """
     path, budget = _checked(output), budget or Budget()
     endpoint.read_key()
-    rows = read_rows(source, job, encoding=encoding, max_rows=max_rows)
+    rows = rows_to_label(source, job, encoding=encoding, max_rows=max_rows)
     steps, warm = _steps(job, endpoint), endpoint.parameters.get("temperature") != 0
     with Journal(beside(path, "answers.jsonl")) as journal:
         loop = RequestLoop(steps, endpoint=endpoint, budget=budget, journal=journal)
@@ -169,7 +169,7 @@ def estimate(
         ``cost`` and ``most_cost`` where prices are given.
     """
     path, budget = _checked(output), budget or Budget()
-    rows = read_rows(source, job, encoding=encoding, max_rows=max_rows)
+    rows = rows_to_label(source, job, encoding=encoding, max_rows=max_rows)
     steps = _steps(job, endpoint)
     journal = Journal(beside(path, "answers.jsonl"))
     journal.read()

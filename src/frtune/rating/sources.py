@@ -10,7 +10,7 @@ from typing import Any
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.loading import load_splits
-from frtune.data.readers import read_rows
+from frtune.data.readers import numbered_rows
 from frtune.errors import InputError
 from frtune.names import named
 from frtune.rating.study import Item, RatingStudy
@@ -38,7 +38,7 @@ def read_run(path: str | Path) -> dict[str, Item]:
     if file.suffix.lower() not in (".jsonl", ".json"):
         raise InputError(f"{file}: not JSON lines. Give what frtune evaluate or predict wrote.")
     found: dict[str, Item] = {}
-    for line, row in read_rows(file):
+    for line, row in numbered_rows(file):
         text, true = row.get("input", row.get("text")), row.get("reference")
         key = next((key for key in _PHRASES if isinstance(row.get(key), list)), None)
         if not isinstance(text, str) or key is None:

@@ -107,7 +107,12 @@ class Predictor:
         )
 
     def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
-        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row."""
+        """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
+
+        Args:
+            encoded: From ``encode``.
+            progress: Label of a progress bar; ``None`` shows none.
+        """
         if not self.task.generates:
             return self._logits(encoded, progress)
         return generate_rows(
@@ -189,6 +194,9 @@ def load(
         batch_size: Rows a batch.
         bf16: Compute in bf16; ``None`` does where the hardware is fast at it.
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
+
+    Returns:
+        The predictor of the directory's task.
 
     Raises:
         InputError: If the directory does not exist, or holds no whole model.

@@ -168,7 +168,7 @@ def label_id(value: Any, labels: list[str]) -> int:
 
 
 def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: str) -> None:
-    """Refuse labels that no training row had, and rows of a ``ClassLabel`` without one.
+    """Refuse (``InputError``) labels that no training row had, and rows without a label.
 
     The message names the first such row and label, and how many rows there are. ``labels`` is
     ``None`` when the classes are not known yet.

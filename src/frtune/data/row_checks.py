@@ -43,7 +43,7 @@ def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: 
 
 
 def check_texts(dataset: Dataset, column: str, where: str) -> None:
-    """Refuse blank texts and texts that are no strings; say how many, and which is the first."""
+    """Refuse blank texts and texts that are no strings; the ``InputError`` counts them."""
     count, row = bad_values(dataset, column, lambda v: not isinstance(v, str) or not v.strip())
     if count == len(dataset):
         raise InputError(f"{where}: column {column} is blank in all {count} rows. Name another.")

@@ -73,7 +73,7 @@ class RowSchema:
         return self.names[self.target_column]
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that lack a column, and phrases with another separator."""
+        """Refuse (``InputError``) rows that lack a column, and phrases with another separator."""
         columns_check(dataset, self.names, where)
         if self.separator is not None:
             separator_check(dataset, self.target_column, self.separator, where)

@@ -54,7 +54,12 @@ def first_phrases(
 
 
 def title_copy(titles: Sequence[str], k: int = 10, language: str | None = None) -> list[list[str]]:
-    """Predict the noun-like phrases of the title, with the options of ``first_phrases``.
+    """Predict the noun-like phrases of the title.
+
+    Args:
+        titles: One title per document.
+        k: Phrases per document, at most.
+        language: As in ``first_phrases``.
 
     Example:
         >>> title_copy(["A Model of Ship Control"], language="en")
@@ -71,7 +76,13 @@ def tfidf_phrases(
     Phrases neither begin nor end with a stop word and cross no punctuation. Document frequencies
     come from the training texts alone (the first 20,000), smoothed as scikit-learn does, so that a
     phrase never seen in training counts as the rarest. In Korean the candidates are Kiwi's noun
-    runs and the frequencies are theirs. ``k`` and ``language`` are those of ``first_phrases``.
+    runs and the frequencies are theirs.
+
+    Args:
+        train_texts: Texts to count document frequencies in.
+        texts: The documents.
+        k: Phrases per document, at most.
+        language: As in ``first_phrases``.
 
     Example:
         >>> train = ["the wind is strong", "the wind is weak", "the sun is weak"]
@@ -110,9 +121,17 @@ def baseline_rows(
     train_texts: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
 ) -> dict[str, list[list[str]]]:
-    """Return the predictions of every baseline that the data allows, by name.
+    """Return the predictions of every baseline that the data allows.
 
-    They are ``first_phrases``; with ``train_texts`` ``tfidf``; with ``titles`` ``title_copy``.
+    Args:
+        texts: The documents.
+        k: Phrases per document, at most.
+        language: As in ``first_phrases``.
+        train_texts: Adds ``tfidf``.
+        titles: Adds ``title_copy``.
+
+    Returns:
+        ``first_phrases``, ``tfidf`` and ``title_copy``, each one list of phrases per document.
 
     Example:
         >>> sorted(baseline_rows(["solar wind"], train_texts=["wind"], titles=["Sun"]))

@@ -110,7 +110,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def check_safetensors(path: Path) -> None:
-    """Refuse a file of weights that is missing, cut short, or something else."""
+    """Refuse (``InputError``) a file of weights that is missing, cut short, or something else."""
     try:
         with safe_open(path, framework="numpy"):
             pass
@@ -131,7 +131,7 @@ def conversion(checkpoint: object) -> str:
 
 
 def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:
-    """Return the checkpoint's family; refuse one that is not the builder's, ``wanted``."""
+    """Return the checkpoint's family; an ``InputError`` if it is not the builder's, ``wanted``."""
     if wanted is None or model_type in wanted.model_types:
         return wanted or family_for(model_type)
     try:
@@ -146,7 +146,7 @@ def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> 
 
 
 def check_task(task: Task, family: Family) -> str:
-    """Return the name of the auto class with the task's head; refuse a task that does not fit."""
+    """Return the auto class with the task's head; an ``InputError`` if the task does not fit."""
     if family.kind in task.auto_classes:
         return task.auto_classes[family.kind]
     kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"

@@ -50,8 +50,12 @@ class Change(NamedTuple):
 def findings(study: Study) -> dict[str, list[str]]:
     """Say in words what the study found.
 
-    Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
-    ``answer``. A subject without numbers is left out.
+    Args:
+        study: What ``frtune.study.study`` returned.
+
+    Returns:
+        Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
+        ``answer``. A subject without numbers is left out.
     """
     pairs = comparisons(study)
     subjects = {"movement": _movement, "cosines": _cosines, "norms": _norms}

@@ -147,7 +147,7 @@ class KeyphraseGeneration(Task):
         return self.separator.join(phrases)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """As of every task, and refuse a separator that no row holds."""
+        """As of every task; an ``InputError``, too, for a separator that no row holds."""
         columns_check(dataset, [*self.columns, *self.label_columns], where)
         check_texts(dataset, self.text_column, where)
         column = self.keyphrases_column

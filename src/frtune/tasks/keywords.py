@@ -145,7 +145,7 @@ class KeywordExtraction(Task):
         return list_reason(row[self.keywords_column], self.keywords_column)
 
     def check(self, dataset: Dataset, where: str) -> None:
-        """As of every task; refuse, too, a separator that no row holds, or keywords in no text."""
+        """As of every task; and an ``InputError`` for a separator, or keywords, in no row."""
         super().check(dataset, where)
         separator_check(dataset, self.keywords_column, self.separator, where)
         rows = rows_of(dataset, [*self.columns, *self.label_columns])

@@ -140,7 +140,7 @@ def damage(checkpoint: Path) -> str | None:
 
 
 def check_foreign(checkpoint: Path) -> None:
-    """Refuse a checkpoint with a file that could be loaded and is not in its manifest."""
+    """Refuse (``InputError``) a checkpoint with a file to load that is not in its manifest."""
     known = read_manifest(checkpoint)["files"]
     for path in _files(checkpoint):
         name = path.relative_to(checkpoint).as_posix()

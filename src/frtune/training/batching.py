@@ -113,7 +113,7 @@ def groups_by_length(args: TrainingArguments) -> bool:
 
 
 def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:
-    """Refuse a budget of tokens that cannot be kept: below 1, or rows are not grouped by length."""
+    """Refuse (``InputError``) a budget of tokens below 1, or with rows not grouped by length."""
     if max_tokens is None:
         return
     if max_tokens < 1:

@@ -120,7 +120,7 @@ def check_training(
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
-    """Refuse fp16 for a family that overflows in it."""
+    """Refuse (``InputError``) fp16 for a family that overflows in it."""
     family = family_for(model.config.model_type)
     if args.fp16 and not family.fp16:
         raise InputError(
@@ -130,7 +130,7 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
 
 
 def check_fsdp(args: TrainingArguments) -> None:
-    """Refuse FSDP on CPUs, where Accelerate would train with plain DDP and not say so."""
+    """Refuse (``InputError``) FSDP on CPUs, where Accelerate would silently train with DDP."""
     asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
     if asked and args.device.type == "cpu":
         raise InputError(
@@ -157,7 +157,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
 
 
 def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
-    """Refuse, before the first step, a metric that no evaluation will report."""
+    """Refuse (``InputError``) a metric that no evaluation will report, before the first step."""
     wanted = args.metric_for_best_model
     if not (wanted and (args.load_best_model_at_end or args.save_strategy == "best")):
         return

@@ -77,7 +77,7 @@ def packing_collator(model: Any) -> PackingCollator:
 
 
 def check_packing(task: Task, model: Any, args: Any) -> None:
-    """Refuse to pack what cannot be, or what would then train otherwise.
+    """Refuse (``InputError``) to pack what cannot be, or what would then train otherwise.
 
     ``model`` may be anything with its ``config``.
     """

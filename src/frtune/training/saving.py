@@ -26,7 +26,7 @@ TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
 
 
 def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
-    """Refuse a directory that holds something else, unless a run is to be resumed there.
+    """Refuse (``InputError``) a directory that holds something else, unless a run is resumed there.
 
     So is one that is a file, or cannot be written.
     """
@@ -65,6 +65,9 @@ def save(
         directory: Where to; created if needed. Files appear whole or not at all.
         proof: Reload what was saved and compare its logits with those in memory.
         merge: Also save the adapter merged into its base, in ``merged/``.
+
+    Returns:
+        The directory.
 
     Raises:
         RuntimeError: If the reloaded model differs from the one in memory.

@@ -62,7 +62,7 @@ class MixupCollator:
 
 
 def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
-    """Refuse what cannot be mixed, before the first step."""
+    """Refuse (``InputError``) what cannot be mixed, before the first step."""
     if task.generates:
         raise InputError(
             f"mixup: not for {task.name}, which writes text and has no label to mix. Leave it out."

@@ -13,7 +13,7 @@ from frtune.errors import InputError
 
 
 def check_arguments(args: Any) -> None:
-    """Refuse (``InputError``) arguments that ``Trainer`` takes and that fail later or do nothing."""
+    """Refuse (``InputError``) what ``Trainer`` takes, and what would fail later or do nothing."""
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()

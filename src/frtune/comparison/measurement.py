@@ -96,11 +96,9 @@ def _latency(predictor: Any, encoded: Any, size: int) -> dict[str, float]:
 
 def _peak_memory() -> int:
     """Largest resident memory of this process, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss there counts the parent's memory before exec, too
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    status = Path("/proc/self/status").read_text() if sys.platform == "linux" else ""
+    if "VmHWM:" in status:  # ru_maxrss there counts the parent's memory before exec, too
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

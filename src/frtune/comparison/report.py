@@ -50,7 +50,8 @@ def comparison_markdown(found: Comparison) -> str:
     """The table, and a note on how its numbers came about."""
     head, rows = comparison_rows(found)
     lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3), *rows]
-    table = "\n".join("| " + " | ".join(_cell(part) for part in line) + " |" for line in lines)
+    escaped = ([part.replace("|", "\\|") for part in line] for line in lines)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
     machine = found.machine
     return (
         f"# {found.task}: {len(found.models)} models on {found.rows} rows\n\n{table}\n\n"
@@ -74,10 +75,6 @@ def _fastest(found: Comparison) -> str:
         for size in found.models[0]["latency"]
     ]
     return f"\nFastest here, by median: {', '.join(names)}.\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def write_comparison(found: Comparison, directory: Path) -> None:

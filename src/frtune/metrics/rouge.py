@@ -78,14 +78,10 @@ def rouge_scores_per_document(
     # The union of one line's LCS is that LCS, so only texts of several lines need more.
     values["rougeLsum"] = list(values["rougeL"])
     pairs = enumerate(zip(predictions, references, strict=True))
-    several = {row: pair for row, pair in pairs if any(map(_has_lines, pair))}
-    for row, score in _summary_f1s(several, tokenizer).items():
+    lines = {row: pair for row, pair in pairs if any("\n" in str(text) for text in pair)}
+    for row, score in _summary_f1s(lines, tokenizer).items():
         values["rougeLsum"][row] = score
     return values
-
-
-def _has_lines(document: Any) -> bool:
-    return isinstance(document, str) and "\n" in document
 
 
 def _tokenize(documents: list[Any], tokenizer: Any) -> list[Tokens]:

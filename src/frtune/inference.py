@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
 from frtune.environment.hardware import has_accelerator, has_bf16
+from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
 from frtune.metrics.classification import softmax
@@ -134,7 +134,8 @@ class Predictor:
         """
         order = by_length(encoded["length"])
         found: list[Any] = [None] * len(order)
-        with tqdm(total=len(order), desc=progress, disable=progress is None, unit="row") as bar:
+        quiet = progress is None
+        with brief_bar(total=len(order), desc=progress, disable=quiet, unit="row") as bar:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import sys
 
 import pytest
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
@@ -40,6 +42,26 @@ def test_an_evaluation_shows_the_headline_scores_and_keeps_the_rest(saver, tmp_p
     assert end.keys() == {"train_loss", "train_runtime", "epoch"}
     (kept,) = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     assert kept.keys() > evaluation.keys() and len(kept) > 50
+
+
+class Terminal(io.StringIO):
+    """A terminal on which a bar is drawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_in_a_terminal_the_loss_stands_behind_the_one_bar(saver, tmp_path, monkeypatch, capsys):
+    trainer = saver(
+        tmp_path, max_steps=2, save_strategy="no", eval_strategy="steps", eval_steps=2,
+        logging_steps=1, disable_tqdm=False, predict_with_generate=True,
+    )  # fmt: skip
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    trainer.train()
+    bars = shown.getvalue()
+    assert "2/2" in bars and "loss=" in bars and "Evaluation:   0%" not in bars
+    evaluation, end = capsys.readouterr().out.split("}")[:2]
+    assert "eval_loss" in evaluation and "train_runtime" in end
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from functools import partial
 # by logger: how messages begin that ask nothing of whoever runs frtune
 LOGGED = {
     "DeepSpeed": "Setting accelerator to CPU",
+    "transformers.trainer_utils": "mtime may not be reliable",
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit_forward",
 }
 # deprecated functions that PyTorch's and DeepSpeed's own code calls

@@ -17,7 +17,7 @@ from frtune.run.data import read_data, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
-from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, score
+from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, opening, score
 from frtune.tasks.base import Task
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import TINY, check_output_dir, save
@@ -59,7 +59,7 @@ def run(
             start = checkpoint_to_resume(trainer, resume=settings.resume)
             if main:
                 write_config(trainer, data.splits, run_config(task, settings, args))
-        for note in data.notes if main else ():
+        for note in [*data.notes, opening(trainer)] if main else ():
             logger.warning(note)
 
         result = trainer.train(resume_from_checkpoint=start)

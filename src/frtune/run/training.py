@@ -44,6 +44,18 @@ def build_trainer(
     return trainer
 
 
+def opening(trainer: TaskTrainer) -> str:
+    """One line that says what is being trained, on how much, and where it goes."""
+    args, rows = trainer.args, f"{len(trainer.train_dataset):,} rows"
+    if trainer.eval_dataset is not None:
+        rows += f" ({len(trainer.eval_dataset):,} for validation)"
+    length = (
+        f"{args.max_steps:,} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
+    )
+    model = trainer.model.config.model_type
+    return f"training {model} for {trainer.task.name}: {rows}, {length}; output: {args.output_dir}"
+
+
 def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:
     """The newest whole checkpoint of the output directory, proven to be of this run.
 

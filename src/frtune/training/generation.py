@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune.environment.progress import brief_bar
 from frtune.models.families import kind_of
 from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import prompt_batch
@@ -151,7 +151,8 @@ def generate(
     found: list[tuple[int, Generated]] = []
     was_training = model.training
     model.eval()
-    bar = tqdm(total=len(prompts), desc=progress, disable=progress is None or rank > 0, unit="row")
+    quiet = progress is None or rank > 0
+    bar = brief_bar(total=len(prompts), desc=progress, disable=quiet, unit="row")
     try:
         with cast_once(model, autocast):
             for rows, counts in _share(batches, rank, world_size):

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+from transformers.trainer_utils import has_length
+
+from frtune.environment.progress import brief_bar
 
 
 def shown(logs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -40,7 +43,25 @@ class HeadlinePrinter(_Headlines, PrinterCallback):
 
 
 class HeadlineProgress(_Headlines, ProgressCallback):
-    """A ``ProgressCallback`` for the headline scores."""
+    """A ``ProgressCallback`` for the headline scores, with one bar.
+
+    In a terminal, a step's loss stands behind the bar; in a file it is a line of its own.
+    """
+
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        """Go on with the bar of an evaluation."""
+        first = self.prediction_bar is None and state.is_world_process_zero
+        if first and has_length(eval_dataloader):
+            self.prediction_bar = brief_bar(total=len(eval_dataloader), desc="Evaluation")
+        super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Show a step's loss behind the bar, print anything else."""
+        bar = self.training_bar
+        if bar is not None and bar.fp.isatty() and "loss" in (logs or {}):
+            bar.set_postfix(loss=f"{logs['loss']:.4g}")
+        else:
+            super().on_log(args, state, control, logs=logs, **kwargs)
 
 
 def show_headlines(trainer: Trainer, names: Collection[str]) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
+from packaging.version import Version
 
 import frtune
 import frtune.cli
@@ -249,6 +251,13 @@ def assert_same_weights(found: dict[str, Any], expected: dict[str, Any]) -> None
             )
 
 
+# an older Transformers computes other numbers, and cannot open what a newer one pickled
+of_its_transformers = pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.23"), reason="saved with Transformers 5.23"
+)
+
+
+@of_its_transformers
 @pytest.mark.parametrize("name", RUNS)
 def test_a_seeded_run_ends_with_the_same_weights(tmp_path, name):
     task, model, options = RUNS[name]
@@ -256,6 +265,7 @@ def test_a_seeded_run_ends_with_the_same_weights(tmp_path, name):
     assert_same_weights(weights(tmp_path / "run"), stored("hashes.json")["weights"][name])
 
 
+@of_its_transformers
 def test_a_run_is_resumed_from_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAVED / "resume", "resume")

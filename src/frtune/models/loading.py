@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, set_peft_model_state_dict
+from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -129,7 +130,7 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
             f"directory={str(directory)!r}: its adapter does not fit its base. "
             f"Put the base it was trained on beside it. ({first_line(error)})"
         ) from error
-    absent = [name for name in result.missing_keys if any(part in name for part in _TRAINED)]
+    absent = _absent(adapted, result.missing_keys)
     if absent or result.unexpected_keys:
         shown = ", ".join([*absent, *result.unexpected_keys][:3])
         raise InputError(
@@ -137,6 +138,17 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
             "Copy the whole directory."
         )
     return adapted
+
+
+def _absent(adapted: PeftModel, missing: Sequence[str]) -> list[str]:
+    """Trained weights that the file lacks; one that is tied to another stands there once."""
+    trained = {
+        name: id(parameter)
+        for name, parameter in adapted.named_parameters(remove_duplicate=False)
+        if any(part in name for part in _TRAINED)
+    }
+    found = {trained[name] for name in trained.keys() - set(missing)}
+    return [name for name in missing if name in trained and trained[name] not in found]
 
 
 def find_base(directory: Path) -> str:

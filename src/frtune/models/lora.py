@@ -149,6 +149,8 @@ def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:
     with _token_rows_under_zero3(), warnings.catch_warnings():
         # PEFT asks by a name that Transformers calls deprecated
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        # GPT-2's layers are transposed, and PEFT sees that itself
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         return _finish(get_peft_model(model, lora))  # type: ignore[arg-type]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import (
     check_safetensors,
@@ -27,7 +27,6 @@ from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, fit_tokens, load_weights
 from frtune.tasks.base import Task
 
-ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _TRAINED = (".lora_", ".modules_to_save.", ".trainable_tokens_delta.")  # parts of an adapter's keys
 
@@ -45,7 +44,7 @@ def load_saved(
     Args:
         directory: Full weights, those of ``frtune quantize``, or a PEFT adapter whose
             ``adapter_config.json`` names its base.
-            A base that is not where it was is looked for beside the adapter, under its last name.
+            The base is looked for beside the adapter, under its last name, then where it was.
         task: The task the model was trained for.
         dtype: Type of the weights; ``None`` is fp32.
         quantization: Load the weights in 8 or 4 bits.
@@ -55,7 +54,7 @@ def load_saved(
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
 
     Raises:
-        InputError: If the directory or its base is missing or not whole.
+        InputError: If the directory or its base is missing or not whole, or the base another model.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -149,30 +148,3 @@ def _absent(adapted: PeftModel, missing: Sequence[str]) -> list[str]:
     }
     found = {trained[name] for name in trained.keys() - set(missing)}
     return [name for name in missing if name in trained and trained[name] not in found]
-
-
-def find_base(directory: Path) -> str:
-    """Return the checkpoint that an adapter belongs to.
-
-    Raises:
-        InputError: If it is a directory that is nowhere to be found.
-    """
-    path = directory / ADAPTER_CONFIG
-    try:
-        named = json.loads(path.read_text("utf-8")).get("base_model_name_or_path") or ""
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: is no configuration of an adapter. Copy it again.") from error
-    if not isinstance(named, str):
-        raise InputError(f"{path}: base_model_name_or_path={named!r}: a directory or hub name.")
-    if Path(named).is_dir():
-        return named
-    last = Path(named).name
-    for place in (directory, *directory.absolute().parents[:2]):
-        if last and (place / last / "config.json").is_file():
-            return str(place / last)
-    if not named or (named.startswith((".", "/", "~")) and "/" in named) or named.count("/") > 1:
-        raise InputError(
-            f"directory={str(directory)!r}: its base {named!r} does not exist. "
-            f"Put the base into {str(directory / (last or 'tiny'))!r}."
-        )
-    return named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -226,7 +227,11 @@ def _finish(model: PeftModel) -> PeftModel:
 
     Trained heads become fp32, as LoRA's own weights are; the rows of new tokens keep the output
     layer's bias; and saving stores those rows alone, never the whole embedding, whoever saves.
+    A base in a directory is named by its whole path, for other working directories.
     """
+    for lora in model.peft_config.values():
+        if os.path.isdir(base := lora.base_model_name_or_path or ""):
+            lora.base_model_name_or_path = os.path.abspath(base)
     for module in model.modules():
         if isinstance(module, ModulesToSaveWrapper):
             for head in module.modules_to_save.values():

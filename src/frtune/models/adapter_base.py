@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from peft import PeftConfig
+
 from frtune.errors import InputError
 from frtune.files import write_json
 from frtune.models.bitsandbytes import BASE_FILE, base_record
-from frtune.models.checkpoint_files import check_safetensors, local_file
+from frtune.models.checkpoint_files import check_safetensors, first_line, local_file
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -95,6 +97,31 @@ def save_base_record(directory: str | os.PathLike[str], model: Any) -> None:
     if found is not None:
         record["quantization_config"] = found if isinstance(found, dict) else found.to_dict()
     write_json(Path(directory) / BASE_FILE, record)
+
+
+def is_adapter(checkpoint: str | os.PathLike[str]) -> bool:
+    """Whether a checkpoint is the directory of a saved adapter."""
+    return (Path(checkpoint) / ADAPTER_CONFIG).is_file()
+
+
+def base_of(checkpoint: str | os.PathLike[str]) -> str:
+    """The base of a saved adapter; any other checkpoint is its own.
+
+    Raises:
+        InputError: As of ``find_base``.
+    """
+    return find_base(Path(checkpoint)) if is_adapter(checkpoint) else os.fspath(checkpoint)
+
+
+def read_adapter_config(directory: Path) -> Any:
+    """PEFT's settings of a saved adapter; ``InputError`` if they are none."""
+    try:
+        return PeftConfig.from_pretrained(str(directory))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{directory / ADAPTER_CONFIG}: is no configuration of an adapter "
+            f"({first_line(error)}). Copy it again."
+        ) from error
 
 
 def find_base(directory: Path) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftModel, set_peft_model_state_dict
+from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
-from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base, read_adapter_config
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import (
     check_safetensors,
@@ -108,18 +108,31 @@ def _load_adapter(
     tokenizer = load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer)
-    return _put_adapter(model, directory), tokenizer
+    return put_adapter(model, directory), tokenizer
 
 
-def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
-    """Put the saved adapter on its base; heads are fp32 before they are filled."""
-    try:
-        lora = PeftConfig.from_pretrained(str(directory))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{directory / ADAPTER_CONFIG}: is no configuration of an adapter "
-            f"({first_line(error)}). Copy it again."
-        ) from error
+def put_adapter(
+    model: PreTrainedModel,
+    directory: Path,
+    *,
+    trainable: bool = False,
+    dropout: float | None = None,
+) -> Any:
+    """Put the saved adapter on its base; heads are fp32 before they are filled.
+
+    Args:
+        model: The base, with a row for each token.
+        directory: The saved adapter.
+        trainable: Whether it is to be trained further.
+        dropout: LoRA's dropout; ``None`` keeps the saved one.
+
+    Raises:
+        InputError: If the adapter does not fit the base, or is not whole.
+    """
+    lora = read_adapter_config(directory)
+    lora.inference_mode = not trainable
+    if dropout is not None:
+        lora.lora_dropout = dropout
     lora.base_model_name_or_path = model.name_or_path  # it may have moved
     try:
         adapted = wrap(model, lora)

@@ -179,7 +179,8 @@ class TaskTrainer(ResumableTrainer):
         """Write model, tokenizer, task and lineage; all processes call this."""
         super().write_model(directory)
         if self.args.process_index == 0:
-            save_lineage(directory, checkpoint=name_of(self.model), task=self.task.name)
+            start = getattr(self.model, "continued_from", None) or name_of(self.model)
+            save_lineage(directory, checkpoint=start, task=self.task.name)
 
     # --- generation in evaluation --------------------------------------------------------------
 

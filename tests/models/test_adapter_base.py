@@ -6,18 +6,28 @@ import shutil
 import subprocess
 import sys
 
+import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModelForMaskedLM
 
 from conftest import CORPUS
-from frtune import InputError, build_model, lora_config, tiny_checkpoint
-from frtune.models.adapter_base import find_base, fingerprint, save_base_record
+from frtune import (
+    InputError,
+    KeywordExtraction,
+    SequenceClassification,
+    build_model,
+    lora_config,
+    tiny_checkpoint,
+)
+from frtune.models.adapter_base import find_base, fingerprint, save_base_record, save_head_config
 from frtune.models.bitsandbytes import BASE_FILE
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from tasks import Generate, batch_for
+
+CLASSES = SequenceClassification(labels=["a", "b", "c"])
 
 
 def make_run(folder, *, seed):
@@ -129,6 +139,31 @@ def test_a_base_beside_that_is_another_one_is_passed_over(tmp_path):
     assert torch.equal(logits(tmp_path / "a"), expected)
 
 
+@pytest.mark.parametrize(
+    ("task", "family", "head"),
+    [
+        (CLASSES, "bert", "SequenceClassification"),
+        (CLASSES, "llama", "SequenceClassification"),
+        (KeywordExtraction(), "camembert", "TokenClassification"),
+    ],
+)
+def test_plain_peft_takes_the_classes_from_the_saved_config(tiny, tmp_path, task, family, head):
+    model, tokenizer = build_model(task, checkpoint=tiny(family), lora=lora_config())
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    save_head_config(tmp_path, model, task, tokenizer)
+    config = AutoConfig.from_pretrained(tmp_path)
+    assert config.architectures == [type(model.get_base_model()).__name__]
+    assert config.id2label == task.config_overrides()["id2label"]
+    names = ("num_labels", "id2label", "label2id", "pad_token_id")
+    plain = getattr(peft, f"AutoPeftModelFor{head}").from_pretrained(
+        tmp_path, **{name: getattr(config, name) for name in names}
+    )
+    inputs = batch(model, tokenizer)
+    assert torch.equal(probe_logits(plain, inputs), probe_logits(model, inputs))
+    assert plain.config.id2label == config.id2label
+
+
 def test_plain_peft_opens_the_adapter_from_another_working_directory(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -146,8 +181,11 @@ def test_plain_peft_opens_the_adapter_from_another_working_directory(tmp_path, m
     program = """
 import sys, torch
 from peft import AutoPeftModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM
 inputs, expected = torch.load("../expected.pt")
 model = AutoPeftModelForSeq2SeqLM.from_pretrained("../work/run").eval()
+assert torch.allclose(model(**inputs).logits, expected, atol=1e-5)
+model = AutoModelForSeq2SeqLM.from_pretrained("../work/run").eval()
 assert torch.allclose(model(**inputs).logits, expected, atol=1e-5)
 """
     done = subprocess.run(

@@ -14,7 +14,8 @@ from peft import PeftConfig
 from frtune.errors import InputError
 from frtune.files import write_json
 from frtune.models.bitsandbytes import BASE_FILE, base_record
-from frtune.models.checkpoint_files import check_safetensors, first_line, local_file
+from frtune.models.checkpoint_files import check_safetensors, first_line, local_file, read_for_task
+from frtune.tasks.base import Task
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -97,6 +98,24 @@ def save_base_record(directory: str | os.PathLike[str], model: Any) -> None:
     if found is not None:
         record["quantization_config"] = found if isinstance(found, dict) else found.to_dict()
     write_json(Path(directory) / BASE_FILE, record)
+
+
+def save_head_config(
+    directory: str | os.PathLike[str], model: Any, task: Task, tokenizer: Any
+) -> None:
+    """Write beside an adapter with a head the base's ``config.json`` with the head's classes.
+
+    The base opens with it under PEFT and Transformers: it has as many rows of the embedding as the
+    base has, before those of new tokens.
+    """
+    if not hasattr(model, "peft_config") or task.generates:
+        return
+    base = model.get_base_model()
+    config, _, _ = read_for_task(model.peft_config["default"].base_model_name_or_path, task)
+    config.architectures = [type(base).__name__]
+    if (padding := tokenizer.pad_token_id) < config.get_text_config().vocab_size:
+        config.pad_token_id = padding
+    config.save_pretrained(directory)
 
 
 def is_adapter(checkpoint: str | os.PathLike[str]) -> bool:

@@ -74,11 +74,13 @@ def model_card(
     metrics: dict[str, float],
     signatures: dict[str, str],
     history: Sequence[Mapping[str, Any]] = (),
+    plain: str = "",
 ) -> str:
     """Text of ``README.md``.
 
     ``metrics`` and ``signatures`` are those of their files, ``notes`` what was decided about the
-    data, and ``history`` is ``trainer.state.log_history``.
+    data, ``history`` is ``trainer.state.log_history``, and ``plain`` says how to use the model
+    without frtune.
     """
     base = settings.checkpoint or "tiny"
     sections = [
@@ -89,7 +91,8 @@ def model_card(
         + (f" on an {settings.quantization} base" if settings.quantization else "")
         + ".\n",
         "## Use\n",
-        _use(task, Path(args.output_dir).name),
+        _use(task, Path(args.output_dir).resolve().name),
+        *([plain] if plain else []),
         "## Data\n",
         f"`{_code(settings.data)}`: "
         + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.moved import moved_names
+from frtune.run.card_code import plain_use
 from frtune.run.model_card import model_card, number, score_rows
 from frtune.run.page import write_page
 from frtune.run.settings import RunSettings
@@ -46,9 +47,13 @@ def write_report(
         metrics=metrics,
     )
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
+    plain = plain_use(
+        task, trainer.model, trainer.processing_class,
+        output_dir=trainer.args.output_dir, merged=settings.merge,
+    )  # fmt: skip
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
-        signatures=signatures, history=trainer.state.log_history,
+        signatures=signatures, history=trainer.state.log_history, plain=plain,
     )  # fmt: skip
     (directory / "README.md").write_text(card, encoding="utf-8")
     write_page(

@@ -240,6 +240,13 @@ class Task(Answers):
         """What the model learns to write for a row, where it ``generates``."""
         raise NotImplementedError(f"{self.name} writes no text")
 
+    def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
+        """Lines of Python that answer for one text with Transformers alone, for the model card.
+
+        ``model``, ``tokenizer`` and ``pipeline`` are there. Here, none: the card leaves them out.
+        """
+        return []
+
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
         """The token that ends what is written, where the task ``generates``."""
         raise NotImplementedError(f"{self.name} writes no text")

@@ -218,6 +218,31 @@ class KeyphraseGeneration(Task):
     def target_text(self, row: Row) -> str:
         return self.target(self.phrases(row))
 
+    def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
+        ends = sorted({self.end_id(tokenizer, kind), tokenizer.eos_token_id} - {None})
+        if kind == "decoder":
+            reading = [
+                'read = tokenizer("...", add_special_tokens=False)["input_ids"]',
+                f'start, middle = tokenizer.convert_tokens_to_ids(["{START}", "{MIDDLE}"])',
+                f"ids = torch.tensor([[start, *read[:{self.max_source_tokens - 2}], middle]])",
+            ]
+        else:
+            reading = [
+                f'read = tokenizer({self.prefix!r} + "...")["input_ids"]',
+                "if read[-1] != tokenizer.eos_token_id:",
+                "    read.append(tokenizer.eos_token_id)",
+                f"ids = torch.tensor([read[:{self.max_source_tokens}]])",
+            ]
+        return [
+            "import torch",
+            *reading,
+            "written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids),",
+            f"                         max_new_tokens={self.max_target_tokens}, do_sample=False,",
+            f"                         eos_token_id={ends}, forced_eos_token_id=None)[0]",
+            *(["written = written[ids.shape[1]:]"] if kind == "decoder" else []),
+            "print(tokenizer.decode(written, skip_special_tokens=True))",
+        ]
+
     def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
         return tokenization.written_lines(generated, tokenizer)
 

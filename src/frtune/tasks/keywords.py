@@ -181,6 +181,14 @@ class KeywordExtraction(Task):
     def encoding_notes(self, encoded: Dataset) -> list[str]:
         return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
+    def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
+        strategy = "simple" if self.subwords == "all" else "first"
+        return [
+            'tag = pipeline("token-classification", model=model, tokenizer=tokenizer,',
+            f'               aggregation_strategy="{strategy}")',
+            'print(tag("..."))',
+        ]
+
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 

@@ -103,6 +103,28 @@ class SequenceTask(Task):
         orders = 2 if self.symmetric else 1
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
 
+    def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
+        limit = f"truncation=True, max_length={self.max_source_tokens}"
+        if len(self.text_columns) == 1:
+            return [
+                'classify = pipeline("text-classification", model=model, tokenizer=tokenizer)',
+                f'print(classify("...", {limit}))',
+            ]
+        if kind == "decoder":  # its tokenizer does not keep the two texts apart
+            return []
+        pairs = ["text, text_pair", *(["text_pair, text"] if self.symmetric else [])]
+        return [
+            'text, text_pair = "...", "..."',
+            *(
+                f'{name} = model(**tokenizer({pair}, {limit}, return_tensors="pt")).logits'
+                for name, pair in zip(("logits", "other"), pairs, strict=False)
+            ),
+            *(["logits = (logits + other) / 2"] if self.symmetric else []),
+            "print(logits[0].tolist())"
+            if self.scored
+            else "print(dict(zip(model.config.id2label.values(), logits[0].softmax(-1).tolist())))",
+        ]
+
     # --- scores, and how an answer is shown ----------------------------------------------------
 
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:

@@ -7,17 +7,21 @@ import os
 from pathlib import Path
 from typing import Any
 
+import transformers
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
 from frtune.models.families import families_for, family_for
 from frtune.models.family import Family
+from frtune.models.pickled_weights import SAFE_INDEX, converted
 from frtune.tasks.base import Task
 
-_SAFE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "model.ckpt.index")
+_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+_PICKLED_INDEX = "pytorch_model.bin.index.json"
+WEIGHT_FILES = (_SAFE, SAFE_INDEX, _PICKLED, _PICKLED_INDEX)  # in the order of preference
+_FOREIGN = ("tf_model.h5", "model.ckpt.index", "flax_model.msgpack")
 
 
 def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
@@ -63,50 +67,100 @@ def _check_directory(directory: Path) -> None:
 
 
 def check_weights(checkpoint: str | os.PathLike[str]) -> list[Path]:
-    """Refuse a directory without weights, or with pickled ones, which can run any code.
+    """Refuse a directory without weights, or whose weights are not whole.
 
     Returns:
-        Its safetensors files; none for a hub name.
+        Its safetensors files, of pickled weights those in the cache; none for a hub name.
 
     Raises:
-        InputError: If it has no safetensors file, or one that is not whole.
+        InputError: If it has no weights, or a file of them is missing, not whole, or holds more.
     """
-    directory = Path(checkpoint)
-    if not directory.is_dir():
-        return []
-    whole, index = directory / _SAFE, directory / _INDEX
-    if whole.is_file() or index.is_file():
-        files = [whole] if whole.is_file() else _shards(index)
-        for file in files:
-            check_safetensors(file)
-        return files
-    pickled = [name for name in _PICKLED if (directory / name).is_file()]
-    if pickled:
+    return weight_files(checkpoint) if os.path.isdir(checkpoint) else []
+
+
+def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path]:
+    """Files of a checkpoint's weights, as safetensors; of a hub name they are downloaded.
+
+    Pickled weights are converted, once, into the cache.
+
+    Raises:
+        InputError: As of ``check_weights``.
+    """
+    files = _safetensors(checkpoint) or _safetensors(_converted(checkpoint))
+    for file in files:
+        check_safetensors(file)
+    return files
+
+
+def weights_source(checkpoint: str | os.PathLike[str]) -> str:
+    """Directory or hub name to load the weights from as safetensors.
+
+    Raises:
+        InputError: As of ``check_weights``.
+    """
+    if any(local_file(checkpoint, name) for name in (_SAFE, SAFE_INDEX)):
+        return os.fspath(checkpoint)
+    return os.fspath(_converted(checkpoint))
+
+
+def _safetensors(checkpoint: str | os.PathLike[str]) -> list[Path]:
+    if (whole := local_file(checkpoint, _SAFE)) is not None:
+        return [whole]
+    return _shards(checkpoint, SAFE_INDEX)
+
+
+def _converted(checkpoint: str | os.PathLike[str]) -> Path:
+    """Directory with a checkpoint's pickled weights as safetensors."""
+    whole = local_file(checkpoint, _PICKLED)
+    files = [whole] if whole is not None else _shards(checkpoint, _PICKLED_INDEX)
+    if files:
+        return converted(files, checkpoint, _class_name(checkpoint))
+    where = f"checkpoint={os.fspath(checkpoint)!r}"
+    for name in _FOREIGN:
+        if local_file(checkpoint, name) is not None:
+            raise InputError(
+                f"{where}: has weights of another library alone ({name}). "
+                f"Choose a checkpoint with {_SAFE} or {_PICKLED}."
+            )
+    if not os.path.isdir(checkpoint):
         raise InputError(
-            f"checkpoint={str(directory)!r}: weights in {pickled[0]}, while only safetensors is "
-            f"read, because a pickle can run code. {conversion(directory)}"
+            f"{where}: neither {_SAFE} nor {_PICKLED} can be reached. "
+            "Check the name and the network, or pass a directory."
         )
-    if (directory / "model.int8.safetensors").is_file():
+    if (Path(checkpoint) / "model.int8.safetensors").is_file():
         raise InputError(
-            f"checkpoint={str(directory)!r}: is quantised for serving, and does not train. "
+            f"{where}: is quantised for serving, and does not train. "
             "Pass the model that it was made from."
         )
-    raise InputError(
-        f"checkpoint={str(directory)!r}: has no {_SAFE}. Copy the weights there, "
-        "or pass another directory."
-    )
+    raise InputError(f"{where}: has no {_SAFE}. Copy the weights there, or pass another directory.")
 
 
-def _shards(index: Path) -> list[Path]:
+def _class_name(checkpoint: str | os.PathLike[str]) -> str:
+    """Class of Transformers that a checkpoint's weights belong to, as its config says."""
+    config = local_file(checkpoint, "config.json")
+    named = json.loads(config.read_text("utf-8")).get("architectures") if config else None
+    known = [str(name) for name in named or () if hasattr(transformers, str(name))]
+    return known[0] if known else "AutoModel"
+
+
+def _shards(checkpoint: str | os.PathLike[str], index_name: str) -> list[Path]:
     """The files that the index of split weights names; they stand beside it."""
+    if (index := local_file(checkpoint, index_name)) is None:
+        return []
     try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+        names = sorted(set(weight_map.values()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{index}: is no index of weights. Copy the whole directory.") from error
+    kind = ".bin" if index_name == _PICKLED_INDEX else ".safetensors"
+    files = []
     for name in names:
-        if name != os.path.basename(name) or not name.endswith(".safetensors"):
-            raise InputError(f"{index}: names {name!r}, which is no safetensors file beside it.")
-    return [index.with_name(name) for name in names]
+        if name != os.path.basename(name) or not name.endswith(kind):
+            raise InputError(f"{index}: names {name!r}, which is no {kind[1:]} file beside it.")
+        if (file := local_file(checkpoint, name)) is None:
+            raise InputError(f"{index}: names {name}, which is missing. Copy the whole directory.")
+        files.append(file)
+    return files
 
 
 def check_safetensors(path: Path) -> None:
@@ -118,16 +172,6 @@ def check_safetensors(path: Path) -> None:
         raise InputError(
             f"{path}: is not a whole safetensors file ({first_line(error)}). Copy it again."
         ) from error
-
-
-def conversion(checkpoint: object) -> str:
-    """Say how to convert pickled weights."""
-    return (
-        "If you trust it, convert it once: "
-        "python -c 'from transformers import AutoModelForPreTraining as M; "
-        f'M.from_pretrained("{checkpoint}", use_safetensors=False).save_pretrained("converted")\', '
-        "and copy the tokenizer's files there."
-    )
 
 
 def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:
@@ -182,11 +226,6 @@ def read_for_task(
     return config, family, auto_class
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for a message of one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
 def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
     cases = ("missing_entries", "connection_errors", "gated_repo")
@@ -196,10 +235,9 @@ def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
 
 
 def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
-    """Whether the checkpoint's safetensors on this machine hold a weight called ``name``."""
-    if (index := local_file(checkpoint, _INDEX)) is not None:
-        return name in json.loads(index.read_text("utf-8"))["weight_map"]
-    if (weights := local_file(checkpoint, _SAFE)) is None:
-        return False
-    with safe_open(weights, framework="pt") as tensors:
-        return name in set(tensors.keys())
+    """Whether the checkpoint's weights hold one called ``name``."""
+    for file in weight_files(checkpoint):
+        with safe_open(file, framework="pt") as tensors:
+            if name in set(tensors.keys()):
+                return True
+    return False

@@ -20,10 +20,10 @@ from transformers import (
 )
 
 from frtune.environment.progress import brief_bars
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
 from frtune.models import deepspeed
 from frtune.models.bitsandbytes import QuantizationName, quantization_config
-from frtune.models.checkpoint_files import conversion, first_line, stores
+from frtune.models.checkpoint_files import local_file, stores, weights_source
 from frtune.models.families import family_for
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
@@ -130,10 +130,19 @@ def read_weights(
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Load weights as they are, and what Transformers says of those missing; nothing is checked."""
     loader = getattr(transformers, auto_class)
+    name, source = os.fspath(checkpoint), weights_source(checkpoint)
+    generation = None
+    if source != name:  # weights from the cache; all else is the checkpoint's
+        stored = local_file(name, "generation_config.json")
+        generation = (
+            GenerationConfig.from_pretrained(name)
+            if stored
+            else GenerationConfig.from_model_config(config)
+        )
     try:
         with quiet():
-            return loader.from_pretrained(
-                os.fspath(checkpoint),
+            model, info = loader.from_pretrained(
+                source,
                 config=config,
                 dtype=dtype or torch.float32,
                 quantization_config=skipping_heads(quantization, loader, config),
@@ -141,12 +150,15 @@ def read_weights(
                 trust_remote_code=False,
                 output_loading_info=True,
                 ignore_mismatched_sizes=new_head,
+                generation_config=generation,
             )
     except OSError as error:
         raise InputError(
-            f"checkpoint={os.fspath(checkpoint)!r}: its weights cannot be read as safetensors. "
-            f"{conversion(checkpoint)} ({first_line(error)})"
+            f"checkpoint={name!r}: its weights cannot be read ({first_line(error)}). "
+            "Check the network, or copy the whole directory."
         ) from error
+    model.name_or_path = model.config._name_or_path = name
+    return model, info
 
 
 @contextlib.contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
 
 from frtune.errors import InputError, first_line
+from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import families_for, family_for
 from frtune.models.family import Family
 from frtune.models.pickled_weights import SAFE_INDEX, converted
@@ -40,17 +42,25 @@ def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
             'or a hub name such as "google-bert/bert-base-cased".'
         )
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        settings, _ = PreTrainedConfig.get_config_dict(name)
+        model_type = settings.get("model_type")
+        known = CONFIG_MAPPING[model_type] if model_type in CONFIG_MAPPING else PreTrainedConfig
+        check_sizes(settings, name, known.attribute_map)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"checkpoint={name!r}: neither a directory here nor a hub model that can be reached. "
             f"Check the name and the network, or pass a directory. ({first_line(error)})"
         ) from error
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # each class fails in its own way on values it was not made for
         raise InputError(
             f"checkpoint={name!r}: its config cannot be read. Choose a checkpoint of a kind that "
             f"Transformers has itself; code from the hub is never run. ({first_line(error)})"
         ) from error
+    keep_known_attention(config, name)
+    return config
 
 
 def _check_directory(directory: Path) -> None:
@@ -86,21 +96,23 @@ def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path]:
     Raises:
         InputError: As of ``check_weights``.
     """
-    files = _safetensors(checkpoint) or _safetensors(_converted(checkpoint))
-    for file in files:
-        check_safetensors(file)
-    return files
+    return weights_source(checkpoint)[1]
 
 
-def weights_source(checkpoint: str | os.PathLike[str]) -> str:
-    """Directory or hub name to load the weights from as safetensors.
+def weights_source(checkpoint: str | os.PathLike[str]) -> tuple[str, list[Path]]:
+    """Directory or hub name to load the weights from as safetensors, and their files.
 
     Raises:
         InputError: As of ``check_weights``.
     """
-    if any(local_file(checkpoint, name) for name in (_SAFE, SAFE_INDEX)):
-        return os.fspath(checkpoint)
-    return os.fspath(_converted(checkpoint))
+    source = os.fspath(checkpoint)
+    files = _safetensors(source)
+    if not files:
+        source = str(_converted(source))
+        files = _safetensors(source)
+    for file in files:
+        check_safetensors(file)
+    return source, files
 
 
 def _safetensors(checkpoint: str | os.PathLike[str]) -> list[Path]:
@@ -232,6 +244,12 @@ def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     quietly: Any = {f"_raise_exceptions_for_{case}": False for case in cases}
     found: Any = cached_file(os.fspath(checkpoint), name, **quietly)
     return Path(found) if found else None
+
+
+def number_of_weights(file: Path) -> int:
+    """How many numbers a safetensors file holds, by its header."""
+    with safe_open(file, framework="pt") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())
 
 
 def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:

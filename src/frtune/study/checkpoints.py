@@ -119,7 +119,7 @@ def load_base(checkpoint: Checkpoint) -> Base:
     if checkpoint.adapter:
         model = load_saved(path, load_task(path), merge=True)[0]
     else:
-        model, info = read_weights(path, "AutoModel", checkpoint.config, None, None, False)
+        model, info = read_weights(path, "AutoModel", checkpoint.config, None, None)
         # a masked language model's checkpoint lacks the pooler, which no hidden state needs
         check_whole(path, model, info, ["pooler"])
         fit_tokens(model, checkpoint.tokenizer)

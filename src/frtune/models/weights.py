@@ -161,25 +161,39 @@ def read_weights(
                 ignore_mismatched_sizes=True,  # reported, and refused by check_whole
                 generation_config=generation,
             )
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter for tied weights of other shapes
         raise InputError(
             f"checkpoint={name!r}: its weights cannot be read ({first_line(error)}). "
-            "Check the network, or copy the whole directory."
+            "Copy the whole directory."
         ) from error
     model.name_or_path = model.config._name_or_path = name
     return model, info
 
 
-def _check_sizes(name: str, loader: Any, config: Any, files: list[Path]) -> None:
-    """Refuse a config that makes no model, or one of far more weights than the files hold."""
+def empty_model(checkpoint: object, loader: Any, config: Any) -> Any:
+    """Make the model of a config on the meta device, in fp32: shapes without data.
+
+    Args:
+        checkpoint: Where the config comes from, for the message.
+        loader: Class of Transformers, or one of its auto classes.
+        config: The config; it is not changed.
+
+    Raises:
+        InputError: If the config makes no model.
+    """
     try:
         with deepspeed.zero3_suspended(), torch.device("meta"):
-            skeleton = loader.from_config(copy.deepcopy(config))
+            return loader.from_config(copy.deepcopy(config), dtype=torch.float32)
     except Exception as error:  # each class fails in its own way on values it was not made for
         raise InputError(
-            f"checkpoint={name!r}: its config.json makes no model ({first_line(error)}). "
-            "Copy the one that belongs to the weights."
+            f"checkpoint={str(checkpoint)!r}: its config.json makes no model "
+            f"({first_line(error)}). Copy the one that belongs to the weights."
         ) from error
+
+
+def _check_sizes(name: str, loader: Any, config: Any, files: list[Path]) -> None:
+    """Refuse a config that makes no model, or one of far more weights than the files hold."""
+    skeleton = empty_model(name, loader, config)
     described = sum(parameter.numel() for parameter in skeleton.parameters())
     stored = sum(map(number_of_weights, files))
     packed = getattr(config, "quantization_config", None) is not None
@@ -244,8 +258,9 @@ def head_names(model: PreTrainedModel) -> list[str]:
 def check_whole(
     checkpoint: object, model: PreTrainedModel, info: Mapping[str, Any], heads: list[str]
 ) -> None:
-    """Refuse weights that are missing or of another shape, unless they are a new head's, and more
-    weights than the model has, unless they are another head's or what Transformers computes.
+    """Refuse weights that are missing or of another shape, and more of them than the model has.
+
+    A new head's may be missing; another head's, and what Transformers computes, may be more.
 
     Args:
         checkpoint: Where they come from, for the message.

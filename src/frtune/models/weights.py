@@ -183,7 +183,10 @@ def empty_model(checkpoint: object, loader: Any, config: Any) -> Any:
     """
     try:
         with deepspeed.zero3_suspended(), torch.device("meta"):
-            return loader.from_config(copy.deepcopy(config), dtype=torch.float32)
+            config = copy.deepcopy(config)
+            if issubclass(loader, PreTrainedModel):
+                return loader(config)  # type: ignore[arg-type]
+            return loader.from_config(config, dtype=torch.float32)
     except Exception as error:  # each class fails in its own way on values it was not made for
         raise InputError(
             f"checkpoint={str(checkpoint)!r}: its config.json makes no model "

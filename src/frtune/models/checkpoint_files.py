@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import transformers
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
@@ -126,7 +125,7 @@ def _converted(checkpoint: str | os.PathLike[str]) -> Path:
     whole = local_file(checkpoint, _PICKLED)
     files = [whole] if whole is not None else _shards(checkpoint, _PICKLED_INDEX)
     if files:
-        return converted(files, checkpoint, _class_name(checkpoint))
+        return converted(files, checkpoint)
     where = f"checkpoint={os.fspath(checkpoint)!r}"
     for name in _FOREIGN:
         if local_file(checkpoint, name) is not None:
@@ -145,14 +144,6 @@ def _converted(checkpoint: str | os.PathLike[str]) -> Path:
             "Pass the model that it was made from."
         )
     raise InputError(f"{where}: has no {_SAFE}. Copy the weights there, or pass another directory.")
-
-
-def _class_name(checkpoint: str | os.PathLike[str]) -> str:
-    """Class of Transformers that a checkpoint's weights belong to, as its config says."""
-    config = local_file(checkpoint, "config.json")
-    named = json.loads(config.read_text("utf-8")).get("architectures") if config else None
-    known = [str(name) for name in named or () if hasattr(transformers, str(name))]
-    return known[0] if known else "AutoModel"
 
 
 def _shards(checkpoint: str | os.PathLike[str], index_name: str) -> list[Path]:

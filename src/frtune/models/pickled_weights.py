@@ -30,7 +30,7 @@ SAFE_INDEX = "model.safetensors.index.json"
 _FORMAT = 1  # part of the cache's key: raise it whenever the same file gives other weights
 
 
-def converted(files: Sequence[Path], checkpoint: object, class_name: str) -> Path:
+def converted(files: Sequence[Path], checkpoint: object) -> Path:
     """Return a directory with the weights of pickled files as safetensors.
 
     They are written once into ``weights`` under ``FRTUNE_CACHE``, or under Hugging Face's
@@ -40,7 +40,6 @@ def converted(files: Sequence[Path], checkpoint: object, class_name: str) -> Pat
     Args:
         files: Pickled files of one checkpoint (``pytorch_model.bin``, or its shards).
         checkpoint: Their checkpoint, for messages.
-        class_name: Class of Transformers that the weights belong to, for the advice.
 
     Raises:
         InputError: If a file is not whole or holds more than weights, or there is no room.
@@ -52,7 +51,7 @@ def converted(files: Sequence[Path], checkpoint: object, class_name: str) -> Pat
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_suffix(".lock")):
             if not (place / SAFE_INDEX).is_file():  # nobody else did while this process waited
-                _convert(files, place, conversion(checkpoint, class_name))
+                _convert(files, place)
                 logger.warning(
                     "%s: its weights are pickled; they were read without running code, and are "
                     "kept as safetensors in %s",
@@ -67,13 +66,13 @@ def converted(files: Sequence[Path], checkpoint: object, class_name: str) -> Pat
     return place
 
 
-def conversion(checkpoint: object, class_name: str) -> str:
-    """Say how to convert a pickle that holds more than weights."""
+def _advice(file: Path) -> str:
+    """Say how to take the weights out of a pickle that holds more."""
     return (
-        "If you trust it, convert it once: "
-        f"python -c 'from transformers import {class_name} as M; "
-        f'M.from_pretrained("{checkpoint}", use_safetensors=False, weights_only=False)'
-        ".save_pretrained(\"converted\")', and copy the tokenizer's files there."
+        f"If you trust it, take them out once: python -c 'import torch; "
+        f'w = torch.load("{file}", weights_only=False); '
+        'torch.save({k: v for k, v in w.items() if torch.is_tensor(v)}, "plain.bin")\', '
+        f"and put plain.bin in the place of {file.name} in a copy of the checkpoint."
     )
 
 
@@ -89,7 +88,7 @@ def _key(files: Sequence[Path]) -> str:
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=16).hexdigest()
 
 
-def _convert(files: Sequence[Path], place: Path, advice: str) -> None:
+def _convert(files: Sequence[Path], place: Path) -> None:
     for draft in place.glob(".draft-*"):  # of a process that was killed
         shutil.rmtree(draft)
     needed, free = sum(file.stat().st_size for file in files), free_bytes(place)
@@ -102,14 +101,14 @@ def _convert(files: Sequence[Path], place: Path, advice: str) -> None:
     with staged(place) as draft:
         for i, file in enumerate(files, 1):
             name = f"model-{i:05d}-of-{len(files):05d}.safetensors"
-            tensors = _apart(_tensors(file, advice))
+            tensors = _apart(_tensors(file))
             save_file(tensors, draft / name, metadata={"format": "pt"})
             weight_map |= dict.fromkeys(tensors, name)
         # moved into place last: where it stands, all stands
         write_json(draft / SAFE_INDEX, {"metadata": {}, "weight_map": weight_map})
 
 
-def _tensors(file: Path, advice: str) -> dict[str, torch.Tensor]:
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
     """The weights of a pickled file, by name; nothing in it is run."""
     try:
         mapped = zipfile.is_zipfile(file)  # files of before PyTorch 1.6 are none
@@ -118,17 +117,18 @@ def _tensors(file: Path, advice: str) -> dict[str, torch.Tensor]:
             found: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{file}: holds more than weights, and a pickle of more can run code. {advice}"
+            f"{file}: holds more than weights, and a pickle of more can run code, so that it is not "
+            f"read. {_advice(file)}"
         ) from error
     except Exception as error:  # a damaged pickle fails in any way
         raise InputError(
             f"{file}: is not a whole file of weights ({first_line(error)}). Copy it again."
         ) from error
     if not isinstance(found, dict) or not found:
-        raise InputError(f"{file}: holds no weights by name. {advice}")
+        raise InputError(f"{file}: holds no weights by name. Choose another checkpoint.")
     for name, tensor in found.items():
         if not isinstance(name, str) or not _is_plain(tensor):
-            raise InputError(f"{file}: {name!r} in it is no weight. {advice}")
+            raise InputError(f"{file}: {name!r} in it is no weight. {_advice(file)}")
     return found
 
 

@@ -14,13 +14,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import frtune
 from conftest import FAMILY_NAMES
 from frtune import InputError, KeyphraseGeneration, build_bart, build_gptj, build_model, lora_config
+from frtune.comparison.measurement import size_bytes
 from frtune.models import pickled_weights
 from frtune.models.checkpoint_files import weight_files
 from frtune.models.families import FAMILIES
 from frtune.models.pickled_weights import SAFE_INDEX, converted
-from frtune.tasks.config_file import task_class
+from frtune.planning.parameters import architecture
+from frtune.planning.plan import plan
+from frtune.preflight.weights import check_loadable
+from frtune.study.checkpoints import load_base, read_checkpoint
+from frtune.tasks.config_file import save_task, task_class
 from kinds import DECODERS, GENERATING, SEQ2SEQ
 
 TASK = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
@@ -295,3 +301,50 @@ def test_the_advice_of_the_message_works(pickled, tiny, tmp_path, monkeypatch):
     Path("plain.bin").replace(file)
     expected = weights_of(tiny(DECODERS[0]), DECODERS[0])[1]
     assert_same(weights_of(directory, DECODERS[0])[1], expected)
+
+
+def saved(directory, checkpoint, **options):
+    """A directory that ``frtune.load`` opens."""
+    torch.manual_seed(0)
+    model, tokenizer = build_model(TASK, checkpoint=checkpoint, proof=False, **options)
+    for part in (model, tokenizer):
+        part.save_pretrained(directory)
+    save_task(TASK, directory)
+    return directory
+
+
+def test_an_adapter_on_a_pickled_base_answers_alike(pickled, tiny, tmp_path):
+    family = DECODERS[0]
+    text = "Le conseil a voté le budget."
+    whole = saved(tmp_path / "whole", str(tiny(family)), lora=lora_config())
+    adapter = saved(tmp_path / "run", str(pickled(family)), lora=lora_config())
+    named = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert named == str(tmp_path / f"{family}-pickled")  # not the cache
+    expected = frtune.load(whole, bf16=False).predict(text)
+    assert frtune.load(adapter, bf16=False).predict(text) == expected
+    assert size_bytes(adapter) > size_bytes(tmp_path / f"{family}-pickled") > 0
+
+
+def test_a_finished_model_that_is_pickled_is_loaded_and_quantised(tiny, tmp_path):
+    directory = saved(tmp_path / "model", str(tiny(SEQ2SEQ[0])))
+    text = "Le conseil a voté le budget."
+    expected = frtune.load(directory, bf16=False).predict(text)
+    torch.save(load_file(directory / "model.safetensors"), directory / "pytorch_model.bin")
+    (directory / "model.safetensors").unlink()
+    assert frtune.load(directory, bf16=False).predict(text) == expected
+    frtune.quantize(directory, tmp_path / "int8", proof=False)
+    assert frtune.load(tmp_path / "int8").predict(text)
+
+
+def test_a_study_reads_them_and_tells_them_apart(pickled, tmp_path):
+    first, second = pickled("bert"), pickled("bert", torch.float16, tmp_path / "other")
+    found = [read_checkpoint("raw", place) for place in (first, second)]
+    assert len({checkpoint.weights_hash for checkpoint in found}) == 2
+    assert load_base(found[0]).layers == found[0].config.num_hidden_layers
+
+
+def test_preflight_and_plan_read_them(pickled):
+    directory = pickled("bert")
+    task = task_class("classification").for_planning()
+    assert "million weights" in check_loadable(directory, architecture(directory, task))
+    assert str(directory) in plan(directory).recommended.command

@@ -78,6 +78,15 @@ def test_a_cut_checkpoint_is_refused_before_training(directory):
         build_model(KeyphraseGeneration(), checkpoint=str(folder))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_pointer_of_git_lfs_is_named(directory, name):
+    folder = directory("full")
+    (folder / "model.safetensors").rename(folder / name)
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(InputError, match=rf"{name}: is a pointer of Git LFS"):
+        frtune.load(folder)
+
+
 def test_a_pickle_in_place_of_weights_is_refused(directory):
     folder = directory("full")
     (folder / "model.safetensors").unlink()

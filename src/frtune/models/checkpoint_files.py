@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from frtune.errors import InputError, first_line
 from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import families_for, family_for
 from frtune.models.family import Family
-from frtune.models.pickled_weights import SAFE_INDEX, converted
+from frtune.models.pickled_weights import SAFE_INDEX, check_pointer, converted
 from frtune.tasks.base import Task
 
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -109,23 +110,41 @@ def weights_source(checkpoint: str | os.PathLike[str]) -> tuple[str, list[Path]]
     if not files:
         source = str(_converted(source))
         files = _safetensors(source)
-    for file in files:
-        check_safetensors(file)
-    return source, files
+    for file, names in files.items():
+        check_safetensors(file, names)
+    return source, list(files)
 
 
-def _safetensors(checkpoint: str | os.PathLike[str]) -> list[Path]:
+def _safetensors(checkpoint: str | os.PathLike[str]) -> dict[Path, list[str]]:
     if (whole := local_file(checkpoint, _SAFE)) is not None:
-        return [whole]
+        return {whole: []}
     return _shards(checkpoint, SAFE_INDEX)
 
 
 def _converted(checkpoint: str | os.PathLike[str]) -> Path:
     """Directory with a checkpoint's pickled weights as safetensors."""
     whole = local_file(checkpoint, _PICKLED)
-    files = [whole] if whole is not None else _shards(checkpoint, _PICKLED_INDEX)
+    files = [whole] if whole is not None else list(_shards(checkpoint, _PICKLED_INDEX))
     if files:
         return converted(files, checkpoint)
+    check_trainable(checkpoint)
+    where = f"checkpoint={os.fspath(checkpoint)!r}"
+    if not os.path.isdir(checkpoint):
+        raise InputError(
+            f"{where}: neither {_SAFE} nor {_PICKLED} can be reached. "
+            "Check the name and the network, or pass a directory."
+        )
+    raise InputError(f"{where}: has no {_SAFE}. Copy the weights there, or pass another directory.")
+
+
+def check_trainable(checkpoint: str | os.PathLike[str]) -> None:
+    """Refuse a directory whose weights are of a kind that does not train; nothing is read.
+
+    Raises:
+        InputError: If they are another library's, or those of ``frtune quantize`` for serving.
+    """
+    if any(local_file(checkpoint, name) for name in WEIGHT_FILES):
+        return
     where = f"checkpoint={os.fspath(checkpoint)!r}"
     for name in _FOREIGN:
         if local_file(checkpoint, name) is not None:
@@ -133,48 +152,52 @@ def _converted(checkpoint: str | os.PathLike[str]) -> Path:
                 f"{where}: has weights of another library alone ({name}). "
                 f"Choose a checkpoint with {_SAFE} or {_PICKLED}."
             )
-    if not os.path.isdir(checkpoint):
-        raise InputError(
-            f"{where}: neither {_SAFE} nor {_PICKLED} can be reached. "
-            "Check the name and the network, or pass a directory."
-        )
-    if (Path(checkpoint) / "model.int8.safetensors").is_file():
+    if local_file(checkpoint, "model.int8.safetensors") is not None:
         raise InputError(
             f"{where}: is quantised for serving, and does not train. "
             "Pass the model that it was made from."
         )
-    raise InputError(f"{where}: has no {_SAFE}. Copy the weights there, or pass another directory.")
 
 
-def _shards(checkpoint: str | os.PathLike[str], index_name: str) -> list[Path]:
-    """The files that the index of split weights names; they stand beside it."""
+def _shards(checkpoint: str | os.PathLike[str], index_name: str) -> dict[Path, list[str]]:
+    """The files that the index of split weights names, which stand beside it, and the weights."""
     if (index := local_file(checkpoint, index_name)) is None:
-        return []
+        return {}
+    found: dict[str, list[str]] = {}
     try:
-        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
-        names = sorted(set(weight_map.values()))
+        for weight, name in sorted(json.loads(index.read_text("utf-8"))["weight_map"].items()):
+            found.setdefault(str(name), []).append(weight)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{index}: is no index of weights. Copy the whole directory.") from error
     kind = ".bin" if index_name == _PICKLED_INDEX else ".safetensors"
-    files = []
-    for name in names:
+    files = {}
+    for name, weights in sorted(found.items()):
         if name != os.path.basename(name) or not name.endswith(kind):
             raise InputError(f"{index}: names {name!r}, which is no {kind[1:]} file beside it.")
         if (file := local_file(checkpoint, name)) is None:
             raise InputError(f"{index}: names {name}, which is missing. Copy the whole directory.")
-        files.append(file)
+        files[file] = weights
     return files
 
 
-def check_safetensors(path: Path) -> None:
-    """Refuse (``InputError``) a file of weights that is missing, cut short, or something else."""
+def check_safetensors(path: Path, names: Collection[str] = ()) -> None:
+    """Refuse (``InputError``) a file of weights that is missing, cut short, or something else.
+
+    ``names`` are of weights that must be in it.
+    """
     try:
-        with safe_open(path, framework="numpy"):
-            pass
+        check_pointer(path)
+        with safe_open(path, framework="numpy") as tensors:
+            absent = sorted({*names}.difference(tensors.keys()) if names else ())
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path}: is not a whole safetensors file ({first_line(error)}). Copy it again."
         ) from error
+    if absent:
+        raise InputError(
+            f"{path}: lacks {len(absent)} weights that the index names ({absent[0]}). "
+            "Copy the whole directory."
+        )
 
 
 def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:

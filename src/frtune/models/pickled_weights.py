@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 SAFE_INDEX = "model.safetensors.index.json"
 _FORMAT = 1  # part of the cache's key: raise it whenever the same file gives other weights
+_POINTER = b"version https://git-lfs"
 
 
 def converted(files: Sequence[Path], checkpoint: object) -> Path:
@@ -108,8 +109,16 @@ def _convert(files: Sequence[Path], place: Path) -> None:
         write_json(draft / SAFE_INDEX, {"metadata": {}, "weight_map": weight_map})
 
 
+def check_pointer(file: Path) -> None:
+    """Refuse (``InputError``) what Git leaves in the place of a large file that was not fetched."""
+    with file.open("rb") as content:
+        if content.read(len(_POINTER)) == _POINTER:
+            raise InputError(f"{file}: is a pointer of Git LFS. Run git lfs pull in its directory.")
+
+
 def _tensors(file: Path) -> dict[str, torch.Tensor]:
     """The weights of a pickled file, by name; nothing in it is run."""
+    check_pointer(file)
     try:
         mapped = zipfile.is_zipfile(file)  # files of before PyTorch 1.6 are none
         with warnings.catch_warnings():
@@ -117,8 +126,8 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
             found: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{file}: holds more than weights, and a pickle of more can run code, so that it is not "
-            f"read. {_advice(file)}"
+            f"{file}: holds more than weights, and is not read, because a pickle of more can run "
+            f"code. {_advice(file)}"
         ) from error
     except Exception as error:  # a damaged pickle fails in any way
         raise InputError(

@@ -37,7 +37,7 @@ def build_model(
 
     Args:
         task: What the model is to learn; it names the head and the new tokens.
-        checkpoint: Hub name, or directory with config, safetensors and tokenizer.
+        checkpoint: Hub name, or directory with config, weights and tokenizer.
         family: The family the checkpoint must belong to; ``None`` goes by its config.
         lora: From ``lora_config()``: train low-rank updates, the head and new tokens only.
         quantization: ``"int8"``, ``"nf4"`` or a ``BitsAndBytesConfig``: load the base in 8 or 4

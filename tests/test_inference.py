@@ -1,14 +1,27 @@
-"""Computing in bf16 changes no label that fp32 gives."""
+"""Computing in bf16 changes no label that fp32 gives; weights are of the type asked for."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 
-from frtune import SequenceClassification, build_model
-from frtune.inference import CLOSE, Predictor, close_calls
+from frtune import (
+    InputError,
+    KeyphraseGeneration,
+    SequenceClassification,
+    build_model,
+    lora_config,
+    quantize,
+)
+from frtune.cli import main
+from frtune.inference import CLOSE, Predictor, close_calls, load
+from frtune.models.families import FAMILIES
+from frtune.tasks.config_file import save_task
+from kinds import DECODERS, SEQ2SEQ
 
 TEXTS = [f"le maire ouvre la ville {i}" for i in range(24)]
 
@@ -55,3 +68,86 @@ def test_close_rows_are_computed_in_fp32_and_others_are_not(outputs):
 )
 def test_close_is_said_of_two_best_classes_of_a_text(logits, expected):
     assert close_calls([np.array(row, dtype=np.float32) for row in logits]) == expected
+
+
+@pytest.fixture(scope="module")
+def directory(tiny, tmp_path_factory):
+    """``directory("llama")``: a saved model of the family that generates keyphrases."""
+    found = {}
+
+    def make(family, **options):
+        if (key := (family, *options)) not in found:
+            task = KeyphraseGeneration(max_source_tokens=48, max_target_tokens=4)
+            place = tmp_path_factory.mktemp(family)
+            parts = build_model(task, checkpoint=str(tiny(family)), proof=False, **options)
+            for part in parts:
+                part.save_pretrained(place)
+            save_task(task, place)
+            found[key] = place
+        return found[key]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected", "bf16"),
+    [("fp32", torch.float32, False), ("bf16", torch.bfloat16, True),
+     ("fp16", torch.float16, False), (torch.bfloat16, torch.bfloat16, True)],
+)  # fmt: skip
+@pytest.mark.parametrize("lora", [None, lora_config()], ids=["full", "lora"])
+def test_weights_are_of_the_type_asked_for(directory, lora, dtype, expected, bf16):
+    place = directory(DECODERS[0], **({"lora": lora} if lora else {}))
+    predictor = load(place, dtype=dtype)
+    assert predictor.model.get_input_embeddings().weight.dtype == expected
+    assert predictor.bf16 is bf16
+    assert predictor.predict("Le maire ouvre la ville.")[0]["keyphrases"] is not None
+    assert load(place, dtype=dtype, bf16=True).bf16 is True
+
+
+def test_a_type_that_does_not_go_is_refused(directory, tmp_path):
+    seq2seq = next(name for name in SEQ2SEQ if not FAMILIES[name].fp16)
+    with pytest.raises(InputError, match=f"dtype='float16': {seq2seq} overflows in fp16"):
+        load(directory(seq2seq), dtype="fp16")
+    with pytest.raises(InputError, match="dtype='int8': one of"):
+        load(directory(seq2seq), dtype="int8")
+    quantize(directory(seq2seq), tmp_path / "int8", proof=False)
+    with pytest.raises(InputError, match=r"is quantised\. Leave it out"):
+        load(tmp_path / "int8", dtype="fp32")
+
+
+def test_large_decoders_are_in_bf16_on_a_gpu_unless_told(directory, monkeypatch):
+    large, seq2seq = directory(DECODERS[0]), directory(SEQ2SEQ[0])
+
+    def types(place, **options):
+        seen = []
+
+        def opened(*args, dtype, **rest):
+            seen.append(dtype)
+            raise InterruptedError  # no GPU here to go on with
+
+        monkeypatch.setattr("frtune.inference.load_saved", opened)
+        with pytest.raises(InterruptedError):
+            load(place, **options)
+        return seen[0]
+
+    assert types(large) is None  # on a CPU
+    monkeypatch.setattr("frtune.inference.has_bf16", lambda: True)
+    assert types(large, device="cuda") is None  # small
+    monkeypatch.setattr("frtune.inference.LARGE", 1000)
+    assert types(large, device="cuda") == torch.bfloat16
+    assert types(large, device="cuda", bf16=False) is None
+    assert types(large, device="cuda", dtype="fp32") == torch.float32
+    assert types(large, device="cpu") is None
+    assert types(seq2seq, device="cuda") is None
+    monkeypatch.setattr("frtune.inference.has_bf16", lambda: False)
+    assert types(large, device="cuda") is None
+
+
+def test_the_command_line_passes_the_type_on(directory, capsys):
+    seq2seq = next(name for name in SEQ2SEQ if not FAMILIES[name].fp16)
+    main(["predict", str(directory(DECODERS[0])), "--text", "Le maire.", "--dtype", "bf16"])
+    assert "keyphrases" in json.loads(capsys.readouterr().out)
+    for command in (["predict", "--text", "x"], ["evaluate", "--data", "sample"]):
+        words = [command[0], str(directory(seq2seq)), *command[1:], "--dtype", "fp16"]
+        assert main(words) == 2
+        assert "overflows in fp16" in capsys.readouterr().err

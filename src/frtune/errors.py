@@ -45,3 +45,8 @@ def nearest(name: str, choices: list[str]) -> str:
 
     found = get_close_matches(name, choices, n=1, cutoff=0.6)
     return f" Did you mean {found[0]}?" if found else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for a message of one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

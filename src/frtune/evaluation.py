@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from datasets import Dataset
 
@@ -24,6 +25,7 @@ def evaluate(
     encoding: str | None = None,
     max_rows: int | None = None,
     batch_size: int = 16,
+    dtype: Any = None,
     progress: str | None = None,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
@@ -37,12 +39,13 @@ def evaluate(
         encoding: Encoding of the data files.
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
+        dtype: Type of the weights, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
-    predictor = load(directory, batch_size=batch_size)
+    predictor = load(directory, batch_size=batch_size, dtype=dtype)
     task, tokenizer = predictor.task, predictor.tokenizer
     rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
     encoded = predictor.encode(rows, with_labels=True)

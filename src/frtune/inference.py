@@ -19,9 +19,12 @@ from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
 from frtune.metrics.classification import softmax
-from frtune.models.bitsandbytes import base_quantization
-from frtune.models.families import kind_of
-from frtune.models.loading import load_saved
+from frtune.models.bitsandbytes import base_quantization, quantization_record, torch_dtype
+from frtune.models.checkpoint_files import number_of_weights, read_config, weight_files
+from frtune.models.compatibility import check
+from frtune.models.families import family_for, kind_of
+from frtune.models.family import Family
+from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
@@ -29,6 +32,7 @@ from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import generate_rows
 
+LARGE = 10**9  # weights of a model; see default_dtype
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
 
@@ -186,6 +190,7 @@ def load(
     batch_size: int = 16,
     bf16: bool | None = None,
     device: str | None = None,
+    dtype: Any = None,
 ) -> Predictor:
     """Open a directory that ``frtune train`` (or ``frtune.save``) left.
 
@@ -193,25 +198,68 @@ def load(
         directory: The model directory: full weights, or an adapter beside its base, which is
             opened in 8 or 4 bits if it was trained so.
         batch_size: Rows a batch.
-        bf16: Compute in bf16; ``None`` does where the hardware is fast at it.
+        bf16: Compute in bf16; ``None`` does where the hardware is fast at it, or goes by ``dtype``.
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
+        dtype: Type of the weights: ``"fp32"``, ``"bf16"`` or ``"fp16"``, or a ``torch.dtype``;
+            ``None`` takes bf16 for a decoder of a billion weights or more on a GPU, else fp32.
 
     Returns:
         The predictor of the directory's task.
 
     Raises:
-        InputError: If the directory does not exist, or holds no whole model.
+        InputError: If the directory does not exist, or holds no whole model, or the type does not
+            go with it.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     task = load_task(directory)
-    model, tokenizer = load_saved(directory, task, quantization=base_quantization(directory))
     if device is None and has_accelerator():
         device = torch.accelerator.current_accelerator().type
+    if dtype is not None:
+        dtype = _checked(directory, dtype)
+        bf16 = dtype == torch.bfloat16 if bf16 is None else bf16
+    elif device not in (None, "cpu") and bf16 is not False:
+        dtype = default_dtype(directory)
+    base = base_quantization(directory)
+    model, tokenizer = load_saved(directory, task, dtype=dtype, quantization=base)
     if device is not None and not getattr(model, "is_quantized", False):
         model.to(device)
     model.eval()
     if model.device.type == "cpu":
         fit_threads()
     return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)
+
+
+def default_dtype(directory: Path) -> torch.dtype | None:
+    """Type of the weights on a GPU: bf16 for a large decoder, whose fp32 would fill it; else fp32.
+
+    Published decoders of that size are in 16 bits, and training in mixed precision computes so.
+
+    Returns:
+        ``torch.bfloat16``, or ``None`` for fp32, and for weights that are quantised.
+    """
+    packed = quantization_record(directory) or base_quantization(directory)
+    if packed or not has_bf16() or _family(directory).kind != "decoder":
+        return None
+    count = sum(map(number_of_weights, weight_files(_base(directory))))
+    return torch.bfloat16 if count >= LARGE else None
+
+
+def _checked(directory: Path, dtype: Any) -> torch.dtype:
+    """The type that was asked for, if it goes with the model."""
+    found, family = torch_dtype(dtype), _family(directory)
+    if quantization_record(directory) is not None:
+        raise InputError(f"dtype={dtype!r}: {directory} is quantised. Leave it out.")
+    if found == torch.float16:
+        check(family.name, method="full", features=["fp16"])
+    return found
+
+
+def _base(directory: Path) -> str:
+    adapted = (directory / ADAPTER_CONFIG).is_file()
+    return find_base(directory) if adapted else str(directory)
+
+
+def _family(directory: Path) -> Family:
+    return family_for(read_config(_base(directory)).model_type)

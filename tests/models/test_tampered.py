@@ -78,11 +78,20 @@ def test_a_cut_checkpoint_is_refused_before_training(directory):
         build_model(KeyphraseGeneration(), checkpoint=str(folder))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_pointer_of_git_lfs_is_named(directory, name):
+    folder = directory("full")
+    (folder / "model.safetensors").rename(folder / name)
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(InputError, match=rf"{name}: is a pointer of Git LFS"):
+        frtune.load(folder)
+
+
 def test_a_pickle_in_place_of_weights_is_refused(directory):
     folder = directory("full")
     (folder / "model.safetensors").unlink()
     plant(folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match="only safetensors is read"):
+    with pytest.raises(InputError, match="holds more than weights"):
         frtune.load(folder)
 
 
@@ -136,7 +145,7 @@ def test_other_files_that_are_cut_are_refused(directory, name):
         ({"base_model_name_or_path": "../../../etc"}, "has no config.json|does not exist"),
         ({"base_model_name_or_path": "/etc/passwd"}, "does not exist"),
         ({"base_model_name_or_path": 5}, "base_model_name_or_path=5: a directory or hub name"),
-        ({"base_model_name_or_path": "planted"}, "only safetensors is read"),
+        ({"base_model_name_or_path": "planted"}, "holds more than weights"),
         ({"peft_type": {"a": 1}}, "is no configuration of an adapter"),
         ({"r": "x"}, "its adapter does not fit its base"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 import pytest
 
@@ -113,3 +114,21 @@ def test_the_table_and_the_json_name_the_same_command(tiny, capsys):
 def test_a_checkpoint_that_is_not_there_is_named():
     with pytest.raises(InputError, match="neither a directory here nor a hub model"):
         plan("nobody/nothing")
+
+
+@pytest.mark.parametrize("name", ["tf_model.h5", "model.int8.safetensors"])
+def test_weights_that_do_not_train_get_no_command(tiny, tmp_path, name):
+    directory = shutil.copytree(tiny("bert"), tmp_path / "bert")
+    (directory / "model.safetensors").rename(directory / name)
+    with pytest.raises(InputError, match=r"does not train|another library alone"):
+        plan(directory)
+
+
+def test_quantised_weights_get_no_command(tiny, tmp_path):
+    directory = shutil.copytree(tiny("bert"), tmp_path / "bert")
+    path = directory / "config.json"
+    settings = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    config = {**json.loads(path.read_text("utf-8")), "quantization_config": settings}
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match="its weights are quantised"):
+        plan(directory)

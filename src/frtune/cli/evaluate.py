@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.evaluation import evaluate
@@ -21,6 +22,7 @@ class Options:
         encoding: Encoding of the data files (default: UTF-8).
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
+        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
         output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
     """
 
@@ -30,6 +32,7 @@ class Options:
     encoding: str | None = None
     max_rows: int | None = None
     batch_size: int = 16
+    dtype: Literal["fp32", "bf16", "fp16"] | None = None
     output_dir: str | None = None
 
 

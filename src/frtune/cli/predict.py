@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from datasets import disable_progress_bars
 from tqdm.auto import tqdm
@@ -38,6 +38,7 @@ class Options:
         encoding: Encoding of the file (default: UTF-8).
         output: Where the answers go (default: standard output).
         batch_size: Rows a batch.
+        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -47,6 +48,7 @@ class Options:
     encoding: str | None = None
     output: str | None = None
     batch_size: int = 16
+    dtype: Literal["fp32", "bf16", "fp16"] | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -66,7 +68,7 @@ def main(argv: list[str]) -> None:
     if chosen.output and Path(chosen.output).exists():
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
-    predictor = load(chosen.directory, batch_size=chosen.batch_size)
+    predictor = load(chosen.directory, batch_size=chosen.batch_size, dtype=chosen.dtype)
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:

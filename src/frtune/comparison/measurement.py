@@ -16,6 +16,7 @@ import numpy as np
 
 from frtune.inference import load
 from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
+from frtune.models.checkpoint_files import weight_files
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import import_program
 
@@ -25,10 +26,10 @@ _WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
 def size_bytes(directory: str | Path) -> int:
     """Size of a model's weights on disk; an adapter's with those of its base."""
     directory = Path(directory)
-    places = [directory]
+    files = list(directory.glob("*.safetensors"))
     if (directory / ADAPTER_CONFIG).is_file():
-        places.append(Path(find_base(directory)))
-    return sum(file.stat().st_size for place in places for file in place.glob("*.safetensors"))
+        files += weight_files(find_base(directory))
+    return sum(file.stat().st_size for file in files or weight_files(directory))
 
 
 def measure(

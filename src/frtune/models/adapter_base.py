@@ -11,10 +11,10 @@ from typing import Any
 
 from peft import PeftConfig
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
 from frtune.files import write_json
 from frtune.models.bitsandbytes import BASE_FILE, base_record
-from frtune.models.checkpoint_files import check_safetensors, first_line, local_file, read_for_task
+from frtune.models.checkpoint_files import local_file, weight_files, read_for_task
 from frtune.tasks.base import Task
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -39,10 +39,7 @@ def fingerprint(checkpoint: str | os.PathLike[str]) -> str | None:
         checkpoint: Directory or hub name.
 
     Returns:
-        32 hex digits; ``None`` where config or safetensors are not to be had.
-
-    Raises:
-        InputError: If a file of weights is not whole.
+        32 hex digits; ``None`` where config or weights are not to be had.
     """
     config, files = local_file(checkpoint, "config.json"), _weight_files(checkpoint)
     if config is None or not files:
@@ -59,17 +56,14 @@ def fingerprint(checkpoint: str | os.PathLike[str]) -> str | None:
 
 
 def _weight_files(checkpoint: str | os.PathLike[str]) -> list[Path]:
-    if (whole := local_file(checkpoint, "model.safetensors")) is not None:
-        return [whole]
-    index = local_file(checkpoint, "model.safetensors.index.json")
-    names = json.loads(index.read_text("utf-8"))["weight_map"].values() if index else ()
-    files = [local_file(checkpoint, name) for name in sorted(set(names))]
-    return [file for file in files if file is not None]
+    try:
+        return weight_files(checkpoint)
+    except InputError:  # loading says more of them
+        return []
 
 
 def _weights(file: Path) -> Iterator[tuple[str, bytes]]:
     """Name of each weight, with its type, shape and some of its bytes."""
-    check_safetensors(file)
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(length))

@@ -94,6 +94,8 @@ def _say_cast_once() -> None:
 def torch_dtype(dtype: Any) -> Any:
     """Turn ``"bfloat16"``, ``"float16"`` or ``"float32"`` into the ``torch.dtype``.
 
+    Their short names are ``"bf16"``, ``"fp16"`` and ``"fp32"``.
+
     Raises:
         InputError: If it is neither of these nor one of the three ``torch.dtype``.
 
@@ -104,7 +106,8 @@ def torch_dtype(dtype: Any) -> Any:
     if dtype is None:
         return None
     allowed = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    found = dtype if dtype in allowed.values() else allowed.get(str(dtype))
+    short = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    found = dtype if dtype in allowed.values() else {**allowed, **short}.get(str(dtype))
     if found is None:
         hint = nearest(str(dtype), list(allowed))
         raise InputError(f"dtype={dtype!r}: one of {', '.join(allowed)}.{hint}")

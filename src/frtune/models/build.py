@@ -41,8 +41,8 @@ def build_model(
 
     Args:
         task: What the model is to learn; it names the head and the new tokens.
-        checkpoint: Hub name, or directory with config, safetensors and tokenizer. A directory with
-            an adapter that frtune saved for the task is trained further, in the bits of its base.
+        checkpoint: Hub name, or directory with config, weights and tokenizer. A directory with an
+            adapter that frtune saved for the task is trained further, in the bits of its base.
         family: The family the checkpoint must belong to; ``None`` goes by its config.
         lora: From ``lora_config()``: train low-rank updates, the head and new tokens only. An
             adapter that is trained further keeps its own settings, but for the dropout.

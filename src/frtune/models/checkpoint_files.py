@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
+from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import families_for, family_for
 from frtune.models.family import Family
+from frtune.models.pickled_weights import SAFE_INDEX, check_pointer, converted
 from frtune.tasks.base import Task
 
-_SAFE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "model.ckpt.index")
+_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+_PICKLED_INDEX = "pytorch_model.bin.index.json"
+WEIGHT_FILES = (_SAFE, SAFE_INDEX, _PICKLED, _PICKLED_INDEX)  # in the order of preference
+_FOREIGN = ("tf_model.h5", "model.ckpt.index", "flax_model.msgpack")
 
 
 def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
@@ -36,17 +42,25 @@ def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
             'or a hub name such as "google-bert/bert-base-cased".'
         )
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        settings, _ = PreTrainedConfig.get_config_dict(name)
+        model_type = settings.get("model_type")
+        known = CONFIG_MAPPING[model_type] if model_type in CONFIG_MAPPING else PreTrainedConfig
+        check_sizes(settings, name, known.attribute_map)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"checkpoint={name!r}: neither a directory here nor a hub model that can be reached. "
             f"Check the name and the network, or pass a directory. ({first_line(error)})"
         ) from error
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # each class fails in its own way on values it was not made for
         raise InputError(
             f"checkpoint={name!r}: its config cannot be read. Choose a checkpoint of a kind that "
             f"Transformers has itself; code from the hub is never run. ({first_line(error)})"
         ) from error
+    keep_known_attention(config, name)
+    return config
 
 
 def _check_directory(directory: Path) -> None:
@@ -63,71 +77,127 @@ def _check_directory(directory: Path) -> None:
 
 
 def check_weights(checkpoint: str | os.PathLike[str]) -> list[Path]:
-    """Refuse a directory without weights, or with pickled ones, which can run any code.
+    """Refuse a directory without weights, or whose weights are not whole.
 
     Returns:
-        Its safetensors files; none for a hub name.
+        Its safetensors files, of pickled weights those in the cache; none for a hub name.
 
     Raises:
-        InputError: If it has no safetensors file, or one that is not whole.
+        InputError: If it has no weights, or a file of them is missing, not whole, or holds more.
     """
-    directory = Path(checkpoint)
-    if not directory.is_dir():
-        return []
-    whole, index = directory / _SAFE, directory / _INDEX
-    if whole.is_file() or index.is_file():
-        files = [whole] if whole.is_file() else _shards(index)
-        for file in files:
-            check_safetensors(file)
-        return files
-    pickled = [name for name in _PICKLED if (directory / name).is_file()]
-    if pickled:
+    return weight_files(checkpoint) if os.path.isdir(checkpoint) else []
+
+
+def weight_files(checkpoint: str | os.PathLike[str]) -> list[Path]:
+    """Files of a checkpoint's weights, as safetensors; of a hub name they are downloaded.
+
+    Pickled weights are converted, once, into the cache.
+
+    Raises:
+        InputError: As of ``check_weights``.
+    """
+    return weights_source(checkpoint)[1]
+
+
+def weights_source(checkpoint: str | os.PathLike[str]) -> tuple[str, list[Path]]:
+    """Directory or hub name to load the weights from as safetensors, and their files.
+
+    Raises:
+        InputError: As of ``check_weights``.
+    """
+    source = os.fspath(checkpoint)
+    files = _safetensors(source)
+    if not files:
+        source = str(_converted(source))
+        files = _safetensors(source)
+    for file, names in files.items():
+        check_safetensors(file, names)
+    return source, list(files)
+
+
+def _safetensors(checkpoint: str | os.PathLike[str]) -> dict[Path, list[str]]:
+    if (whole := local_file(checkpoint, _SAFE)) is not None:
+        return {whole: []}
+    return _shards(checkpoint, SAFE_INDEX)
+
+
+def _converted(checkpoint: str | os.PathLike[str]) -> Path:
+    """Directory with a checkpoint's pickled weights as safetensors."""
+    whole = local_file(checkpoint, _PICKLED)
+    files = [whole] if whole is not None else list(_shards(checkpoint, _PICKLED_INDEX))
+    if files:
+        return converted(files, checkpoint)
+    check_trainable(checkpoint)
+    where = f"checkpoint={os.fspath(checkpoint)!r}"
+    if not os.path.isdir(checkpoint):
         raise InputError(
-            f"checkpoint={str(directory)!r}: weights in {pickled[0]}, while only safetensors is "
-            f"read, because a pickle can run code. {conversion(directory)}"
+            f"{where}: neither {_SAFE} nor {_PICKLED} can be reached. "
+            "Check the name and the network, or pass a directory."
         )
-    if (directory / "model.int8.safetensors").is_file():
+    raise InputError(f"{where}: has no {_SAFE}. Copy the weights there, or pass another directory.")
+
+
+def check_trainable(checkpoint: str | os.PathLike[str]) -> None:
+    """Refuse a directory whose weights are of a kind that does not train; nothing is read.
+
+    Raises:
+        InputError: If they are another library's, or those of ``frtune quantize`` for serving.
+    """
+    if any(local_file(checkpoint, name) for name in WEIGHT_FILES):
+        return
+    where = f"checkpoint={os.fspath(checkpoint)!r}"
+    for name in _FOREIGN:
+        if local_file(checkpoint, name) is not None:
+            raise InputError(
+                f"{where}: has weights of another library alone ({name}). "
+                f"Choose a checkpoint with {_SAFE} or {_PICKLED}."
+            )
+    if local_file(checkpoint, "model.int8.safetensors") is not None:
         raise InputError(
-            f"checkpoint={str(directory)!r}: is quantised for serving, and does not train. "
+            f"{where}: is quantised for serving, and does not train. "
             "Pass the model that it was made from."
         )
-    raise InputError(
-        f"checkpoint={str(directory)!r}: has no {_SAFE}. Copy the weights there, "
-        "or pass another directory."
-    )
 
 
-def _shards(index: Path) -> list[Path]:
-    """The files that the index of split weights names; they stand beside it."""
+def _shards(checkpoint: str | os.PathLike[str], index_name: str) -> dict[Path, list[str]]:
+    """The files that the index of split weights names, which stand beside it, and the weights."""
+    if (index := local_file(checkpoint, index_name)) is None:
+        return {}
+    found: dict[str, list[str]] = {}
     try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        for weight, name in sorted(json.loads(index.read_text("utf-8"))["weight_map"].items()):
+            found.setdefault(str(name), []).append(weight)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{index}: is no index of weights. Copy the whole directory.") from error
-    for name in names:
-        if name != os.path.basename(name) or not name.endswith(".safetensors"):
-            raise InputError(f"{index}: names {name!r}, which is no safetensors file beside it.")
-    return [index.with_name(name) for name in names]
+    kind = ".bin" if index_name == _PICKLED_INDEX else ".safetensors"
+    files = {}
+    for name, weights in sorted(found.items()):
+        if name != os.path.basename(name) or not name.endswith(kind):
+            raise InputError(f"{index}: names {name!r}, which is no {kind[1:]} file beside it.")
+        if (file := local_file(checkpoint, name)) is None:
+            raise InputError(f"{index}: names {name}, which is missing. Copy the whole directory.")
+        files[file] = weights
+    return files
 
 
-def check_safetensors(path: Path) -> None:
-    """Refuse (``InputError``) a file of weights that is missing, cut short, or something else."""
+def check_safetensors(path: Path, names: Collection[str] = ()) -> None:
+    """Refuse (``InputError``) a file of weights that is missing, cut short, or something else.
+
+    ``names`` are of weights that must be in it.
+    """
     try:
-        with safe_open(path, framework="numpy"):
-            pass
+        check_pointer(path)
+        with safe_open(path, framework="numpy") as tensors:
+            absent = sorted({*names}.difference(tensors.keys()) if names else ())
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path}: is not a whole safetensors file ({first_line(error)}). Copy it again."
         ) from error
-
-
-def conversion(checkpoint: object) -> str:
-    """Say how to convert pickled weights."""
-    return (
-        "If you trust it, convert it once: "
-        "python -c 'from transformers import AutoModelForPreTraining as M; "
-        f'M.from_pretrained("{checkpoint}", use_safetensors=False).save_pretrained("converted")\', '
-        "and copy the tokenizer's files there."
-    )
+    if absent:
+        raise InputError(
+            f"{path}: lacks {len(absent)} weights that the index names ({absent[0]}). "
+            "Copy the whole directory."
+        )
 
 
 def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> Family:
@@ -182,11 +252,6 @@ def read_for_task(
     return config, family, auto_class
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for a message of one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
 def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     """Path of one of the checkpoint's files on this machine, or ``None`` when it has none."""
     cases = ("missing_entries", "connection_errors", "gated_repo")
@@ -195,11 +260,16 @@ def local_file(checkpoint: str | os.PathLike[str], name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def number_of_weights(file: Path) -> int:
+    """How many numbers a safetensors file holds, by its header."""
+    with safe_open(file, framework="pt") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())
+
+
 def stores(checkpoint: str | os.PathLike[str], name: str) -> bool:
-    """Whether the checkpoint's safetensors on this machine hold a weight called ``name``."""
-    if (index := local_file(checkpoint, _INDEX)) is not None:
-        return name in json.loads(index.read_text("utf-8"))["weight_map"]
-    if (weights := local_file(checkpoint, _SAFE)) is None:
-        return False
-    with safe_open(weights, framework="pt") as tensors:
-        return name in set(tensors.keys())
+    """Whether the checkpoint's weights hold one called ``name``."""
+    for file in weight_files(checkpoint):
+        with safe_open(file, framework="pt") as tensors:
+            if name in set(tensors.keys()):
+                return True
+    return False

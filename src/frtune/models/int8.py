@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
+from frtune.models.weights import empty_model
 
 INT8_WEIGHTS = "model.int8.safetensors"  # a name that Transformers does not take for full weights
 _SCALE = "weight_scale"
@@ -229,8 +230,7 @@ def load_int8(
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Copy the whole directory.") from error
-    with torch.device("meta"):
-        model = getattr(transformers, auto_class).from_config(config, dtype=torch.float32)
+    model = empty_model(directory, getattr(transformers, auto_class), config)
     try:
         _fill(model, tensors, tied, activations)
     except (AttributeError, KeyError, RuntimeError) as error:
@@ -242,7 +242,10 @@ def load_int8(
     if absent:
         raise InputError(f"{path}: lacks {', '.join(absent[:3])}. Copy the whole directory.")
     if (Path(directory) / "generation_config.json").is_file():
-        model.generation_config = transformers.GenerationConfig.from_pretrained(directory)
+        try:
+            model.generation_config = transformers.GenerationConfig.from_pretrained(directory)
+        except OSError as error:
+            raise InputError(f"{directory}: {first_line(error)} Copy it again.") from error
     pack_layers(model)
     return model.eval()
 
@@ -262,6 +265,9 @@ def _fill(model: Any, tensors: dict[str, Any], tied: dict[str, str], activations
 def _assign(model: Any, name: str, tensor: torch.Tensor) -> torch.Tensor:
     parent, _, child = name.rpartition(".")
     module = model.get_submodule(parent)
+    before = getattr(module, child, None)
+    if before is not None and before.shape != tensor.shape:
+        raise KeyError(f"{name} is of shape {list(tensor.shape)}, not {list(before.shape)}")
     if child in module._parameters and not isinstance(tensor, nn.Parameter):
         tensor = nn.Parameter(tensor, requires_grad=False)
     elif child not in {**module._parameters, **module._buffers}:

@@ -21,6 +21,7 @@ from transformers import (
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
 from frtune.models.family import Family
+from frtune.models.tokenizer_files import check_tokenizer_files
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def load_tokenizer(
         logger.info("%s: tokenizer.json read as it is, past its named class", name)
         with _whole(published):
             tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+    check_tokenizer_files(name, tokenizer, config.get_text_config().vocab_size)
     _name_special_tokens(tokenizer, config)
     tokenizer.padding_side = family.padding_side
     return tokenizer

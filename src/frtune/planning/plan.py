@@ -14,7 +14,7 @@ from peft import LoraConfig
 
 from frtune.errors import InputError
 from frtune.models.adapter_base import base_of
-from frtune.models.checkpoint_files import read_config
+from frtune.models.checkpoint_files import check_trainable, read_config
 from frtune.models.compatibility import METHODS, QUANTIZED, Method, Sharding, combinations, refusal
 from frtune.models.families import FAMILIES, SHIPPED, family_for, family_named, published_settings
 from frtune.models.lora import lora_config
@@ -159,7 +159,7 @@ def plan(
         precision: ``"bf16"`` or ``"fp32"``.
 
     Raises:
-        InputError: If the checkpoint, the task or a number cannot be.
+        InputError: If the checkpoint, the task or a number cannot be, or the weights do not train.
 
     Example:
         >>> found = plan("paust/pko-t5-base", gpu_memory="24GB")
@@ -172,7 +172,14 @@ def plan(
     gpu_bytes = parse_size(gpu_memory, "gpu_memory")
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
     task = task or task_class(default_task(checkpoint, family)).for_planning()
+    if os.path.isdir(checkpoint):
+        check_trainable(base_of(checkpoint))
     found = architecture(checkpoint, task, family=family)
+    if getattr(found.config, "quantization_config", None) is not None:
+        raise InputError(
+            f"checkpoint={os.fspath(checkpoint)!r}: its weights are quantised. "
+            "Plan for the model that it was made from."
+        )
     check_length(task, SimpleNamespace(config=found.config))
     lora = lora_config()
     step = Step(batch, task.max_source_tokens, task.max_target_tokens)

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from frtune.environment.disk import size_text
 from frtune.models.adapter_base import base_of
-from frtune.models.checkpoint_files import check_weights
+from frtune.models.checkpoint_files import WEIGHT_FILES, check_weights
 from frtune.models.weights import check_whole, head_names, quiet
 from frtune.planning.parameters import Architecture, empty_model
 
@@ -21,13 +21,14 @@ from frtune.planning.parameters import Architecture, empty_model
 def _folder(checkpoint: str) -> Path | None:
     if os.path.isdir(checkpoint):
         return Path(checkpoint)
-    names = ("model.safetensors", "model.safetensors.index.json")
-    cached = (try_to_load_from_cache(checkpoint, name) for name in names)
+    cached = (try_to_load_from_cache(checkpoint, name) for name in WEIGHT_FILES)
     return next((Path(found).parent for found in cached if isinstance(found, str)), None)
 
 
 def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> str:
     """Load the weights' names and shapes, without data, as the run does; return a note on them.
+
+    Pickled weights are converted for it, as the run would.
 
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.

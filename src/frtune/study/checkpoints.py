@@ -15,7 +15,12 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
-from frtune.models.checkpoint_files import check_weights, local_file, read_config
+from frtune.models.checkpoint_files import (
+    check_weights,
+    local_file,
+    read_config,
+    weight_files,
+)
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import family_for
 from frtune.models.family import Family
@@ -87,7 +92,7 @@ def read_checkpoint(name: str, path: str | os.PathLike[str]) -> Checkpoint:
     """Read config and tokenizer of a hub name, a model directory, or what ``frtune train`` left.
 
     Raises:
-        InputError: If it is none of these, holds no safetensors, is of a family that frtune does
+        InputError: If it is none of these, holds no weights, is of a family that frtune does
             not know, or is quantised.
     """
     path = os.fspath(path)
@@ -115,7 +120,7 @@ def load_base(checkpoint: Checkpoint) -> Base:
     if checkpoint.adapter:
         model = load_saved(path, load_task(path), merge=True)[0]
     else:
-        model, info = read_weights(path, "AutoModel", checkpoint.config, None, None, False)
+        model, info = read_weights(path, "AutoModel", checkpoint.config, None, None)
         # a masked language model's checkpoint lacks the pooler, which no hidden state needs
         check_whole(path, model, info, ["pooler"])
         fit_tokens(model, checkpoint.tokenizer)
@@ -124,13 +129,12 @@ def load_base(checkpoint: Checkpoint) -> Base:
 
 def _weight_files(path: str) -> list[Path]:
     directory = Path(path)
-    if directory.is_dir():
-        adapter = directory / ADAPTER_CONFIG
-        found = [file for file in (directory / "config.json", adapter) if file.is_file()]
-        found += sorted(directory.glob("*.safetensors"))
-        return found + (_weight_files(find_base(directory)) if adapter.is_file() else [])
-    names = {"model.safetensors"}
-    if index := local_file(path, "model.safetensors.index.json"):
-        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    files = [local_file(path, name) for name in ["config.json", *sorted(names)]]
-    return [file for file in files if file]
+    configs = [local_file(path, name) for name in ("config.json", ADAPTER_CONFIG)]
+    found = [file for file in configs if file is not None]
+    if (directory / ADAPTER_CONFIG).is_file():
+        return [
+            *found,
+            *sorted(directory.glob("*.safetensors")),
+            *_weight_files(find_base(directory)),
+        ]
+    return found + weight_files(path)

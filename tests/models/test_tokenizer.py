@@ -8,7 +8,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN, TOKENIZERS
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
 from frtune.models.families import FAMILIES
-from frtune.models.tokenizer import PAD_TOKEN, PROBES
+from frtune.models.tokenizer import PAD_TOKEN
+from frtune.models.tokenizer_files import PROBES
 from frtune.models.tokenizer_verification import prove_tokenizer
 from kinds import DECODERS
 from tasks import MARKERS, Generate, task_for

@@ -131,7 +131,7 @@ def _continues(char: str) -> bool:
 
 
 def _continues_at(text: str, at: int) -> bool:
-    """Whether ``text[at]`` belongs to the character before it: also what is invisible and marked."""
+    """Whether ``text[at]`` belongs to the one before it; also what is invisible, and marked."""
     while at < len(text) and _invisible(text[at]) and not text[at].isspace():
         at += 1
     return at < len(text) and _continues(text[at])

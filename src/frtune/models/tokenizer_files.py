@@ -13,7 +13,7 @@ from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
 from tokenizers.models import Unigram
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import is_protobuf_available
+from transformers.convert_slow_tokenizer import import_protobuf
 
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
@@ -113,12 +113,14 @@ def check_sentencepiece(checkpoint: str) -> None:
         InputError: If the file is no SentencePiece model.
         ImportError: If ``protobuf`` is missing, without which Transformers reads none.
     """
-    found = (local_file(checkpoint, name) for name in SENTENCEPIECE)
-    for path in filter(None, found):
-        if not is_protobuf_available():
+    for path in filter(None, (local_file(checkpoint, name) for name in SENTENCEPIECE)):
+        try:
+            import_protobuf()
+        except Exception as error:  # also one that is older than sentencepiece's own code
             raise ImportError(
-                f"{path}: is read by protobuf, which is missing: pip install protobuf"
-            )
+                f"{path}: needs protobuf, which is missing or too old ({first_line(error)}): "
+                "pip install -U protobuf"
+            ) from error
         with whole(path):
             SentencePieceProcessor(model_file=os.fspath(path))
 
@@ -126,20 +128,17 @@ def check_sentencepiece(checkpoint: str) -> None:
 def check_vocabulary(tokenizer: Any, checkpoint: str) -> None:
     """Refuse a tokenizer that came out of a directory where its files are missing.
 
-    Transformers makes some classes with special tokens alone, or without merges, when their files
-    are not there, and every word is unknown, or cut to letters.
+    Transformers makes some classes with special tokens alone when their files are not there, and
+    every word is unknown.
 
     Raises:
-        InputError: If the vocabulary or the merges are missing; it names the files.
+        InputError: If there is no vocabulary; it names the files.
     """
-    names = type(tokenizer).vocab_files_names
-    needed = [names[part] for part in ("vocab_file", "merges_file") if part in names]
-    missing = [name for name in needed if local_file(checkpoint, name) is None]
     special = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-    if local_file(checkpoint, PUBLISHED) is not None:
-        missing = []
-    if special.issuperset(tokenizer.get_vocab()) or names.get("merges_file") in missing:
-        files = " and ".join(missing) + f", or {PUBLISHED}" if missing else f"a whole {PUBLISHED}"
+    if special.issuperset(tokenizer.get_vocab()):
+        names = type(tokenizer).vocab_files_names
+        own = " and ".join(names[part] for part in ("vocab_file", "merges_file") if part in names)
         raise InputError(
-            f"checkpoint={checkpoint!r}: its tokenizer has no vocabulary. Copy {files} there."
+            f"checkpoint={checkpoint!r}: its tokenizer has no vocabulary. "
+            f"Copy {PUBLISHED}, or {own}, there."
         )

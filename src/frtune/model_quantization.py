@@ -27,7 +27,7 @@ from frtune.models.int8 import pack_layers, quantize_layers, save_int8
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
-from frtune.models.tokenizer import PROBES
+from frtune.models.tokenizer_files import PROBES
 from frtune.models.weights import kept_names, load_weights
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task

@@ -2,18 +2,22 @@ import json
 import shutil
 
 import pytest
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from conftest import CORPUS, FAMILY_NAMES, FRENCH, KOREAN, TOKENIZERS
 from frtune import InputError, build_bart, build_llama, build_model, build_polyglot, build_t5
+from frtune.models.checkpoint_files import read_config
 from frtune.models.families import FAMILIES
-from frtune.models.tokenizer import PAD_TOKEN, PROBES
+from frtune.models.tokenizer import PAD_TOKEN, load_tokenizer
+from frtune.models.tokenizer_files import PROBES
 from frtune.models.tokenizer_verification import prove_tokenizer
 from kinds import DECODERS
 from tasks import MARKERS, Generate, task_for
 
 WITH_FILE = [made for made in TOKENIZERS if FAMILIES[made[0]].extra is None]
+WITH_FILE_FAMILIES = list(dict.fromkeys(family for family, _ in WITH_FILE))
 
 
 def load(family, directory):
@@ -70,6 +74,68 @@ def test_a_saved_tokenizer_loads_with_the_same_ids(tiny, tmp_path, family, token
 def test_the_proof_says_whether_eos_is_appended(tiny, family, tokenizer, appends):
     report = prove_tokenizer(load(family, tiny(family, tokenizer)), kind="encoder-decoder")
     assert report.appends_eos is appends
+
+
+# --- a SentencePiece model alone -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    """``pieces("spiece.model")``: T5's or CamemBERT's kind of model, of the corpus."""
+    folder = tmp_path_factory.mktemp("pieces")
+
+    def make(name):
+        if not (folder / name).is_file():
+            SentencePieceTrainer.train(
+                sentence_iterator=iter(CORPUS), model_prefix=str(folder / "made"), vocab_size=300,
+                model_type="unigram", character_coverage=1.0, hard_vocab_limit=False,
+                minloglevel=2, **(T5_PIECES if name == "spiece.model" else {}),
+            )  # fmt: skip
+            (folder / "made.model").rename(folder / name)
+        return folder / name
+
+    return make
+
+
+T5_PIECES = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "shift"),
+    [("t5", "spiece.model", 0), ("camembert", "sentencepiece.bpe.model", 4)],
+)
+def test_a_sentencepiece_model_alone_is_enough(tiny, pieces, tmp_path, family, name, shift):
+    for file in ("config.json", "tokenizer_config.json"):
+        shutil.copy(tiny(family) / file, tmp_path)
+    shutil.copy(pieces(name), tmp_path)
+    tokenizer = load_tokenizer(tmp_path, FAMILIES[family], read_config(tmp_path))
+    kind = FAMILIES[family].kind
+    assert prove_tokenizer(tokenizer, checkpoint=tmp_path, kind=kind).equals_file
+    reference = SentencePieceProcessor(model_file=str(pieces(name)))
+    for text in CORPUS:
+        expected = [i + shift for i in reference.encode(text)]
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == expected
+
+
+def test_a_tokenizer_with_a_piece_at_another_id_is_an_error(tiny, pieces, tmp_path):
+    for file in ("config.json", "tokenizer_config.json"):
+        shutil.copy(tiny("t5") / file, tmp_path)
+    shutil.copy(pieces("spiece.model"), tmp_path)
+    tokenizer = load_tokenizer(tmp_path, FAMILIES["t5"], read_config(tmp_path))
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocab = state["model"]["vocab"]
+    vocab[5], vocab[6] = vocab[6], vocab[5]
+    tokenizer.backend_tokenizer.__setstate__(json.dumps(state).encode())
+    with pytest.raises(InputError, match=r"other ids than its own spiece\.model"):
+        prove_tokenizer(tokenizer, checkpoint=tmp_path, kind="encoder-decoder")
+
+
+@pytest.mark.parametrize("family", WITH_FILE_FAMILIES)
+def test_a_tokenizer_without_its_files_is_refused(tiny, tmp_path, family):
+    for file in ("config.json", "tokenizer_config.json"):
+        shutil.copy(tiny(family) / file, tmp_path)
+    with pytest.raises(InputError, match=r"Copy (tokenizer\.json|the tokenizer's files)"):
+        load_tokenizer(tmp_path, FAMILIES[family], read_config(tmp_path))
 
 
 # --- new tokens and padding ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frtune.tasks.spans import find_keywords, fold, plain
@@ -105,6 +105,12 @@ def test_every_planted_keyword_is_covered(parts, tail):
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60))
+@example("\u2033")  # NFKC makes two primes of it
+@example("\u01fd")  # a ligature with an accent
+@example("a \u00a8")  # an accent that stands alone becomes a space and a mark
+@example(" \u3160\u3160 \u3131\u314f")  # NFKC makes Korean letters join
+@example("\u0361\u206f\u0340")  # a mark behind an invisible character
+@example("\uff76\uff9e")  # half-width katakana with its mark
 def test_mapped_texts_point_back_to_where_they_came_from(text):
     for mapped in (plain(text), fold(text), fold(text, ignore_accents=False)):
         last = 0
@@ -113,7 +119,9 @@ def test_mapped_texts_point_back_to_where_they_came_from(text):
             assert last <= start < end <= len(text)
             last = start
     assert plain(plain(text).text).text == plain(text).text
-    assert fold(fold(text).text).text == fold(text).text
+    for ignore_accents in (True, False):
+        once = fold(text, ignore_accents=ignore_accents).text
+        assert fold(once, ignore_accents=ignore_accents).text == once
 
 
 def test_real_keywords_are_found_where_the_data_has_them(shared):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+_CONTROL_SPACE = re.compile(r"[\t-\r\x1c-\x1f\x85]")
 _MEASURED_TEXTS = 16  # tell how many characters a token has
 
 
@@ -21,12 +23,15 @@ def token_ids(
 
     They are those of ``tokenizer(texts)``, which has the places of tokens found as well, and takes
     a quarter longer. A tokenizer in Python, or of a class that encodes in a way of its own, is
-    called as it is. Of a text that has more ids than ``enough``, more than so many are returned,
-    but not all where the rest need not be looked at.
+    called as it is. One that drops line ends without ending the word (FlauBERT's) gets spaces in
+    their place. Of a text that has more ids than ``enough``, more than so many are returned, but
+    not all where the rest need not be looked at.
     """
     texts = list(texts)
     own = getattr(type(tokenizer), "_encode_plus", None)
     if own is not PreTrainedTokenizerFast._encode_plus:
+        if not tokenizer.is_fast and tokenizer.tokenize("a\nb") == tokenizer.tokenize("ab"):
+            texts = [_CONTROL_SPACE.sub(" ", text) for text in texts]
         options = {"return_attention_mask": False, "return_token_type_ids": False}
         found = tokenizer(
             texts, add_special_tokens=special, truncation=False, verbose=False, **options

@@ -14,7 +14,7 @@ from peft import PeftConfig
 from frtune.errors import InputError, first_line
 from frtune.files import write_json
 from frtune.models.bitsandbytes import BASE_FILE, base_record
-from frtune.models.checkpoint_files import local_file, weight_files, read_for_task
+from frtune.models.checkpoint_files import local_file, read_for_task, weight_files
 from frtune.tasks.base import Task
 
 ADAPTER_CONFIG = "adapter_config.json"

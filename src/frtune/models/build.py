@@ -18,7 +18,7 @@ from frtune.models.compatibility import check, method_name
 from frtune.models.continued_adapter import further
 from frtune.models.families import family_named
 from frtune.models.family import Family
-from frtune.models.loading import put_adapter
+from frtune.models.loading import put_adapter, trained_rows
 from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
@@ -78,7 +78,8 @@ def build_model(
     adapted: Any
     new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
-    grown = fit_tokens(model, tokenizer)
+    rows = trained_rows(Path(checkpoint)) if saved else 0
+    grown = fit_tokens(model, tokenizer, at_least=rows)
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)
     if saved and lora is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,8 +108,16 @@ def _load_adapter(
     check_weights(base)
     tokenizer = load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
-    fit_tokens(model, tokenizer)
+    fit_tokens(model, tokenizer, at_least=trained_rows(directory))
     return put_adapter(model, directory), tokenizer
+
+
+def trained_rows(directory: Path) -> int:
+    """Rows that the embedding must have for those that an adapter trained."""
+    found = json.loads((directory / ADAPTER_CONFIG).read_text("utf-8"))
+    indices = found.get("trainable_token_indices") or {}
+    rows = indices.values() if isinstance(indices, dict) else [indices]
+    return max((index + 1 for row in rows for index in row), default=0)
 
 
 def put_adapter(

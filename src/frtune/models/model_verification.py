@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
-from frtune.models.tokenizer import PROBES
+from frtune.models.tokenizer_files import PROBES
 from frtune.tasks.base import Task
 
 _TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}

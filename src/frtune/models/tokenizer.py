@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
-from tokenizers import Tokenizer
 from transformers import (
     AddedToken,
     AutoTokenizer,
+    LlamaTokenizer,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from frtune.errors import InputError
-from frtune.models.checkpoint_files import first_line, local_file
+from frtune.errors import InputError, first_line
+from frtune.models.checkpoint_files import local_file
 from frtune.models.family import Family
-from frtune.models.tokenizer_files import check_tokenizer_files
+from frtune.models.missing_tokenizer_files import check_tokenizer_files
+from frtune.models.tokenizer_files import (
+    check_sentencepiece,
+    check_vocabulary,
+    differing_pieces,
+    differing_probe,
+    sentencepiece_file,
+    whole,
+)
 
 logger = logging.getLogger(__name__)
 
 PAD_TOKEN = "<|pad|>"  # what a decoder gets that has no padding token of its own
-
-# Accents, Hangul, punctuation that tokenizers treat apart, digits, double and leading spaces.
-PROBES = (
-    "L'été, le maire a voté 1 234 € pour l'école ; où est la forêt ?",
-    "서울시는 올해 예산안 12조 원을 확정했다고 밝혔다.",
-    "The council's budget (2024) was approved, wasn't it?",
-    "generate keyphrases: un deux  trois",
-)
 
 
 def load_tokenizer(
@@ -44,10 +43,14 @@ def load_tokenizer(
     Transformers picks a class by name, and many classes rebuild the tokenizer from its vocabulary,
     deaf to the rest of ``tokenizer.json``: a byte-level tokenizer under T5's or BART's name fails
     or gives other ids than the model was trained with. Where that happens, the generic class,
-    which reads the file as it is, takes over.
+    which reads the file as it is, takes over. A checkpoint with a SentencePiece model alone is held
+    to that: without a class's name, LLaMA's would lose the space in front of the first word.
+
+    FlauBERT's ``do_lower_case`` is heard, and a special token that the class adds by itself and the
+    model has no row for (CamemBERT's ``<unk>NOTUSED``) is taken out again.
 
     Raises:
-        InputError: If the checkpoint has no tokenizer that can be read.
+        InputError: If the checkpoint has no tokenizer that can be read, or one without vocabulary.
         ImportError: If it needs a package that is missing.
     """
     name = os.fspath(checkpoint)
@@ -55,14 +58,14 @@ def load_tokenizer(
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except ImportError as error:
-        if family.extra is None:
-            raise
+        check_sentencepiece(name)
+        advice = f"pip install 'frtune[{family.extra}]'." if family.extra else first_line(error)
         raise ImportError(
-            f"{family.name}'s tokenizer needs a package that is missing: "
-            f"pip install 'frtune[{family.extra}]'."
+            f"{family.name}'s tokenizer needs a package that is missing: {advice}"
         ) from error
     except Exception as error:  # each class fails in its own way on what it was not made for
         if published is None:
+            check_sentencepiece(name)
             raise InputError(
                 f"checkpoint={name!r}: its tokenizer cannot be read. "
                 f"Copy the tokenizer's files there. ({first_line(error)})"
@@ -70,35 +73,63 @@ def load_tokenizer(
         tokenizer = None
     if published is not None and (tokenizer is None or differing_probe(tokenizer, published)):
         logger.info("%s: tokenizer.json read as it is, past its named class", name)
-        with _whole(published):
+        with whole(published):
             tokenizer = PreTrainedTokenizerFast.from_pretrained(name)
+    elif published is None:
+        tokenizer = _true_to_pieces(tokenizer, name)
+    check_vocabulary(tokenizer, name)
     check_tokenizer_files(name, tokenizer, config.get_text_config().vocab_size)
+    _hear_lower_case(tokenizer, config, name)
+    _drop_rowless(tokenizer, config)
     _name_special_tokens(tokenizer, config)
     tokenizer.padding_side = family.padding_side
     return tokenizer
 
 
-@contextlib.contextmanager
-def _whole(published: object) -> Iterator[None]:
+def _true_to_pieces(tokenizer: Any, name: str) -> Any:
+    """The tokenizer, or LLaMA's class on the same files, if that alone has the model's pieces."""
+    model = sentencepiece_file(tokenizer, name)
+    if model is None or type(tokenizer) is not PreTrainedTokenizerFast:
+        return tokenizer
+    if differing_pieces(tokenizer, model) is None:
+        return tokenizer
+    other = LlamaTokenizer.from_pretrained(name, add_bos_token=True)
+    return tokenizer if differing_pieces(other, model) else other
+
+
+def _hear_lower_case(tokenizer: Any, config: PreTrainedConfig, name: str) -> None:
+    """Make FlauBERT's tokenizer write lower case where its files say so, and save that it does."""
+    if not hasattr(tokenizer, "do_lowercase"):
+        return
+    settings = get_tokenizer_config(name)
+    wanted = settings.get("do_lower_case", getattr(config, "do_lower_case", False))
+    # who saved the class's own setting had heard it, or trained without
+    tokenizer.do_lowercase = settings.get("do_lowercase", bool(wanted))
+
+
+def _drop_rowless(tokenizer: Any, config: PreTrainedConfig) -> None:
+    """Take out special tokens that the class adds of itself, and that the model has no row for.
+
+    They stand in no published vocabulary and have no use. A text that spells one would get an id
+    beyond the embedding, and an embedding that grew for it makes an adapter that plain PEFT cannot
+    open. Other tokens beyond the rows are the user's own: the embedding grows for them.
+    """
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if rows is None or len(tokenizer) <= rows or not tokenizer.is_fast:
+        return
+    vocab = tokenizer.get_vocab()
+    beyond = {name for name in tokenizer.extra_special_tokens if vocab.get(str(name), 0) >= rows}
     try:
-        yield
-    except Exception as error:  # tokenizers raises bare exceptions
-        raise InputError(
-            f"{published}: is not a whole tokenizer ({first_line(error)}). Copy it again."
-        ) from error
-
-
-def differing_probe(tokenizer: PreTrainedTokenizerBase, published: os.PathLike[str]) -> str | None:
-    """Return the first probe text that ``tokenizer.json`` itself encodes otherwise."""
-    with _whole(published):
-        reference = Tokenizer.from_file(os.fspath(published))
-    reference.no_truncation()
-    reference.no_padding()
-    for text in PROBES:
-        expected = reference.encode(text, add_special_tokens=False).ids
-        if tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] != expected:
-            return text
-    return None
+        own = set(type(tokenizer)().get_vocab())
+    except (TypeError, ValueError, OSError):  # a class that brings no vocabulary
+        return
+    if unused := {str(name) for name in beyond} & own:
+        backend = json.loads(tokenizer.backend_tokenizer.to_str())
+        kept = [token for token in backend["added_tokens"] if token["content"] not in unused]
+        state = json.dumps({**backend, "added_tokens": kept})
+        tokenizer.backend_tokenizer.__setstate__(state.encode())
+        extra = [token for token in tokenizer.extra_special_tokens if str(token) not in unused]
+        tokenizer.extra_special_tokens = extra
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> None:

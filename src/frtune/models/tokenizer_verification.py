@@ -8,13 +8,23 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import local_file
-from frtune.models.tokenizer import PROBES, differing_probe
+from frtune.models.tokenizer_files import (
+    PROBES,
+    PUBLISHED,
+    SENTENCEPIECE,
+    differing_pieces,
+    differing_probe,
+    sentencepiece_file,
+    unknown_id,
+)
 from frtune.tasks.base import ModelKind
 
 logger = logging.getLogger(__name__)
@@ -28,7 +38,8 @@ class TokenizerReport:
     """What the tokenizer proof found.
 
     Attributes:
-        equals_file: Whether the ids are those of ``tokenizer.json`` (``None`` without the file).
+        equals_file: Whether the ids are those of ``tokenizer.json``, or of the SentencePiece model
+            where that stands alone (``None`` without such a file).
         lost_scripts: Scripts of which some letters are unknown or do not come back.
         unknown_rate: Share of unknown tokens in ``texts`` (in the probe texts without).
         appends_eos: Whether the tokenizer itself ends a text with EOS. Where it does not, the
@@ -55,6 +66,10 @@ def prove_tokenizer(
     vocabulary is logged as a warning: a French tokenizer need not know Hangul. Lower-casing and
     Unicode normalisation (NFKC) count as the same text.
 
+    A checkpoint without ``tokenizer.json`` is held to its SentencePiece model, on probes with
+    single spaces: pieces must be equal, and ids but for one shift. Runs of spaces are left out,
+    where Transformers' own conversion differs, and no text of a corpus that has none.
+
     Args:
         tokenizer: As loaded, before tokens are added.
         checkpoint: Where it came from; ``None`` leaves out the comparison with the file.
@@ -65,13 +80,7 @@ def prove_tokenizer(
         InputError: If the tokenizer fails.
     """
     name = tokenizer.name_or_path
-    published = local_file(checkpoint, "tokenizer.json") if checkpoint is not None else None
-    differing = differing_probe(tokenizer, published) if published else None
-    if differing is not None:
-        raise InputError(
-            f"tokenizer={name!r}: other ids than its own tokenizer.json for {differing[:30]!r}. "
-            "Save it again with the version of Transformers that made it, or pass proof=False."
-        )
+    held_to = None if checkpoint is None else _hold_to_file(tokenizer, checkpoint)
     if kind != "encoder" and tokenizer.eos_token_id is None:
         raise InputError(
             f"tokenizer={name!r}: has no EOS token, so that generation cannot stop. "
@@ -83,7 +92,36 @@ def prove_tokenizer(
     ids = tokenizer("a", verbose=False)["input_ids"]
     rate = unknown_rate(tokenizer, PROBES) if texts is None else prove_texts(tokenizer, texts)
     appends_eos = bool(ids) and ids[-1] == tokenizer.eos_token_id
-    return TokenizerReport(True if published else None, lost, rate, appends_eos)
+    return TokenizerReport(held_to, lost, rate, appends_eos)
+
+
+def _hold_to_file(tokenizer: Any, checkpoint: str | os.PathLike[str]) -> bool | None:
+    """Refuse other ids than those of the checkpoint's own file; ``None`` where it has none."""
+    published = local_file(checkpoint, PUBLISHED)
+    model = sentencepiece_file(tokenizer, checkpoint) if published is None else None
+    if (own := published or model) is None:
+        return None
+    differing = (differing_probe if published else differing_pieces)(tokenizer, own)
+    if differing is not None:
+        raise InputError(
+            f"tokenizer={tokenizer.name_or_path!r}: other ids than its own {own.name} for "
+            f"{differing[:30]!r}. Save it again with the version of Transformers that made it, "
+            "or pass proof=False."
+        )
+    if published is not None:
+        _compare_beside(tokenizer, checkpoint)
+    return True
+
+
+def _compare_beside(tokenizer: Any, checkpoint: str | os.PathLike[str]) -> None:
+    """Warn of a SentencePiece model beside ``tokenizer.json`` that splits texts otherwise."""
+    for name in SENTENCEPIECE:
+        path = Path(checkpoint, name)
+        if path.is_file() and (differing := differing_pieces(tokenizer, path)):
+            logger.warning(
+                "%s: other ids than tokenizer.json beside it for %r; tokenizer.json is used",
+                path, differing[:30],
+            )  # fmt: skip
 
 
 def _loses(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
@@ -99,13 +137,11 @@ def _folded(text: str) -> str:
 
 def unknown_rate(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> float:
     """Share of tokens of ``texts`` that are unknown to the tokenizer, 0 to 1."""
-    sample = list(texts)
-    # GPT-2's kind knows every byte, and calls EOS its unknown token
-    if not sample or tokenizer.unk_token_id is None or tokenizer.unk_token == tokenizer.eos_token:
+    sample, unknown = list(texts), unknown_id(tokenizer)
+    if not sample or unknown is None:
         return 0.0
-    encoded = tokenizer(sample, add_special_tokens=False, verbose=False)["input_ids"]
-    ids = [i for row in encoded for i in row]
-    return ids.count(tokenizer.unk_token_id) / max(1, len(ids))
+    ids = [i for row in token_ids(sample, tokenizer) for i in row]
+    return ids.count(unknown) / max(1, len(ids))
 
 
 def prove_texts(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> float:

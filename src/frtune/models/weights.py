@@ -326,13 +326,20 @@ def _clear_generation_settings(config: Any) -> None:
             delattr(config, name)
 
 
-def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Give the model a row for each token, and its special ids; return the rows that were added."""
+def fit_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, at_least: int = 0
+) -> list[int]:
+    """Give the model a row for each token, and its special ids; return the rows that were added.
+
+    Rows that the checkpoint has to spare are used first. ``at_least`` so many rows are needed by
+    an adapter that was trained with more tokens than its tokenizer has now.
+    """
     rows = model.config.get_text_config().vocab_size
-    if len(tokenizer) > rows:
+    needed = max(len(tokenizer), at_least)
+    if needed > rows:
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(0)  # the same rows on every rank and at every load
-            model.resize_token_embeddings(len(tokenizer))
+            model.resize_token_embeddings(needed)
     model.config.pad_token_id = tokenizer.pad_token_id
     if model.can_generate():
         names = ("bos_token_id", "eos_token_id", "decoder_start_token_id")
@@ -340,4 +347,4 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
         if ids["eos_token_id"] is None:
             ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
         model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
-    return list(range(rows, len(tokenizer)))
+    return list(range(rows, needed))

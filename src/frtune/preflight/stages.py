@@ -11,8 +11,7 @@ from typing import Literal
 
 from transformers.utils import logging as library
 
-from frtune.errors import InputError
-from frtune.models.checkpoint_files import first_line
+from frtune.errors import InputError, first_line
 
 Status = Literal["ok", "warning", "failed"]
 

@@ -15,6 +15,8 @@ _POSSESSIVE = re.compile(r"'s(?![^\W_])")
 _LONGEST_ELISION = len("lorsqu'") + 1
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ′＇`´"), "'")
 _HYPHENS = dict.fromkeys(map(ord, "‐‑‒–−"), "-")
+_SIGNS = {**_APOSTROPHES, **_HYPHENS}
+_JAMO = re.compile("[\u3131-\u318e\uffa0-\uffdc]")  # letters that stand alone: ㅋ, ㅠ
 _LIGATURES = {ord("œ"): "oe", ord("æ"): "ae"}
 _JOINERS = "\u200c\u200d"
 
@@ -109,7 +111,7 @@ def _rewritten_clusters(text: str, change: Callable[[str], str], *, single: bool
     position = 0
     while position < len(text):
         start, position = position, position + 1
-        while position < len(text) and _continues(text[position]):
+        while _continues_at(text, position):
             position += 1
         new = change(text[start:position])
         if single and new == " " and out and out[-1] == " ":
@@ -124,9 +126,18 @@ def _rewritten_clusters(text: str, change: Callable[[str], str], *, single: bool
 @lru_cache(maxsize=1 << 16)
 def _continues(char: str) -> bool:
     """Whether ``char`` is written onto the one before it: a mark, or a Hangul vowel or final."""
-    return unicodedata.category(char) in ("Mn", "Me") or "\u1160" <= char <= "\u11ff"
+    mark = unicodedata.category(char) in ("Mn", "Me") or char in "\uff9e\uff9f\u0e33\u0eb3"
+    return mark or "\u1160" <= char <= "\u11ff"
 
 
+def _continues_at(text: str, at: int) -> bool:
+    """Whether ``text[at]`` belongs to the one before it; also what is invisible, and marked."""
+    while at < len(text) and _invisible(text[at]) and not text[at].isspace():
+        at += 1
+    return at < len(text) and _continues(text[at])
+
+
+@lru_cache(maxsize=1 << 16)
 def _invisible(char: str) -> bool:
     """Control and format characters, and halves of surrogate pairs."""
     return unicodedata.category(char) in ("Cc", "Cf", "Cs")
@@ -145,14 +156,18 @@ def _folded(cluster: str) -> str:
     if cluster[0].isspace():
         return " "
     kept = "".join(c for c in cluster if not _invisible(c))
-    # apostrophes first: NFKC turns an acute accent into a space and a mark
-    kept = kept.translate(_APOSTROPHES).translate(_HYPHENS)
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", kept).casefold())
+    if _JAMO.match(kept):  # NFKC would join them to the letters around them
+        return kept
+    # signs first: NFKC turns an acute accent into a space and a mark; and again, for it also makes
+    # signs of others (a double prime becomes two primes)
+    kept = unicodedata.normalize("NFKC", kept.translate(_SIGNS))
+    kept = unicodedata.normalize("NFKC", kept.casefold()).translate(_SIGNS)
+    return " " if kept[:1] == " " else kept
 
 
 @lru_cache(maxsize=1 << 16)
 def _folded_without_accents(cluster: str) -> str:
-    apart = unicodedata.normalize("NFD", _folded(cluster).translate(_LIGATURES))
+    apart = unicodedata.normalize("NFD", _folded(cluster)).translate(_LIGATURES)
     # in NFC again, for Hangul
     kept = "".join(c for c in apart if unicodedata.category(c) != "Mn")
     return unicodedata.normalize("NFC", kept)

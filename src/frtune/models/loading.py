@@ -23,7 +23,7 @@ from frtune.models.int8 import load_int8
 from frtune.models.lora import merge as merge_adapter
 from frtune.models.lora import wrap
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import Built, fit_tokens, load_weights
+from frtune.models.weights import Built, fit_tokens, load_weights, serve
 from frtune.tasks.base import Task
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -108,6 +108,7 @@ def _load_adapter(
     tokenizer = load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer)
+    serve(model, task.served_end_ids(tokenizer, family.kind))
     return _put_adapter(model, directory), tokenizer
 
 

@@ -7,7 +7,7 @@ import copy
 import functools
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -237,3 +237,15 @@ def fit_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
             ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
         model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
     return list(range(rows, len(tokenizer)))
+
+
+def serve(model: Any, end_ids: Sequence[int]) -> None:
+    """Let a model end at these tokens, and write greedily, wherever its directory is served."""
+    if not end_ids:
+        return
+    settings = model.generation_config
+    own = settings.eos_token_id
+    own = own if isinstance(own, list) else [own]
+    found = dict.fromkeys([*end_ids, *own])
+    settings.eos_token_id = [int(i) for i in found if i is not None]
+    settings.do_sample = False

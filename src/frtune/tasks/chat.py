@@ -158,7 +158,7 @@ def _prompt(tokenizer: Any, instruction: str) -> tuple[str, bool]:
         except ImportError:
             raise
         except Exception as error:  # a template may raise what it likes; many do for "system"
-            problem = f"fails ({str(error).splitlines()[0] if str(error) else error!r})"
+            problem = f"fails ({(str(error) or repr(error)).splitlines()[0]})"
             continue
         # a template may also drop a system message without a word
         if prompt.count(_TEXT) == 1 and instruction.strip() in prompt:

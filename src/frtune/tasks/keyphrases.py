@@ -30,8 +30,7 @@ from frtune.tasks.shown_rows import phrase_pieces
 from frtune.tasks.tokenization import END, MIDDLE, START
 
 INSTRUCTION = (
-    "List the keyphrases of the text, the most important first, in the language of the text. "
-    'Answer with nothing but the keyphrases, joined by "{separator}".'
+    'List the keyphrases of the text in its language, joined by "{separator}", and nothing else.'
 )
 Phrases = Sequence[Sequence[str]]  # of each row
 
@@ -45,17 +44,18 @@ class KeyphraseGeneration(Task):
     messages and answers with the phrases and the template's end of turn. Any other reads
     ``[generate keyphrases] text [keyphrases generated]`` and writes the phrases and
     ``[end of generation]``; the three markers are new tokens. Truncation cuts the article, never
-    what frames it; a target that is too long loses whole phrases at its end.
+    what frames it; a target that is too long loses whole phrases at its end. In ``instruction``,
+    ``{separator}`` stands for the separator; the ``prompt`` ``"auto"`` is ``"chat"`` for a decoder
+    whose tokenizer has a chat template and does not know the markers yet.
 
     Attributes:
         text_column: Column with the article.
         title_column: Column with its title, to put before the text.
         keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
-        prefix: Put before the text, for encoder-decoders.
-        prompt: How a decoder is asked: as a chat, by the tokenizer's template, or by markers, which
-            are new tokens; auto is chat where there is a template.
-        instruction: What a chat asks for; {separator} stands for the separator.
+        prefix: Before an encoder-decoder's text.
+        prompt: Of decoders: chat template or markers (new tokens).
+        instruction: What the chat asks for.
         max_source_tokens: Longest source, in tokens, with all that frames it.
         max_target_tokens: Longest target, in tokens; the limit of generation.
         max_keyphrases: Keep the first so many phrases of a row (default: all).

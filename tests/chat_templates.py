@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def chat_checkpoint(base: Path, directory: Path, name: str) -> Path:
     shutil.copytree(base, directory)
     tokenizer = with_template(AutoTokenizer.from_pretrained(base), name)
     model = AutoModelForCausalLM.from_pretrained(base)
+    set_seed(0)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(directory)

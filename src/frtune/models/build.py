@@ -22,7 +22,14 @@ from frtune.models.loading import put_adapter, trained_rows
 from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
-from frtune.models.weights import Built, as_quantization, fit_tokens, head_names, load_weights
+from frtune.models.weights import (
+    Built,
+    as_quantization,
+    fit_tokens,
+    head_names,
+    load_weights,
+    serve,
+)
 from frtune.tasks.base import Task
 
 
@@ -76,10 +83,13 @@ def build_model(
     if proof:
         prove_tokenizer(tokenizer, checkpoint=checkpoint, kind=row.kind)
     adapted: Any
-    new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
+    task = task.settled(tokenizer, row.kind)
+    task.fit_tokenizer(tokenizer, row.kind)
+    new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind), own_padding=task.own_padding)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     rows = trained_rows(Path(checkpoint)) if saved else 0
     grown = fit_tokens(model, tokenizer, at_least=rows)
+    serve(model, task.served_end_ids(tokenizer, row.kind))
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)
     if saved and lora is not None:

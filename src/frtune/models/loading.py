@@ -25,7 +25,7 @@ from frtune.models.int8 import load_int8
 from frtune.models.lora import merge as merge_adapter
 from frtune.models.lora import wrap
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import Built, fit_tokens, load_weights
+from frtune.models.weights import Built, fit_tokens, load_weights, serve
 from frtune.tasks.base import Task
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -109,6 +109,7 @@ def _load_adapter(
     tokenizer = load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
+    serve(model, task.served_end_ids(tokenizer, family.kind))
     return put_adapter(model, directory), tokenizer
 
 

@@ -143,7 +143,11 @@ def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, config: PreTrainedC
 
 
 def add_tokens(
-    tokenizer: PreTrainedTokenizerBase, family: Family, new_tokens: tuple[str, ...]
+    tokenizer: PreTrainedTokenizerBase,
+    family: Family,
+    new_tokens: tuple[str, ...],
+    *,
+    own_padding: bool = True,
 ) -> list[int]:
     """Add the task's tokens, and for decoders a padding token of its own.
 
@@ -151,7 +155,8 @@ def add_tokens(
     the tokenizer has already is left as it is. A decoder whose padding token is missing or is its
     EOS gets another: the unknown token where bytes stand in for unknown text, so that it occurs
     nowhere else (LLaMA), or else a new ``<|pad|>``. Classification with a decoder reads the last
-    token before the padding, and would take an EOS for padding.
+    token before the padding, and would take an EOS for padding. Without ``own_padding``, EOS is
+    padding too where there is no other, and the vocabulary stays as it is.
 
     Returns:
         The ids of ``new_tokens``, in their order.
@@ -167,6 +172,8 @@ def add_tokens(
         never_occurs = tokenizer.unk_token not in (None, tokenizer.eos_token)
         if never_occurs and _falls_back_to_bytes(tokenizer):
             tokenizer.pad_token = tokenizer.unk_token
+        elif not own_padding:
+            tokenizer.pad_token = tokenizer.eos_token
         else:
             tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
     vocab = tokenizer.get_vocab()

@@ -18,7 +18,7 @@ LAYERS, WIDTH, HEADS, INNER = 2, 64, 4, 128
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "tokenizer.model",
-    "sentencepiece.bpe.model",
+    "sentencepiece.bpe.model", "chat_template.jinja",
 )  # fmt: skip
 
 

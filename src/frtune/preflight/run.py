@@ -153,7 +153,9 @@ class _Stages:
         if tokenizer.pad_token_id is not None and tokenizer.pad_token_id == tokenizer.eos_token_id:
             if kind == "encoder-decoder":
                 log.warn(f"padding and end are one token ({tokenizer.eos_token!r})")
-        add_tokens(tokenizer, found.family, task.new_tokens(kind))
+        self.task = task = task.settled(tokenizer, kind)
+        task.fit_tokenizer(tokenizer, kind)
+        add_tokens(tokenizer, found.family, task.new_tokens(kind), own_padding=task.own_padding)
         prove_texts(tokenizer, task.corpus(self.found.splits["train"]))
         self.encoded = {}
         with self.args.main_process_first(desc="tokenising"):

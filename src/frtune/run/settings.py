@@ -37,7 +37,7 @@ class RunSettings:
         max_tokens_per_batch: Batches of as many rows as fit in so many tokens.
         packing: Rows end to end, without padding (decoders that write).
         mixup: Train on mixes of two rows and of their labels.
-        mixup_level: Mix embeddings, states of a block, or sentence vectors.
+        mixup_level: Embeddings, states of a block, sentence vectors.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
         mixup_layer: Block to mix at, from 1 (default: drawn for each batch).
         mixup_rows: Mix so many rows beforehand, and train on them too.

@@ -60,6 +60,8 @@ class Task(Answers):
         recipe: Learning rate, batch and what else is not as in ``Trainer``, by the names of
             ``TrainingArguments``.
         primary_metric: What selects the best checkpoint, with ``eval_``.
+        absent_fields: What fields mean that a ``frtune_task.json`` of an earlier version lacks,
+            where that is not their default.
     """
 
     if TYPE_CHECKING:  # a task is a dataclass
@@ -83,6 +85,7 @@ class Task(Answers):
         "per_device_train_batch_size": 16,
     }
     primary_metric: ClassVar[str] = "eval_loss"
+    absent_fields: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **settings: Any):
         super().__init_subclass__(**settings)
@@ -194,6 +197,30 @@ class Task(Answers):
         )
 
     # --- tokens --------------------------------------------------------------------------------
+
+    def settled(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> Self:
+        """The task with what the tokenizer decides, as it is saved; here, the task itself.
+
+        Raises:
+            InputError: If the task cannot work with such a tokenizer.
+        """
+        return self
+
+    def fit_tokenizer(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> None:
+        """Prove a tokenizer that was just loaded, and set what the task needs of it, in place.
+
+        Raises:
+            InputError: If the task cannot work with it.
+        """
+
+    @property
+    def own_padding(self) -> bool:
+        """Whether a decoder's padding must be a token that stands for nothing else."""
+        return True
+
+    def served_end_ids(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[int]:
+        """Tokens that end an answer in ``generation_config.json``; none leaves the model's own."""
+        return []
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         """Tokens that the model must learn for this task, in the order of their ids."""

@@ -96,7 +96,7 @@ def load_task(directory: str | Path) -> Task:
             )
         if not _fits(value, hints[key]):
             raise InputError(f"{path}: {key}={value!r}: not {hints[key]}. Train again.")
-    return cls(**content)
+    return cls(**{**cls.absent_fields, **content})
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, get_args
 
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,17 +17,21 @@ from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
-from frtune.tasks import tokenization
+from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 from frtune.tasks.generated import Generated
 from frtune.tasks.loss import StepLoss
+from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
 from frtune.tasks.shown_rows import phrase_pieces
 from frtune.tasks.tokenization import END, MIDDLE, START
 
+INSTRUCTION = (
+    'List the keyphrases of the text in its language, joined by "{separator}", and nothing else.'
+)
 Phrases = Sequence[Sequence[str]]  # of each row
 
 
@@ -36,17 +40,23 @@ class KeyphraseGeneration(Task):
     """Generate keyphrases for a text, with an encoder-decoder or with a decoder.
 
     An encoder-decoder reads ``prefix + title + text`` and writes the phrases, joined by the
-    separator, and EOS. A decoder reads ``[generate keyphrases] text [keyphrases generated]`` and
-    writes the phrases and ``[end of generation]``; the three markers are new tokens. Truncation
-    cuts the article, never the markers; a target that is too long loses whole phrases at its end.
+    separator, and EOS. A decoder with a chat template reads the instruction and the text as
+    messages and answers with the phrases and the template's end of turn. Any other reads
+    ``[generate keyphrases] text [keyphrases generated]`` and writes the phrases and
+    ``[end of generation]``; the three markers are new tokens. Truncation cuts the article, never
+    what frames it; a target that is too long loses whole phrases at its end. In ``instruction``,
+    ``{separator}`` stands for the separator; the ``prompt`` ``"auto"`` is ``"chat"`` for a decoder
+    whose tokenizer has a chat template and does not know the markers yet.
 
     Attributes:
         text_column: Column with the article.
         title_column: Column with its title, to put before the text.
         keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
-        prefix: Put before the text, for encoder-decoders.
-        max_source_tokens: Longest source, in tokens, all markers included.
+        prefix: Before an encoder-decoder's text.
+        prompt: Of decoders: chat template or markers (new tokens).
+        instruction: What the chat asks for.
+        max_source_tokens: Longest source, in tokens, with all that frames it.
         max_target_tokens: Longest target, in tokens; the limit of generation.
         max_keyphrases: Keep the first so many phrases of a row (default: all).
         train_on_prompt: Decoders: loss on the article too, not on the target alone.
@@ -70,6 +80,7 @@ class KeyphraseGeneration(Task):
     generates: ClassVar[bool] = True
     tiny_family: ClassVar[str] = "t5"
     recipe: ClassVar[Mapping[str, float]] = dict(learning_rate=5e-5, per_device_train_batch_size=8)
+    absent_fields: ClassVar[Mapping[str, Any]] = {"prompt": "markers"}  # all that 0.1.0 knew
     health_scores: ClassVar[Mapping[str, str]] = {
         "eos_rate": "ended by themselves",
         "cut_by_limit_rate": "cut by max_target_tokens",
@@ -84,6 +95,8 @@ class KeyphraseGeneration(Task):
     keyphrases_column: str = "keyphrases"
     separator: str = "; "
     prefix: str = "generate keyphrases: "
+    prompt: PromptName = "auto"
+    instruction: str = INSTRUCTION
     max_source_tokens: int = 1024
     max_target_tokens: int = 64
     max_keyphrases: int | None = None
@@ -101,6 +114,10 @@ class KeyphraseGeneration(Task):
                 f"separator={self.separator!r}: text with at least one visible character. "
                 'Pass "; " or " | ", say.'
             )
+        if self.prompt not in get_args(PromptName):
+            raise InputError(f"prompt={self.prompt!r}: {', '.join(get_args(PromptName))}.")
+        if not isinstance(self.instruction, str) or not self.instruction.strip():
+            raise InputError(f"instruction={self.instruction!r}: text that says what to do.")
         if (most := self.max_keyphrases) is not None and most < 1:
             raise InputError(f"max_keyphrases={most}: at least 1. Leave it out to keep all.")
         if self.language not in (None, "ko", "fr", "en"):
@@ -164,20 +181,60 @@ class KeyphraseGeneration(Task):
             yield self.prefix + self.source(row)
             yield self.target(self.phrases(row))
 
-    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        return (START, MIDDLE, END) if kind == "decoder" else ()
+    # --- how the model is asked ------------------------------------------------------------------
 
-    # --- text to tokens ------------------------------------------------------------------------
+    def settled(self, tokenizer: Any, kind: ModelKind) -> KeyphraseGeneration:
+        prompt = prompt_name(self.prompt, tokenizer, kind)
+        instruction = self.instruction.replace("{separator}", self.separator.strip())
+        return replace(self, prompt=prompt, instruction=instruction)
+
+    def _prompt(self, tokenizer: Any, kind: ModelKind) -> Prompt:
+        task = self.settled(tokenizer, kind)
+        around = {"prefix": task.prefix, "instruction": task.instruction}
+        return prompt_for(task.prompt, tokenizer, kind, **around)
+
+    def fit_tokenizer(self, tokenizer: Any, kind: ModelKind) -> None:
+        """Prove the chat template, where it is used; one that can think is told not to."""
+        task = self.settled(tokenizer, kind)
+        if task.prompt == "chat":
+            chat.settle_template(tokenizer)
+            chat.prove_chat(tokenizer, task.instruction, limit=self.max_source_tokens)
+
+    @property
+    def own_padding(self) -> bool:
+        return self.prompt != "chat"  # which adds no token, and masks rows by position
+
+    def served_end_ids(self, tokenizer: Any, kind: ModelKind) -> list[int]:
+        if self.settled(tokenizer, kind).prompt != "chat":
+            return []
+        return [self.end_id(tokenizer, kind), int(tokenizer.eos_token_id)]
+
+    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
+        return (START, MIDDLE, END) if kind == "decoder" and self.prompt != "chat" else ()
 
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
-        decoder = kind == "decoder"
-        found = tokenizer.convert_tokens_to_ids(END) if decoder else tokenizer.eos_token_id
-        if found is None or found == tokenizer.unk_token_id:
-            raise InputError(
-                f"tokenizer={tokenizer.name_or_path}: has no token that ends a target. "
-                "Build model and tokenizer with a frtune builder and this task."
-            )
-        return int(found)
+        return self._prompt(tokenizer, kind).end_id
+
+    def messages(self, row: Row, tokenizer: PreTrainedTokenizerBase) -> chat.Messages:
+        """The row as an instruction-tuned decoder is asked, for a program that serves it.
+
+        Args:
+            row: With the task's columns; a title may be missing.
+            tokenizer: The model's.
+
+        Returns:
+            Messages with ``role`` and ``content``: of system and user, or of the user alone where
+            the template knows no system.
+
+        Raises:
+            InputError: If there is no chat template, or it cannot be used.
+        """
+        task = replace(self, prompt="chat").settled(tokenizer, "decoder")
+        frame = chat.chat_frame(tokenizer, task.instruction)
+        text = frame.plain(self.source(row))
+        return chat.messages(task.instruction, text, system=frame.system)
+
+    # --- text to tokens ------------------------------------------------------------------------
 
     def encode(
         self, batch: Batch, tokenizer: Any, *, kind: ModelKind, with_labels: bool = True
@@ -188,13 +245,8 @@ class KeyphraseGeneration(Task):
         long, -100 where no loss falls.
         """
         rows = [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
-        limit = self.max_source_tokens
-        sources = tokenization.without_special([self.source(row) for row in rows], tokenizer)
-        if kind == "decoder":
-            markers = tokenizer.convert_tokens_to_ids([START, MIDDLE])
-            inputs, cut = tokenization.marked_sources(sources, tokenizer, markers, limit)
-        else:
-            inputs, cut = tokenization.framed_sources(sources, self.prefix, tokenizer, limit)
+        prompt = self._prompt(tokenizer, kind)
+        inputs, cut = prompt.sources([self.source(row) for row in rows], self.max_source_tokens)
         encoded: Encoded = {"input_ids": inputs, "source_cut": cut}
         if kind == "decoder":
             encoded["prompt_length"] = [len(ids) for ids in inputs]
@@ -202,9 +254,8 @@ class KeyphraseGeneration(Task):
             encoded["labels"], encoded["target_cut"] = tokenization.target_ids(
                 self.target,
                 [self.phrases(row) for row in rows],
-                tokenizer,
-                end=self.end_id(tokenizer, kind),
-                framed=kind != "decoder",  # a decoder's target follows its marker
+                prompt.targets,
+                end=prompt.end_id,
                 limit=self.max_target_tokens,
             )
             if kind == "decoder":
@@ -244,7 +295,10 @@ class KeyphraseGeneration(Task):
         ]
 
     def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
-        return tokenization.written_lines(generated, tokenizer)
+        end = None  # beyond EOS and the last marker
+        if self.settled(tokenizer, "decoder").prompt == "chat":
+            end = self.end_id(tokenizer, "decoder")
+        return tokenization.written_lines(generated, tokenizer, end=end)
 
     def parse(self, line: str) -> list[str]:
         """Split one generated line into clean phrases, each once.
@@ -280,8 +334,7 @@ class KeyphraseGeneration(Task):
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             return [self.phrases({self.keyphrases_column: value}) for value in values]
-        labels = ([i for i in ids if i >= 0] for ids in dataset["labels"])
-        return self.decode(labels, tokenizer)
+        return self.decode(tokenization.learnt_targets(dataset), tokenizer)
 
     def score_outputs(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat, takewhile
 from typing import Any
 
+from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
@@ -75,24 +77,28 @@ def append_targets(encoded: dict[str, list[Any]], train_on_prompt: bool) -> None
         encoded["labels"][i] = [*masked, *target]
 
 
+def learnt_targets(dataset: Dataset) -> Iterator[list[int]]:
+    """Ids of the target of each encoded row, without what a decoder reads before it."""
+    starts = dataset["prompt_length"] if "prompt_length" in dataset.column_names else repeat(0)
+    for labels, start in zip(dataset["labels"], starts, strict=False):
+        yield [i for i in labels[start:] if i >= 0]
+
+
 def target_ids(
     join: Callable[[Sequence[str]], str],
     rows: Sequence[Sequence[str]],
-    tokenizer: PreTrainedTokenizerBase,
+    encode: Callable[[list[str]], list[list[int]]],
     *,
     end: int,
-    framed: bool,
     limit: int,
 ) -> tuple[list[list[int]], list[bool]]:
     """Ids of each row's joined phrases with ``end`` last; whole phrases go until they fit.
 
+    ``encode`` gives the ids of joined lines, ``end`` included.
+
     Returns:
         At most ``limit`` ids a row, and whether anything was left out.
     """
-
-    def encode(lines: list[str]) -> list[list[int]]:
-        return [ended(ids, end) for ids in token_ids(lines, tokenizer, special=framed)]
-
     targets = encode([join(phrases) for phrases in rows])
     cut = [len(ids) > limit for ids in targets]
     for i in (i for i, too_long in enumerate(cut) if too_long):
@@ -103,11 +109,17 @@ def target_ids(
 
 
 def written_lines(
-    generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
+    generated: Iterable[Sequence[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    end: int | None = None,
 ) -> list[str]:
-    """Text of generated ids up to the first end token, without markers and special tokens."""
+    """Text of generated ids up to the first end token, without markers and special tokens.
+
+    ``end`` is a further end token, which need not be a special one.
+    """
     # -100 is dropped: a padding token in its place could be EOS, and end the line
-    rows = [[i for i in ids if i >= 0] for ids in generated]
+    rows = [[i for i in takewhile(lambda i: i != end, ids) if i >= 0] for ids in generated]
     options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
     texts = tokenizer.batch_decode(rows, **options)
     return [_plain(text, tokenizer) for text in texts]

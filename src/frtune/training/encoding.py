@@ -226,14 +226,16 @@ def _fingerprint(dataset: Any, task: Task, tokenizer: Any, kind: str, with_label
     return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
 
 
-def _key(task: Task, tokenizer: Any, kind: str) -> str:
+def _key(task: Task, tokenizer: Any, kind: Any) -> str:
     """Equal for what encodes rows alike: task, tokenizer, kind of model, version of frtune."""
+    task = task.settled(tokenizer, kind)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab())
     fields = json.dumps(dataclasses.asdict(task), sort_keys=True)
     special = json.dumps(tokenizer.special_tokens_map, sort_keys=True, default=str)
     name = type(tokenizer).__name__
-    return Hasher.hash([task.name, fields, vocabulary, special, name, kind, __version__])
+    template = getattr(tokenizer, "chat_template", None)
+    return Hasher.hash([task.name, fields, vocabulary, special, template, name, kind, __version__])
 
 
 def truncation_report(dataset: Dataset) -> dict[str, int]:

@@ -59,6 +59,7 @@ def make_trainer(
             a budget of tokens cannot be kept.
     """
     kind = kind_of(model)
+    task = task.settled(tokenizer, kind)
     schedule = schedule or GenerationSchedule()
     check_training(
         task, model, args, schedule=schedule, mixup=mixup,

@@ -13,6 +13,7 @@ from frtune.errors import InputError
 from frtune.files import LOCK_FILE, staged
 from frtune.models.continued_adapter import write_merged
 from frtune.models.deepspeed import zero3_suspended
+from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import prove_saved
 from frtune.models.probe import probe_logits
@@ -90,6 +91,8 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
     trainer.write_model(draft)
     if trainer.args.process_index > 0:
         return
+    if trainer.task.served_end_ids(trainer.processing_class, kind_of(trainer.model)):
+        trainer.model.generation_config.save_pretrained(draft)  # an adapter is saved without it
     with zero3_suspended():
         if batch:
             difference = prove_saved(

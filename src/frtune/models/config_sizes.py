@@ -13,7 +13,13 @@ from frtune.models.deepspeed import zero3_suspended
 
 _STACKS = ("num", "encoder", "decoder")
 _HEADS = ("num_key_value_heads", *(f"{stack}_attention_heads" for stack in _STACKS))
-_INNER = ("intermediate_size", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim")
+_INNER = (
+    "intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "hidden_dim",
+    "ffn_hidden_size", "moe_intermediate_size", "shared_expert_intermediate_size",
+)  # fmt: skip
+_EMBEDDED = (  # often the width, not always
+    "embedding_size", "word_embed_proj_dim", "input_embedding_size", "pooler_hidden_size",
+)  # fmt: skip
 
 
 def narrowed(
@@ -35,19 +41,39 @@ def narrowed(
         >>> small.n_layer, small.n_embd, small.rotary_dim, small.vocab_size
         (2, 64, 8, 50400)
     """
+    depths = {name: getattr(config, name) for name in depth_names(config)}
     sizes = {
-        **dict.fromkeys(depth_names(config), layers),
+        **dict.fromkeys(depths, layers),
         **dict.fromkeys(_HEADS, heads),
         **dict.fromkeys(_INNER, inner),
         "hidden_size": width,
         "head_dim": width // heads,
         "rotary_dim": width // heads // 2,
+        **{name: width for name in _EMBEDDED if getattr(config, name, 0) == config.hidden_size},
     }
     small = copy.deepcopy(config)
+    for depth in set(depths.values()):  # what each block is: as many kinds as there is room for
+        for listed, values in vars(config).items():
+            if isinstance(values, list | tuple) and len(values) == depth:
+                setattr(small, listed, _first_kinds(values, layers))
     for name, size in sizes.items():
-        if name not in kept and getattr(small, name, None) is not None:
+        if name not in kept and getattr(small, name, None) is not None and _is_set(small, name):
             setattr(small, name, size)
     return small
+
+
+def _is_set(config: Any, name: str) -> bool:
+    """Whether a size stands in the config, and does not follow from others."""
+    if name == "head_dim" and hasattr(config, "qk_rope_head_dim"):  # latent attention
+        return False
+    found = getattr(type(config), name, None)
+    return not isinstance(found, property) or found.fset is not None
+
+
+def _first_kinds(values: Any, count: int) -> list[Any]:
+    """Distinct values in their order, then the last of them again, ``count`` in all."""
+    kinds = list(dict.fromkeys(values))[:count]
+    return kinds + kinds[-1:] * (count - len(kinds))
 
 
 def depth_names(config: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from transformers import set_seed
 from frtune.errors import InputError
 from frtune.models.build import build_model
 from frtune.models.checkpoint_files import read_config
-from frtune.models.families import FAMILIES, family_for
+from frtune.models.families import family_for, family_named
 from frtune.models.lora import lora_config
 from frtune.models.tiny import tiny_checkpoint
 from frtune.models.weights import Built
@@ -39,8 +39,9 @@ def starting_checkpoint(
     if not is_tiny(settings):
         if settings.checkpoint:
             return settings.checkpoint
-        if settings.family in FAMILIES:
-            return FAMILIES[settings.family].default_checkpoint
+        named = settings.family and family_named(settings.family).default_checkpoint
+        if named:
+            return named
         raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
     directory = Path(output_dir or args.output_dir) / TINY
     family = settings.family or data.task.tiny_family

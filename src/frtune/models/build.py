@@ -65,7 +65,7 @@ def build_model(
     config, row, auto_class = read_for_task(checkpoint, task, wanted)
     dtype = torch_dtype(dtype)
     check_options(row, task, lora, quantization, gradient_checkpointing, dtype)
-    prove_type(config, row, auto_class, lora=lora is not None)
+    prove_type(config, row, auto_class, lora=lora)
     check_weights(checkpoint)
     tokenizer = load_tokenizer(checkpoint, row, config)
     if proof:

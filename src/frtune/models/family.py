@@ -129,7 +129,7 @@ class Family:
     def gradient_checkpointing(self) -> bool:
         """Whether Transformers can compute its activations again in the backward pass."""
         config_class = transformers.CONFIG_MAPPING[self.model_types[0]]
-        model_class = transformers.MODEL_MAPPING.get(config_class)
+        model_class = transformers.MODEL_MAPPING.get(config_class, None)
         return getattr(model_class, "supports_gradient_checkpointing", False)
 
 
@@ -156,8 +156,10 @@ def kind_of_type(model_type: str) -> ModelKind:
     if model_type not in transformers.CONFIG_MAPPING:
         raise InputError(f"model_type={model_type!r}: Transformers has no such type.")
     config_class: Any = transformers.CONFIG_MAPPING[model_type]
-    if config_class.sub_configs:
-        parts = ", ".join(name.removesuffix("_config") for name in config_class.sub_configs)
+    layers = config_class.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    sub_configs = config_class.sub_configs  # of MPT, too, which is one model
+    if "text_config" in sub_configs or (sub_configs and not hasattr(config_class, layers)):
+        parts = ", ".join(name.removesuffix("_config") for name in sub_configs)
         raise InputError(f"model_type={model_type!r}: is made of several models ({parts}).")
     for kind, auto_class in _KINDS:
         if has_head(model_type, auto_class):

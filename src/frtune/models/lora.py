@@ -143,7 +143,11 @@ def target_modules(family: Family, model: PreTrainedModel) -> tuple[str, ...]:
     """
     found = family.lora_targets or PEFT_TARGETS.get(family.model_types[0])
     # PEFT's own "all-linear" takes heads of token classification too, and fails on some
-    return tuple(found) if isinstance(found, list | tuple) else linear_layers(model)
+    found = found if isinstance(found, list | tuple) else linear_layers(model)
+    if not found:
+        named = "lora_config(target_modules=[...])"
+        raise InputError(f"lora: {family.name} has no linear layers. Name others: {named}.")
+    return tuple(found)
 
 
 def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
@@ -161,6 +165,8 @@ def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:
     with _token_rows_under_zero3(), warnings.catch_warnings():
         # PEFT asks by a name that Transformers calls deprecated
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        # and says that it sets for GPT-2's layers what it sets by itself
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         return _finish(get_peft_model(model, lora))  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import transformers
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from transformers import PreTrainedConfig
 
 from frtune.environment.progress import brief_bars
@@ -29,11 +29,11 @@ from frtune.models.weights import head_names, quiet
 _ROWS_OF_VOCABULARY = 256
 _LARGEST = 50_000_000  # parameters
 _TOLERANCE = 1e-4
-_proven: set[tuple[str, str, bool]] = set()
+_proven: set[tuple[Any, ...]] = set()
 
 
 def prove_type(
-    config: PreTrainedConfig, family: Family, auto_class: str, *, lora: bool = False
+    config: PreTrainedConfig, family: Family, auto_class: str, *, lora: LoraConfig | None = None
 ) -> None:
     """Prove that a model type trains, is saved and opens again; a type with a row is known to.
 
@@ -45,15 +45,16 @@ def prove_type(
         config: The checkpoint's config, with the task's settings; it is not changed.
         family: What :func:`frtune.models.families.family_for` says of its type.
         auto_class: Name of the auto class that carries the task's head.
-        lora: Whether an adapter is trained.
+        lora: The adapter that is trained, if one is.
 
     Raises:
         InputError: Says what the tiny model fails in.
     """
-    key = (config.model_type, auto_class, lora)
+    method = lora and (bool(lora.lora_dropout), lora.use_dora)
+    key = (config.model_type, auto_class, method)
     if family.has_row or key in _proven:
         return
-    stage = ["make"]
+    stage = ["be made"]
     try:
         with _apart(), tempfile.TemporaryDirectory() as folder:
             _live_through(config, family, auto_class, lora, Path(folder), stage)
@@ -82,7 +83,7 @@ def _apart() -> Iterator[None]:
 
 
 def _live_through(
-    config: Any, family: Family, auto_class: str, lora: bool, folder: Path, stage: list[str]
+    config: Any, family: Family, auto_class: str, lora: Any, folder: Path, stage: list[str]
 ) -> None:
     loader = getattr(transformers, auto_class)
     small = _tiny_config(config)
@@ -98,12 +99,12 @@ def _live_through(
     model.save_pretrained(folder / "base")
     again = loader.from_pretrained(folder / "base", dtype=torch.float32)
     _check_equal(model, again, batch)
-    if not lora:
+    if lora is None:
         return
     stage.append("train with LoRA")
-    adapted: Any = add_adapter(
-        model, lora_config(r=2), family, auto_class=auto_class, heads=head_names(model)
-    )
+    small_lora = lora_config(r=2, dropout=lora.lora_dropout, dora=lora.use_dora)
+    heads = head_names(model)
+    adapted: Any = add_adapter(model, small_lora, family, auto_class=auto_class, heads=heads)
     _check_gradients(adapted, batch, part="lora_B")
     for name, weight in adapted.named_parameters():
         if "lora_B" in name:  # starts at 0, where it would change nothing

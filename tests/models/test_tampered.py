@@ -156,7 +156,7 @@ def test_an_adapter_with_odd_settings_is_refused(directory, tiny, change, messag
 def test_a_record_of_the_base_of_odd_types_is_refused(directory, content):
     folder = directory("adapter")
     (folder / "frtune_base.json").write_text(content)
-    with pytest.raises(InputError, match="is no record of a quantised base"):
+    with pytest.raises(InputError, match="is no record of a base"):
         frtune.load(folder)
 
 

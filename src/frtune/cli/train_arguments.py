@@ -23,8 +23,8 @@ from frtune.training.arguments import recipe, training_arguments
 # set; --help-all shows the others behind them
 GROUPS = {
     "data": ("data", "encoding", "max_train_rows", "max_eval_rows", "max_test_rows"),
-    "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout", "merge",
-              "proof"),
+    "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout",
+              "merge_first", "merge", "proof"),
     "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
                          "max_tokens_per_batch", "packing", "torch_compile", "use_cpu"),
     "training": ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",

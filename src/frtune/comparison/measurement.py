@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from frtune.inference import load
-from frtune.models.loading import ADAPTER_CONFIG, find_base
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import import_program
 

@@ -18,12 +18,11 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from frtune.errors import InputError, nearest
-from frtune.files import write_json
 
 QuantizationName = Literal["int8", "nf4"]
 
 QUANTIZATION_FILE = "frtune_quantization.json"
-BASE_FILE = "frtune_base.json"  # beside an adapter: how its base was quantised in training
+BASE_FILE = "frtune_base.json"  # beside an adapter: its base's fingerprint and quantisation
 
 
 def quantization_config(
@@ -135,12 +134,19 @@ def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | N
     return record
 
 
-def save_base_quantization(directory: str | os.PathLike[str], model: Any) -> None:
-    """Write down how the base of an adapter is quantised, if it is; ``model`` has the adapter."""
-    found = getattr(model.config, "quantization_config", None)
-    if found is not None and hasattr(model, "peft_config"):
-        values = found if isinstance(found, dict) else found.to_dict()
-        write_json(Path(directory) / BASE_FILE, {"quantization_config": values})
+def base_record(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a saved adapter's directory says of its base; empty where it says nothing.
+
+    Raises:
+        InputError: If the record cannot be read.
+    """
+    path = Path(directory) / BASE_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")).items())
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: is no record of a base ({error}). Copy it again.") from error
 
 
 def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig | None:
@@ -154,14 +160,11 @@ def base_quantization(directory: str | os.PathLike[str]) -> BitsAndBytesConfig |
     Raises:
         InputError: If the record cannot be read.
     """
-    path = Path(directory) / BASE_FILE
-    if not path.is_file():
+    values = base_record(directory).get("quantization_config")
+    if values is None:
         return None
-
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["quantization_config"]
         return BitsAndBytesConfig(**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: is no record of a quantised base ({error}). Train again."
-        ) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        path = Path(directory) / BASE_FILE
+        raise InputError(f"{path}: is no record of a base ({error}). Copy it again.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +11,14 @@ from peft import LoraConfig
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from frtune.models import deepspeed
-from frtune.models.bitsandbytes import QuantizationName, torch_dtype
+from frtune.models.adapter_base import base_of, is_adapter
+from frtune.models.bitsandbytes import QuantizationName, base_quantization, torch_dtype
 from frtune.models.checkpoint_files import check_weights, read_for_task
 from frtune.models.compatibility import check, method_name
+from frtune.models.continued_adapter import further
 from frtune.models.families import family_named
 from frtune.models.family import Family
+from frtune.models.loading import put_adapter
 from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
@@ -41,9 +45,11 @@ def build_model(
 
     Args:
         task: What the model is to learn; it names the head and the new tokens.
-        checkpoint: Hub name, or directory with config, safetensors and tokenizer.
+        checkpoint: Hub name, or directory with config, safetensors and tokenizer. A directory with
+            an adapter that frtune saved for the task is trained further, in the bits of its base.
         family: The family the checkpoint must belong to; ``None`` goes by its config.
-        lora: From ``lora_config()``: train low-rank updates, the head and new tokens only.
+        lora: From ``lora_config()``: train low-rank updates, the head and new tokens only. An
+            adapter that is trained further keeps its own settings, but for the dropout.
         quantization: ``"int8"``, ``"nf4"`` or a ``BitsAndBytesConfig``: load the base in 8 or 4
             bits. With ``lora`` only, and not under ZeRO-3.
         gradient_checkpointing: Compute activations again in the backward pass: less memory for
@@ -62,24 +68,31 @@ def build_model(
         ImportError: If an optional package is missing.
     """
     wanted = family_named(family) if family else None
-    config, row, auto_class = read_for_task(checkpoint, task, wanted)
+    base, saved = base_of(checkpoint), is_adapter(checkpoint)
+    config, row, auto_class = read_for_task(base, task, wanted)
     dtype = torch_dtype(dtype)
+    if saved:
+        lora = further(checkpoint, task, lora)
+        quantization = quantization or base_quantization(checkpoint)
     check_options(row, task, lora, quantization, gradient_checkpointing, dtype)
     prove_type(config, row, auto_class, lora=lora)
-    check_weights(checkpoint)
+    check_weights(base)
     tokenizer = load_tokenizer(checkpoint, row, config)
     if proof:
         prove_tokenizer(tokenizer, checkpoint=checkpoint, kind=row.kind)
+    adapted: Any
     new_ids = add_tokens(tokenizer, row, task.new_tokens(row.kind))
-    model = load_weights(checkpoint, auto_class, config, dtype=dtype, quantization=quantization)
+    model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     grown = fit_tokens(model, tokenizer)
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)
+    if saved and lora is not None:
+        adapted = put_adapter(model, Path(checkpoint), trainable=True, dropout=lora.lora_dropout)
+        adapted.continued_from = os.fspath(checkpoint)  # the lineage goes on from there
+        return adapted.train(), tokenizer
     if lora is not None:
         ids, heads = sorted({*new_ids, *grown}), head_names(model)
-        adapted: Any = add_adapter(
-            model, lora, row, auto_class=auto_class, heads=heads, token_ids=ids
-        )
+        adapted = add_adapter(model, lora, row, auto_class=auto_class, heads=heads, token_ids=ids)
         return adapted.train(), tokenizer
     return model.train(), tokenizer
 

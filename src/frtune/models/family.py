@@ -160,7 +160,9 @@ def kind_of_type(model_type: str) -> ModelKind:
     sub_configs = config_class.sub_configs  # of MPT, too, which is one model
     if "text_config" in sub_configs or (sub_configs and not hasattr(config_class, layers)):
         parts = ", ".join(name.removesuffix("_config") for name in sub_configs)
-        raise InputError(f"model_type={model_type!r}: is made of several models ({parts}).")
+        text = f"{model_type}_text"
+        alone = f" Its text model alone is {text}." if text in transformers.CONFIG_MAPPING else ""
+        raise InputError(f"model_type={model_type!r}: is made of several models ({parts}).{alone}")
     for kind, auto_class in _KINDS:
         if has_head(model_type, auto_class):
             if kind == "decoder" and config_class.is_encoder_decoder:

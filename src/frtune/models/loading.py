@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, set_peft_model_state_dict
+from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base, read_adapter_config
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import (
     check_safetensors,
@@ -26,7 +27,6 @@ from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, fit_tokens, load_weights
 from frtune.tasks.base import Task
 
-ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _TRAINED = (".lora_", ".modules_to_save.", ".trainable_tokens_delta.")  # parts of an adapter's keys
 
@@ -44,7 +44,7 @@ def load_saved(
     Args:
         directory: Full weights, those of ``frtune quantize``, or a PEFT adapter whose
             ``adapter_config.json`` names its base.
-            A base that is not where it was is looked for beside the adapter, under its last name.
+            The base is looked for beside the adapter, under its last name, then where it was.
         task: The task the model was trained for.
         dtype: Type of the weights; ``None`` is fp32.
         quantization: Load the weights in 8 or 4 bits.
@@ -54,7 +54,7 @@ def load_saved(
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
 
     Raises:
-        InputError: If the directory or its base is missing or not whole.
+        InputError: If the directory or its base is missing or not whole, or the base another model.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -108,18 +108,31 @@ def _load_adapter(
     tokenizer = load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer)
-    return _put_adapter(model, directory), tokenizer
+    return put_adapter(model, directory), tokenizer
 
 
-def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
-    """Put the saved adapter on its base; heads are fp32 before they are filled."""
-    try:
-        lora = PeftConfig.from_pretrained(str(directory))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{directory / ADAPTER_CONFIG}: is no configuration of an adapter "
-            f"({first_line(error)}). Copy it again."
-        ) from error
+def put_adapter(
+    model: PreTrainedModel,
+    directory: Path,
+    *,
+    trainable: bool = False,
+    dropout: float | None = None,
+) -> Any:
+    """Put the saved adapter on its base; heads are fp32 before they are filled.
+
+    Args:
+        model: The base, with a row for each token.
+        directory: The saved adapter.
+        trainable: Whether it is to be trained further.
+        dropout: LoRA's dropout; ``None`` keeps the saved one.
+
+    Raises:
+        InputError: If the adapter does not fit the base, or is not whole.
+    """
+    lora = read_adapter_config(directory)
+    lora.inference_mode = not trainable
+    if dropout is not None:
+        lora.lora_dropout = dropout
     lora.base_model_name_or_path = model.name_or_path  # it may have moved
     try:
         adapted = wrap(model, lora)
@@ -129,7 +142,7 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
             f"directory={str(directory)!r}: its adapter does not fit its base. "
             f"Put the base it was trained on beside it. ({first_line(error)})"
         ) from error
-    absent = [name for name in result.missing_keys if any(part in name for part in _TRAINED)]
+    absent = _absent(adapted, result.missing_keys)
     if absent or result.unexpected_keys:
         shown = ", ".join([*absent, *result.unexpected_keys][:3])
         raise InputError(
@@ -139,28 +152,12 @@ def _put_adapter(model: PreTrainedModel, directory: Path) -> Any:
     return adapted
 
 
-def find_base(directory: Path) -> str:
-    """Return the checkpoint that an adapter belongs to.
-
-    Raises:
-        InputError: If it is a directory that is nowhere to be found.
-    """
-    path = directory / ADAPTER_CONFIG
-    try:
-        named = json.loads(path.read_text("utf-8")).get("base_model_name_or_path") or ""
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: is no configuration of an adapter. Copy it again.") from error
-    if not isinstance(named, str):
-        raise InputError(f"{path}: base_model_name_or_path={named!r}: a directory or hub name.")
-    if Path(named).is_dir():
-        return named
-    last = Path(named).name
-    for place in (directory, *directory.absolute().parents[:2]):
-        if last and (place / last / "config.json").is_file():
-            return str(place / last)
-    if not named or (named.startswith((".", "/", "~")) and "/" in named) or named.count("/") > 1:
-        raise InputError(
-            f"directory={str(directory)!r}: its base {named!r} does not exist. "
-            f"Put the base into {str(directory / (last or 'tiny'))!r}."
-        )
-    return named
+def _absent(adapted: PeftModel, missing: Sequence[str]) -> list[str]:
+    """Trained weights that the file lacks; one that is tied to another stands there once."""
+    trained = {
+        name: id(parameter)
+        for name, parameter in adapted.named_parameters(remove_duplicate=False)
+        if any(part in name for part in _TRAINED)
+    }
+    found = {trained[name] for name in trained.keys() - set(missing)}
+    return [name for name in missing if name in trained and trained[name] not in found]

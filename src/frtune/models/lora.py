@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -165,7 +166,7 @@ def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:
     with _token_rows_under_zero3(), warnings.catch_warnings():
         # PEFT asks by a name that Transformers calls deprecated
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-        # and says that it sets for GPT-2's layers what it sets by itself
+        # GPT-2's layers are transposed, and PEFT sees that itself
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         return _finish(get_peft_model(model, lora))  # type: ignore[arg-type]
 
@@ -242,7 +243,11 @@ def _finish(model: PeftModel) -> PeftModel:
 
     Trained heads become fp32, as LoRA's own weights are; the rows of new tokens keep the output
     layer's bias; and saving stores those rows alone, never the whole embedding, whoever saves.
+    A base in a directory is named by its whole path, for other working directories.
     """
+    for lora in model.peft_config.values():
+        if os.path.isdir(base := lora.base_model_name_or_path or ""):
+            lora.base_model_name_or_path = os.path.abspath(base)
     for module in model.modules():
         if isinstance(module, ModulesToSaveWrapper):
             for head in module.modules_to_save.values():

@@ -92,6 +92,10 @@ def _live_through(
     if size > _LARGEST:
         raise ValueError(f"{size:,} parameters with two narrow layers")
     model = loader.from_config(small, dtype=torch.float32)
+    if family.kind == "encoder-decoder" and not hasattr(
+        model, "prepare_decoder_input_ids_from_labels"
+    ):
+        raise ValueError("it makes no inputs of its decoder from labels")
     batch = _batch(family)
     stage.append("train")
     _check_gradients(model, batch)

@@ -9,7 +9,6 @@ not keep.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from frtune.models.config_sizes import depth_names
+from frtune.models.config_sizes import depth_names, shallow
 from frtune.planning.parameters import Architecture, adapted, empty_model
 
 Casting = Literal["fp32", "autocast", "bf16"]
@@ -101,9 +100,7 @@ class _Traced(NamedTuple):
 def _trace(
     found: Architecture, depth: dict[str, int], step: Step, lora: Any, casting: Casting
 ) -> _Traced:
-    config = copy.deepcopy(found.config)
-    for name, layers in depth.items():
-        setattr(config, name, layers)
+    config = shallow(found.config, depth)
     logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.ERROR)
     model: Any = empty_model(found, config=config)
     if lora is not None:

@@ -13,6 +13,7 @@ from peft import LoraConfig
 from transformers import PreTrainedModel
 from transformers.integrations import replace_with_bnb_linear
 
+from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.families import family_named, published_settings
 from frtune.models.family import Family
@@ -84,7 +85,7 @@ def architecture(
         >>> architecture("paust/pko-t5-base", KeyphraseGeneration()).family.name
         't5'
     """
-    name = os.fspath(checkpoint)
+    name = base_of(checkpoint)
     settings = None if os.path.isdir(name) else published_settings(name)
     published = settings is not None
     wanted = family_named(family) if family else None

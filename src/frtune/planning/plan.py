@@ -13,6 +13,7 @@ from typing import Any
 from peft import LoraConfig
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import read_config
 from frtune.models.compatibility import METHODS, QUANTIZED, Method, Sharding, combinations, refusal
 from frtune.models.families import (
@@ -200,7 +201,7 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
     elif settings := published_settings(os.fspath(checkpoint)):
         found = family_for(settings["model_type"])
     else:
-        found = family_for(read_config(checkpoint).model_type)
+        found = family_for(read_config(base_of(checkpoint)).model_type)
     return "classification" if found.kind == "encoder" else "keyphrases"
 
 

@@ -181,6 +181,7 @@ def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
         checkpoint=checkpoint,
         **dict.fromkeys(("encoding", "max_train_rows", "max_eval_rows", "max_test_rows")),
         lora=bool(settings.lora),
+        merge_first=False,  # the miniature is of the merged model
         mixup_layer=settings.mixup_layer and min(settings.mixup_layer, LAYERS),
         mixup_rows=settings.mixup_rows and min(settings.mixup_rows, 4),
         resume=False,

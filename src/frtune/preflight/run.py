@@ -12,6 +12,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import base_of, is_adapter
 from frtune.models.build import check_options
 from frtune.models.compatibility import method_name
 from frtune.models.deepspeed import zero3_suspended
@@ -34,7 +35,7 @@ from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
 from frtune.training.make_trainer import check_training
-from frtune.training.saving import check_output_dir
+from frtune.training.saving import MERGED_BASE, check_output_dir
 
 
 def preflight(
@@ -144,7 +145,7 @@ class _Stages:
         if self.settings.proof:
             prove_tokenizer(tokenizer, checkpoint=self.checkpoint_name, kind=kind)
         rows = found.config.get_text_config().vocab_size
-        if len(tokenizer) > rows:
+        if len(tokenizer) > rows and not is_adapter(self.checkpoint_name):
             log.warn(
                 f"the tokenizer has {len(tokenizer)} tokens and the checkpoint {rows} embeddings: "
                 f"the last {len(tokenizer) - rows} start at random. Is it this model's tokenizer?"
@@ -190,7 +191,8 @@ class _Stages:
         splits = self.found.splits
         whole = all(len(splits[name]) <= SAMPLED for name in ("train", "validation"))
         encoded, config = self.encoded if whole else None, self.architecture.config
-        start: Any = {"checkpoint": self.checkpoint_name, "config": config, "encoded": encoded}
+        name = MERGED_BASE if self.settings.merge_first else base_of(self.checkpoint_name)
+        start: Any = {"checkpoint": name, "config": config, "encoded": encoded}
         self.log.say(check_resumable(self.args, self.settings, self.task, **start))
 
     def resources(self) -> None:

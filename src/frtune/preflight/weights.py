@@ -12,6 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from safetensors import safe_open
 
 from frtune.environment.disk import size_text
+from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import check_weights
 from frtune.models.weights import check_whole, head_names, quiet
 from frtune.planning.parameters import Architecture, empty_model
@@ -31,7 +32,7 @@ def check_loadable(checkpoint: str | os.PathLike[str], found: Architecture) -> s
     Raises:
         InputError: If a file is cut off, or weights are missing or of another shape.
     """
-    folder = _folder(os.fspath(checkpoint))
+    folder = _folder(base_of(checkpoint))
     if folder is None:
         return "weights not on this machine yet: the run downloads them first"
     files, tensors = check_weights(folder), {}

@@ -10,8 +10,11 @@ from peft import LoraConfig
 from transformers import set_seed
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import base_of, is_adapter, read_adapter_config
+from frtune.models.bitsandbytes import base_quantization
 from frtune.models.build import build_model
 from frtune.models.checkpoint_files import read_config
+from frtune.models.continued_adapter import further, merge_saved
 from frtune.models.families import family_for, family_named
 from frtune.models.lora import lora_config
 from frtune.models.tiny import tiny_checkpoint
@@ -19,7 +22,7 @@ from frtune.models.weights import Built
 from frtune.run.data import RunData
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
-from frtune.training.saving import TINY
+from frtune.training.saving import MERGED_BASE, TINY
 
 
 def starting_checkpoint(
@@ -54,7 +57,9 @@ def starting_checkpoint(
 
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
-    """Settle whether an adapter is trained: by default of a decoder with a classification head.
+    """Settle whether an adapter is trained, and how: by default of a decoder that classifies.
+
+    An adapter that is trained further keeps its settings and the bits of its base.
 
     Args:
         settings: Of the run.
@@ -62,29 +67,65 @@ def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings
         checkpoint: As ``starting_checkpoint`` returns it.
 
     Raises:
-        InputError: If an adapter is to be merged and there is none.
+        InputError: If an adapter is to be merged and there is none, or it is another task's.
     """
+    saved = None
+    if settings.merge_first:
+        if not is_adapter(checkpoint):
+            raise InputError(f"--merge-first: {checkpoint} holds no adapter. Leave it out.")
+    elif is_adapter(checkpoint):
+        settings, saved = _further(settings, task, checkpoint)
     lora = settings.lora
     if lora is None:
-        kind = family_for(read_config(checkpoint).model_type).kind
-        lora = kind == "decoder" and not task.generates
+        kind = family_for(read_config(base_of(checkpoint)).model_type).kind
+        lora = saved is not None or (kind == "decoder" and not task.generates)
     if settings.merge and not lora:
         raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
-    return dataclasses.replace(settings, lora=lora)
+    usual = saved or lora_config()
+    kept = {"lora_r": usual.r, "lora_alpha": usual.lora_alpha, "lora_dropout": usual.lora_dropout}
+    unset = {name: value for name, value in kept.items() if getattr(settings, name) is None}
+    return dataclasses.replace(settings, lora=lora, **unset)
+
+
+def _further(settings: RunSettings, task: Task, checkpoint: str) -> tuple[RunSettings, LoraConfig]:
+    """The settings with the bits of the saved adapter's base, and the adapter's own."""
+    if settings.lora is False:
+        raise InputError(
+            f"--no-lora: {checkpoint} holds an adapter, which is trained further. Leave --no-lora "
+            "out, or pass --merge-first too: all weights of the merged model are trained."
+        )
+    own = read_adapter_config(Path(checkpoint))
+    asked = {"r": settings.lora_r or own.r, "alpha": settings.lora_alpha or own.lora_alpha}
+    saved = further(checkpoint, task, lora_config(**asked, dropout=own.lora_dropout))
+    quantized = base_quantization(checkpoint)
+    if quantized is not None and settings.quantization is None:
+        settings = dataclasses.replace(
+            settings, int8=quantized.load_in_8bit, nf4=quantized.load_in_4bit
+        )
+    return settings, saved
 
 
 def adapter(settings: RunSettings) -> LoraConfig | None:
     """The adapter that is trained; ``None`` for all weights."""
     if not settings.lora:
         return None
-    return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
+    names = {"r": "lora_r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
+    values: dict[str, Any] = {name: getattr(settings, own) for name, own in names.items()}
+    return lora_config(**{name: value for name, value in values.items() if value is not None})
 
 
 def build(task: Task, settings: RunSettings, args: Any, checkpoint: str) -> Built:
     """Build the model and the tokenizer of a run; the seed says what a new head holds.
 
     ``task`` is fitted, and ``settings.lora`` is settled. Refused is what ``build_model`` refuses.
+    With ``merge_first`` the merged model is written into ``args.output_dir`` first.
     """
+    if settings.merge_first:
+        directory = Path(args.output_dir) / MERGED_BASE
+        with args.main_process_first(local=False, desc="merging the adapter"):
+            if not directory.exists():
+                merge_saved(checkpoint, directory)
+        checkpoint = str(directory)
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
     return build_model(
         task,

@@ -20,7 +20,7 @@ from frtune.run.settings import RunSettings, check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, opening, score
 from frtune.tasks.base import Task
 from frtune.training.make_trainer import check_training
-from frtune.training.saving import TINY, check_output_dir, save
+from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
 
 logger = logging.getLogger(__name__)
 
@@ -104,5 +104,6 @@ def _undone_on_error(output_dir: Path, *, resume: bool) -> Iterator[None]:
         yield
     except BaseException:
         if not resume:
-            shutil.rmtree(output_dir / TINY, ignore_errors=True)
+            for name in (TINY, MERGED_BASE):
+                shutil.rmtree(output_dir / name, ignore_errors=True)
         raise

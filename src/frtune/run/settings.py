@@ -19,18 +19,20 @@ class RunSettings:
 
     Attributes:
         data: File, folder, hub name, or 'sample' for bundled rows.
-        checkpoint: Hub name, directory, or 'tiny' (the default with 'sample').
+        checkpoint: Hub name, directory, or 'tiny' (the default with 'sample'). A saved adapter is
+            trained further.
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
         max_test_rows: Test on so many rows.
         lora: Train an adapter (default: of decoders that classify).
-        lora_r: Rank of the adapter.
-        lora_alpha: Scale of the adapter.
-        lora_dropout: Dropout before the adapter.
+        lora_r: Rank of the adapter (default: 8).
+        lora_alpha: Scale of the adapter (default: 16).
+        lora_dropout: Dropout before the adapter (default: 0.05).
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
+        merge_first: Merge the adapter in --checkpoint into its base, and train that.
         merge: Also save the adapter merged into its base, in merged/.
         max_tokens_per_batch: Batches of as many rows as fit in so many tokens.
         packing: Rows end to end, without padding (decoders that write).
@@ -54,11 +56,12 @@ class RunSettings:
     max_eval_rows: int | None = None
     max_test_rows: int | None = None
     lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
-    lora_r: int = 8
-    lora_alpha: int = 16
-    lora_dropout: float = 0.05
+    lora_r: int | None = None
+    lora_alpha: int | None = None
+    lora_dropout: float | None = None
     int8: bool = False
     nf4: bool = False
+    merge_first: bool = False
     merge: bool = False
     max_tokens_per_batch: int | None = None
     packing: bool = False

@@ -14,11 +14,12 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from frtune.errors import InputError
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.models.checkpoint_files import check_weights, local_file, read_config
 from frtune.models.config_sizes import max_positions
 from frtune.models.families import family_for
 from frtune.models.family import Family
-from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
+from frtune.models.loading import load_saved
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import check_whole, fit_tokens, read_weights
 from frtune.study.hidden import Base, base_of

@@ -11,18 +11,18 @@ from typing import Any
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.files import LOCK_FILE, staged
+from frtune.models.continued_adapter import write_merged
 from frtune.models.deepspeed import zero3_suspended
-from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import prove_saved
 from frtune.models.probe import probe_logits
-from frtune.tasks.config_file import save_task
 from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
 PROOF_ROWS = 2
 TINY = "tiny"  # where a run puts the checkpoint that it makes to start from
+MERGED_BASE = "base"  # where it puts the model that --merge-first makes to start from
 
 
 def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
@@ -36,13 +36,14 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
     found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
     found = [name for name in found if name != LOCK_FILE]
     if found and not resume:
-        if "config.yaml" in found or found == [TINY]:
+        if "config.yaml" in found or found in ([TINY], [MERGED_BASE]):
             what, way = "another run", ", or pass --resume to go on with it"
         else:
             what, way = f"files ({', '.join(found[:3])})", ""
         raise InputError(f"output_dir={directory}: holds {what}. Give a new directory{way}.")
     # killed while it prepared, a run leaves no more than that
-    if "config.yaml" not in found and not all(name == TINY or name[0] == "." for name in found):
+    own = (TINY, MERGED_BASE)
+    if "config.yaml" not in found and not all(name in own or name[0] == "." for name in found):
         raise InputError(
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."
@@ -124,7 +125,4 @@ def _write_merged(
             difference,
             " on its quantised base" if quantized else "",
         )
-    model.save_pretrained(draft / "merged")
-    copy_lineage(draft, draft / "merged")
-    tokenizer.save_pretrained(draft / "merged")
-    save_task(trainer.task, draft / "merged")
+    write_merged((model, tokenizer), trainer.task, source=draft, target=draft / "merged")

@@ -16,7 +16,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from frtune.environment.progress import brief_bars
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
-from frtune.models.bitsandbytes import save_base_quantization
+from frtune.models.adapter_base import save_base_record
 from frtune.models.families import kind_of
 from frtune.models.lineage import save_lineage
 from frtune.tasks.base import Task
@@ -173,13 +173,14 @@ class TaskTrainer(ResumableTrainer):
         if self.args.should_save:
             directory = output_dir or self.args.output_dir
             save_task(self.task, directory)
-            save_base_quantization(directory, self.model)
+            save_base_record(directory, self.model)
 
     def write_model(self, directory: str | Path) -> None:
         """Write model, tokenizer, task and lineage; all processes call this."""
         super().write_model(directory)
         if self.args.process_index == 0:
-            save_lineage(directory, checkpoint=name_of(self.model), task=self.task.name)
+            start = getattr(self.model, "continued_from", None) or name_of(self.model)
+            save_lineage(directory, checkpoint=start, task=self.task.name)
 
     # --- generation in evaluation --------------------------------------------------------------
 

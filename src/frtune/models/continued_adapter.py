@@ -1,0 +1,127 @@
+"""A saved adapter that is trained further, or merged before a new one is trained."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+
+from frtune.environment.progress import brief_bars
+from frtune.errors import InputError
+from frtune.models import deepspeed
+from frtune.models.adapter_base import find_base, is_adapter, read_adapter_config
+from frtune.models.checkpoint_files import read_for_task
+from frtune.models.lineage import copy_lineage
+from frtune.models.loading import load_saved
+from frtune.models.weights import Built
+from frtune.tasks.base import Task
+from frtune.tasks.config_file import TASK_FILE, load_task, save_task
+
+_WAY_OUT = "pass --merge-first, or the directory of a merged model (merge_saved)"
+
+
+def further(
+    directory: str | os.PathLike[str], task: Task, lora: LoraConfig | None = None
+) -> LoraConfig:
+    """Settings of a saved adapter that a task is to train further.
+
+    Args:
+        directory: The saved adapter.
+        task: What it is to learn: the task that it was trained for, with the same classes.
+        lora: What is asked for; ``None`` asks for nothing. Its dropout is taken over.
+
+    Raises:
+        InputError: If the adapter is another task's, or ``lora`` asks for another adapter.
+    """
+    directory = Path(directory)
+    if deepspeed.zero3_enabled():
+        raise InputError(
+            f"checkpoint={str(directory)!r}: an adapter, which is not trained further under "
+            f"ZeRO-3. Use ZeRO-2; or {_WAY_OUT}."
+        )
+    _check_task(directory, task)
+    saved: Any = read_adapter_config(directory)
+    if lora is None:
+        return saved
+    asked = {"r": lora.r, "lora_alpha": lora.lora_alpha}
+    asked |= {name: True for name in ("use_rslora", "use_dora") if getattr(lora, name)}
+    if lora.target_modules is not None:
+        asked["target_modules"] = lora.target_modules
+    for name, value in asked.items():
+        if value != (own := getattr(saved, name)):
+            raise InputError(
+                f"lora: {name}={value}, and the adapter in {str(directory)!r} has {own}. Leave it "
+                f"out to train that adapter further; for a new one {_WAY_OUT}."
+            )
+    saved.lora_dropout = lora.lora_dropout
+    return saved
+
+
+def _check_task(directory: Path, task: Task) -> None:
+    if not (directory / TASK_FILE).is_file():
+        raise InputError(
+            f"checkpoint={str(directory)!r}: an adapter without {TASK_FILE}, so not frtune's. Pass "
+            "what PEFT's merge_and_unload() makes of it."
+        )
+    trained = load_task(directory)
+    kind = read_for_task(find_base(directory), trained)[1].kind
+    same = (
+        trained.name == task.name
+        and trained.config_overrides() == task.config_overrides()
+        and trained.new_tokens(kind) == task.new_tokens(kind)
+    )
+    if not same:
+        other = f"{task.name} with other classes" if trained.name == task.name else task.name
+        raise InputError(
+            f"checkpoint={str(directory)!r}: its adapter has the head and the tokens of "
+            f"{trained.name}, and this is {other}. To go on from it, {_WAY_OUT}."
+        )
+
+
+@brief_bars()
+def merge_saved(
+    directory: str | os.PathLike[str], output: str | os.PathLike[str], *, dtype: Any = None
+) -> Path:
+    """Write a saved adapter, merged into its base, as an ordinary checkpoint to start from.
+
+    Args:
+        directory: The saved adapter.
+        output: Where to: a directory yet to be made.
+        dtype: Type of the weights; ``None`` is fp32.
+
+    Returns:
+        ``output``.
+
+    Raises:
+        InputError: If there is no adapter, its base is not found, or ``output`` exists.
+    """
+    directory, output = Path(directory), Path(output)
+    if not is_adapter(directory):
+        raise InputError(f"directory={str(directory)!r}: holds no adapter. Pass a LoRA directory.")
+    if output.exists():
+        raise InputError(f"output={str(output)!r}: exists. Give a new directory.")
+    task = load_task(directory)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    try:
+        with deepspeed.zero3_suspended():
+            merged = load_saved(directory, task, dtype=dtype, merge=True)
+        write_merged(merged, task, source=directory, target=draft)
+        draft.chmod(0o755)
+        draft.rename(output)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return output
+
+
+def write_merged(merged: Built, task: Task, *, source: Path, target: Path) -> None:
+    """Write a merged model, its tokenizer, its task and the lineage of ``source``."""
+    model, tokenizer = merged
+    model.save_pretrained(target)
+    copy_lineage(source, target)
+    tokenizer.save_pretrained(target)
+    save_task(task, target)

@@ -25,6 +25,8 @@ from frtune.planning.parameters import Architecture, adapted, empty_model
 
 Casting = Literal["fp32", "autocast", "bf16"]
 
+_GROUPED = "grouped_mm"  # experts' product; its function has moved between versions of PyTorch
+
 
 def casting_of(precision: str, sharding: str) -> Casting:
     """How a run casts: DeepSpeed holds its weights in bf16, plain training casts them."""
@@ -133,6 +135,10 @@ class _FusedAttention(TorchFunctionMode):
             named["dropout_p"] = 0.0
             if named.get("attn_mask") is not None:
                 named["attn_mask"] = named["attn_mask"].detach()
+        if _GROUPED in getattr(
+            func, "__name__", ""
+        ):  # each row meets one expert: any, for its size
+            return args[0] @ args[1][0]
         if func is torch.Tensor.item:
             return 0
         if func is torch.rand and args == ([],):

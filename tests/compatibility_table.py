@@ -32,7 +32,8 @@ class Cell:
 
     Attributes:
         status: ``works``: a test shows it. ``refused``: before loading, with the way out.
-            ``untested``: neither; of families that are trained by one process alone. ``absent``: it does not arise.
+            ``untested``: neither; of families that tests train by one process alone.
+            ``absent``: it does not arise.
         tests: The tests that show it.
         refusal: Why it is refused, and what to do.
     """

@@ -97,9 +97,8 @@ def walk(name, checkpoint, folder):
     full = trained(name, checkpoint, folder / "full")
     assert len(answers_of(full)) == 3
     recomputes = family_named(name).gradient_checkpointing
-    adapter = trained(
-        name, checkpoint, folder / "lora", lora=lora_config(), gradient_checkpointing=recomputes
-    )
+    options = {"lora": lora_config(), "gradient_checkpointing": recomputes}
+    adapter = trained(name, checkpoint, folder / "lora", **options)
     assert len(answers_of(adapter)) == 3
     task = task_of(name)
     merged, _ = frtune.models.loading.load_saved(adapter, task, merge=True)

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import transformers
 
 from frtune import InputError, SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES

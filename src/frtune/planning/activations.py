@@ -25,7 +25,7 @@ from frtune.planning.parameters import Architecture, adapted, empty_model
 
 Casting = Literal["fp32", "autocast", "bf16"]
 
-_GROUPED = "grouped_mm"  # experts' product; its function has moved between versions of PyTorch
+_EXPERTS = "grouped_mm"  # each row with one expert of many; PyTorch has it under several paths
 
 
 def casting_of(precision: str, sharding: str) -> Casting:
@@ -135,9 +135,7 @@ class _FusedAttention(TorchFunctionMode):
             named["dropout_p"] = 0.0
             if named.get("attn_mask") is not None:
                 named["attn_mask"] = named["attn_mask"].detach()
-        if _GROUPED in getattr(
-            func, "__name__", ""
-        ):  # each row meets one expert: any, for its size
+        if _EXPERTS in getattr(func, "__name__", ""):
             return args[0] @ args[1][0]
         if func is torch.Tensor.item:
             return 0

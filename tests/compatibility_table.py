@@ -21,6 +21,7 @@ from frtune.models.compatibility import (
     refusal,
 )
 from frtune.models.families import FAMILIES
+from kinds import IN_DEPTH, OTHERS
 
 Status = Literal["works", "refused", "untested", "absent"]
 
@@ -31,7 +32,8 @@ class Cell:
 
     Attributes:
         status: ``works``: a test shows it. ``refused``: before loading, with the way out.
-            ``untested``: neither; no cell is. ``absent``: it does not arise.
+            ``untested``: neither; of families that tests train by one process alone.
+            ``absent``: it does not arise.
         tests: The tests that show it.
         refusal: Why it is refused, and what to do.
     """
@@ -75,15 +77,20 @@ def markdown() -> str:
         "| family | method | " + " | ".join(SHARDINGS) + " |",
         "| --- | --- |" + " --- |" * len(SHARDINGS),
     ]
-    for family in FAMILIES:
+    for family in IN_DEPTH:
         for method in METHODS:
             shown = " | ".join(_shown(family, method, sharding) for sharding in SHARDINGS)
             lines.append(f"| {family} | {method} | {shown} |")
+    lines += ["", "| family | full, one process | lora, one process |", "| --- | --- | --- |"]
+    for family in OTHERS:
+        alone = (_shown(family, method, "none", marked=("works",)) for method in ("full", "lora"))
+        lines.append(f"| {family} | {' | '.join(alone)} |")
     lines += ["", "| shown by | families | methods | sharding | |", "| --- |" + " --- |" * 4]
+    names = {IN_DEPTH: "those of the first table", OTHERS: "those of the second table"}
     for row in EVIDENCE:
         kinds = (row.families, row.methods, row.shardings, row.features)
         listed = " | ".join(
-            "all" if set(kind) >= set(every) else ", ".join(kind)
+            names.get(kind) or ("all" if set(kind) >= set(every) else ", ".join(kind))
             for kind, every in zip(kinds, (FAMILIES, METHODS, SHARDINGS, FEATURES), strict=True)
         )
         lines.append(f"| `{row.test}` | {listed} |")
@@ -93,7 +100,12 @@ def markdown() -> str:
 _LETTERS: dict[Feature, str] = dict(zip(FEATURES, "TGCNR", strict=True))
 
 
-def _shown(family: str, method: Method, sharding: Sharding) -> str:
+def _shown(
+    family: str,
+    method: Method,
+    sharding: Sharding,
+    marked: tuple[Status, ...] = ("works", "refused", "untested"),
+) -> str:
     if refusal(family, method=method, sharding=sharding):
         return "refused"
     found: dict[Feature, Status] = {
@@ -103,7 +115,7 @@ def _shown(family: str, method: Method, sharding: Sharding) -> str:
     return " ".join(
         marks[status].format(_LETTERS[feature])
         for feature, status in found.items()
-        if status != "absent"
+        if status in marked
     )
 
 

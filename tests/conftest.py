@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from frtune.models.families import FAMILIES
+from kinds import IN_DEPTH
 
 collect_ignore = ["fifth_task.py"]  # tests import it: two classes of one name are refused
 
@@ -51,8 +52,8 @@ ENGLISH = [
     "generate keyphrases: budget; school canteen; public library",
 ]
 CORPUS = [*FRENCH, *KOREAN, *ENGLISH]
-FAMILY_NAMES = tuple(FAMILIES)
-TOKENIZERS = [(name, kind) for name in FAMILIES for kind in FAMILIES[name].tiny.tokenizers]
+FAMILY_NAMES = IN_DEPTH
+TOKENIZERS = [(name, kind) for name in FAMILY_NAMES for kind in FAMILIES[name].tiny.tokenizers]
 
 
 frozen = 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frtune.models.families import FAMILIES
-from kinds import CHECKPOINTING, DECODERS, ENCODERS, GENERATING
+from kinds import CHECKPOINTING, DECODERS, ENCODERS, GENERATING, IN_DEPTH, OTHERS
 
-_ALL = tuple(FAMILIES)
+_ALL = IN_DEPTH
+_GENERATING_OTHERS = tuple(name for name in OTHERS if FAMILIES[name].kind != "encoder")
+_OTHER_DECODERS = tuple(name for name in OTHERS if FAMILIES[name].kind == "decoder")
 _CHECKPOINTING_ENCODERS = tuple(name for name in ENCODERS if name in CHECKPOINTING)
 _QUANTIZED = ("int8", "nf4")
 _UNSPLIT = ("none", "ddp", "zero2", "zero2_offload")
@@ -39,6 +41,10 @@ class Evidence:
 
 
 _BUILD = "tests/models/test_build.py::"
+_WALK = (
+    "tests/models/test_family_walk.py::"
+    "test_a_family_trains_in_full_and_with_lora_is_saved_loaded_merged_and_planned"
+)
 _LAUNCH = "tests/examples/test_launches.py::test_example_runs_under_each_launcher"
 # every cell that is not refused, in the same two processes
 _CELLS = "tests/test_cells.py::test_a_cell_trains_as_one_process_does_saves_and_resumes"
@@ -96,6 +102,10 @@ EVIDENCE = (
     Evidence(_CELLS, GENERATING, _QUANTIZED, _UNSPLIT, _GENERATES),
     Evidence(_ROWS, DECODERS, _FULL_LORA, _SHARDINGS, ("new_tokens",)),
     Evidence(_ROWS, DECODERS, _QUANTIZED, _UNSPLIT, ("new_tokens",)),
+    Evidence(_WALK, OTHERS, _FULL_LORA),
+    Evidence(_WALK, OTHERS, ("lora",), features=("checkpointing",)),
+    Evidence(_WALK, _GENERATING_OTHERS, _FULL_LORA, features=("generate",)),
+    Evidence(_WALK, _OTHER_DECODERS, _FULL_LORA, features=("new_tokens",)),
     Evidence(_LAUNCH, ("t5",), shardings=("none", "ddp"), features=("train", "generate")),
     Evidence(_LAUNCH, ("polyglot",), ("int8",), ("ddp",), ("train", "generate", "new_tokens")),
     Evidence(_LAUNCH, ("polyglot",), ("full",), ("zero3",), ("train", "generate", "new_tokens")),

@@ -15,14 +15,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROW = """
     Family(
-        name="roberta",
-        title="RoBERTa",
-        default_checkpoint="FacebookAI/roberta-base",
-        model_types=("roberta",),
+        name="albert",
+        title="ALBERT",
+        default_checkpoint="albert/albert-base-v2",
+        model_types=("albert",),
         tiny=Tiny(
-            {None: tokenizers.roberta_bpe},
-            {"pad_token_id": "<pad>", "bos_token_id": "<s>", "eos_token_id": "</s>"},
-            {"max_position_embeddings": 514, "type_vocab_size": 1},
+            {None: tokenizers.deberta_unigram},
+            {"pad_token_id": "[PAD]", "bos_token_id": "[CLS]", "eos_token_id": "[SEP]"},
+            {"embedding_size": 32},
         ),
     ),
 """
@@ -68,22 +68,22 @@ def run(source: Path, *command: str) -> str:
 
 def test_the_list_for_a_family_is_enough(source, corpus):
     row, builders, names = listed("Adding a model family")
-    edit(source / row, '    Family(\n        name="t5",', ROW.lstrip("\n"))
-    (source / builders).open("a", encoding="utf-8").write('build_roberta = builder("roberta")\n')
+    edit(source / row, '    Family(\n        name="bert",', ROW.lstrip("\n"))
+    (source / builders).open("a", encoding="utf-8").write('build_albert = builder("albert")\n')
     edit(source / names, "from .models.lora import lora_config",
-         "from .models.builders import build_roberta as build_roberta\n")  # fmt: skip
+         "from .models.builders import build_albert as build_albert\n")  # fmt: skip
     printed = run(
         source, "-c",
         "import frtune, json, sys\n"
         "texts = json.loads(sys.argv[1])\n"
-        "frtune.tiny_checkpoint('roberta', texts, 'tiny')\n"
+        "frtune.tiny_checkpoint('albert', texts, 'tiny')\n"
         "task = frtune.SequenceClassification(labels=['a', 'b'])\n"
         "lora = frtune.lora_config(r=2)\n"
-        "model, tokenizer = frtune.build_roberta(task, checkpoint='tiny', lora=lora)\n"
+        "model, tokenizer = frtune.build_albert(task, checkpoint='tiny', lora=lora)\n"
         "print(frtune.__file__, model.get_base_model().config.model_type)\n",
         json.dumps(list(corpus[:40])),
     )  # fmt: skip
-    assert printed.splitlines()[-1] == f"{source / '__init__.py'} roberta"
+    assert printed.splitlines()[-1] == f"{source / '__init__.py'} albert"
 
 
 def test_the_list_for_a_task_is_enough(source, tiny, tmp_path):

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import transformers
 
 from frtune import InputError, SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES
@@ -36,15 +37,28 @@ def test_our_table_has_the_rows_that_pefts_lacks():
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as pefts
 
     own = [row.name for row in FAMILIES.values() if row.lora_targets]
-    assert own and all(target_modules(row) for row in FAMILIES.values())
+    for row in FAMILIES.values():
+        assert row.lora_targets or pefts.get(row.model_types[0]), row.name
     for name in own:  # or the column could go
         assert FAMILIES[name].lora_targets != tuple(pefts.get(FAMILIES[name].model_types[0], ()))
 
 
-def test_a_family_without_known_layers_asks_for_some():
-    row = dataclasses.replace(FAMILIES["camembert"], name="new", lora_targets=None)
-    with pytest.raises(InputError, match=r"lora: no layers are known for new\. .*target_modules="):
-        target_modules(row)
+def test_a_family_without_known_layers_gets_all_linear_layers_but_the_heads(tiny):
+    row = dataclasses.replace(FAMILIES["camembert"], lora_targets=None)
+    task = SequenceClassification(labels=["a", "b"])
+    model, _ = build_model(task, checkpoint=str(tiny("camembert")), proof=False)
+    found = target_modules(row, model)
+    layers = {name.rpartition("layer.")[2] for name in found}
+    assert len(found) == 12 and "1.attention.self.query" in layers and "0.output.dense" in layers
+    assert not any(name.startswith("classifier") for name in found)
+
+
+def test_a_model_without_linear_layers_is_refused():
+    row = dataclasses.replace(FAMILIES["camembert"], lora_targets=None, name="new")
+    config = transformers.IBertConfig(num_hidden_layers=1)
+    model = transformers.IBertModel(config)
+    with pytest.raises(InputError, match=r"lora: new has no linear layers\. .*target_modules="):
+        target_modules(row, model)
 
 
 def test_nf4_weights_are_not_packed_for_a_product_without_gradient(tiny):

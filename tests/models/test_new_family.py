@@ -18,13 +18,14 @@ from frtune.planning.plan import plan
 from frtune.preflight.run import preflight
 from frtune.run.run import run
 
-ROBERTA = Family(
-    name="roberta",
-    title="RoBERTa",
-    default_checkpoint="FacebookAI/roberta-base",
-    model_types=("roberta",),
+DATA2VEC = Family(
+    name="data2vec",
+    title="data2vec",
+    default_checkpoint="facebook/data2vec-text-base",
+    model_types=("data2vec-text",),
+    lora_targets=("query", "value"),
     published={
-        "FacebookAI/roberta-base": {
+        "facebook/data2vec-text-base": {
             "vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1,
         },
     },
@@ -38,12 +39,12 @@ ROBERTA = Family(
 
 @pytest.fixture(autouse=True)
 def added(monkeypatch):
-    monkeypatch.setitem(FAMILIES, "roberta", ROBERTA)
+    monkeypatch.setitem(FAMILIES, "data2vec", DATA2VEC)
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    return frtune.tiny_checkpoint("roberta", CORPUS, tmp_path / "tiny")
+    return frtune.tiny_checkpoint("data2vec", CORPUS, tmp_path / "tiny")
 
 
 @pytest.fixture
@@ -59,9 +60,9 @@ def data(tmp_path):
 
 
 def test_transformers_and_peft_know_the_rest():
-    assert family_for("roberta") is ROBERTA
-    assert ROBERTA.kind == "encoder" and ROBERTA.padding_side == "right"
-    assert ROBERTA.gradient_checkpointing
+    assert family_for("data2vec-text") is DATA2VEC
+    assert DATA2VEC.kind == "encoder" and DATA2VEC.padding_side == "right"
+    assert DATA2VEC.gradient_checkpointing
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
@@ -72,7 +73,7 @@ def test_it_is_built_for_each_task_of_encoders(task, lora, checkpoint):
     model, tokenizer = build_model(
         task,
         checkpoint=checkpoint,
-        family="roberta",
+        family="data2vec",
         lora=lora_config() if lora else None,
         gradient_checkpointing=True,
     )
@@ -85,8 +86,8 @@ def test_it_is_built_for_each_task_of_encoders(task, lora, checkpoint):
 
 
 def test_its_published_checkpoint_is_planned_without_network():
-    found = plan("FacebookAI/roberta-base", gpu_memory="24GB", batch=2)
-    assert found.family == "roberta" and found.published and found.task == "classification"
+    found = plan("facebook/data2vec-text-base", gpu_memory="24GB", batch=2)
+    assert found.family == "data2vec" and found.published and found.task == "classification"
     assert found.parameters.total == 124_647_170  # with a head of two classes
     assert not any(option.shown for option in found.options), "no test of frtune trains it"
     assert found.recommended is not None
@@ -107,12 +108,13 @@ def test_it_is_rehearsed_trained_saved_loaded_and_answers(task_name, data, check
     assert {"save and reload", "predict"} <= {stage.name for stage in stages}
     run(*asked)
     predictor = frtune.load(output, bf16=False)
-    assert predictor.model.config.model_type == "roberta"
+    assert predictor.model.config.model_type == "data2vec-text"
     assert len(predictor.predict(CORPUS[:3])) == 3
     assert (output / "predictions.jsonl").is_file()
 
 
-def test_without_its_row_it_is_refused(checkpoint, monkeypatch):
-    monkeypatch.delitem(FAMILIES, "roberta")
-    with pytest.raises(frtune.InputError, match=r"model_type='roberta': one of camembert"):
-        build_model(SequenceClassification(labels=["a", "b"]), checkpoint=checkpoint)
+def test_without_its_row_it_is_proven_first(checkpoint, monkeypatch):
+    monkeypatch.delitem(FAMILIES, "data2vec")
+    assert not family_for("data2vec-text").has_row
+    model, _ = build_model(SequenceClassification(labels=["a", "b"]), checkpoint=checkpoint)
+    assert model.config.model_type == "data2vec-text"

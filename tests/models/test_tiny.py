@@ -121,7 +121,7 @@ def test_a_full_directory_is_refused_and_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"family": "robert"}, r"family='robert'.*Did you mean bert"),
+        ({"family": "robert"}, r"family='robert'.*Did you mean roberta"),
         ({"family": "bert", "tokenizer": "byte-level"}, r"tokenizer='byte-level': None for bert"),
         ({"family": "bert", "corpus": ["", "  "]}, "corpus: at least one text"),
         ({"family": "bert", "vocab_size": 10}, "vocab_size=10: at least 500"),

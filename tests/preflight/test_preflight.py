@@ -48,7 +48,7 @@ def test_the_miniature_of_every_default_checkpoint_runs(name):
     more = {"decoder_input_ids": ids} if small.is_encoder_decoder else {}
     with torch.no_grad():
         assert model(input_ids=ids, **more).logits.shape == (1, 3, config.vocab_size)
-    assert sum(p.numel() for p in model.parameters()) < 12_000_000
+    assert sum(p.numel() for p in model.parameters()) < 20_000_000  # embeddings of 260,000 tokens
     assert max_positions(small) == max_positions(config)
 
 

@@ -22,6 +22,7 @@ from frtune.models.loading import put_adapter, trained_rows
 from frtune.models.lora import add_adapter
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
+from frtune.models.type_proof import prove_type
 from frtune.models.weights import (
     Built,
     as_quantization,
@@ -44,7 +45,10 @@ def build_model(
     dtype: Any = None,
     proof: bool = True,
 ) -> Built:
-    """Build the model and tokenizer for a task from any checkpoint of a family that fits.
+    """Build the model and tokenizer for a task from any checkpoint that fits.
+
+    A checkpoint of a type that has no row in the table of families is taken when Transformers has
+    the task's head for the type, and a tiny model of it trains, is saved and opens again.
 
     Args:
         task: What the model is to learn; it names the head and the new tokens.
@@ -66,8 +70,8 @@ def build_model(
 
     Raises:
         InputError: If the checkpoint does not exist, is of another kind, or is not whole; if the
-            task does not fit; or if options exclude each other. All but a missing weight is
-            found before any weight is loaded.
+            task does not fit; if options exclude each other; or if a type without a row cannot
+            be proven. All but a missing weight is found before any weight is loaded.
         ImportError: If an optional package is missing.
     """
     wanted = family_named(family) if family else None
@@ -78,6 +82,7 @@ def build_model(
         lora = further(checkpoint, task, lora)
         quantization = quantization or base_quantization(checkpoint)
     check_options(row, task, lora, quantization, gradient_checkpointing, dtype)
+    prove_type(config, row, auto_class, lora=lora)
     check_weights(base)
     tokenizer = load_tokenizer(checkpoint, row, config)
     if proof:

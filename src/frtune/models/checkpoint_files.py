@@ -16,7 +16,7 @@ from transformers.utils.hub import cached_file
 from frtune.errors import InputError, first_line
 from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import families_for, family_for
-from frtune.models.family import Family
+from frtune.models.family import Family, has_head
 from frtune.models.pickled_weights import SAFE_INDEX, check_pointer, converted
 from frtune.tasks.base import Task
 
@@ -204,26 +204,28 @@ def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> 
     """Return the checkpoint's family; an ``InputError`` if it is not the builder's, ``wanted``."""
     if wanted is None or model_type in wanted.model_types:
         return wanted or family_for(model_type)
-    try:
-        other = f"Use {family_for(model_type).builder}"
-    except InputError:
-        other = "No builder covers that; use another checkpoint"
+    other = f"Use {family_for(model_type).builder}"
     allowed = " or ".join(repr(name) for name in wanted.model_types)
+    such = f", or a checkpoint such as {wanted.default_checkpoint!r}" if wanted.has_row else ""
     raise InputError(
         f"checkpoint={str(checkpoint)!r}: its model_type is {model_type!r}, and {wanted.builder} "
-        f"takes {allowed}. {other}, or a checkpoint such as {wanted.default_checkpoint!r}."
+        f"takes {allowed}. {other}{such}."
     )
 
 
 def check_task(task: Task, family: Family) -> str:
     """Return the auto class with the task's head; an ``InputError`` if the task does not fit."""
-    if family.kind in task.auto_classes:
-        return task.auto_classes[family.kind]
-    kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
-    raise InputError(
-        f"task={task.name!r}: not for {family.name}, which is {kind}. "
-        f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
-    )
+    fitting = f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
+    if family.kind not in task.auto_classes:
+        kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
+        raise InputError(f"task={task.name!r}: not for {family.name}, which is {kind}. {fitting}")
+    auto_class = task.auto_classes[family.kind]
+    if not has_head(family.model_types[0], auto_class):
+        raise InputError(
+            f"task={task.name!r}: not for {family.name}: Transformers has no {auto_class} for it. "
+            f"{fitting}"
+        )
+    return auto_class
 
 
 def read_for_task(

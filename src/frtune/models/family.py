@@ -14,10 +14,19 @@ from frtune.tasks.base import ModelKind
 
 TokenizerRecipe = Callable[[Sequence[str], int], dict[str, Any]]
 
-_LANGUAGE_MODELS: dict[ModelKind, str] = {
-    "encoder": "AutoModelForMaskedLM",
-    "encoder-decoder": "AutoModelForSeq2SeqLM",
-    "decoder": "AutoModelForCausalLM",
+_KINDS: tuple[tuple[ModelKind, str], ...] = (  # BART is in the first three, BERT in the next two
+    ("encoder-decoder", "AutoModelForSeq2SeqLM"),
+    ("encoder", "AutoModelForMaskedLM"),
+    ("decoder", "AutoModelForCausalLM"),
+    ("encoder", "AutoModelForSequenceClassification"),
+    ("encoder", "AutoModelForTokenClassification"),
+)
+_MAPPINGS = {
+    "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
+    "AutoModelForMaskedLM": "MODEL_FOR_MASKED_LM_MAPPING",
+    "AutoModelForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING",
+    "AutoModelForSequenceClassification": "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING",
+    "AutoModelForTokenClassification": "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING",
 }
 
 
@@ -51,7 +60,8 @@ class Family:
     Attributes:
         name: Name in ``build_<name>`` and on the command line.
         title: Name in prose.
-        default_checkpoint: Hub name that the builder loads when none is given.
+        default_checkpoint: Hub name that the builder loads when none is given; ``None`` for a type
+            that has no row.
         model_types: Values of ``config.model_type`` that belong to the family.
         tiny: How a small model of it is made.
         published: Hub names, the default's among them, with the values of their ``config.json``
@@ -65,11 +75,13 @@ class Family:
             Transformers ties it to the embedding whatever the config says.
         published_output: Prefix of the output layer in checkpoints, where Transformers renames it
             to ``lm_head.``.
+        sharding_tested: Whether tests train it under every sharding, and in 8 and 4 bits. The
+            others are trained by one process, in full and with LoRA.
     """
 
     name: str
     title: str
-    default_checkpoint: str
+    default_checkpoint: str | None
     model_types: tuple[str, ...]
     tiny: Tiny
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -79,11 +91,17 @@ class Family:
     block_modules: bool = True
     own_output: str | None = None
     published_output: str | None = None
+    sharding_tested: bool = False
+
+    @property
+    def has_row(self) -> bool:
+        """Whether it stands in the table; what follows for another type must be proven."""
+        return self.default_checkpoint is not None
 
     @property
     def builder(self) -> str:
-        """Name of the family's builder, for messages."""
-        return f"build_{self.name}"
+        """Name of the builder that takes the family, for messages."""
+        return f"build_{self.name}" if self.has_row else "build_model"
 
     @property
     def kind(self) -> ModelKind:
@@ -94,12 +112,13 @@ class Family:
             >>> FAMILIES["camembert"].kind, FAMILIES["bart"].kind, FAMILIES["polyglot"].kind
             ('encoder', 'encoder-decoder', 'decoder')
         """
-        return _kind(self.model_types[0])
+        return kind_of_type(self.model_types[0])
 
     @property
     def language_model(self) -> str:
-        """Name of the auto class that carries the head of pre-training."""
-        return _LANGUAGE_MODELS[self.kind]
+        """Name of the auto class that carries the head of pre-training, if it has one."""
+        name = next(name for kind, name in _KINDS if kind == self.kind)
+        return name if has_head(self.model_types[0], name) else "AutoModel"
 
     @property
     def padding_side(self) -> Literal["left", "right"]:
@@ -109,21 +128,44 @@ class Family:
     @property
     def gradient_checkpointing(self) -> bool:
         """Whether Transformers can compute its activations again in the backward pass."""
-        model_class: Any = transformers.MODEL_MAPPING[
-            transformers.CONFIG_MAPPING[self.model_types[0]]
-        ]
-        return model_class.supports_gradient_checkpointing
+        config_class = transformers.CONFIG_MAPPING[self.model_types[0]]
+        model_class = transformers.MODEL_MAPPING.get(config_class, None)
+        return getattr(model_class, "supports_gradient_checkpointing", False)
+
+
+def has_head(model_type: str, auto_class: str) -> bool:
+    """Whether Transformers has a model of the type for an auto class.
+
+    Example:
+        >>> has_head("bert", "AutoModelForTokenClassification")
+        True
+        >>> has_head("gptj", "AutoModelForTokenClassification")
+        False
+    """
+    mapping = getattr(transformers, _MAPPINGS[auto_class])
+    return transformers.CONFIG_MAPPING[model_type] in mapping
 
 
 @functools.cache
-def _kind(model_type: str) -> ModelKind:
-    config_class = transformers.CONFIG_MAPPING[model_type]
-    mappings: dict[ModelKind, Any] = {  # BART is in all three, BERT in the last two
-        "encoder-decoder": transformers.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
-        "encoder": transformers.MODEL_FOR_MASKED_LM_MAPPING,
-        "decoder": transformers.MODEL_FOR_CAUSAL_LM_MAPPING,
-    }
-    for kind, mapping in mappings.items():
-        if config_class in mapping:
+def kind_of_type(model_type: str) -> ModelKind:
+    """Architecture of a model type, by the heads that Transformers has for it.
+
+    Raises:
+        InputError: If it has none for text.
+    """
+    if model_type not in transformers.CONFIG_MAPPING:
+        raise InputError(f"model_type={model_type!r}: Transformers has no such type.")
+    config_class: Any = transformers.CONFIG_MAPPING[model_type]
+    layers = config_class.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    sub_configs = config_class.sub_configs  # of MPT, too, which is one model
+    if "text_config" in sub_configs or (sub_configs and not hasattr(config_class, layers)):
+        parts = ", ".join(name.removesuffix("_config") for name in sub_configs)
+        text = f"{model_type}_text"
+        alone = f" Its text model alone is {text}." if text in transformers.CONFIG_MAPPING else ""
+        raise InputError(f"model_type={model_type!r}: is made of several models ({parts}).{alone}")
+    for kind, auto_class in _KINDS:
+        if has_head(model_type, auto_class):
+            if kind == "decoder" and config_class.is_encoder_decoder:
+                break  # the decoder of a model that reads no text
             return kind
-    raise InputError(f"model_type={model_type!r}: no language model. Choose another checkpoint.")
+    raise InputError(f"model_type={model_type!r}: Transformers has no head for text on it.")

@@ -24,13 +24,14 @@ from peft.utils import constants
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from frtune.errors import InputError
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
 from frtune.models.family import Family
 from frtune.models.probe import probe_logits
-from frtune.models.weights import load_weights, untied_output
+from frtune.models.weights import kept_names, load_weights, untied_output
 
 PEFT_TARGETS = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 _TASK_TYPES = {
@@ -119,7 +120,7 @@ def add_adapter(
     """
     completed: Any = copy.deepcopy(lora)
     if completed.target_modules is None:
-        completed.target_modules = set(target_modules(family))
+        completed.target_modules = set(target_modules(family, model))
     completed.task_type = completed.task_type or _TASK_TYPES.get(auto_class)
     completed.modules_to_save = sorted({*(completed.modules_to_save or ()), *heads}) or None
     if token_ids and completed.trainable_token_indices is None:
@@ -132,17 +133,32 @@ def add_adapter(
             raise
         raise InputError(
             f"target_modules={sorted(completed.target_modules)}: not in this model. "
-            f"Use {', '.join(target_modules(family))} for {family.name}, or leave it out."
+            f"Use {', '.join(target_modules(family, model))} for {family.name}, or leave it out."
         ) from error
 
 
-def target_modules(family: Family) -> tuple[str, ...]:
-    """Names of the layers that LoRA adapts: the row's, or those that PEFT has for the type."""
+def target_modules(family: Family, model: PreTrainedModel) -> tuple[str, ...]:
+    """Names of the layers that LoRA adapts.
+
+    The row's; or those that PEFT has for the type; or all linear layers but the heads.
+    """
     found = family.lora_targets or PEFT_TARGETS.get(family.model_types[0])
+    # PEFT's own "all-linear" takes heads of token classification too, and fails on some
+    found = found if isinstance(found, list | tuple) else linear_layers(model)
     if not found:
         named = "lora_config(target_modules=[...])"
-        raise InputError(f"lora: no layers are known for {family.name}. Name some: {named}.")
+        raise InputError(f"lora: {family.name} has no linear layers. Name others: {named}.")
     return tuple(found)
+
+
+def linear_layers(model: PreTrainedModel) -> tuple[str, ...]:
+    """Full names of a model's linear layers, without its heads and its output layer."""
+    heads = tuple(f"{name}." for name in kept_names(model))
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and not f"{name}.".startswith(heads)
+    )
 
 
 def wrap(model: PreTrainedModel, lora: Any) -> PeftModel:

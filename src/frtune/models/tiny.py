@@ -116,7 +116,8 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
     rows = len(vocab) + recipe.spare_rows
     config = config_class(**recipe.settings, **ids, vocab_size=rows)
     small = narrowed(config, **_SIZES, kept=recipe.settings)
-    finish = None if family.own_output is None else _start_untied
+    untied = family.own_output is not None and recipe.settings.get("tie_word_embeddings") is False
+    finish = _start_untied if untied else None
     write_random(family, small, directory, seed=seed, finish=finish)
 
 

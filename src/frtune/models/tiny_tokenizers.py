@@ -30,6 +30,10 @@ _ROBERTA = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_to
 _ROBERTA |= _MASKED
 _T5 = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "extra_ids": 100}
 _GPT2 = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+_BERT = {
+    "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]",
+    "mask_token": "[MASK]",
+}  # fmt: skip
 _SENTINELS = [f"<extra_id_{i}>" for i in reversed(range(100))]
 
 
@@ -233,6 +237,80 @@ def roberta_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     return _files(tokenizer, "BartTokenizer", **options)
 
 
+def xlm_roberta_unigram(texts: Sequence[str], vocab_size: int) -> Files:
+    """XLM-R's kind: Unigram in RoBERTa's frame, as mBART's."""
+    head = ["<s>", "<pad>", "</s>", "<unk>"]
+    tokenizer = _framed_unigram(texts, vocab_size, head, ["<mask>"], unk="<unk>")
+    _template(tokenizer, "<s> $A </s>", "<s> $A </s> </s> $B </s>", ["<s>", "</s>"])
+    return _files(tokenizer, "XLMRobertaTokenizer", model_max_length=512, **_ROBERTA)
+
+
+def deberta_unigram(texts: Sequence[str], vocab_size: int) -> Files:
+    """DeBERTa v3's kind: Unigram in BERT's frame."""
+    head = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    tokenizer = _framed_unigram(texts, vocab_size, head, ["[MASK]"], unk="[UNK]")
+    _template(tokenizer, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ["[CLS]", "[SEP]"])
+    return _files(tokenizer, "DebertaV2Tokenizer", model_max_length=512, **_BERT)
+
+
+def pegasus_unigram(texts: Sequence[str], vocab_size: int) -> Files:
+    """PEGASUS's kind: Unigram that ends a text with EOS, and two masks."""
+    head = ["<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"]
+    tokenizer = _framed_unigram(texts, vocab_size, head, [], unk="<unk>")
+    _template(tokenizer, "$A </s>", "$A $B </s>", ["</s>"])
+    names = {**_T5, "mask_token": "<mask_2>", "offset": 0}
+    del names["extra_ids"]
+    return _files(tokenizer, "PegasusTokenizer", model_max_length=1024, **names)
+
+
+def _framed_unigram(
+    texts: Sequence[str], vocab_size: int, head: list[str], tail: list[str], *, unk: str
+) -> Tokenizer:
+    pieces = _unigram_pieces(texts, vocab_size - len(head) - len(tail))
+    vocab = [*((token, 0.0) for token in head), *pieces, *((token, 0.0) for token in tail)]
+    tokenizer = _unigram(vocab, unk_id=head.index(unk))
+    tokenizer.add_special_tokens([*head, *tail])
+    return tokenizer
+
+
+def modernbert_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """ModernBERT's kind: byte-level BPE in BERT's frame."""
+    special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    tokenizer = _byte_level(texts, vocab_size, special)
+    _template(tokenizer, "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", ["[CLS]", "[SEP]"])
+    return _files(tokenizer, "PreTrainedTokenizerFast", model_max_length=8192, **_BERT)
+
+
+def opt_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """OPT's kind: GPT-2's BPE, with one token for BOS and EOS in front of a text."""
+    tokenizer = _byte_level(texts, vocab_size, ["<s>", "<pad>", "</s>", "<unk>"])
+    _template(tokenizer, "</s> $A", "</s> $A </s> $B", ["</s>"])
+    names = {**dict.fromkeys(("bos_token", "eos_token", "unk_token"), "</s>"), "pad_token": "<pad>"}
+    return _files(tokenizer, "GPT2Tokenizer", **names, add_bos_token=True)
+
+
+def qwen_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """Qwen's kind: byte-level BPE; a turn's end is EOS, and padding another token."""
+    tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    names = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    return _files(tokenizer, "Qwen2Tokenizer", **names)
+
+
+def exaone_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """EXAONE's kind: byte-level BPE with tokens of its own for BOS, EOS and padding."""
+    tokenizer = _byte_level(
+        texts, vocab_size, ["[PAD]", "[BOS]", "[EOS]", "[UNK]", "[|endofturn|]"]
+    )
+    names = {"bos_token": "[BOS]", "eos_token": "[|endofturn|]", "pad_token": "[PAD]"}
+    return _files(tokenizer, "GPT2Tokenizer", **names, unk_token="[UNK]")
+
+
+def olmo_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """OLMo 2's kind: GPT-2's with a padding token."""
+    tokenizer = _byte_level(texts, vocab_size, ["<|endoftext|>", "<|pad|>"])
+    return _files(tokenizer, "GPT2Tokenizer", **_GPT2, pad_token="<|pad|>")
+
+
 def polyglot_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """Polyglot-Ko's kind: byte-level BPE whose padding token is its EOS."""
     special = ["<|unused0|>", "<|unused1|>", "<|endoftext|>", "<|sep|>"]
@@ -254,7 +332,22 @@ def _gpt2(texts: Sequence[str], vocab_size: int, name: str, longest: int) -> Fil
 
 def llama_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     """BPE on characters that falls back to bytes; BOS in front, no padding token."""
-    special = ["<unk>", "<s>", "</s>"]
+    tokenizer = _byte_fallback(texts, vocab_size, ["<unk>", "<s>", "</s>"], first="▁")
+    _template(tokenizer, "<s> $A", "<s> $A <s>:1 $B:1", ["<s>"])
+    return _files(tokenizer, "LlamaTokenizer", **_FRAME, add_bos_token=True, add_eos_token=False)
+
+
+def gemma_bpe(texts: Sequence[str], vocab_size: int) -> Files:
+    """Gemma's kind: LLaMA's without a space in front of a text, and with a padding token."""
+    tokenizer = _byte_fallback(texts, vocab_size, ["<pad>", "<eos>", "<bos>", "<unk>"], first="")
+    _template(tokenizer, "<bos> $A", "<bos> $A <bos>:1 $B:1", ["<bos>"])
+    names = {f"{name}_token": f"<{name}>" for name in ("pad", "eos", "bos", "unk")}
+    return _files(tokenizer, "GemmaTokenizer", **names, add_bos_token=True, add_eos_token=False)
+
+
+def _byte_fallback(
+    texts: Sequence[str], vocab_size: int, special: list[str], *, first: str
+) -> Tokenizer:
     special_bytes = [f"<0x{byte:02X}>" for byte in range(256)]
     metaspace, alphabet = pre_tokenizers.Metaspace(**_METASPACE), _alphabet(texts, vocab_size // 2)
     options: dict[str, Any] = {"unk_token": "<unk>", "fuse_unk": True}
@@ -265,13 +358,12 @@ def llama_bpe(texts: Sequence[str], vocab_size: int) -> Files:
     content["model"]["byte_fallback"] = True
     content["pre_tokenizer"] = None
     tokenizer = Tokenizer.from_str(json.dumps(content))
-    marks = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    tokenizer.normalizer = normalizers.Sequence(marks)
-    spaces, strip = decoders.Replace("▁", " "), decoders.Strip(" ", 1, 0)
-    steps = [spaces, decoders.ByteFallback(), decoders.Fuse(), strip]
+    marks: list[Any] = [normalizers.Prepend(first)] if first else []
+    tokenizer.normalizer = normalizers.Sequence([*marks, normalizers.Replace(" ", "▁")])
+    strip: list[Any] = [decoders.Strip(" ", 1, 0)] if first else []
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
     tokenizer.decoder = decoders.Sequence(steps)
-    _template(tokenizer, "<s> $A", "<s> $A <s>:1 $B:1", ["<s>"])
-    return _files(tokenizer, "LlamaTokenizer", **_FRAME, add_bos_token=True, add_eos_token=False)
+    return tokenizer
 
 
 def codegen_bpe(texts: Sequence[str], vocab_size: int) -> Files:

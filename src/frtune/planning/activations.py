@@ -9,7 +9,6 @@ not keep.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from frtune.models.config_sizes import depth_names
+from frtune.models.config_sizes import depth_names, shallow
 from frtune.planning.parameters import Architecture, adapted, empty_model
 
 Casting = Literal["fp32", "autocast", "bf16"]
+
+_EXPERTS = "grouped_mm"  # each row with one expert of many; PyTorch has it under several paths
 
 
 def casting_of(precision: str, sharding: str) -> Casting:
@@ -101,9 +102,7 @@ class _Traced(NamedTuple):
 def _trace(
     found: Architecture, depth: dict[str, int], step: Step, lora: Any, casting: Casting
 ) -> _Traced:
-    config = copy.deepcopy(found.config)
-    for name, layers in depth.items():
-        setattr(config, name, layers)
+    config = shallow(found.config, depth)
     logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.ERROR)
     model: Any = empty_model(found, config=config)
     if lora is not None:
@@ -136,6 +135,8 @@ class _FusedAttention(TorchFunctionMode):
             named["dropout_p"] = 0.0
             if named.get("attn_mask") is not None:
                 named["attn_mask"] = named["attn_mask"].detach()
+        if _EXPERTS in getattr(func, "__name__", ""):
+            return args[0] @ args[1][0]
         if func is torch.Tensor.item:
             return 0
         if func is torch.rand and args == ([],):

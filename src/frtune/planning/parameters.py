@@ -17,7 +17,8 @@ from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.families import family_named, published_settings
 from frtune.models.family import Family
-from frtune.models.lora import add_adapter
+from frtune.models.lora import add_adapter, lora_config
+from frtune.models.type_proof import prove_type
 from frtune.models.weights import head_names, skipping_heads, untie_output
 from frtune.tasks.base import Task
 
@@ -89,7 +90,8 @@ def architecture(
     published = settings is not None
     wanted = family_named(family) if family else None
     config, row, auto_class = read_for_task(name, task, wanted, settings=settings)
-    if config.pad_token_id is None:
+    prove_type(config, row, auto_class, lora=lora_config())
+    if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = 0  # a classifying decoder looks for padding; builders give it some
     if settings is None:
         settings, _ = type(config).get_config_dict(name)

@@ -16,7 +16,12 @@ from frtune.errors import InputError
 from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import check_trainable, read_config
 from frtune.models.compatibility import METHODS, QUANTIZED, Method, Sharding, combinations, refusal
-from frtune.models.families import FAMILIES, SHIPPED, family_for, family_named, published_settings
+from frtune.models.families import (
+    family_for,
+    family_named,
+    published_settings,
+    trained_by_tests,
+)
 from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations, casting_of
 from frtune.planning.memory import Memory, Precision, memory
@@ -232,7 +237,10 @@ def _options(found: Architecture, lora: LoraConfig, whole: Plan) -> Iterator[Opt
                 fits = "yes"
             elif checkpointed is not None and checkpointed <= room:
                 fits = "with checkpointing"
-        shown, command = name in SHIPPED, _command(method, sharding, whole, fits)
+        shown, command = (
+            name in trained_by_tests(method, sharding),
+            _command(method, sharding, whole, fits),
+        )
         yield Option(method, sharding, needed, used, checkpointed, fits, shown, command)
 
 
@@ -249,7 +257,7 @@ def _command(method: Method, sharding: Sharding, whole: Plan, fits: str) -> str:
         words += ["--max-target-tokens", str(whole.step.target_tokens)]
     if method != "full":
         words += ["--lora"]
-    elif FAMILIES[whole.family].kind == "decoder" and not whole.step.target_tokens:
+    elif family_named(whole.family).kind == "decoder" and not whole.step.target_tokens:
         words += ["--no-lora"]  # a decoder with a classification head gets LoRA unless told
     if method in QUANTIZED:
         words += [f"--{method}"]

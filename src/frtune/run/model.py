@@ -15,7 +15,7 @@ from frtune.models.bitsandbytes import base_quantization
 from frtune.models.build import build_model
 from frtune.models.checkpoint_files import read_config
 from frtune.models.continued_adapter import further, merge_saved
-from frtune.models.families import FAMILIES, family_for
+from frtune.models.families import family_for, family_named
 from frtune.models.lora import lora_config
 from frtune.models.tiny import tiny_checkpoint
 from frtune.models.weights import Built
@@ -42,8 +42,9 @@ def starting_checkpoint(
     if not is_tiny(settings):
         if settings.checkpoint:
             return settings.checkpoint
-        if settings.family in FAMILIES:
-            return FAMILIES[settings.family].default_checkpoint
+        named = settings.family and family_named(settings.family).default_checkpoint
+        if named:
+            return named
         raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
     directory = Path(output_dir or args.output_dir) / TINY
     family = settings.family or data.task.tiny_family

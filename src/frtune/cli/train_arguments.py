@@ -123,8 +123,9 @@ def _parser(
     own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}
     trainer = options_of(Seq2SeqTrainingArguments, switches=False)
     if (renamed := "activation_checkpointing") not in trainer:  # Transformers before 5.20
-        trainer[renamed] = trainer.pop("gradient_checkpointing")
-        trainer[renamed][0].option_strings.insert(0, "--activation-checkpointing")
+        first, *others = trainer.pop("gradient_checkpointing")
+        first.option_strings = ["--activation-checkpointing", *first.option_strings]
+        trainer[renamed] = [first, *others]
     further = [name for name in trainer if name not in sum(GROUPS.values(), ())]
     others = f"Show the {len(further)} other options of Trainer too."
     parser.add_argument("--help-all", action="help", help=others)

@@ -52,8 +52,8 @@ def opening(trainer: TaskTrainer) -> str:
     length = (
         f"{args.max_steps:,} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
     )
-    model = trainer.model.config.model_type
-    return f"training {model} for {trainer.task.name}: {rows}, {length}; output: {args.output_dir}"
+    model: Any = trainer.model
+    return f"training {model.config.model_type} for {trainer.task.name}: {rows}, {length}; output: {args.output_dir}"
 
 
 def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:

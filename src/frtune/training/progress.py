@@ -57,8 +57,8 @@ class HeadlineProgress(_Headlines, ProgressCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Show a step's loss behind the bar, print anything else."""
-        bar = self.training_bar
-        if bar is not None and bar.fp.isatty() and "loss" in (logs or {}):
+        bar, logs = self.training_bar, logs or {}
+        if bar is not None and bar.fp.isatty() and "loss" in logs:
             bar.set_postfix(loss=f"{logs['loss']:.4g}")
         else:
             super().on_log(args, state, control, logs=logs, **kwargs)

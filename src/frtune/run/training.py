@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from datasets import Dataset
 from transformers import EarlyStoppingCallback
@@ -46,14 +46,15 @@ def build_trainer(
 
 def opening(trainer: TaskTrainer) -> str:
     """One line that says what is being trained, on how much, and where it goes."""
-    args, rows = trainer.args, f"{len(trainer.train_dataset):,} rows"
+    args, model = trainer.args, cast(Any, trainer.model)
+    what = f"{model.config.model_type} for {trainer.task.name}"
+    rows = f"{len(trainer.train_dataset):,} rows"
     if trainer.eval_dataset is not None:
         rows += f" ({len(trainer.eval_dataset):,} for validation)"
     length = (
         f"{args.max_steps:,} steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
     )
-    model: Any = trainer.model
-    return f"training {model.config.model_type} for {trainer.task.name}: {rows}, {length}; output: {args.output_dir}"
+    return f"training {what}: {rows}, {length}; output: {args.output_dir}"
 
 
 def checkpoint_to_resume(trainer: TaskTrainer, *, resume: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -79,6 +80,12 @@ def _weights(file: Path) -> Iterator[tuple[str, bytes]]:
             yield name, content
 
 
+@functools.cache
+def _hub_fingerprint(name: str) -> str | None:
+    """The same, asked for once: each checkpoint of a run would ask the hub for its files again."""
+    return fingerprint(name)
+
+
 def save_base_record(directory: str | os.PathLike[str], model: Any) -> None:
     """Write down which base an adapter was trained on, and in how many bits.
 
@@ -88,7 +95,8 @@ def save_base_record(directory: str | os.PathLike[str], model: Any) -> None:
         return
     base = model.peft_config["default"].base_model_name_or_path
     found = getattr(model.config, "quantization_config", None)
-    record = {"fingerprint": fingerprint(base) if base else None}
+    known = fingerprint if os.path.isdir(base or "") else _hub_fingerprint
+    record: dict[str, Any] = {"fingerprint": known(base) if base else None}
     if found is not None:
         record["quantization_config"] = found if isinstance(found, dict) else found.to_dict()
     write_json(Path(directory) / BASE_FILE, record)

@@ -21,7 +21,7 @@ from transformers import (
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
 from frtune.models.family import Family
-from frtune.models.tokenizer_files import check_tokenizer_files
+from frtune.models.tokenizer_files import absent_half, check_tokenizer_files
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,10 @@ def load_tokenizer(
         ) from error
     except Exception as error:  # each class fails in its own way on what it was not made for
         if published is None:
+            half = absent_half(name)
+            what = f"has no {half}, so that its tokenizer" if half else "its tokenizer"
             raise InputError(
-                f"checkpoint={name!r}: its tokenizer cannot be read. "
+                f"checkpoint={name!r}: {what} cannot be read. "
                 f"Copy the tokenizer's files there. ({first_line(error)})"
             ) from error
         tokenizer = None

@@ -198,6 +198,9 @@ def test_merges_that_were_cut_are_named(tiny, tmp_path):
     halve(directory / "merges.txt")
     with pytest.raises(InputError, match=r"merges\.txt: makes \d+ of the \d+ tokens"):
         build_model(task_of(family), checkpoint=directory)
+    (directory / "merges.txt").unlink()
+    with pytest.raises(InputError, match=r"has no merges\.txt"):
+        build_model(task_of(family), checkpoint=directory)
 
 
 def test_a_shard_that_is_missing_is_named(tiny, tmp_path):

@@ -25,7 +25,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from frtune.errors import InputError, first_line
-from frtune.models.weights import empty_model
+from frtune.models.weight_verification import empty_model
 
 INT8_WEIGHTS = "model.int8.safetensors"  # a name that Transformers does not take for full weights
 _SCALE = "weight_scale"

@@ -51,6 +51,13 @@ def check_tokenizer_files(
     _check_vocabulary(checkpoint, tokenizer, rows, _WHOLE if whole else next(iter(parts.values())))
 
 
+def absent_half(checkpoint: str | os.PathLike[str]) -> str | None:
+    """The missing one of ``vocab.json`` and ``merges.txt``, where the other is there."""
+    halves = {name: local_file(checkpoint, name) for name in ("vocab.json", "merges.txt")}
+    absent = [name for name, file in halves.items() if file is None]
+    return absent[0] if len(absent) == 1 else None
+
+
 def _check_merges(vocabulary: Path | None, merges: Path | None) -> None:
     """Refuse merges that make too few of the tokens: those beyond the cut would never occur."""
     if vocabulary is None or merges is None:

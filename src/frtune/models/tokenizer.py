@@ -20,7 +20,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from frtune.errors import InputError, first_line
 from frtune.models.checkpoint_files import local_file
 from frtune.models.family import Family
-from frtune.models.missing_tokenizer_files import check_tokenizer_files
+from frtune.models.missing_tokenizer_files import absent_half, check_tokenizer_files
 from frtune.models.tokenizer_files import (
     check_sentencepiece,
     check_vocabulary,
@@ -66,8 +66,10 @@ def load_tokenizer(
     except Exception as error:  # each class fails in its own way on what it was not made for
         if published is None:
             check_sentencepiece(name)
+            half = absent_half(name)
+            what = f"has no {half}, so that its tokenizer" if half else "its tokenizer"
             raise InputError(
-                f"checkpoint={name!r}: its tokenizer cannot be read. "
+                f"checkpoint={name!r}: {what} cannot be read. "
                 f"Copy the tokenizer's files there. ({first_line(error)})"
             ) from error
         tokenizer = None

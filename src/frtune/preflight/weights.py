@@ -14,7 +14,8 @@ from safetensors import safe_open
 from frtune.environment.disk import size_text
 from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import WEIGHT_FILES, check_weights
-from frtune.models.weights import check_whole, head_names, quiet
+from frtune.models.weight_verification import check_whole
+from frtune.models.weights import head_names, quiet
 from frtune.planning.parameters import Architecture, empty_model
 
 

@@ -26,7 +26,8 @@ from frtune.models.families import family_for
 from frtune.models.family import Family
 from frtune.models.loading import load_saved
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import check_whole, fit_tokens, read_weights
+from frtune.models.weight_verification import check_whole
+from frtune.models.weights import fit_tokens, read_weights
 from frtune.study.hidden import Base, base_of
 from frtune.tasks.config_file import load_task
 

@@ -128,14 +128,14 @@ def check_sentencepiece(checkpoint: str) -> None:
 def check_vocabulary(tokenizer: Any, checkpoint: str) -> None:
     """Refuse a tokenizer that came out of a directory where its files are missing.
 
-    Transformers makes some classes with special tokens alone when their files are not there, and
-    every word is unknown.
+    Transformers makes some classes with special tokens alone, or with a space beside them, when
+    their files are not there, and every word is unknown.
 
     Raises:
         InputError: If there is no vocabulary; it names the files.
     """
     special = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-    if special.issuperset(tokenizer.get_vocab()):
+    if len({*tokenizer.get_vocab()} - special) < 2:
         names = type(tokenizer).vocab_files_names
         own = " and ".join(names[part] for part in ("vocab_file", "merges_file") if part in names)
         raise InputError(

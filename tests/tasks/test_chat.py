@@ -302,6 +302,18 @@ def test_an_empty_block_of_thoughts_is_read_and_never_written(tools, block):
     assert tokenizer.decode(target) == f"{LINE}<|im_end|>"
 
 
+def test_of_several_templates_the_default_one_is_used_and_told(tools):
+    tokenizer, task = tools("gptj", "chatml"), KeyphraseGeneration(title_column="title")
+    plain = tokenizer.chat_template.partition("-%}")[2]
+    tokenizer.chat_template = {"default": plain, "tool_use": "{{ 1 }}"}
+    task.fit_tokenizer(tokenizer, "decoder")
+    assert tokenizer.chat_template["default"] == tools("gptj", "chatml").chat_template
+    assert task.messages({"text": "x"}, tokenizer)[-1] == {"role": "user", "content": "x"}
+    tokenizer.chat_template = {"rag": plain, "tool_use": "{{ 1 }}"}
+    with pytest.raises(InputError, match="no default among its names"):
+        task.fit_tokenizer(tokenizer, "decoder")
+
+
 def test_a_template_with_the_day_reads_the_same_tomorrow(tools):
     tokenizer = tools("gptj", "llama3")
     shown = tokenizer.apply_chat_template([{"role": "system", "content": "x"}], tokenize=False)

@@ -58,7 +58,9 @@ class ChatFrame:
 
     def plain(self, text: str) -> str:
         """The text with a space where it spells a control token."""
-        return re.sub("|".join(map(re.escape, self.control)) or "(?!)", " ", text).strip()
+        for name in self.control:  # the longest first
+            text = text.replace(name, " ")
+        return text.strip()
 
 
 def messages(instruction: str, text: str, *, system: bool, answer: str | None = None) -> Messages:
@@ -87,8 +89,10 @@ def settle_template(tokenizer: Any) -> None:
     A template that can think is told not to, unless it is asked to; one that writes the day gets a
     fixed one, so that a run that goes on tomorrow reads what it read today.
     """
-    template = tokenizer.get_chat_template()
-    settled = template
+    try:
+        template = settled = tokenizer.get_chat_template()
+    except ValueError as error:  # several templates, each with a name
+        raise _refusal(tokenizer, "has no default among its names") from error
     if "strftime_now" in template and _FIXED_DATE not in template:
         settled = _FIXED_DATE + settled
     if "enable_thinking" in template and _NOT_THINKING not in template:

@@ -207,7 +207,8 @@ class KeyphraseGeneration(Task):
     def served_end_ids(self, tokenizer: Any, kind: ModelKind) -> list[int]:
         if self.settled(tokenizer, kind).prompt != "chat":
             return []
-        return [self.end_id(tokenizer, kind), int(tokenizer.eos_token_id)]
+        found = (self.end_id(tokenizer, kind), tokenizer.eos_token_id)
+        return [int(index) for index in found if index is not None]
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         return (START, MIDDLE, END) if kind == "decoder" and self.prompt != "chat" else ()
@@ -231,7 +232,7 @@ class KeyphraseGeneration(Task):
         """
         task = replace(self, prompt="chat").settled(tokenizer, "decoder")
         frame = chat.chat_frame(tokenizer, task.instruction)
-        text = frame.plain(self.source(row))
+        text = frame.plain(self.source({name: row.get(name) for name in self.columns}))
         return chat.messages(task.instruction, text, system=frame.system)
 
     # --- text to tokens ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -27,6 +28,7 @@ from frtune.models.type_proof import prove_type
 from frtune.models.weights import untied_output
 from frtune.planning.plan import plan
 from frtune.preflight.run import preflight
+from frtune.training.mixup.hooks import check_hidden
 
 WITHOUT_ROW = (
     "albert", "mpnet", "rembert", "xlm", "plbart", "longt5", "bloom", "falcon", "gpt_neo",
@@ -140,6 +142,17 @@ def rehearse(name, checkpoint, folder):
 def test_lora_trains_on_a_quantised_base_of_each_kind(name, method, tiny, tmp_path):
     saved = trained(name, tiny(name), tmp_path, lora=lora_config(), quantization=method)
     assert len(answers_of(saved)) == 3
+
+
+@pytest.mark.parametrize(("name", "fits"), [("rembert", True), ("xlm", False), ("albert", False)])
+def test_states_are_mixed_at_blocks_that_are_whole_modules(name, fits, tiny):
+    model, _ = build_model(task_of(name), checkpoint=tiny(name), proof=False)
+    with (
+        contextlib.nullcontext()
+        if fits
+        else pytest.raises(frtune.InputError, match=f"{name} has no list of its blocks")
+    ):
+        check_hidden(model)
 
 
 @pytest.mark.parametrize("name", [row.name for row in DECODER_ROWS])

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.nn import ModuleList
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from frtune.errors import InputError
 from frtune.models.families import family_for, kind_of
@@ -147,15 +148,30 @@ def blocks_of(inner: Any) -> Any:
     raise RuntimeError(f"{type(inner).__name__}: has no list of {count} blocks.")
 
 
+def _has_blocks(inner: Any) -> bool:
+    """Whether the list that ``blocks_of`` finds is of whole blocks, not of parts of each (XLM)."""
+    try:
+        return all(isinstance(block, GradientCheckpointingLayer) for block in blocks_of(inner))
+    except RuntimeError:  # ALBERT has one block, and runs it again and again
+        return False
+
+
 def block_count(model: Any) -> int:
     """Number of blocks."""
     return _inner(model).config.num_hidden_layers
 
 
 def check_hidden(model: Any) -> None:
-    """Refuse a FlauBERT whose blocks end nowhere, or are left out at random."""
-    config = _inner(model).config
-    if family_for(config.model_type).block_modules:
+    """Refuse a FlauBERT whose blocks end nowhere, or are left out at random; and types like it."""
+    inner = _inner(model)
+    config = inner.config
+    family = family_for(config.model_type)
+    if not family.has_row and not _has_blocks(inner):
+        raise InputError(
+            f"mixup level='hidden': {config.model_type} has no list of its blocks. Take "
+            "'embeddings' or 'sentence'."
+        )
+    if family.block_modules:
         return
     if getattr(config, "pre_norm", False) or getattr(config, "layerdrop", 0):
         raise InputError(

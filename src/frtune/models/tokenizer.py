@@ -20,7 +20,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from frtune.errors import InputError, first_line
 from frtune.models.checkpoint_files import local_file
 from frtune.models.family import Family
-from frtune.models.missing_tokenizer_files import absent_half, check_tokenizer_files
+from frtune.models.vocabulary_files import absent_half, check_tokenizer_files
 from frtune.models.tokenizer_files import (
     check_sentencepiece,
     check_vocabulary,

@@ -21,7 +21,7 @@ from transformers import (
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import first_line, local_file
 from frtune.models.family import Family
-from frtune.models.tokenizer_files import absent_half, check_tokenizer_files
+from frtune.models.vocabulary_files import absent_half, check_tokenizer_files
 
 logger = logging.getLogger(__name__)
 

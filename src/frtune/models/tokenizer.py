@@ -20,7 +20,6 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from frtune.errors import InputError, first_line
 from frtune.models.checkpoint_files import local_file
 from frtune.models.family import Family
-from frtune.models.vocabulary_files import absent_half, check_tokenizer_files
 from frtune.models.tokenizer_files import (
     check_sentencepiece,
     check_vocabulary,
@@ -29,6 +28,7 @@ from frtune.models.tokenizer_files import (
     sentencepiece_file,
     whole,
 )
+from frtune.models.vocabulary_files import absent_half, check_tokenizer_files
 
 logger = logging.getLogger(__name__)
 

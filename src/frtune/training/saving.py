@@ -90,8 +90,9 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
     trainer.write_model(draft)
     if trainer.args.process_index > 0:
         return
-    if trainer.task.served_end_ids(trainer.processing_class, kind_of(trainer.model)):
-        trainer.model.generation_config.save_pretrained(draft)  # an adapter is saved without it
+    model: Any = trainer.model
+    if trainer.task.served_end_ids(trainer.processing_class, kind_of(model)):
+        model.generation_config.save_pretrained(draft)  # an adapter is saved without it
     with zero3_suspended():
         if batch:
             difference = prove_saved(

@@ -8,8 +8,23 @@ from frtune.models.families import FAMILIES
 MARKERS = ("[generate keyphrases]", "[keyphrases generated]", "[end of generation]")
 
 
+class Small:
+    """What builders ask of every task, beside its head and its tokens."""
+
+    own_padding = True
+
+    def settled(self, tokenizer: Any, kind: str) -> Any:
+        return self
+
+    def fit_tokenizer(self, tokenizer: Any, kind: str) -> None:
+        return None
+
+    def served_end_ids(self, tokenizer: Any, kind: str) -> list[int]:
+        return []
+
+
 @dataclass(frozen=True)
-class Generate:
+class Generate(Small):
     name: ClassVar[str] = "keyphrases"
     auto_classes: ClassVar[dict[str, str]] = {
         "encoder-decoder": "AutoModelForSeq2SeqLM",
@@ -24,7 +39,7 @@ class Generate:
 
 
 @dataclass(frozen=True)
-class Classify:
+class Classify(Small):
     name: ClassVar[str] = "classification"
     auto_classes: ClassVar[dict[str, str]] = {
         "encoder": "AutoModelForSequenceClassification",
@@ -45,7 +60,7 @@ class Classify:
 
 
 @dataclass(frozen=True)
-class Tag:
+class Tag(Small):
     name: ClassVar[str] = "keywords"
     auto_classes: ClassVar[dict[str, str]] = {"encoder": "AutoModelForTokenClassification"}
 

@@ -15,7 +15,7 @@ from transformers.utils.hub import cached_file
 
 from frtune.errors import InputError, first_line
 from frtune.models.config_values import check_sizes, keep_known_attention
-from frtune.models.families import families_for, family_for
+from frtune.models.families import FAMILIES, families_for, family_for
 from frtune.models.family import Family, has_head
 from frtune.models.pickled_weights import SAFE_INDEX, check_pointer, converted
 from frtune.tasks.base import Task
@@ -215,15 +215,18 @@ def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> 
 
 def check_task(task: Task, family: Family) -> str:
     """Return the auto class with the task's head; an ``InputError`` if the task does not fit."""
-    fitting = f"Use one of {', '.join(families_for(set(task.auto_classes)))}."
+    heads = task.auto_classes
+    named = [FAMILIES[name] for name in families_for(set(heads))]
+    fitting = [row.name for row in named if has_head(row.model_types[0], heads[row.kind])]
+    instead = f"Use one of {', '.join(fitting)}."
     if family.kind not in task.auto_classes:
         kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
-        raise InputError(f"task={task.name!r}: not for {family.name}, which is {kind}. {fitting}")
+        raise InputError(f"task={task.name!r}: not for {family.name}, which is {kind}. {instead}")
     auto_class = task.auto_classes[family.kind]
     if not has_head(family.model_types[0], auto_class):
         raise InputError(
             f"task={task.name!r}: not for {family.name}: Transformers has no {auto_class} for it. "
-            f"{fitting}"
+            f"{instead}"
         )
     return auto_class
 

@@ -134,7 +134,7 @@ class Family:
 
 
 def has_head(model_type: str, auto_class: str) -> bool:
-    """Whether Transformers has a model of the type for an auto class.
+    """Whether Transformers has a model of the type for an auto class; of others it is not asked.
 
     Example:
         >>> has_head("bert", "AutoModelForTokenClassification")
@@ -142,8 +142,9 @@ def has_head(model_type: str, auto_class: str) -> bool:
         >>> has_head("gptj", "AutoModelForTokenClassification")
         False
     """
-    mapping = getattr(transformers, _MAPPINGS[auto_class])
-    return transformers.CONFIG_MAPPING[model_type] in mapping
+    if auto_class not in _MAPPINGS:
+        return True
+    return transformers.CONFIG_MAPPING[model_type] in getattr(transformers, _MAPPINGS[auto_class])
 
 
 @functools.cache

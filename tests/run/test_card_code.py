@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from typing import NamedTuple
 
 import pytest
 import torch
 
 import frtune
+from chat_templates import chat_checkpoint
 from conftest import CORPUS
 from frtune import (
     KeyphraseGeneration,
@@ -31,6 +33,7 @@ CLASSES = SequenceClassification(labels=["bad", "fair", "good"], max_source_toke
 SAME = SentenceSimilarity(labels=["no", "yes"], max_source_tokens=64)
 SCORED = SentenceSimilarity(head="regression", max_source_tokens=64, symmetric=True)
 PHRASES = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=12)
+CHAT = KeyphraseGeneration(prompt="chat", max_source_tokens=128, max_target_tokens=12)
 KEYWORDS = KeywordExtraction(max_source_tokens=64)
 
 PROGRAM = """
@@ -54,6 +57,7 @@ class Case(NamedTuple):
     @property
     def name(self):
         how = "lora" if self.lora else "full"
+        how = f"chat-{how}" if self.task == CHAT else how
         return f"{self.task.name}-{self.family}-{how}{self.merge:d}{self.inside:d}"
 
 
@@ -63,6 +67,8 @@ CASES = [
     *(Case(PHRASES, family, lora=True, merge=True) for family in DECODERS),
     *(Case(PHRASES, family, lora=lora) for family in SEQ2SEQ for lora in (False, True)),
     Case(PHRASES, "llama", lora=False),
+    Case(CHAT, "llama", lora=False),
+    Case(CHAT, "gptj", lora=True, merge=True),
     Case(CLASSES, "camembert", lora=False),
     Case(CLASSES, "flaubert", lora=True),
     Case(CLASSES, "bert", lora=True, merge=True, inside=False),
@@ -76,7 +82,9 @@ def save(case, tiny, folder):
     """Save a model that is far from its base, with the card's section as README.md."""
     checkpoint = tiny(case.family)
     if case.inside:
-        checkpoint = shutil.copytree(checkpoint, folder / "tiny")
+        chat = getattr(case.task, "prompt", "") == "chat"
+        make = partial(chat_checkpoint, name="gemma") if chat else shutil.copytree
+        checkpoint = make(checkpoint, folder / "tiny")
     lora = lora_config() if case.lora else None
     model, tokenizer = build_model(case.task, checkpoint=checkpoint, lora=lora, proof=False)
     for seed in range(20):

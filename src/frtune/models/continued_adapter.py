@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
+from transformers import AutoTokenizer
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
@@ -69,10 +70,11 @@ def _check_task(directory: Path, task: Task) -> None:
         )
     trained = load_task(directory)
     kind = read_for_task(find_base(directory), trained)[1].kind
+    asked = task.settled(AutoTokenizer.from_pretrained(directory), kind)
     same = (
         trained.name == task.name
         and trained.config_overrides() == task.config_overrides()
-        and trained.new_tokens(kind) == task.new_tokens(kind)
+        and trained.new_tokens(kind) == asked.new_tokens(kind)
     )
     if not same:
         other = f"{task.name} with other classes" if trained.name == task.name else task.name

@@ -272,7 +272,9 @@ class KeyphraseGeneration(Task):
 
     def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
         ends = sorted({self.end_id(tokenizer, kind), tokenizer.eos_token_id} - {None})
-        if kind == "decoder":
+        if self.settled(tokenizer, kind).prompt == "chat":
+            reading = self._chat_lines(tokenizer)
+        elif kind == "decoder":
             reading = [
                 'read = tokenizer("...", add_special_tokens=False)["input_ids"]',
                 f'start, middle = tokenizer.convert_tokens_to_ids(["{START}", "{MIDDLE}"])',
@@ -293,6 +295,18 @@ class KeyphraseGeneration(Task):
             f"                         eos_token_id={ends}, forced_eos_token_id=None)[0]",
             *(["written = written[ids.shape[1]:]"] if kind == "decoder" else []),
             "print(tokenizer.decode(written, skip_special_tokens=True))",
+        ]
+
+    def _chat_lines(self, tokenizer: Any) -> list[str]:
+        *system, user = self.messages({self.text_column: "..."}, tokenizer)
+        before = user["content"].removesuffix("...")  # the instruction, where there is no system
+        content = f'{before!r} + "..."' if before else '"..."'
+        return [
+            f"messages = {system!r}",
+            f"messages.append({{'role': 'user', 'content': {content}}})",
+            "ids = tokenizer.apply_chat_template(",
+            "    messages, add_generation_prompt=True, enable_thinking=False,",
+            "    return_tensors='pt', return_dict=True)['input_ids']",
         ]
 
     def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:

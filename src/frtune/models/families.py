@@ -106,7 +106,7 @@ def families_for(kinds: object) -> list[str]:
 
     Example:
         >>> families_for({"encoder-decoder"})
-        ['t5', 'bart']
+        ['t5', 'bart', 'mt5', 'umt5', 'mbart', 'pegasus']
     """
     return [family.name for family in FAMILIES.values() if family.kind in kinds]  # type: ignore[operator]
 

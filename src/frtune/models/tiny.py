@@ -42,7 +42,7 @@ def tiny_checkpoint(
     an ordinary checkpoint: ``config.json``, ``model.safetensors``, tokenizer files.
 
     Args:
-        family: Name of the family, such as ``"t5"``.
+        family: Name of the family, such as ``"t5"``, or a model type that has no row.
         corpus: Texts to train the tokenizer on; they are read once.
         directory: Where to write. It must not exist, or be empty.
         tokenizer: ``"byte-level"`` gives T5 the tokenizer of pko-t5, and BART that of

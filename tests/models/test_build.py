@@ -40,7 +40,7 @@ def names_to_train(family, directory):
     task = task_for(family)
     auto_class = getattr(transformers, task.auto_classes[row.kind])
     model = auto_class.from_config(AutoConfig.from_pretrained(directory, num_labels=3))
-    targets = target_modules(row)
+    targets = target_modules(row, model)
     places = [name for name, _ in model.named_modules() if name.split(".")[-1] in targets]
     assert places and len(places) % (2 * len(targets)) == 0, "in each of two blocks"
     names = {f"{place}.lora_{ab}.default.weight" for place in places for ab in "AB"}

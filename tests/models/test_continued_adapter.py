@@ -83,17 +83,11 @@ def test_the_dropout_may_change_and_nothing_else(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "said"),
-    [
-        (frtune.KeywordExtraction(), "and this is keywords"),
-        (SequenceClassification(labels=["good", "bad", "fair"]), "this is .* with other classes"),
-    ],
+    "task", [frtune.KeywordExtraction(), SequenceClassification(labels=["good", "bad", "fair"])]
 )
-def test_for_another_task_it_is_refused_and_the_merged_model_is_the_way_out(
-    tiny, tmp_path, task, said
-):
+def test_for_another_task_it_is_refused_and_the_merged_model_is_the_way_out(tiny, tmp_path, task):
     folder = first(tmp_path, tiny("bert"))
-    with pytest.raises(InputError, match=rf"{said}\. To go on from it, pass --merge-first"):
+    with pytest.raises(InputError, match="do not fit .* go on from it, pass --merge-first"):
         build_model(task, checkpoint=folder)
     merged = merge_saved(folder, tmp_path / "merged")
     model, tokenizer = build_model(TASK, checkpoint=merged)

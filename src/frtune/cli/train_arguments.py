@@ -26,7 +26,7 @@ GROUPS = {
     "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout",
               "merge_first", "merge", "proof"),
     "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
-                         "max_tokens_per_batch", "packing", "torch_compile", "use_cpu"),
+                         "max_tokens_per_batch", "packing", "torch_compile"),
     "training": ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
                  "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps",
                  "weight_decay", "optim", "seed", "early_stopping_patience"),
@@ -34,7 +34,7 @@ GROUPS = {
     "evaluation": ("per_device_eval_batch_size", "eval_strategy", "metric_for_best_model",
                    "generate_every_epochs", "generate_max_rows"),
     "output": ("output_dir", "config", "resume", "save_strategy", "save_total_limit",
-               "logging_steps", "disable_tqdm"),
+               "logging_steps"),
 }  # fmt: skip
 
 

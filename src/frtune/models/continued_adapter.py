@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig
-from transformers import AutoTokenizer
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
@@ -18,8 +17,9 @@ from frtune.models.adapter_base import find_base, is_adapter, read_adapter_confi
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
+from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built
-from frtune.tasks.base import Task
+from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.config_file import TASK_FILE, load_task, save_task
 
 _WAY_OUT = "pass --merge-first, or the directory of a merged model (merge_saved)"
@@ -69,19 +69,19 @@ def _check_task(directory: Path, task: Task) -> None:
             "what PEFT's merge_and_unload() makes of it."
         )
     trained = load_task(directory)
-    kind = read_for_task(find_base(directory), trained)[1].kind
-    asked = task.settled(AutoTokenizer.from_pretrained(directory), kind)
-    same = (
-        trained.name == task.name
-        and trained.config_overrides() == task.config_overrides()
-        and trained.new_tokens(kind) == asked.new_tokens(kind)
-    )
-    if not same:
-        other = f"{task.name} with other classes" if trained.name == task.name else task.name
+    config, family, _ = read_for_task(find_base(directory), trained)
+    asked = task.settled(load_tokenizer(directory, family, config), family.kind)
+    if _parts(trained, family.kind) != _parts(asked, family.kind):
         raise InputError(
             f"checkpoint={str(directory)!r}: its adapter has the head and the tokens of "
-            f"{trained.name}, and this is {other}. To go on from it, {_WAY_OUT}."
+            f"{trained.name}, which do not fit {task.name} with its classes here. To go on from "
+            f"it, {_WAY_OUT}."
         )
+
+
+def _parts(task: Task, kind: ModelKind) -> tuple[Any, ...]:
+    """What a task puts on a model: its head, and its tokens."""
+    return task.auto_classes.get(kind), task.config_overrides(), task.new_tokens(kind)
 
 
 @brief_bars()

@@ -19,8 +19,7 @@ class RunSettings:
 
     Attributes:
         data: File, folder, hub name, or 'sample' for bundled rows.
-        checkpoint: Hub name, directory, or 'tiny' (the default with 'sample'). A saved adapter is
-            trained further.
+        checkpoint: Hub name, directory, adapter, or 'tiny' (default with 'sample').
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
         max_train_rows: Train on so many rows, after a seeded shuffle.
@@ -32,7 +31,7 @@ class RunSettings:
         lora_dropout: Dropout before the adapter (default: 0.05).
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
-        merge_first: Merge the adapter in --checkpoint into its base, and train that.
+        merge_first: Merge the adapter of --checkpoint first, and train that.
         merge: Also save the adapter merged into its base, in merged/.
         max_tokens_per_batch: Batches of as many rows as fit in so many tokens.
         packing: Rows end to end, without padding (decoders that write).

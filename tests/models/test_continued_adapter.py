@@ -87,7 +87,7 @@ def test_the_dropout_may_change_and_nothing_else(tiny, tmp_path):
 )
 def test_for_another_task_it_is_refused_and_the_merged_model_is_the_way_out(tiny, tmp_path, task):
     folder = first(tmp_path, tiny("bert"))
-    with pytest.raises(InputError, match="do not fit .* go on from it, pass --merge-first"):
+    with pytest.raises(InputError, match=r"do not fit .* go on from it, pass --merge-first"):
         build_model(task, checkpoint=folder)
     merged = merge_saved(folder, tmp_path / "merged")
     model, tokenizer = build_model(TASK, checkpoint=merged)

@@ -11,7 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
+from safetensors.torch import load_file
 from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -51,6 +53,7 @@ class Layout:
         reference: The file that says what the ids are, or ``moses``.
         tokenizer_config: What is written where the folder has none, such as the class's name.
         shift: Ids of the checkpoint less those of its SentencePiece model.
+        pickled: Whether the weights are in ``pytorch_model.bin`` alone.
     """
 
     family: str
@@ -60,6 +63,7 @@ class Layout:
     reference: str = "tokenizer.json"
     tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     shift: int = 0
+    pickled: bool = False
 
     def write(self, shared: Path, directory: Path) -> Path:
         """Write the checkpoint, with random weights."""
@@ -72,6 +76,10 @@ class Layout:
         family = FAMILIES[self.family]
         config = transformers.CONFIG_MAPPING[family.model_types[0]](**self.settings)
         getattr(transformers, family.language_model).from_config(config).save_pretrained(directory)
+        if self.pickled:
+            weights = directory / "model.safetensors"
+            torch.save(load_file(weights), directory / "pytorch_model.bin")
+            weights.unlink()
         return directory
 
     def encoder(self, directory: Path) -> Encode:
@@ -139,12 +147,15 @@ LAYOUTS = {
     ),
     "camembert sentencepiece named": Layout(
         "camembert", _PUBLISHED, _same(_PIECES), _CAMEMBERT, _PIECES,
-        {"tokenizer_class": "CamembertTokenizer", "model_max_length": 512}, shift=4,
+        {"tokenizer_class": "CamembertTokenizer", "model_max_length": 512}, shift=4, pickled=True,
     ),
     "flaubert": Layout(
         "flaubert", "tokenizers/flaubert_uncased", _FLAUBERT_FILES, _FLAUBERT, "moses",
+        pickled=True,
     ),
-    "kobart": Layout("bart", _KOBART, {"model.json": "tokenizer.json"}, _BART),
+    "kobart": Layout(
+        "bart", _KOBART, {"model.json": "tokenizer.json"}, _BART, pickled=True,
+    ),
     "kobart named": Layout(
         "bart", _KOBART, {"model.json": "tokenizer.json"}, _BART,
         tokenizer_config={"tokenizer_class": "BartTokenizer"},
@@ -152,7 +163,7 @@ LAYOUTS = {
     "gptj": Layout(
         "gptj", "tokenizers/gptj", _same("tokenizer.json", *_VOCAB, *_NAMED),
         {"vocab_size": 50400, "n_embd": 16, "n_layer": 1, "n_head": 2, "rotary_dim": 4,
-         "tie_word_embeddings": False, **_TEXT_ENDS},
+         "tie_word_embeddings": False, **_TEXT_ENDS}, pickled=True,
     ),
     "phi2": Layout(
         "phi", "tokenizers/phi2", _same("tokenizer.json", *_VOCAB, *_NAMED),

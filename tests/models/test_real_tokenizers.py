@@ -49,6 +49,12 @@ ROWS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """Pickled weights are converted into the tests' own folder."""
+    monkeypatch.setenv("FRTUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture(scope="module")
 def checkpoint(shared, tmp_path_factory):
     """``checkpoint("llama")``: the directory of a layout, written once."""

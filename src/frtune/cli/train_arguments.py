@@ -26,7 +26,7 @@ GROUPS = {
     "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout",
               "merge_first", "merge", "proof"),
     "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",
-                         "max_tokens_per_batch", "packing", "torch_compile"),
+                         "max_tokens_per_batch", "packing"),
     "training": ("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size",
                  "gradient_accumulation_steps", "lr_scheduler_type", "warmup_steps",
                  "weight_decay", "optim", "seed", "early_stopping_patience"),

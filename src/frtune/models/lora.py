@@ -44,9 +44,9 @@ _TASK_TYPES = {
 
 def lora_config(
     *,
-    r: int = 8,
-    alpha: int = 16,
-    dropout: float = 0.05,
+    r: int | None = 8,
+    alpha: int | None = 16,
+    dropout: float | None = 0.05,
     target_modules: Sequence[str] | str | None = None,
     rslora: bool = False,
     dora: bool = False,
@@ -57,7 +57,7 @@ def lora_config(
     head, and the rows of new tokens.
 
     Args:
-        r: Rank of the update.
+        r: Rank of the update. ``None``, here and of the next two, is the default.
         alpha: The update is scaled by ``alpha / r``. Twice the rank keeps that factor at 2, so
             that a learning rate stays good when the rank changes; raise both together.
         dropout: Dropout in front of the update.
@@ -77,6 +77,9 @@ def lora_config(
         >>> config.r, config.lora_alpha, config.target_modules
         (4, 8, None)
     """
+    r = 8 if r is None else r
+    alpha = 16 if alpha is None else alpha
+    dropout = 0.05 if dropout is None else dropout
     for name, value in (("r", r), ("alpha", alpha)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name}={value!r}: a whole number of at least 1. Pass {name}=8, say.")

@@ -81,10 +81,14 @@ def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings
         lora = saved is not None or (kind == "decoder" and not task.generates)
     if settings.merge and not lora:
         raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
-    usual = saved or lora_config()
+    return dataclasses.replace(with_sizes(settings, saved or lora_config()), lora=lora)
+
+
+def with_sizes(settings: RunSettings, usual: LoraConfig) -> RunSettings:
+    """The settings with rank, scale and dropout of ``usual`` where none are given."""
     kept = {"lora_r": usual.r, "lora_alpha": usual.lora_alpha, "lora_dropout": usual.lora_dropout}
     unset = {name: value for name, value in kept.items() if getattr(settings, name) is None}
-    return dataclasses.replace(settings, lora=lora, **unset)
+    return dataclasses.replace(settings, **unset)
 
 
 def _further(settings: RunSettings, task: Task, checkpoint: str) -> tuple[RunSettings, LoraConfig]:
@@ -109,9 +113,7 @@ def adapter(settings: RunSettings) -> LoraConfig | None:
     """The adapter that is trained; ``None`` for all weights."""
     if not settings.lora:
         return None
-    names = {"r": "lora_r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
-    values: dict[str, Any] = {name: getattr(settings, own) for name, own in names.items()}
-    return lora_config(**{name: value for name, value in values.items() if value is not None})
+    return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
 
 
 def build(task: Task, settings: RunSettings, args: Any, checkpoint: str) -> Built:

@@ -18,7 +18,10 @@ from rich.table import Table
 from frtune.errors import InputError
 from frtune.files import staged, write_json
 from frtune.html import render
+from frtune.models.adapter_base import is_adapter
+from frtune.models.lora import lora_config
 from frtune.run.config import run_config
+from frtune.run.model import with_sizes
 from frtune.run.model_card import baselines_in
 from frtune.run.run import run
 from frtune.run.seed_statistics import mean_of_runs
@@ -28,8 +31,10 @@ from frtune.training.saving import check_output_dir
 logger = logging.getLogger(__name__)
 
 SEEDS_FILE = "seeds.json"
-# what may differ between the seeds of one run; the adapter is settled by the checkpoint
+# what may differ between the seeds of one run; the adapter is settled by the checkpoint, and all of
+# it where a saved one is trained further
 OWN = {"seed", "output_dir", "lora"}
+FURTHER = {"lora_r", "lora_alpha", "lora_dropout", "int8", "nf4"}
 NO_SCORES = ("_runtime", "_per_second", "_low", "_high")
 
 # from a seed and an output directory to task, RunSettings and training arguments
@@ -138,8 +143,13 @@ def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
         if not _finished(place):
             continue
         theirs = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
-        ours = run_config(task, settings, args)
-        for name in sorted({*ours, *theirs} - OWN):
+        ours = run_config(task, with_sizes(settings, lora_config()), args)
+        further = (
+            not settings.merge_first
+            and bool(settings.checkpoint)
+            and is_adapter(settings.checkpoint)
+        )
+        for name in sorted({*ours, *theirs} - OWN - (FURTHER if further else set())):
             if ours.get(name) != theirs.get(name):
                 raise InputError(
                     f"{place}: was run with {name}={theirs.get(name)}, and this command has "

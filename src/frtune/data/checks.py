@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,17 @@ def columns_check(dataset: Dataset, needed: Iterable[str], where: str) -> None:
             raise InputError(
                 f"{where}: has no column {name}; it has {', '.join(found)}."
                 f"{nearest(name, found)} Name the column to read, or rename it."
+            )
+
+
+def check_named(splits: Iterable[Dataset], text_columns: Iterable[str] | None, where: str) -> None:
+    """Refuse a name among those of ``--text-columns`` that no split has."""
+    known = list(dict.fromkeys(name for rows in splits for name in rows.column_names))
+    for name in text_columns or ():
+        if unicodedata.normalize("NFC", name) not in known:
+            raise InputError(
+                f"text_columns={name}: {where} has {', '.join(known[:20])}.{nearest(name, known)} "
+                "Name columns that it has."
             )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datasets import DatasetDict
 
-from frtune.data.checks import columns_check
+from frtune.data.checks import check_named, columns_check
+from frtune.data.reading import Reading
 from frtune.data.sources import listed, name_of, read_splits
 from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError
@@ -29,25 +31,34 @@ def load_splits(
     seed: int = 42,
     cut: bool = True,
     stratify_by: str | None = None,
+    task: Any = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> tuple[DatasetDict, list[str]]:
     """Read ``source`` into splits named train, validation and test.
 
-    Files or splits of these names (also dev, valid and val) are the splits. A single file or
-    data set of another name is train. Rows stay on the disk, memory-mapped.
+    Files or splits of these names (also dev, valid, val, eval, training, testing, holdout) are the
+    splits. A single file or data set of another name is train. Rows stay on the disk,
+    memory-mapped.
 
     Args:
-        source: A CSV, TSV, JSON, JSONL or Parquet file, a folder of them, a ``save_to_disk``
-            folder, a hub name (``owner/name`` or ``owner/name:config``), ``"sample"`` for the
-            bundled rows of the task, or a ``Dataset`` or ``DatasetDict``.
+        source: A CSV, TSV, JSON, JSONL, Parquet or Excel file, a folder of them, a folder of
+            ``.txt`` and ``.key`` files, a ``save_to_disk`` folder, a hub name (``owner/name`` or
+            ``owner/name:config``), ``"sample"`` for the bundled rows of the task, or a ``Dataset``
+            or ``DatasetDict``.
         task_name: Which sample ``"sample"`` is.
         encoding: Of text files; ``None`` is UTF-8, or what the byte order mark says.
         max_train_rows: Keep so many rows of train, after a seeded shuffle; ``None`` keeps all.
         max_eval_rows: The same for validation.
-        max_test_rows: The same for test.
+        max_test_rows: The same for test; 0 leaves test away, and cuts none.
         seed: Of the shuffle and of the cut.
         cut: Cut missing splits from train, a tenth of it each. ``False`` leaves them missing.
         stratify_by: Column of classes; splits that are cut have each in the share it has in all
             rows. ``None`` cuts at random.
+        task: What the rows are for. Its texts and phrases are read as text whatever they look
+            like, and columns that it does not need may be of any kind. Gives ``task_name`` too.
+        text_columns: Columns of CSV, TSV and Excel files whose cells stay text.
+        decimal_comma: Cells such as ``3,8`` are numbers.
 
     Returns:
         The splits, in the order train, validation, test, and notes in plain language about what
@@ -65,14 +76,29 @@ def load_splits(
         >>> notes
         ['validation and test were cut from train: 8:1:1, seed 42 (16, 2 and 2 rows)']
     """
-    splits, notes = read_splits(source, task_name=task_name, encoding=encoding)
+    options = {"encoding": encoding, "decimal_comma": decimal_comma}
+    reading = (
+        Reading.of_task(task, text_columns=text_columns, **options)
+        if task is not None
+        else Reading(text_columns=tuple(text_columns or ()), **options)
+    )
+    name = task_name if task is None else task.name
+    splits, notes = read_splits(source, task_name=name, reading=reading)
+    check_named(splits.values(), text_columns, name_of(source))
+    if max_test_rows == 0:
+        left = splits.pop("test", None)
+        notes += [f"test: none of {len(left)} rows"] if left is not None else []
+        if not splits:
+            raise InputError(f"{name_of(source)}: has no rows but test's, and 0 of these are kept.")
     if cut and "train" in splits:
-        splits, note = _cut_missing(splits, seed, name_of(source), stratify_by)
+        missing = ("validation",) if max_test_rows == 0 else ("validation", "test")
+        splits, note = _cut_missing(splits, seed, name_of(source), stratify_by, missing)
         notes += note
     limits = (max_train_rows, max_eval_rows, max_test_rows)
     for name, limit in zip(SPLITS, limits, strict=True):
-        if limit is not None and limit < 1:
-            raise InputError(f"rows of {name}={limit}: at least 1. Leave it out to keep all.")
+        if limit is not None and limit < (name != "test"):
+            least = "0, for none" if name == "test" else "1"
+            raise InputError(f"rows of {name}={limit}: at least {least}. Leave it out to keep all.")
         if limit is not None and name in splits and limit < len(splits[name]):
             notes.append(f"{name}: {limit} of {len(splits[name])} rows, drawn with seed {seed}")
             splits[name] = splits[name].shuffle(seed=seed).select(range(limit))
@@ -80,10 +106,14 @@ def load_splits(
 
 
 def _cut_missing(
-    splits: dict[str, Dataset], seed: int, where: str, stratify_by: str | None
+    splits: dict[str, Dataset],
+    seed: int,
+    where: str,
+    stratify_by: str | None,
+    wanted: Sequence[str],
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Cut each missing one of validation and test, a tenth of train's rows, off train."""
-    missing = [name for name in ("validation", "test") if name not in splits]
+    missing = [name for name in wanted if name not in splits]
     if not missing:
         return splits, []
     train = splits["train"]

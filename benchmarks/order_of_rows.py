@@ -17,9 +17,9 @@ from encoder_training import SHORT, ours
 
 def main() -> None:
     """Measure a row of the table for each seed."""
-    from frtune.training.arguments import RECIPES
+    from frtune import SequenceClassification
 
-    recipe = RECIPES["classification"]
+    recipe = SequenceClassification.recipe
     made = parser(__doc__, rounds=1)
     made.add_argument("--rows", type=int, default=8_530)
     made.add_argument("--valid-rows", type=int, default=1_066)

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 import frtune
 from frtune import InputError, build_model, lora_config, quantize
-from frtune.inference import text_columns
 from frtune.models.int8 import INT8_WEIGHTS, Int8Embedding, Int8Linear
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
@@ -57,7 +56,7 @@ def saved(tiny, tmp_path):
 
 
 def rows_for(task):
-    return [dict.fromkeys(text_columns(task), text) for text in TEXTS]
+    return [dict.fromkeys(task.text_columns, text) for text in TEXTS]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))  # for chromium.visit
 
 def served(page, language, footer):
     """Serve a page in the background; its address."""
-    from frtune.web.highlight import CSS
+    from frtune.tasks.highlight import CSS
     from frtune.web.launch import Server, start
 
     return start(page, Server(), language, css=CSS, footer=footer)[0]

@@ -15,6 +15,8 @@ from frtune.training.saving import staged
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from frtune.tasks.base import Task
+
 
 def evaluate(
     directory: str | Path,
@@ -46,7 +48,7 @@ def evaluate(
     predictor = load(directory, batch_size=batch_size)
     rows, train = _rows(data, predictor.task, split, encoding, max_rows)
     encoded = predictor.encode(rows, with_labels=True)
-    outputs = predictor.outputs(encoded, progress=progress, scored=True)
+    outputs = predictor.outputs(encoded, progress=progress)
     task, tokenizer = predictor.task, predictor.tokenizer
     scores = task.score_outputs(outputs, encoded, tokenizer)
     metrics = {f"test_{name}": float(value) for name, value in scores.items()}
@@ -65,7 +67,7 @@ def evaluate(
 
 
 def _rows(
-    data: Any, task: Any, split: str | None, encoding: str | None, max_rows: int | None
+    data: Any, task: Task, split: str | None, encoding: str | None, max_rows: int | None
 ) -> tuple[Dataset, Dataset | None]:
     """The rows to score, and the training rows where the data has them."""
     splits, _ = load_splits(data, task_name=task.name, encoding=encoding, cut=False)

@@ -22,7 +22,6 @@ from frtune.metrics.classification import softmax
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
-from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
 from frtune.training.encoding import encode_dataset
@@ -32,22 +31,10 @@ from frtune.training.generation import generate, generation_settings, prompts_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from frtune.tasks.base import Task
     from frtune.tasks.generated import Generated
 
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
-
-
-def text_columns(task: Any) -> list[str]:
-    """Columns that hold text in every row: the text, or both of a pair; a title may be missing.
-
-    Example:
-        >>> from frtune import KeyphraseGeneration, SentenceSimilarity
-        >>> text_columns(KeyphraseGeneration(title_column="title"))
-        ['text']
-        >>> text_columns(SentenceSimilarity())
-        ['sentence1', 'sentence2']
-    """
-    return [column for column in task.columns if column != getattr(task, "title_column", None)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ class Predictor:
         bf16: Compute in bf16 under autocast, but labels that hang on its rounding in fp32.
     """
 
-    task: Any
+    task: Task
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     batch_size: int = 16
@@ -94,7 +81,7 @@ class Predictor:
         encoded = self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.answers(outputs, encoded, self.tokenizer)
-        names = dict(zip(("text", "text_pair"), text_columns(self.task), strict=False))
+        names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
         return [
             {**{name: row[column] for name, column in names.items()}, **answer}
             for row, answer in zip(rows, answers, strict=True)
@@ -105,14 +92,14 @@ class Predictor:
         for i, item in enumerate(texts):
             row = item if isinstance(item, Mapping) else {self.task.columns[0]: item}
             row = {column: row.get(column) for column in self.task.columns}
-            for column in text_columns(self.task):
+            for column in self.task.text_columns:
                 if not isinstance(row[column], str) or not clean_text(row[column]):
                     raise InputError(f"text {i + 1}: {self._blank(column, row[column])}")
             rows.append(row)
         return rows
 
     def _blank(self, column: str, value: Any) -> str:
-        if len(text_columns(self.task)) > 1:
+        if len(self.task.text_columns) > 1:
             return f"{column} {value!r} is blank. Give both sentences of the pair."
         return f"{value!r} is blank. Give a text with words in it."
 
@@ -126,25 +113,18 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def outputs(
-        self, encoded: Dataset, *, progress: str | None = None, scored: bool = False
-    ) -> list[Any]:
+    def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
         """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
 
         Args:
             encoded: From ``encode``.
             progress: Label of a progress bar; ``None`` shows none.
-            scored: The outputs will be scored: what that needs is looked up meanwhile.
         """
-        if not self.task.generates:
-            return self._logits(encoded, progress)
-        if not scored:
-            return self._generate(encoded, progress, each=None)
+        if self.task.generates:
+            return self._generate(encoded, progress)
+        return self._logits(encoded, progress)
 
-        with analysed_ahead(self.task, encoded, self.tokenizer, self.model.device) as each:
-            return self._generate(encoded, progress, each)
-
-    def _generate(self, encoded: Dataset, progress: str | None, each: Any) -> list[Generated]:
+    def _generate(self, encoded: Dataset, progress: str | None) -> list[Generated]:
 
         kind = kind_of(self.model)
         settings = generation_settings(
@@ -160,7 +140,6 @@ class Predictor:
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else
             progress=progress,
-            each=each,
         )
 
     def _logits(self, encoded: Dataset, progress: str | None) -> list[np.ndarray]:
@@ -192,9 +171,7 @@ class Predictor:
                 # no loss is wanted, and a pair in both orders has logits for two and one label
                 kept = (name for name in batch if name not in ("row", "labels"))
                 batch = {name: batch[name].to(self.model.device) for name in kept}
-                logits = self.model(**batch).logits.float()
-                if hasattr(self.task, "fold_logits"):
-                    logits = self.task.fold_logits(logits)
+                logits = self.task.fold_logits(self.model(**batch).logits.float())
                 yield from zip(rows, logits.cpu().numpy(), strict=True)
 
     @contextlib.contextmanager

@@ -26,12 +26,14 @@ from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer import PROBES
 from frtune.models.weights import head_names, load_model
-from frtune.tasks.config_file import TASK_FILE, load_task, save_task, write_json
+from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task, write_json
 from frtune.training.saving import staged
 from frtune.version import __version__
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ def quantize(
         }
         write_json(draft / QUANTIZATION_FILE, record)
         if proof:
-            record["reload_difference"] = _prove(draft, batch, found)
+            record["reload_difference"] = _prove(draft, task, batch, found)
             write_json(draft / QUANTIZATION_FILE, record)
         (draft / "README.md").write_text(_card(task, output_dir, record), encoding="utf-8")
     return record
@@ -160,7 +162,7 @@ def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
 
 
 def _write_bitsandbytes(
-    model: PreTrainedModel, task: Any, draft: Path, method: str
+    model: PreTrainedModel, task: Task, draft: Path, method: str
 ) -> tuple[PreTrainedModel, int]:
     """Quantise while loading, which is how bitsandbytes works, and write that model."""
     with tempfile.TemporaryDirectory(dir=draft) as folder:
@@ -211,7 +213,7 @@ def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None
     }
 
 
-def _prove(directory: Path, batch: dict[str, Any], expected: Any) -> float:
+def _prove(directory: Path, task: Task, batch: dict[str, Any], expected: Any) -> float:
     """Open ``directory`` in a fresh process; the largest difference of a logit from ``expected``.
 
     Raises:
@@ -221,7 +223,8 @@ def _prove(directory: Path, batch: dict[str, Any], expected: Any) -> float:
         asked, answered = Path(folder) / "batch.safetensors", Path(folder) / "logits.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, asked)
         program = (
-            "import sys; from frtune.model_quantization import _answer; _answer(*sys.argv[1:])"
+            f"{import_program(task)}; from frtune.model_quantization import _answer; "
+            "_answer(*sys.argv[1:])"
         )
         done = subprocess.run(
             [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
@@ -248,7 +251,7 @@ def _answer(directory: str, asked: str, answered: str) -> None:
     save_file({"logits": probe_logits(model, load_file(asked)).contiguous()}, answered)
 
 
-def _card(task: Any, output_dir: Path, record: dict[str, Any]) -> str:
+def _card(task: Task, output_dir: Path, record: dict[str, Any]) -> str:
     """Text of ``README.md``."""
     before, after = (record[f"size_{name}_bytes"] / 2**20 for name in ("before", "after"))
     merged = ", its adapter merged first" if record["merged_adapter"] else ""

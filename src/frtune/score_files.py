@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frtune.inference import text_columns
 from frtune.tasks.config_file import write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from frtune.tasks.base import Task
+
 
 def write_scores(
     directory: Path,
-    task: Any,
+    task: Task,
     tokenizer: Any,
     *,
     rows: Dataset,
@@ -49,10 +50,10 @@ def write_scores(
         **baseline_metrics(task, train, rows, references),
     }
     signatures = task.signatures(references)
-    texts = [list(rows[column]) for column in text_columns(task)]
+    texts = [list(rows[column]) for column in task.text_columns]
     names = ("input", "input_pair")[: len(texts)]
     lines = [
-        {**dict(zip(names, inputs, strict=True)), "reference": reference, **_prediction(answer)}
+        {**dict(zip(names, inputs, strict=True)), "reference": reference, **task.prediction(answer)}
         for *inputs, reference, answer in zip(*texts, references, answers, strict=True)
     ]
     if task.generates:
@@ -63,21 +64,12 @@ def write_scores(
     write_json(directory / "signatures.json", signatures)
     with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    if hasattr(task, "write_details"):
-        task.write_details(directory, [line["prediction"] for line in lines], references)
+    task.write_details(directory, [line["prediction"] for line in lines], references)
     return metrics, signatures
 
 
-def _prediction(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with its first value, whatever the task calls it, under ``prediction``."""
-    (_, value), *rest = answer.items()
-    if isinstance(value, list) and value and isinstance(value[0], dict):  # keywords with offsets
-        return {"prediction": [item["text"] for item in value], "spans": value, **dict(rest)}
-    return {"prediction": value, **dict(rest)}
-
-
 def baseline_metrics(
-    task: Any, train: Dataset | None, test: Dataset, references: list[list[str]]
+    task: Task, train: Dataset | None, test: Dataset, references: list[list[str]]
 ) -> dict[str, float]:
     """Scores of predictors that need no model, as ``test_baseline_<name>_<score>``."""
     texts = list(test[task.columns[0]])

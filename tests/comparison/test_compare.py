@@ -23,6 +23,7 @@ from frtune.metrics.bootstrap import (
 )
 from frtune.models.lineage import lineage, save_lineage
 from frtune.tasks.config_file import save_task
+from frtune.tasks.row_scores import classes_f1, sets_f1
 
 ROWS = Dataset.from_list(
     [{"text": f"le maire {i} a voté {'oui' if i % 3 else 'non'}", "label": "ab"[i % 2]}
@@ -103,21 +104,17 @@ def test_a_sequence_follows_the_checkpoints(saved, tmp_path):
 def test_resampled_f1_is_that_of_the_drawn_rows():
     rng = np.random.default_rng(0)
     predictions, references = rng.choice(list("abc"), 30), rng.choice(list("abc"), 30)
-    from frtune.comparison.row_scores import _classes_f1
-
-    score = _classes_f1(list(predictions), list(references), ["a", "b", "c"])
+    score = classes_f1(list(predictions), list(references), ["a", "b", "c"])
     picks = rng.integers(30, size=(5, 30))
     expected = [classification_scores(predictions[p], references[p])["f1_macro"] for p in picks]
     assert score(picks) == pytest.approx(expected)
 
 
 def test_resampled_keyword_f1_is_that_of_the_drawn_rows():
-    from frtune.comparison.row_scores import _sets_f1
-
     found = [["a", "b"], [], ["c"], ["d", "d"]]
     true = [["a"], ["x"], [], ["D", "e"]]
     picks = np.random.default_rng(0).integers(4, size=(6, 4))
-    score = _sets_f1(found, true, str.casefold)
+    score = sets_f1(found, true, str.casefold)
     expected = [
         keyword_scores([found[i] for i in p], [true[i] for i in p], normalize=str.casefold)
         for p in picks

@@ -13,7 +13,7 @@ from chromium import visit
 from frtune.demo.app import Desk, build_page, previews
 from frtune.demo.models import PageModel
 from frtune.demo.translations import WORDS
-from frtune.web.highlight import CSS
+from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
 from frtune.web.translations import PageLanguage
 

@@ -3,8 +3,9 @@ from html import unescape
 
 import pytest
 
-from frtune.demo.render import answer_html, error_html
+from frtune.demo.app import error_html
 from frtune.demo.translations import WORDS
+from frtune.tasks.config_file import task_class
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"
 
@@ -31,7 +32,7 @@ def _text(html):
     ],
 )  # fmt: skip
 def test_no_task_lets_markup_through(task, answer):
-    html = answer_html(task, answer, say)
+    html = task_class(task)().answer_html(answer, say)
     ours = {"div", "mark", "small", "p", "b", "br", "span", "table", "tr", "td", "th"}
     assert set(re.findall(r"<\s*/?\s*([a-zA-Z!]+)", html)) <= ours
     assert "<script" not in html and "<img" not in html and "<b>absent" not in html
@@ -43,7 +44,7 @@ def test_keywords_stand_at_their_offsets_with_scores_and_counts():
     found = [{"text": "été", "start": 2, "end": 5, "score": 0.5},
              {"text": "cantine", "start": 10, "end": 17, "score": 0.75},
              {"text": "été", "start": 21, "end": 24, "score": 1.0}]  # fmt: skip
-    html = answer_html("keywords", {"text": text, "keywords": found}, say)
+    html = task_class("keywords")().answer_html({"text": text, "keywords": found}, say)
     marks = re.findall(r"<mark[^>]*>(\w+)<small>([\d.]+)</small></mark>", html)
     assert marks == [("été", "0.50"), ("cantine", "0.75"), ("été", "1.00")]
     rows = re.findall(r"<tr><td>(.*?)</td><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td></tr>", html)
@@ -52,7 +53,7 @@ def test_keywords_stand_at_their_offsets_with_scores_and_counts():
 
 def test_absent_phrases_stand_apart():
     answer = {"text": "The wind farm.", "keyphrases": ["Wind farm", "energy"]}
-    html = answer_html("keyphrases", answer, say)
+    html = task_class("keyphrases")().answer_html(answer, say)
     assert re.findall(r"<mark>(.*?)</mark>", html) == ["wind farm"]
     assert re.findall(r'<span class="frtune-chip">(.*?)</span>', html) == ["Wind farm"]
     assert re.findall(r'<span class="frtune-chip frtune-absent">(.*?)</span>', html) == ["energy"]
@@ -61,7 +62,7 @@ def test_absent_phrases_stand_apart():
 
 def test_classes_come_best_first_and_many_are_counted():
     scores = {f"c{i}": i / 300 for i in range(25)}
-    html = answer_html("classification", {"label": "c24", "scores": scores}, say)
+    html = task_class("classification")().answer_html({"label": "c24", "scores": scores}, say)
     shown = re.findall(r"<td>(c\d+)</td><td[^>]*>([\d.]+%)", html)
     assert shown[0] == ("c24", "8.0%")
     assert len(shown) == 20
@@ -69,7 +70,7 @@ def test_classes_come_best_first_and_many_are_counted():
 
 
 def test_a_similarity_outside_0_and_1_keeps_its_number():
-    html = answer_html("similarity", {"similarity": 4.25}, say)
+    html = task_class("similarity")().answer_html({"similarity": 4.25}, say)
     assert "4.250" in html and "width:100.0%" in html
     assert WORDS["label"][0] not in _text(html)
 

@@ -12,7 +12,7 @@ from frtune.rating.app import build_page
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Item, RatingStudy
 from frtune.rating.translations import WORDS
-from frtune.web.highlight import CSS
+from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
 from frtune.web.translations import PageLanguage
 

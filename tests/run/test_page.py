@@ -138,17 +138,14 @@ def test_a_run_of_many_classes_lists_the_pairs_most_confused():
 
 
 def test_phrases_are_told_right_wrong_and_missed():
-    from frtune.run.examples import described
-
     line = {"input": "x", "reference": ["Budget", "cantine"], "prediction": ["budget", "maire"]}
-    found = described(KeyphraseGeneration(), line)
+    found = KeyphraseGeneration().described(line)
     assert [piece["kind"] for piece in found["said"]] == ["right", "wrong"]
     assert [piece["kind"] for piece in found["true"]] == ["right", "missed"]
 
 
 def test_keywords_are_marked_where_they_stand():
     from frtune import KeywordExtraction
-    from frtune.run.examples import described
 
     text = "Le budget de la cantine et du maire."
     line = {
@@ -160,7 +157,7 @@ def test_keywords_are_marked_where_they_stand():
             {"text": "maire", "start": 30, "end": 35},
         ],
     }
-    pieces = described(KeywordExtraction(), line)["marked"]
+    pieces = KeywordExtraction().described(line)["marked"]
     assert "".join(piece["text"] for piece in pieces) == text
     assert {p["text"]: p["kind"] for p in pieces if p["kind"] != "plain"} == {
         "budget": "right", "cantine": "missed", "maire": "wrong",

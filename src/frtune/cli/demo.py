@@ -11,7 +11,7 @@ from frtune.demo.app import build_page
 from frtune.demo.models import open_models
 from frtune.demo.translations import WORDS
 from frtune.errors import InputError
-from frtune.web.highlight import CSS
+from frtune.tasks.highlight import CSS
 from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
 from frtune.web.translations import PageLanguage
 

@@ -13,12 +13,10 @@ from rich.table import Table
 from frtune.cli import Parser
 from frtune.errors import InputError
 from frtune.planning.plan import default_task, plan
-from frtune.tasks.config_file import task_class
+from frtune.tasks.config_file import task_class, task_names
 
 if TYPE_CHECKING:
     from frtune.planning.plan import Option, Plan
-
-_TASKS = ("classification", "similarity", "keywords", "keyphrases")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--gpu-memory", default="24GB", metavar="SIZE", help="of each GPU, as 24GB or 80GiB (24GB)")
     add("--cpu-memory", metavar="SIZE", help="of the host (not checked)")
     add("--batch", type=int, default=8, metavar="N", help="rows a GPU and micro-batch (8)")
-    add("--task", choices=_TASKS, help="(classification for encoders, else keyphrases)")
+    add("--task", choices=task_names(), help="(classification for encoders, else keyphrases)")
     add("--tokens", type=int, metavar="N", help="tokens of a source (the task's default)")
     add("--target-tokens", type=int, metavar="N", help="tokens of a target, where there is one")
     add("--precision", choices=["bf16", "fp32"], default="bf16", help="of the training (bf16)")
@@ -71,7 +69,7 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
 
     cls = task_class(name)
     known = {item.name for item in fields(cls)}
-    settings: dict[str, Any] = {"labels": ["0", "1"]} if "labels" in known else {}
+    settings: dict[str, Any] = {}
     given = {"max_source_tokens": tokens, "max_target_tokens": target_tokens}
     for field, value in given.items():
         if value is None:
@@ -79,7 +77,7 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
         if field not in known:
             raise InputError(f"--target-tokens {value}: {name} has no target. Leave it out.")
         settings[field] = value
-    return cls(**settings)
+    return cls.for_planning(**settings)
 
 
 def _show(found: Plan) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from datasets import disable_progress_bars
 from tqdm.auto import tqdm
@@ -18,7 +18,10 @@ from frtune.data.loading import load_splits
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
-from frtune.inference import load, text_columns
+from frtune.inference import load
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 WINDOW = 1_000
 
@@ -64,9 +67,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _one_row(task: Any, text: str, text_pair: str | None) -> dict[str, str]:
+def _one_row(task: Task, text: str, text_pair: str | None) -> dict[str, str]:
     """The row of ``--text`` and, for a task of pairs, ``--text-pair``."""
-    columns = text_columns(task)
+    columns = task.text_columns
     if len(columns) == 1 and text_pair is not None:
         raise InputError(
             f"--text-pair: this model answers for one text ({task.name}). Leave it out."
@@ -91,10 +94,10 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
             bar.update(len(rows))
 
 
-def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
+def _windows(path: str, task: Task, encoding: str | None) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
     if Path(path).suffix == ".txt":
-        if len(text_columns(task)) > 1:
+        if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
@@ -107,7 +110,7 @@ def _windows(path: str, task: Any, encoding: str | None) -> Iterator[list[Any]]:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
     dataset = splits[name]
     columns_check(dataset, task.columns, path)
-    for column in text_columns(task):
+    for column in task.text_columns:
         check_texts(dataset, column, path)
     for start in range(0, len(dataset), WINDOW):
         yield list(dataset.select(range(start, min(start + WINDOW, len(dataset)))))

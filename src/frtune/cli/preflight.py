@@ -13,8 +13,9 @@ from rich.text import Text
 from transformers.utils import logging
 
 from frtune.cli import Parser
-from frtune.cli.train import TASKS, parse
+from frtune.cli.train import parse
 from frtune.preflight.run import preflight
+from frtune.tasks.config_file import task_names
 from frtune.training.distributed import leave
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> int:
         "are those of frtune train TASK --help.",
     )
     parser.add_argument("command", choices=["train"], help="train: what is to be tried")
-    parser.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parser.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))
     chosen = parser.parse(argv[:2])
     task, settings, args = parse(chosen.task, argv[2:])
 

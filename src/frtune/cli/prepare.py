@@ -13,7 +13,7 @@ from rich.table import Table
 from frtune.cli import Parser
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
-from frtune.tasks.config_file import TASK_CLASSES, task_class
+from frtune.tasks.config_file import task_class, task_names
 
 _COLUMNS = (
     ("text-column", "column with the text (text)"),
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("data", metavar="X", help="file or folder of CSV, TSV, JSON, JSONL or Parquet; "
         "save_to_disk folder; hub name; sample")  # fmt: skip
-    add("--task", choices=list(TASK_CLASSES), required=True, help="what the rows are for")
+    add("--task", choices=task_names(), required=True, help="what the rows are for")
     add("--output", required=True, metavar="D", help="directory to write; must be new or empty")
     add("--encoding", help="of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's)")
     columns = parser.add_argument_group("columns, those that the task has")

@@ -13,7 +13,7 @@ from frtune.rating.sources import make_study, summary
 from frtune.rating.store import RatingStore
 from frtune.rating.study import parse_scale
 from frtune.rating.translations import WORDS
-from frtune.web.highlight import CSS
+from frtune.tasks.highlight import CSS
 from frtune.web.launch import add_server_options, load_gradio, private_folder, serve, server_of
 from frtune.web.translations import PageLanguage
 

@@ -18,11 +18,9 @@ from frtune.run.report import results_table
 from frtune.run.run import run
 from frtune.run.seeds import run_seeds, seeds_table
 from frtune.run.settings import RunSettings, is_tiny
-from frtune.tasks.config_file import task_class
+from frtune.tasks.config_file import task_class, task_names
 from frtune.training.arguments import recipe, training_arguments
 from frtune.training.distributed import leave
-
-TASKS = ("classification", "similarity", "keywords", "keyphrases")
 
 
 def main(argv: list[str]) -> int:
@@ -33,9 +31,9 @@ def main(argv: list[str]) -> int:
         "frtune train TASK --help tells the options of a task.",
         add_help=not argv or argv[0] in ("-h", "--help"),
     )
-    first.add_argument("task", choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    first.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))
     if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
-        raise InputError(f"frtune train {argv[0]}: name the task first: {', '.join(TASKS)}.")
+        raise InputError(f"frtune train {argv[0]}: name the task first: {', '.join(task_names())}.")
     task_name = first.parse(argv[:1]).task
     if (seeds := _option(argv[1:], "--seeds")) is not None:
         return _train_seeds(task_name, argv[1:], seeds)

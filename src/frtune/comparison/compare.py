@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from frtune.comparison.row_scores import RowScores
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ def compare(
             "name": name, "directory": str(place), "sequence": lineage(place),
             "quantized": record["method"] if record else None,
             **_statistics(found[0], found[-1], samples),
-            "size_bytes": size_bytes(place), **measure(place, timed, batch_sizes=batch_sizes),
+            "size_bytes": size_bytes(place),
+            **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes),
         })  # fmt: skip
     result = Comparison(
         tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
@@ -86,7 +88,7 @@ def compare(
     return result
 
 
-def _same_task(places: Sequence[Path]) -> list[Any]:
+def _same_task(places: Sequence[Path]) -> list[Task]:
     """The tasks of the directories, which must answer the same question."""
     if not places:
         raise InputError("directories: none. Give at least one model directory.")
@@ -97,13 +99,13 @@ def _same_task(places: Sequence[Path]) -> list[Any]:
         tasks.append(load_task(place))
     first = tasks[0]
     for place, task in zip(places[1:], tasks[1:], strict=True):
-        if task.name != first.name:
+        if type(task) is not type(first):
             raise InputError(
                 f"{place}: is of the task {task.name}, and {places[0]} of {first.name}. "
                 "Compare models of one task."
             )
-        for name in ("head", "labels"):
-            ours, theirs = getattr(first, name, None), getattr(task, name, None)
+        for name, ours in first.comparable.items():
+            theirs = task.comparable[name]
             if sorted(ours or []) != sorted(theirs or []):
                 raise InputError(
                     f"{place}: its {name} is {theirs}, and that of {places[0]} {ours}. "
@@ -125,7 +127,7 @@ def _score(place: Path, rows: Dataset) -> RowScores:
 
     predictor = load(place)
     encoded = predictor.encode(rows, with_labels=True)
-    outputs = predictor.outputs(encoded, progress=place.name, scored=True)
+    outputs = predictor.outputs(encoded, progress=place.name)
     return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)
 
 

@@ -10,12 +10,16 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from frtune.inference import load
 from frtune.models.loading import ADAPTER_CONFIG, find_base
+from frtune.tasks.config_file import import_program
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 _WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
 
@@ -30,13 +34,18 @@ def size_bytes(directory: str | Path) -> int:
 
 
 def measure(
-    directory: str | Path, rows: Sequence[Mapping[str, Any]], *, batch_sizes: Sequence[int]
+    directory: str | Path,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    task: Task,
+    batch_sizes: Sequence[int],
 ) -> dict[str, Any]:
     """Open a directory in a fresh process, time it there, and take the process's memory.
 
     Args:
         directory: The model.
         rows: Texts to answer, as the task's columns.
+        task: The model's.
         batch_sizes: Rows a batch.
 
     Returns:
@@ -52,7 +61,8 @@ def measure(
         asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
         content = {"rows": [dict(row) for row in rows], "batch_sizes": list(batch_sizes)}
         asked.write_text(json.dumps(content), encoding="utf-8")
-        program = f"import sys; from {__name__} import _measured; _measured(*sys.argv[1:])"
+        program = f"{import_program(task)}; from {__name__} import _measured"
+        program += "; _measured(*sys.argv[1:])"
         done = subprocess.run(
             [sys.executable, "-c", program, str(directory), str(asked), str(answered)],
             capture_output=True,

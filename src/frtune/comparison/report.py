@@ -129,7 +129,10 @@ def comparison_picture(found: Comparison) -> Figure:
                 [max(0.0, m["f1_high"] - m["f1"]) for m in models],
             ]
             axes.errorbar(values, places, xerr=errors, fmt="none", ecolor="black", capsize=3)
-            axes.set_xlim(min([0.0, *(m["f1_low"] for m in models)]), 1.0)
+            axes.set_xlim(
+                min([0.0, *(m["f1_low"] for m in models)]),
+                max([1.0, *(m["f1_high"] for m in models)]),
+            )
         else:
             axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     all_axes[0].set_yticks(places, [_tick(model) for model in models])

@@ -17,7 +17,7 @@ from frtune.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from frtune.data.row_schema import Shape
+    from frtune.data.row_schema import RowSchema
     from frtune.data.sources import Part
 
 REJECTED = -1
@@ -30,19 +30,19 @@ class Fate:
     Attributes:
         table: As ``examine`` returns it.
         parts: Where the rows came from.
-        shape: What the rows are for.
+        schema: What the rows are for.
         split: Place in ``SPLITS`` of each row's split, -1 for a rejected row; int8, ``(rows,)``.
         late: Reason and detail of rows that were rejected for another row's sake.
     """
 
     table: Dataset
     parts: list[Part]
-    shape: Shape
+    schema: RowSchema
     split: np.ndarray
     late: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of_filters(cls, table: Dataset, parts: list[Part], shape: Shape) -> Fate:
+    def of_filters(cls, table: Dataset, parts: list[Part], schema: RowSchema) -> Fate:
         """Start with what the filters say and with the splits that the rows came in."""
         came_in = np.array([SPLITS.index(part.split) for part in parts], np.int8)
         split = came_in[column_of(table, "part")]
@@ -50,7 +50,7 @@ class Fate:
         kept = np.concatenate(
             [np.array([not reason for reason in chunk.to_pylist()], bool) for chunk in reasons]
         )
-        return cls(table, parts, shape, np.where(kept, split, REJECTED).astype(np.int8))
+        return cls(table, parts, schema, np.where(kept, split, REJECTED).astype(np.int8))
 
     def place(self, row: int) -> str:
         """Where a row came from, in words."""
@@ -80,15 +80,15 @@ class Fate:
 
     def _target(self, row: int) -> str | float | None:
         """The label or score of a row; ``None`` where rows have phrases."""
-        if self.shape.target == "phrases":
+        if self.schema.target == "phrases":
             return None
-        return self._cell(self.shape.target_name, row)
+        return self._cell(self.schema.target_name, row)
 
     def strata(self, rows: np.ndarray) -> list[str] | None:
         """The labels of some rows, by which a cut is stratified; ``None`` where there are none."""
-        if self.shape.target != "label":
+        if self.schema.target != "label":
             return None
-        return self.table.data.column(self.shape.target_name).take(rows).to_pylist()
+        return self.table.data.column(self.schema.target_name).take(rows).to_pylist()
 
     def reject_near(self, pairs: list[NearPair]) -> None:
         """Of near duplicates in two splits, reject the one in train, or else in validation."""
@@ -122,7 +122,7 @@ class Fate:
             self.split[train[drawn]] = SPLITS.index(name)
         sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
         note = f"{listed(list(missing))} cut from train with seed {cut.seed}: {sizes} rows"
-        return [note + (f", stratified by {self.shape.target_column}" if strata else "")]
+        return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
 
     def _reasons(self) -> str:
         counts = self.count_reasons()

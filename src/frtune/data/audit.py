@@ -186,14 +186,15 @@ def _split_report(
         "repeated_texts": len(rows) - len(np.unique(keys[rows])),
     }
     names = {name: name for name in ("characters", "words", "tokens", "target_tokens")}
+    kind = getattr(table.features.get(target), "dtype", "")  # a dict has none
     if "phrases" in table.column_names:
         phrases = int(column_of(table, "phrases")[rows].sum())
         present = int(column_of(table, "present")[rows].sum())
         report["present_share"] = round(present / phrases, 4) if phrases else None
         names["phrases"] = target
-    elif table.features[target].dtype == "string":
+    elif kind == "string":
         report["labels"] = count_labels(table, rows, target)
-    else:
+    elif kind.startswith(("int", "float")):
         names[target] = "scores"
     for column, name in names.items():
         if column in table.column_names:

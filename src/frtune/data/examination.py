@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from frtune.data.filters import Filters
-    from frtune.data.row_schema import Shape
+    from frtune.data.row_schema import RowSchema
     from frtune.data.sources import Part
 
 
@@ -25,7 +25,7 @@ def examine(
     parts: list[Part],
     work: Path,
     *,
-    shape: Shape,
+    schema: RowSchema,
     filters: Filters,
     tokenizer: PreTrainedTokenizerBase | None,
     num_proc: int | None,
@@ -38,32 +38,36 @@ def examine(
         are written under, ``reason`` and ``detail`` (empty when no filter rejects it), ``source``
         (what is compared) and the columns of ``measures.measure``.
     """
-    wanted = ("id", "title") if shape.task.name == "keyphrases" else ("id",)
     extra = [
         name
-        for name in wanted
+        for name in schema.carried
         if all(name in part.rows.column_names for part in parts)
-        and name not in (*shape.names, *shape.names.values())
+        and name not in (*schema.names, *schema.names.values())
     ]
     tables = []
     for number, part in enumerate(parts):
-        used = [*shape.names, *extra]
+        used = [*schema.names, *extra]
         rows = part.rows.select_columns(used)
         work_on = partial(
             _examine_batch,
             part=number,
             extra=extra,
-            shape=shape,
+            schema=schema,
             filters=filters,
             tokenizer=tokenizer,
-            class_names=class_names(part.rows, shape.target_column),
+            class_names=class_names(part.rows, schema.target_column),
         )
         table = rows.map(
             work_on,
             batched=True,
             with_indices=True,
             remove_columns=used,
-            features=_features(shape, {name: rows.features[name] for name in extra}, tokenizer),
+            features=_features(
+                schema,
+                {name: rows.features[name] for name in extra},
+                tokenizer,
+                as_read=rows.features[schema.target_column],
+            ),
             cache_file_name=str(work / f"part{number}.arrow"),
             load_from_cache_file=False,
             num_proc=processes(len(rows), num_proc),
@@ -73,21 +77,24 @@ def examine(
     return concatenate_datasets(tables)
 
 
-def _features(shape: Shape, extra: dict[str, Any], tokenizer: Any) -> Features:
-
+def _features(
+    schema: RowSchema, extra: dict[str, Any], tokenizer: Any, *, as_read: Any
+) -> Features:
+    """Types of the columns; a target that is a plain value keeps the type that it was read with."""
     whole, text = Value("int64"), Value("string")
-    target = {"phrases": List(text), "label": text, "score": Value("float64")}[shape.target]
-    counted = tokenizer and shape.task.name == "keyphrases"
+    known = {"phrases": List(text), "label": text, "score": Value("float64")}
+    target = known.get(schema.target, as_read)
+    counted = tokenizer and schema.target_text is not None
     if "title" in extra:
         extra["title"] = text
     return Features(
         {
             **dict.fromkeys(("part", "row"), whole),
             **extra,
-            **{shape.names[column]: text for column in shape.task.columns},
-            shape.target_name: target,
+            **{schema.names[column]: text for column in schema.text_columns},
+            schema.target_name: target,
             **dict.fromkeys(("reason", "detail", "source"), text),
-            **measured_types(phrases=shape.target == "phrases", tokens=bool(tokenizer)),
+            **measured_types(phrases=schema.target == "phrases", tokens=bool(tokenizer)),
             **({"target_tokens": whole} if counted else {}),
         }
     )
@@ -99,29 +106,31 @@ def _examine_batch(
     *,
     part: int,
     extra: list[str],
-    shape: Shape,
+    schema: RowSchema,
     filters: Filters,
     tokenizer: PreTrainedTokenizerBase | None,
     class_names: list[str] | None,
 ) -> dict[str, list[Any]]:
-    texts = shape.texts(batch)
-    targets = shape.targets(batch[shape.target_column], class_names)
-    phrases = targets if shape.target == "phrases" else None
-    sources = shape.sources(texts)
+    texts = schema.texts(batch)
+    targets = schema.targets(batch[schema.target_column], class_names)
+    phrases = targets if schema.target == "phrases" else None
+    sources = schema.sources(texts)
     found = measure(sources, phrases, threshold=filters.near_threshold, tokenizer=tokenizer)
-    if tokenizer is not None and shape.task.name == "keyphrases":
-        lines = [shape.task.separator.join(row) for row in targets]
+    if tokenizer is not None and schema.target_text is not None:
+        lines = [schema.target_text(target) for target in targets]
         found["target_tokens"] = [count + 1 for count in count_tokens(lines, tokenizer)]
     carried = {name: batch[name] for name in extra}
     if "title" in extra:
         carried["title"] = [_text_of(value) for value in batch["title"]]
-    reasons = _reasons(batch, texts, targets, found, sources=sources, shape=shape, filters=filters)
+    reasons = _reasons(
+        batch, texts, targets, found, sources=sources, schema=schema, filters=filters
+    )
     return {
         "part": [part] * len(indices),
         "row": indices,
         **carried,
         **texts,
-        shape.target_name: targets,
+        schema.target_name: targets,
         "reason": [reason for reason, _ in reasons],
         "detail": [detail for _, detail in reasons],
         "source": sources,
@@ -136,7 +145,7 @@ def _reasons(
     found: dict[str, Any],
     *,
     sources: list[str],
-    shape: Shape,
+    schema: RowSchema,
     filters: Filters,
 ) -> list[tuple[str, str]]:
     """Why each row is rejected: it cannot be used, or it is beyond a limit."""
@@ -151,8 +160,8 @@ def _reasons(
     }
     reasons = []
     for i, source in enumerate(sources):
-        row = {column: batch[column][i] for column in shape.names}
-        reason = shape.reason(row, firsts[i], targets[i])
+        row = {column: batch[column][i] for column in schema.names}
+        reason = schema.rejected(row, firsts[i], targets[i])
         if not reason[0]:
             reason = filters.reason(source, **{name: each[i] for name, each in counts.items()})
         reasons.append(reason)

@@ -20,7 +20,6 @@ from frtune.data.filters import Filters
 from frtune.data.near_duplicates import near_pairs
 from frtune.data.prepared_files import publish, write_rows
 from frtune.data.reading import Reading
-from frtune.data.row_schema import Shape
 from frtune.data.sources import name_of, quiet_hub, read_parts
 from frtune.data.splitting import SPLITS, Cut
 from frtune.errors import InputError
@@ -29,13 +28,15 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from transformers import PreTrainedTokenizerBase
 
+    from frtune.data.row_schema import Prepared
+
 __all__ = ["Cut", "Filters", "prepare"]
 
 
 def prepare(
     source: str | Path | Dataset | DatasetDict,
     output_dir: str | Path,
-    task: Any,
+    task: Prepared,
     *,
     encoding: str | None = None,
     filters: Filters | None = None,
@@ -57,7 +58,8 @@ def prepare(
         source: As in ``load_splits``.
         output_dir: Directory to write; must be new or empty.
         task: What the rows are for; names their columns. A ``KeyphraseGeneration``,
-            ``KeywordExtraction``, ``SentenceSimilarity`` or ``SequenceClassification``.
+            ``KeywordExtraction``, ``SentenceSimilarity``, ``SequenceClassification``, or a task of
+            your own.
         encoding: Of text files; ``None`` is UTF-8, or what the byte order mark says.
         filters: Which rows are kept; ``None`` keeps all that can be learnt from.
         tokenizer: Checkpoint directory, hub name or tokenizer that counts tokens.
@@ -75,8 +77,8 @@ def prepare(
         InputError: For input that cannot be read, limits that do not fit the task, a directory
             that is not empty, or when no row is left.
     """
-    shape, filters, cut = Shape(task), filters or Filters(), cut or Cut()
-    shape.check_filters(filters)
+    schema, filters, cut = task.row_schema(), filters or Filters(), cut or Cut()
+    schema.check_filters(filters)
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc={num_proc}: at least 1. Leave it out to use all cores.")
     output = _free(Path(output_dir))
@@ -87,15 +89,15 @@ def prepare(
     parts, notes = read_parts(source, task_name=task.name, reading=reading)
     check_named((part.rows for part in parts), text_columns, name_of(source))
     for part in parts:
-        shape.check(part.rows, part.name)
+        schema.check(part.rows, part.name)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         table = examine(
-            parts, work, shape=shape, filters=filters, tokenizer=counter, num_proc=num_proc
+            parts, work, schema=schema, filters=filters, tokenizer=counter, num_proc=num_proc
         )
-        fate = Fate.of_filters(table, parts, shape)
+        fate = Fate.of_filters(table, parts, schema)
         if filters.duplicates == "reject":
             fate.reject_repeats()
         notes += fate.cut(cut, where=name_of(source))
@@ -103,7 +105,7 @@ def prepare(
         report = {"source": name_of(source), **write_rows(fate, work / "output"), **found}
         name = getattr(counter, "name_or_path", None)
         report["settings"] = {
-            **shape.settings, **asdict(filters), "tokenizer": name, **asdict(cut)
+            **schema.settings, **asdict(filters), "tokenizer": name, **asdict(cut)
         }  # fmt: skip
         report["notes"] = notes + _label_notes(found["splits"])
         publish(work / "output", output, report)
@@ -129,7 +131,7 @@ def _compare(fate: Fate, filters: Filters) -> dict[str, Any]:
         numbers[fate.split],
         [SPLITS[place] for place in places],
         near_threshold=threshold,
-        target=fate.shape.target_name,
+        target=fate.schema.target_name,
         pairs=pairs,
     )
 

@@ -31,7 +31,7 @@ def write_rows(fate: Fate, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     names = [name for i, name in enumerate(SPLITS) if (fate.split == i).any()]
     written: Counter[str] = Counter()
-    kept = dict.fromkeys(("id", "title", *fate.shape.names.values()))
+    kept = dict.fromkeys(("id", "title", *fate.schema.names.values()))
     keys = [name for name in kept if name in fate.table.column_names]
     table = fate.table.select_columns([*keys, "reason", "detail", "part", "row"])
     with ExitStack() as open_files:

@@ -44,7 +44,7 @@ class Reading:
     ) -> Reading:
         """How a task wants its rows: its texts and phrases are text, whatever they look like."""
         wanted = [*(text_columns or ()), *task.columns]
-        of_phrases = hasattr(task, "separator")
+        of_phrases = task.separator is not None
         wanted += task.label_columns if of_phrases else ()
         return cls(
             encoding,

@@ -24,6 +24,8 @@ from frtune.data.text_lines import REPLACING, count_bad_bytes
 from frtune.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from datasets import DatasetDict
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?(@[\w./-]+)?")
@@ -228,10 +230,15 @@ def hub_name(name: str) -> tuple[str, str | None, str | None]:
     return repository, config or None, revision or None
 
 
+def samples() -> dict[str, Traversable]:
+    """The bundled samples, by the name of the task that they are for."""
+    bundled = (files("frtune.data") / "samples").iterdir()
+    return {Path(file.name).stem: file for file in bundled if Path(file.name).suffix in SUFFIXES}
+
+
 def _sample(task_name: str) -> Part:
 
-    bundled = (files("frtune.data") / "samples").iterdir()
-    have = {Path(f.name).stem: f for f in bundled if Path(f.name).suffix in SUFFIXES}
+    have = samples()
     if task_name not in have:
         raise InputError(
             f"data=sample: there is no sample for {task_name}. Samples: {', '.join(sorted(have))}."

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.demo.files import answer_file
 from frtune.demo.models import PageModel, TooLong
-from frtune.demo.render import answer_html, error_html
 from frtune.demo.uploads import SUFFIXES, read_rows
 from frtune.errors import InputError, nearest
-from frtune.web.highlight import escape
+from frtune.tasks.highlight import escape
 from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
 
@@ -70,7 +69,7 @@ class Desk:
         except Exception:  # whatever a model does, the page stays up
             logger.exception("%s failed on a text of %d characters", name, len(text))
             return head + error_html(say("failed"))
-        return head + answer_html(model.task.name, answer, say)
+        return head + model.task.answer_html(answer, say)
 
     def predict(
         self, model: str, text: str, text_pair: str = "", title: str = ""
@@ -128,6 +127,16 @@ class Desk:
                 yield None, error_html(say("failed"))
                 return
             yield str(output), f"<p>{escape(say('done', rows=done, left=left))}</p>"
+
+
+def error_html(message: str) -> str:
+    """A message of failure.
+
+    Example:
+        >>> error_html("no <model>")
+        '<div class="frtune-error" role="alert">no &lt;model&gt;</div>'
+    """
+    return f'<div class="frtune-error" role="alert">{escape(message)}</div>'
 
 
 def build_page(models: Mapping[str, PageModel], language: PageLanguage) -> Blocks:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_text
 from frtune.errors import InputError
-from frtune.inference import text_columns
 
 if TYPE_CHECKING:
     from frtune.demo.models import PageModel
+    from frtune.tasks.base import Task
 
 _AT_ONCE = 32  # so that others get an answer in between
 
@@ -40,15 +40,15 @@ def answer_file(
     """
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if Path(name).suffix.lower() == ".txt" and not model.takes_pairs:
-        (wanted,) = text_columns(model.task)
+        (wanted,) = model.task.text_columns
         rows, columns = [{wanted: row["text"]} for row in rows], [wanted]
-    for column in text_columns(model.task):
+    for column in model.task.text_columns:
         if column not in columns:
             raise InputError(
                 f"{name}: has no column {column}; it has {', '.join(map(str, columns))}. "
                 "Rename the column with the text."
             )
-    columns = list(dict.fromkeys([*columns, *_no_answer(model.task.name)]))
+    columns = list(dict.fromkeys([*columns, *model.task.answer_columns]))
     left = 0
     with open(output, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\r\n")
@@ -58,41 +58,16 @@ def answer_file(
             answered = _answers(model, batch)
             left += sum(answer is None for answer in answered)
             for row, answer in zip(batch, answered, strict=True):
-                cells = _no_answer(model.task.name) if answer is None else answer_cells(answer)
                 own = {key: _cell(value) for key, value in row.items()}
-                writer.writerow({**own, **cells})
+                writer.writerow({**own, **_cells(model.task, answer)})
             yield min(start + _AT_ONCE, len(rows)), left
 
 
-def answer_cells(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells that an answer adds to its row.
-
-    Example:
-        >>> answer_cells({"text": "...", "keyphrases": ["budget", "school"]})
-        {'predicted_keyphrases': 'budget; school'}
-    """
-    if "keyphrases" in answer:
-        return {"predicted_keyphrases": "; ".join(answer["keyphrases"])}
-    if "keywords" in answer:
-        words = dict.fromkeys(item["text"] for item in answer["keywords"])
-        spans = json.dumps(answer["keywords"], ensure_ascii=False)
-        return {"predicted_keywords": "; ".join(words), "predicted_spans": spans}
-    if "scores" in answer:
-        return {"predicted_label": answer["label"], "predicted_score": answer["score"]}
-    return {
-        "predicted_similarity": answer["similarity"],
-        "predicted_label": answer.get("label", ""),
-    }
-
-
-def _no_answer(task_name: str) -> dict[str, str]:
-    names = {
-        "keyphrases": ("predicted_keyphrases",),
-        "keywords": ("predicted_keywords", "predicted_spans"),
-        "classification": ("predicted_label", "predicted_score"),
-        "similarity": ("predicted_similarity", "predicted_label"),
-    }[task_name]
-    return dict.fromkeys(names, "")
+def _cells(task: Task, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The cells that an answer adds to its row; empty ones for no answer."""
+    if answer is None:
+        return dict.fromkeys(task.answer_columns, "")
+    return dict(zip(task.answer_columns, task.answer_cells(answer), strict=True))
 
 
 def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
@@ -106,7 +81,7 @@ def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any
 
 def _usable(model: PageModel, row: Mapping[str, Any]) -> bool:
 
-    values = [row.get(column) for column in text_columns(model.task)]
+    values = [row.get(column) for column in model.task.text_columns]
     if not all(isinstance(value, str) and clean_text(value) for value in values):
         return False
     return sum(map(len, model.parts(row))) <= model.max_characters

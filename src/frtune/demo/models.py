@@ -6,17 +6,20 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import as_file
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frtune.data.sources import samples
 from frtune.demo.uploads import read_rows
 from frtune.errors import InputError
-from frtune.inference import load, text_columns
+from frtune.inference import load
 from frtune.names import named
 
 if TYPE_CHECKING:
     from frtune.inference import Predictor
+    from frtune.tasks.base import Task
 
 EXAMPLES = 5
 
@@ -47,30 +50,30 @@ class PageModel:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
-    def task(self) -> Any:
+    def task(self) -> Task:
         """The model's task."""
         return self.predictor.task
 
     @property
     def takes_pairs(self) -> bool:
         """Whether it compares two texts."""
-        return len(text_columns(self.task)) == 2
+        return len(self.task.text_columns) == 2
 
     @property
     def title_column(self) -> str | None:
         """The column of a title that it reads before the text, if it does."""
-        return getattr(self.task, "title_column", None)
+        return self.task.title_column
 
     def row(self, text: str, pair: str = "", title: str = "") -> dict[str, Any]:
         """The row of what a visitor typed."""
-        row: dict[str, Any] = dict(zip(text_columns(self.task), (text, pair), strict=False))
+        row: dict[str, Any] = dict(zip(self.task.text_columns, (text, pair), strict=False))
         if self.title_column:
             row[self.title_column] = title or None
         return row
 
     def parts(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
         """Text, pair and title of a row, as a visitor would type them."""
-        values = [str(row.get(column) or "") for column in text_columns(self.task)]
+        values = [str(row.get(column) or "") for column in self.task.text_columns]
         title = str(row.get(self.title_column) or "") if self.title_column else ""
         return values[0], values[1] if len(values) > 1 else "", title
 
@@ -122,16 +125,16 @@ def open_models(
         predictor = load(path)
         if examples:
             rows = [row for file in examples for row in read_rows(file, Path(file).name)]
-            rows = [row for row in rows if all(row.get(c) for c in text_columns(predictor.task))]
+            rows = [row for row in rows if all(row.get(c) for c in predictor.task.text_columns)]
         else:
             rows = _own_examples(Path(path), predictor.task)
         found[name] = PageModel(name, predictor, max_characters, rows[:EXAMPLES])
     return found
 
 
-def _own_examples(directory: Path, task: Any) -> list[dict[str, Any]]:
+def _own_examples(directory: Path, task: Task) -> list[dict[str, Any]]:
     """The first rows that the model was tested on, else of the bundled sample."""
-    columns = text_columns(task)
+    columns = task.text_columns
     tested = directory / "predictions.jsonl"
     if tested.is_file():
         with tested.open(encoding="utf-8") as lines:
@@ -140,8 +143,9 @@ def _own_examples(directory: Path, task: Any) -> list[dict[str, Any]]:
         if rows and all(key in rows[0] for key in keys):
             return [dict(zip(columns, (row[key] for key in keys), strict=True)) for row in rows]
 
-    folder = Path(__file__).parents[1] / "data" / "samples"
-    sample = next(folder.glob(f"{task.name}.*"))
-    kept = list(islice(read_rows(sample, sample.name), EXAMPLES))
-    original = ("sentence1", "sentence2") if len(columns) == 2 else ("text",)
+    if (sample := samples().get(task.name)) is None:
+        return []
+    with as_file(sample) as path:
+        kept = list(islice(read_rows(path, path.name), EXAMPLES))
+    original = type(task)().text_columns
     return [dict(zip(columns, (row[key] for key in original), strict=True)) for row in kept]

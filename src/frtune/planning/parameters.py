@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from peft import LoraConfig
     from transformers import PreTrainedModel
 
+    from frtune.tasks.base import Task
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -70,7 +72,7 @@ class Parameters:
 
 
 def architecture(
-    checkpoint: str | os.PathLike[str], task: Any, *, family: str | None = None
+    checkpoint: str | os.PathLike[str], task: Task, *, family: str | None = None
 ) -> Architecture:
     """Read what a checkpoint's sizes follow from; weights are neither read nor needed.
 

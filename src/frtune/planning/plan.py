@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainingArguments
 
-from frtune import KeyphraseGeneration, SequenceClassification
 from frtune.errors import InputError
 from frtune.models.checkpoint_files import read_config
 from frtune.models.compatibility import QUANTIZED, Method, Sharding, cell, combinations, refusal
@@ -22,10 +21,13 @@ from frtune.planning.activations import Activations, Casting, Step, activations
 from frtune.planning.memory import Memory, Precision, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
 from frtune.planning.shapes import SHAPES
+from frtune.tasks.config_file import task_class
 from frtune.training.encoding import check_length
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+
+    from frtune.tasks.base import Task
 
 CONTEXT = 10**9  # bytes of the CUDA context and libraries on each GPU, seen from 0.5 to 1 GB
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -133,7 +135,7 @@ def parse_size(text: str | int, what: str = "size") -> int:
 def plan(
     checkpoint: str | os.PathLike[str],
     *,
-    task: Any = None,
+    task: Task | None = None,
     family: str | None = None,
     gpus: int = 1,
     gpu_memory: str | int = "24GB",
@@ -173,12 +175,12 @@ def plan(
             raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
     gpu_bytes = parse_size(gpu_memory, "gpu_memory")
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
-    task = task or _task(default_task(checkpoint, family))
+    task = task or task_class(default_task(checkpoint, family)).for_planning()
     found = architecture(checkpoint, task, family=family)
     _check_length(task, found)
     lora = lora_config()
     parameters = count(found, lora)
-    step = Step(batch, task.max_source_tokens, getattr(task, "max_target_tokens", 0))
+    step = Step(batch, task.max_source_tokens, task.max_target_tokens)
     drafts = _drafts(found, parameters, step, lora, gpus=gpus, precision=precision)
     whole = Plan(
         os.fspath(checkpoint), found.family.name, task.name, found.published, parameters, step,
@@ -203,14 +205,7 @@ def default_task(checkpoint: str | os.PathLike[str], family: str | None = None) 
     return "classification" if found.kind == "encoder" else "keyphrases"
 
 
-def _task(name: str) -> Any:
-
-    if name == "keyphrases":
-        return KeyphraseGeneration()
-    return SequenceClassification(labels=["0", "1"])
-
-
-def _check_length(task: Any, found: Architecture) -> None:
+def _check_length(task: Task, found: Architecture) -> None:
 
     check_length(task, SimpleNamespace(config=found.config))
 

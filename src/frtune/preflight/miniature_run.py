@@ -10,7 +10,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
@@ -22,6 +22,9 @@ from frtune.preflight.miniature import LAYERS
 from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 BATCH, EVAL_ROWS = 2, 8
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
@@ -114,7 +117,7 @@ class _Watch(TrainerCallback):
         self._done("test")
 
 
-def rehearse(task: Any, settings: Any, args: Any, log: Log, *, plot: Plot) -> None:
+def rehearse(task: Task, settings: Any, args: Any, log: Log, *, plot: Plot) -> None:
     """Live through a run with the miniature and the rows that ``settings`` name.
 
     Args:
@@ -170,7 +173,7 @@ def _check_scores(scores: dict[str, float], log: Log) -> None:
     log.say(f"{len(scores)} scores, {len(names)} of them of the test rows")
 
 
-def _predict(task: Any, settings: Any, directory: str, log: Log) -> None:
+def _predict(task: Task, settings: Any, directory: str, log: Log) -> None:
 
     splits, _ = load_splits(settings.data, task_name=task.name, cut=False)
     row = splits["test"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
@@ -17,6 +17,9 @@ from frtune.planning.memory import memory, trained
 from frtune.planning.parameters import Architecture, Parameters, count
 from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
 
@@ -96,7 +99,7 @@ def size_text(count: float) -> str:
 
 def memory_forecast(
     found: Architecture,
-    task: Any,
+    task: Task,
     args: Any,
     *,
     method: Method,
@@ -117,7 +120,7 @@ def memory_forecast(
         "fp32" if precision == "fp32" else "bf16" if sharding.startswith("zero") else "autocast"
     )
     batch = args.per_device_train_batch_size
-    step = Step(batch, task.max_source_tokens, getattr(task, "max_target_tokens", 0))
+    step = Step(batch, task.max_source_tokens, task.max_target_tokens)
     kept = activations(found, step, lora=None if method == "full" else lora, casting=casting)
     states = memory(count(found, lora), method, sharding, gpus=processes, precision=precision)
     used = kept.recomputed if args.gradient_checkpointing else kept.saved

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from frtune.training.atomic_checkpoints import checkpoints, damage, read_manifest, step_of
 from frtune.training.resume_checks import check_conditions, conditions
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ _LORA = ("r", "alpha", "dropout")
 def check_resumable(
     args: Any,
     settings: Any,
-    task: Any,
+    task: Task,
     *,
     checkpoint: str,
     config: Any,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from frtune.data.cleaning import clean_text
-from frtune.inference import text_columns
 from frtune.training.encoding import truncation_report
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from frtune.tasks.base import Task
 
 SAMPLED = 5_000  # rows of a split whose tokens are counted
 _CUT_SHARE = 0.05
@@ -32,9 +33,9 @@ def sample_of(dataset: Dataset, limit: int = SAMPLED) -> Dataset:
     return dataset.select([int(i * step) for i in range(limit)])
 
 
-def leakage(splits: Mapping[str, Dataset], task: Any) -> list[str]:
+def leakage(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Texts of validation and test that training has too, after cleaning and without case."""
-    columns = text_columns(task)
+    columns = task.text_columns
     known = set(_texts(splits["train"], columns))
     warnings = []
     for name in ("validation", "test"):
@@ -53,10 +54,10 @@ def _texts(dataset: Dataset, columns: Sequence[str]):
             yield hash(tuple(clean_text(str(value or "")).casefold() for value in values))
 
 
-def missing_classes(splits: Mapping[str, Dataset], task: Any) -> list[str]:
+def missing_classes(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Classes that validation or test lacks, so that no score speaks of them."""
-    labels = getattr(task, "labels", None)
-    if not labels or getattr(task, "scored", False):
+    labels = task.classes
+    if not labels:
         return []
     warnings = []
     for name in ("validation", "test"):
@@ -70,22 +71,21 @@ def missing_classes(splits: Mapping[str, Dataset], task: Any) -> list[str]:
     return warnings
 
 
-def cut_report(encoded: Dataset, task: Any, where: str) -> tuple[str | None, str | None]:
+def cut_report(encoded: Dataset, task: Task, where: str) -> tuple[str | None, str | None]:
     """Share of rows whose source or target is cut: a note, and a warning if it is large."""
     cut = truncation_report(encoded)
     notes, warnings = [], []
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+    for column, limit in task.limits.items():
         count = cut.get(column, 0)
         if count:
             share = count / cut["rows"]
             text = f"{count} of {cut['rows']} rows ({share:.1%}) longer than {limit}"
-            text = f"{text}={getattr(task, limit)}"
             (warnings if share > _CUT_SHARE else notes).append(text)
     note, warning = (f"{where}: {'; '.join(found)}" for found in (notes, warnings))
     return note if notes else None, f"{warning} are cut" if warnings else None
 
 
-def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Any) -> Dataset:
+def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Task) -> Dataset:
     """Rows that stand for a data set: the first, the longest, one of another class, and others.
 
     Args:
@@ -102,7 +102,7 @@ def few_rows(dataset: Dataset, encoded: Dataset, count: int, task: Any) -> Datas
         longest = encoded[max(range(len(encoded)), key=lengths.__getitem__)]["row"]
     if encoded.num_rows and len(dataset) <= SAMPLED:
         wanted.append(longest)
-    if getattr(task, "labels", None) and not getattr(task, "scored", False):
+    if task.classes:
         column = task.label_columns[0]
         first = dataset[0][column]
         other = next((i for i, value in enumerate(dataset[column]) if value != first), 0)

@@ -52,13 +52,14 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 
 @dataclass
 class _Flight:
     """What the stages hand on."""
 
-    task: Any
+    task: Task
     settings: RunSettings
     args: Any
     log: Log
@@ -71,7 +72,7 @@ class _Flight:
 
 
 def preflight(
-    task: Any,
+    task: Task,
     settings: RunSettings,
     args: Any,
     *,

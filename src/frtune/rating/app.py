@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frtune.errors import InputError
 from frtune.rating.session import RatingDesk, Sheet, letter
 from frtune.rating.study import rater_name
-from frtune.web.highlight import escape, marked_text
+from frtune.tasks.highlight import escape, marked_text
 from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frtune.data.checks import columns_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
@@ -16,6 +16,10 @@ from frtune.errors import InputError
 from frtune.names import named
 from frtune.rating.study import Item, RatingStudy
 from frtune.tasks.config_file import TASK_FILE, load_task
+from frtune.tasks.keyphrases import KeyphraseGeneration
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 REFERENCE = "(reference)"
 _PHRASES = ("prediction", "keyphrases", "keywords")
@@ -35,7 +39,7 @@ class Run:
     texts: dict[str, str]
     phrases: dict[str, tuple[str, ...]]
     references: dict[str, tuple[str, ...]]
-    task: Any = None
+    task: Task | None = None
 
 
 def read_run(path: str | Path) -> Run:
@@ -141,19 +145,18 @@ def _rows_of_data(
 ) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Text and true phrases of each row; test rows come first."""
     task = next((run.task for run in runs if run.task is not None), None)
-    task_name = "keyphrases" if task is None else task.name
-    splits, _ = load_splits(data, task_name=task_name, cut=False)
-    text_column = columns.get("text") or getattr(task, "text_column", "text")
+    task = task or KeyphraseGeneration()
+    splits, _ = load_splits(data, task_name=task.name, cut=False)
+    text_column = columns.get("text") or task.text_columns[0]
     for name in sorted(splits):  # test, train, validation
         rows = splits[name]
         columns_check(rows, [text_column], f"{data}, {name}")
         asked = columns.get("keyphrases")
         if asked is not None:
             columns_check(rows, [asked], f"{data}, {name}")
-        usual = getattr(task, f"{task_name}_column", None)
-        true = next((c for c in (asked, usual, "keyphrases", "keywords")
-                     if c in rows.column_names), None)  # fmt: skip
-        separator = getattr(task, "separator", "; ")
+        usual = (asked, *task.label_columns, "keyphrases", "keywords")
+        true = next((column for column in usual if column in rows.column_names), None)
+        separator = task.separator or "; "
         for row in rows:
             if not isinstance(row[text_column], str):
                 continue

@@ -8,31 +8,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from frtune.tasks.base import Task
+
 SAMPLE = 1000  # rows of a split that are counted
 
 
 def source_lengths(
-    splits: Mapping[str, Dataset], task: Any, tokenizer: Any
+    splits: Mapping[str, Dataset], task: Task, tokenizer: Any
 ) -> dict[str, list[int]]:
     """Tokens of texts by split, special tokens included, of at most ``SAMPLE`` rows each."""
     return {
-        name: [_count(tokenizer, *_texts(task, row)) for row in _some(rows, task.columns)]
+        name: [_count(tokenizer, *task.source_texts(row)) for row in _some(rows, task.columns)]
         for name, rows in splits.items()
         if len(rows)
     }
 
 
 def target_lengths(
-    splits: Mapping[str, Dataset], task: Any, tokenizer: Any
+    splits: Mapping[str, Dataset], task: Task, tokenizer: Any
 ) -> dict[str, list[int]]:
     """The same for what a generating task learns to write; of other tasks, nothing."""
     if not task.generates:
         return {}
     return {
-        name: [
-            _count(tokenizer, task.target(task.phrases(row)))
-            for row in _some(rows, task.label_columns)
-        ]
+        name: [_count(tokenizer, task.target_text(row)) for row in _some(rows, task.label_columns)]
         for name, rows in splits.items()
         if len(rows)
     }
@@ -41,12 +40,6 @@ def target_lengths(
 def _some(rows: Dataset, columns: Any) -> Dataset:
     rows = rows.select_columns(list(columns))
     return rows.shuffle(seed=0).select(range(SAMPLE)) if len(rows) > SAMPLE else rows
-
-
-def _texts(task: Any, row: Mapping[str, Any]) -> list[str]:
-    if hasattr(task, "source"):
-        return [task.prefix + task.source(row)]
-    return [row[column] for column in task.columns]
 
 
 def _count(tokenizer: Any, *texts: str) -> int:

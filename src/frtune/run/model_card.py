@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.environment.versions import versions
-from frtune.inference import text_columns
 from frtune.run import manifest
 from frtune.run.settings import is_tiny
 from frtune.training.resume_checks import data_hash
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
 
 THIS = "this model"
 BASELINE = "test_baseline_"
@@ -39,7 +39,7 @@ def baselines_in(metrics: Mapping[str, Any], headline: Sequence[str]) -> list[st
     return list(names)
 
 
-def score_rows(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
+def score_rows(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[float | None]]]:
     """The results table: the model and each baseline against the task's headline scores."""
     names = baselines_in(metrics, task.headline)
     rows = [(THIS, "test_"), *((name, f"{BASELINE}{name}_") for name in names)]
@@ -72,7 +72,7 @@ def hardware(args: Any) -> str:
 
 
 def model_card(
-    task: Any,
+    task: Task,
     settings: RunSettings,
     args: Any,
     *,
@@ -125,9 +125,9 @@ def model_card(
     return "\n".join(sections)
 
 
-def _use(task: Any, name: str) -> str:
-    pair = len(text_columns(task)) > 1
-    first, second = text_columns(task)[0], text_columns(task)[-1]
+def _use(task: Task, name: str) -> str:
+    pair = len(task.text_columns) > 1
+    first, second = task.text_columns[0], task.text_columns[-1]
     texts = f'{{"{first}": "...", "{second}": "..."}}' if pair else '"..."'
     return (
         "```python\nimport frtune\n\n"
@@ -144,7 +144,7 @@ def _hashes(splits: DatasetDict) -> list[str]:
     return [f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()]
 
 
-def limits(task: Any, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
+def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
     """What a reader must not expect of the model, as far as the run itself tells."""
     found = [
         "The scores hold for rows like the test rows; of other sources, languages and times they "
@@ -156,16 +156,7 @@ def limits(task: Any, settings: RunSettings, splits: Mapping[str, Any]) -> list[
         found.insert(0, "It started from random weights: for trying things out, not for use.")
     if len(splits.get("test", ())) < 200:
         found.append(f"{len(splits.get('test', ()))} test rows are few: mind the intervals.")
-    if task.name == "keywords":
-        found.append("It finds keywords that stand in the text, and no others.")
-    elif task.generates:
-        found.append(
-            "It writes phrases that need not stand in the text, and some may be wrong. Of a "
-            f"source longer than {task.max_source_tokens} tokens it reads the beginning."
-        )
-    else:
-        found.append(f"Of a text longer than {task.max_source_tokens} tokens it loses the end.")
-    return found
+    return [*found, task.limitation]
 
 
 def _duration(history: Sequence[Mapping[str, Any]]) -> str:
@@ -177,7 +168,7 @@ def _code(text: str) -> str:
     return str(text).replace("`", "'")
 
 
-def _score_section(task: Any, metrics: dict[str, float], signatures: dict[str, str]) -> str:
+def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, str]) -> str:
     lines = [
         "On the test rows, fractions from 0 to 1; the baselines use no model. In brackets: 95 % "
         "bootstrap interval over the rows.\n",

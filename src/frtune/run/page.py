@@ -24,20 +24,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
     from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
 CLASSES = 20  # as many fit into a matrix on a page
-
-HEALTH = {
-    "eos_rate": "ended by themselves",
-    "cut_by_limit_rate": "cut by max_target_tokens",
-    "empty_rate": "without a phrase",
-    "repeated_phrase_rate": "phrases that repeat an earlier one",
-    "mean_tokens": "tokens a row",
-    "mean_phrases": "phrases a row",
-}
 
 
 def write_page(directory: Path, **parts: Any) -> None:
@@ -95,8 +87,7 @@ def page_html(
         lengths=_lengths(trainer, splits) if has_matplotlib() else [],
         sample=SAMPLE,
         cuts=cuts,
-        health=[(text, metrics[f"test_{name}"]) for name, text in HEALTH.items()
-                if name in task.health_scores],
+        health=[(text, metrics[f"test_{name}"]) for name, text in task.health_scores.items()],
         notes=notes,
         settings=_settings(settings, trainer),
         versions=", ".join(f"{name} {number}" for name, number in versions().items()),
@@ -112,14 +103,8 @@ def _subtitle(settings: RunSettings, splits: DatasetDict) -> str:
 # --- in short ------------------------------------------------------------------------------------
 
 
-def main_score(task: Any) -> str:
-    """The score that a reader looks at first: what selects the checkpoint, or the first one."""
-    name = task.primary_metric.removeprefix("eval_")
-    return name if name in task.headline else task.headline[0]
-
-
 def _headlines(
-    task: Any,
+    task: Task,
     state: Any,
     *,
     settings: RunSettings,
@@ -156,9 +141,9 @@ def _headlines(
     return found
 
 
-def _score_sentence(task: Any, metrics: dict[str, float], rows: int) -> str:
+def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
 
-    name = main_score(task)
+    name = task.main_score
     at = task.headline.index(name)
     (_, own), *others = score_rows(task, metrics)
     low, high = (metrics.get(f"test_{name}_{end}") for end in ("low", "high"))
@@ -179,7 +164,7 @@ def _score_sentence(task: Any, metrics: dict[str, float], rows: int) -> str:
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _score_table(task: Any, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
+def _score_table(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
 
     def cell(label: str, name: str, value: float | None) -> dict[str, Any]:
         ends = [metrics.get(f"test_{name}_{end}") for end in ("low", "high")]
@@ -198,7 +183,7 @@ def _figure(figure: Figure | None, alt: str, caption: str = "") -> list[dict[str
     ]  # fmt: skip
 
 
-def _curves(task: Any, state: Any) -> list[dict[str, str]]:
+def _curves(task: Task, state: Any) -> list[dict[str, str]]:
     history = state.log_history
     names = [name for name in task.headline if name != "mse"][:4]
     return [
@@ -213,9 +198,8 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
     found = []
     for what, lengths, limit in (
         ("source", source_lengths(splits, task, tokenizer), task.max_source_tokens),
-        ("target", target_lengths(splits, task, tokenizer),
-         getattr(task, "max_target_tokens", 0)),
-    ):  # fmt: skip
+        ("target", target_lengths(splits, task, tokenizer), task.max_target_tokens),
+    ):
         if lengths:
             caption = f"Tokens of the {what}, special tokens counted, by split"
             found += _figure(length_figure(lengths, limit, what), caption)
@@ -228,19 +212,18 @@ def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
     for split, rows in {**splits, "test": encoded}.items():
         counts = truncation_report(rows) if rows is not None else {}
-        for column, limit in (("source_cut", "max_source_tokens"),
-                              ("target_cut", "max_target_tokens")):  # fmt: skip
+        for column, limit in task.limits.items():
             if column in counts:
                 found.append({"split": split, "what": column.removesuffix("_cut"),
                               "rows": counts["rows"], "cut": counts[column],
-                              "limit": f"{limit}={getattr(task, limit)}"})  # fmt: skip
+                              "limit": limit})  # fmt: skip
     return found
 
 
-def _confusion(task: Any, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The confusion matrix where rows have labels: whole, or the pairs most confused."""
-    labels = getattr(task, "labels", None)
-    if labels is None or not lines or not isinstance(lines[0]["prediction"], str):
+    labels = task.classes
+    if labels is None or not lines:
         return None
 
     said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from frtune.inference import text_columns
 from frtune.run.model_card import model_card, number, score_rows
 from frtune.run.page import write_page
 from frtune.score_files import write_scores
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
     from frtune.run.settings import RunSettings
+    from frtune.tasks.base import Task
     from frtune.training.trainer import TaskTrainer
 
 
@@ -69,7 +69,7 @@ def write_report(
     return metrics
 
 
-def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
+def results_table(metrics: dict[str, float], task: Task, directory: str) -> None:
     """Print the scores of a run."""
     table = Table(title="Scores on the test rows, 0 to 1 (baselines use no model)")
     rows = score_rows(task, metrics)
@@ -86,5 +86,5 @@ def results_table(metrics: dict[str, float], task: Any, directory: str) -> None:
     console.print(f"model directory: {directory}", soft_wrap=True)
     if (Path(directory) / "report.html").is_file():
         console.print(f"report: {directory}/report.html", soft_wrap=True)
-    pair = ' --text-pair "..."' if len(text_columns(task)) > 1 else ""
+    pair = ' --text-pair "..."' if len(task.text_columns) > 1 else ""
     console.print(f'try it: frtune predict {directory} --text "..."{pair}', soft_wrap=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from transformers import TrainingArguments
 
+    from frtune.tasks.base import Task
     from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "rep
 
 
 def run(
-    task: Any, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
+    task: Task, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
 ) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 
@@ -77,7 +78,9 @@ def run(
         return _run(task, settings, args, callbacks)
 
 
-def _run(task: Any, settings: RunSettings, args: Any, callbacks: Sequence[Any]) -> dict[str, float]:
+def _run(
+    task: Task, settings: RunSettings, args: Any, callbacks: Sequence[Any]
+) -> dict[str, float]:
 
     main = args.process_index == 0
     with _undone_on_error(Path(args.output_dir), settings.resume):
@@ -129,7 +132,7 @@ def _undone_on_error(output_dir: Path, resume: bool):
         raise
 
 
-def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict, list[str]]:
+def _read(task: Task, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict, list[str]]:
     """The task, told what the training rows say (its labels, say), the splits, and notes."""
     with args.main_process_first(desc="reading data"):
         # first whole, so that a bad row is named by its number in the file
@@ -150,7 +153,7 @@ def _read(task: Any, settings: RunSettings, args: Any) -> tuple[Any, DatasetDict
     return task, splits, notes
 
 
-def _whole(settings: RunSettings, task: Any) -> dict[str, Dataset]:
+def _whole(settings: RunSettings, task: Task) -> dict[str, Dataset]:
     """The rows of each split as the data has it, by what they are called in messages."""
     splits, _ = load_splits(
         settings.data, task_name=task.name, encoding=settings.encoding, cut=False
@@ -160,7 +163,7 @@ def _whole(settings: RunSettings, task: Any) -> dict[str, Dataset]:
     return {f"{settings.data}, {name}": rows for name, rows in splits.items()}
 
 
-def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
+def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained: by default of a decoder with a classification head.
 
     Raises:
@@ -176,7 +179,7 @@ def with_lora(settings: RunSettings, task: Any, checkpoint: str) -> RunSettings:
 
 
 def _prepare(
-    task: Any, settings: RunSettings, args: Any, splits: DatasetDict, checkpoint: str
+    task: Task, settings: RunSettings, args: Any, splits: DatasetDict, checkpoint: str
 ) -> TaskTrainer:
 
     set_seed(args.seed)  # a new head is drawn before the Trainer seeds
@@ -212,7 +215,7 @@ def _lora(settings: RunSettings) -> Any:
     return lora_config(r=settings.lora_r, alpha=settings.lora_alpha, dropout=settings.lora_dropout)
 
 
-def _checkpoint(task: Any, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
+def _checkpoint(task: Task, settings: RunSettings, args: Any, splits: DatasetDict) -> str:
     """The checkpoint to start from; ``tiny`` is made from the training texts first."""
     if not is_tiny(settings):
         if settings.checkpoint:
@@ -255,7 +258,7 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
 
 
-def run_config(task: Any, settings: RunSettings, args: Any) -> dict[str, Any]:
+def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
     """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
     # not by comparing with default arguments: making some resets accelerate's state
     values = args.to_dict()

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -22,6 +22,9 @@ from frtune.run.model_card import baselines_in
 from frtune.run.run import run, run_config
 from frtune.tasks.config_file import write_json
 from frtune.training.saving import check_output_dir, staged
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +158,7 @@ def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
 # --- for people ----------------------------------------------------------------------------------
 
 
-def rows_of(found: SeedScores, task: Any) -> list[tuple[str, list[Any]]]:
+def rows_of(found: SeedScores, task: Task) -> list[tuple[str, list[Any]]]:
     """A line for each headline score: its name, and mean, ends, then baselines."""
     names = baselines_in(found.scores, task.headline)
     rows = []
@@ -166,7 +169,7 @@ def rows_of(found: SeedScores, task: Any) -> list[tuple[str, list[Any]]]:
     return rows
 
 
-def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
+def seeds_table(found: SeedScores, task: Task, directory: str) -> None:
     """Print mean and interval of the headline scores."""
     table = Table(title=f"Scores on the test rows: mean of {len(found.seeds)} seeds, 95 % (t)")
     table.add_column("score")
@@ -183,7 +186,7 @@ def seeds_table(found: SeedScores, task: Any, directory: str) -> None:
     console.print(f"{directory}/{SEEDS_FILE}, {directory}/report.html", soft_wrap=True)
 
 
-def _page(found: SeedScores, task: Any, root: Path) -> str:
+def _page(found: SeedScores, task: Task, root: Path) -> str:
 
     return render(
         "run/seeds.html.jinja",

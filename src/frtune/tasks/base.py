@@ -1,28 +1,258 @@
-"""What every task offers to the builders, the trainer and the command line."""
+"""What every task offers to builders, trainer, reports and pages: the contract of a task."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Protocol
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import frtune
+from frtune.data.cleaning import clean_text
+from frtune.data.labels import text_reason
+from frtune.data.row_checks import check_rows, rows_of
+from frtune.data.row_schema import RowSchema, Target
+from frtune.errors import InputError
+from frtune.tasks.answers import Answers
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from typing_extensions import Self
 
 ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
 
+TASKS: dict[str, type[Task]] = {}  # by name; a class joins when it is defined
 
-class Task(Protocol):
-    """The part of a task that a builder needs.
+
+class Task(Answers):
+    """What a row is, how it becomes tokens, how it is learnt, and what is said of an answer.
+
+    A task is a frozen dataclass that inherits from this class and has a ``name``. Its fields are
+    its settings: they are the options of ``frtune train NAME``, with the help that the docstring's
+    ``Attributes`` give, and are kept in ``frtune_task.json``, so they hold plain values (text,
+    numbers, lists of them) and have defaults. Names of columns end in ``_column``.
+
+    To write are ``name``, ``auto_classes``, ``max_source_tokens``, ``columns``,
+    ``label_columns``, ``encode``, ``collator`` and ``loss``, and of ``Answers``: ``headline``,
+    ``answers`` and ``compute_metrics``. The rest has defaults.
 
     Attributes:
         name: The task's name on the command line and in ``frtune_task.json``.
+        title_column: Column of a title that is read before the text, and may be missing.
+        separator: What stands between the phrases of a string, where rows have phrases.
+        stratify_column: Column whose shares a split that is cut from train should keep.
+        target_kind: What ``prepare`` takes the rows' target for.
+        scored: The answer is one number, learnt by squared error, and no class.
+        symmetric: A row is read in both orders, and its logits are the mean of both.
         auto_classes: Model kind to the name of the Transformers auto class that carries the head.
             A kind that is not a key does not fit the task.
+        tiny_family: Family of the tiny checkpoint that is trained when none is given.
+        max_source_tokens: Longest source in tokens.
+        max_target_tokens: Longest text that is written; 0 where none is.
+        generates: The model writes text, and its outputs are ``Generated``; else they are logits.
+        labels_tokens: The model labels tokens, rather than rows.
+        recipe: Learning rate, batch and what else is not as in ``Trainer``, by the names of
+            ``TrainingArguments``.
+        primary_metric: What selects the best checkpoint, with ``eval_``.
     """
 
+    if TYPE_CHECKING:  # a task is a dataclass
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
     name: ClassVar[str]
-    auto_classes: ClassVar[dict[ModelKind, str]]
+    title_column: str | None = None
+    separator: str | None = None
+    stratify_column: str | None = None
+    target_kind: ClassVar[Target] = "value"
+    scored: bool = False
+    symmetric: bool = False
+    auto_classes: ClassVar[Mapping[ModelKind, str]]
+    tiny_family: ClassVar[str] = "camembert"
+    max_source_tokens: int
+    max_target_tokens: int = 0
+    generates: ClassVar[bool] = False
+    labels_tokens: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, float]] = {
+        "learning_rate": 2e-5,
+        "per_device_train_batch_size": 16,
+    }
+    primary_metric: ClassVar[str] = "eval_loss"
+
+    def __init_subclass__(cls, **settings: Any):
+        super().__init_subclass__(**settings)
+        if "name" not in vars(cls):
+            return
+        other = TASKS.get(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise InputError(
+                f"name={cls.name!r}: is the name of {other.__module__}.{other.__qualname__}. "
+                "Give your task another."
+            )
+        TASKS[cls.name] = cls
+
+    @classmethod
+    def for_planning(cls, **settings: Any) -> Self:
+        """The task as it could be after ``fit``, for whoever has no rows and wants its size."""
+        return cls(**settings)
+
+    # --- what a row is -------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Columns that a row to be answered must have: the text, or both of a pair; a title."""
+
+    @property
+    @abstractmethod
+    def label_columns(self) -> tuple[str, ...]:
+        """Columns that a row to be learnt or scored must have besides; the target is the first."""
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns that hold text in every row; a title may be missing.
+
+        Example:
+            >>> from frtune import KeyphraseGeneration, SentenceSimilarity
+            >>> KeyphraseGeneration(title_column="title").text_columns
+            ['text']
+            >>> SentenceSimilarity().text_columns
+            ['sentence1', 'sentence2']
+        """
+        return [column for column in self.columns if column != self.title_column]
+
+    @property
+    def classes(self) -> list[str] | None:
+        """The labels, of which a row has one; ``None`` before ``fit`` and for other targets."""
+        return None
+
+    def reason(self, row: Mapping[str, Any]) -> str | None:
+        """Say why a row cannot be learnt from, as ``column NAME ...``; ``None`` when it can."""
+        for column in self.text_columns:
+            if found := text_reason(row[column], column):
+                return found
+        missing = (column for column in self.label_columns if row[column] is None)
+        return next((f"column {column} has no value" for column in missing), None)
+
+    def check(self, dataset: Dataset, where: str) -> None:
+        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
+
+        Raises:
+            InputError: For a missing column or a row with a ``reason``.
+        """
+        check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
+
+    def fit(self, data: Dataset | Mapping[str, Dataset]) -> Self:
+        """Return the task with what the training rows say (their labels); here, the task itself.
+
+        Args:
+            data: Training rows, or splits of which ``train`` is read.
+        """
+        return self
+
+    def corpus(self, dataset: Dataset) -> Iterator[str]:
+        """Every text of a data set, to train a tokenizer on and to try one on."""
+        for row in rows_of(dataset, self.text_columns):
+            yield from (clean_text(row[column]) for column in self.text_columns)
+
+    def row_schema(self) -> RowSchema:
+        """How ``prepare`` reads, cleans and writes rows: the fields that end in ``_column``.
+
+        A column is written under the name that the task expects without being told.
+        """
+        default = type(self)()
+        named = [item.name for item in fields(self) if item.name.endswith("_column")]
+        known = {
+            getattr(self, name): getattr(default, name) or name.removesuffix("_column")
+            for name in named
+        }
+        settings = {"task": self.name, **{name: getattr(self, name) for name in named}}
+        if self.separator is not None:
+            settings["separator"] = self.separator
+        return RowSchema(
+            task=self.name,
+            names={column: known[column] for column in (*self.columns, self.label_columns[0])},
+            target=self.target_kind,
+            reason=self.reason,
+            separator=self.separator,
+            settings=settings,
+        )
+
+    # --- tokens --------------------------------------------------------------------------------
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         """Tokens that the model must learn for this task, in the order of their ids."""
-        ...
+        return ()
 
     def config_overrides(self) -> dict[str, Any]:
         """Settings for the model's config: ``num_labels``, ``id2label``, ``problem_type``."""
-        ...
+        return {}
+
+    @abstractmethod
+    def encode(
+        self,
+        batch: Mapping[str, Sequence[Any]],
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        kind: ModelKind,
+        with_labels: bool = True,
+    ) -> dict[str, list[Any]]:
+        """Turn a batch of rows (column to values, as ``datasets.map`` passes it) into tokens.
+
+        Returns:
+            ``input_ids`` and what else the collator reads; ``length`` (tokens to order by);
+            ``source_cut`` and ``target_cut`` (was it shortened), where that can be; with labels,
+            ``labels``. Several encoded rows of one say whose they are in ``row_in_batch``.
+        """
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """What cuts a row, as messages name it, by the column that ``encode`` tells of it."""
+        return {
+            "source_cut": f"max_source_tokens={self.max_source_tokens}",
+            "target_cut": f"max_target_tokens={self.max_target_tokens}",
+        }
+
+    def encoding_notes(self, encoded: Dataset) -> list[str]:
+        """What a user should know of encoded rows, one sentence each."""
+        return []
+
+    def source_texts(self, row: Mapping[str, Any]) -> list[str]:
+        """The texts of a row as the tokenizer gets them: one, or a pair."""
+        return [row[column] for column in self.columns]
+
+    def target_text(self, row: Mapping[str, Any]) -> str:
+        """What the model learns to write for a row, where it ``generates``."""
+        raise NotImplementedError(f"{self.name} writes no text")
+
+    def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
+        """The token that ends what is written, where the task ``generates``."""
+        raise NotImplementedError(f"{self.name} writes no text")
+
+    # --- training ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
+        """Collator for encoded rows: a frozen dataclass, one of ``frtune.tasks.collators``, say."""
+
+    @abstractmethod
+    def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
+        """``compute_loss_func`` of the ``Trainer``: ``StepLoss``, say."""
+
+    def fold_logits(self, logits: Any) -> Any:
+        """Logits of a batch as one answer a row; here, as they are."""
+        return logits
+
+    def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
+        """What evaluation keeps of a batch: its logits, ``(batch, classes)``."""
+        return self.fold_logits(logits[0] if isinstance(logits, tuple) else logits)
+
+    def trainer(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        args: TrainingArguments,
+        **settings: Any,
+    ) -> Trainer:
+        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
+        return frtune.make_trainer(self, model, tokenizer, args, **settings)

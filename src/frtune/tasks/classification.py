@@ -5,37 +5,34 @@ from __future__ import annotations
 import dataclasses
 import logging
 from argparse import SUPPRESS
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import frtune
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import (
-    check_ids,
     check_limit,
     check_names,
     count_classes,
-    known,
-    label_id,
     label_reason,
     text_reason,
     train_split,
 )
-from frtune.data.row_checks import check_rows, rows_of
 from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
 from frtune.metrics.text_baselines import majority, tfidf_logistic
+from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.base import ModelKind
 from frtune.tasks.loss import StepLoss
-from frtune.tasks.sequences import SequenceCollator, encode_texts, token_id
+from frtune.tasks.sequence_task import CHANCE, SequenceTask
+from frtune.tasks.sequences import encode_texts
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 
 logger = logging.getLogger(__name__)
@@ -48,7 +45,7 @@ def _option(default: Any, help: str) -> Any:
 
 
 @dataclass(frozen=True)
-class SequenceClassification:
+class SequenceClassification(SequenceTask):
     """Give a text one of several labels, with an encoder or with a decoder.
 
     The classes are found in the training rows: ``task = task.fit(train)``. They are text or whole
@@ -74,14 +71,12 @@ class SequenceClassification:
     """
 
     name: ClassVar[str] = "classification"
-    auto_classes: ClassVar[dict[ModelKind, str]] = {
-        "encoder": "AutoModelForSequenceClassification",
-        "decoder": "AutoModelForSequenceClassification",
+    recipe: ClassVar[Mapping[str, float]] = {
+        "learning_rate": 2e-5,
+        "per_device_train_batch_size": 16,
+        "weight_decay": 0.01,
     }
-    generates: ClassVar[bool] = False
-    primary_metric: ClassVar[str] = "eval_f1_macro"
-    tiny_family: ClassVar[str] = "camembert"
-    health_scores: ClassVar[tuple[str, ...]] = ()
+    accuracy_score: ClassVar[str] = "accuracy"
 
     text_column: str = _option("text", "column with the text")
     label_column: str = _option("label", "column with its label, text or whole number")
@@ -103,28 +98,15 @@ class SequenceClassification:
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The scores that a reader looks at first."""
         return ("accuracy", "f1_macro", "f1_weighted", "mcc")
 
     # --- what a row is -------------------------------------------------------------------------
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that a row to be answered must have."""
         return (self.text_column,)
 
-    @property
-    def label_columns(self) -> tuple[str, ...]:
-        """Columns that a row to be learnt or scored must have besides."""
-        return (self.label_column,)
-
-    @property
-    def stratify_column(self) -> str:
-        """Column whose shares a split that is cut from train should keep."""
-        return self.label_column
-
     def reason(self, row: Mapping[str, Any]) -> str | None:
-        """Say why a row cannot be learnt from; ``None`` when it can."""
         return text_reason(row[self.text_column], self.text_column) or label_reason(
             row[self.label_column], self.label_column
         )
@@ -145,41 +127,6 @@ class SequenceClassification:
             if count < 2:
                 logger.warning("class %r has %d training rows: too few to learn", label, count)
         return dataclasses.replace(self, labels=list(counts), label_counts=list(counts.values()))
-
-    def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank text, a row without label, a score in place
-                of a class, or a label that no training row had.
-        """
-        check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
-        check_ids(dataset, self.label_column, self.labels, where)
-
-    def corpus(self, dataset: Dataset) -> Iterator[str]:
-        """Every text of a data set, to train a tokenizer on."""
-        return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
-
-    # --- what a builder asks -------------------------------------------------------------------
-
-    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    @property
-    def known_labels(self) -> list[str]:
-        """The classes; ``InputError`` before ``fit``."""
-        return known(self.labels)
-
-    def config_overrides(self) -> dict[str, Any]:
-        """The classes and their ids."""
-        labels = self.known_labels
-        return {
-            "num_labels": len(labels),
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: i for i, label in enumerate(labels)},
-            "problem_type": "single_label_classification",
-        }
 
     # --- text to tokens ------------------------------------------------------------------------
 
@@ -205,15 +152,10 @@ class SequenceClassification:
             "source_cut": cut,
         }
         if with_labels:
-            labels = self.known_labels
-            encoded["labels"] = [label_id(value, labels) for value in batch[self.label_column]]
+            encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
 
     # --- training ------------------------------------------------------------------------------
-
-    def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Collator for encoded rows: ``SequenceCollator``."""
-        return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id))
 
     @property
     def weights(self) -> list[float] | None:
@@ -232,31 +174,6 @@ class SequenceClassification:
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
         """Cross-entropy over rows, the same however a step is cut into batches."""
         return StepLoss(label_smoothing=args.label_smoothing_factor, class_weights=self.weights)
-
-    def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
-        """What evaluation keeps of a batch: its logits, ``(batch, classes)``."""
-        return logits[0] if isinstance(logits, tuple) else logits
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        args: TrainingArguments,
-        *,
-        train_dataset: Dataset | None = None,
-        eval_dataset: Dataset | None = None,
-        **settings: Any,
-    ) -> Trainer:
-        """Make a ``Trainer`` for this task; see ``frtune.make_trainer``."""
-        return frtune.make_trainer(
-            self,
-            model,
-            tokenizer,
-            args,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            **settings,
-        )
 
     # --- logits to labels ----------------------------------------------------------------------
 
@@ -281,15 +198,6 @@ class SequenceClassification:
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(
-        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[str]:
-        """True label of each row, raw or encoded."""
-        labels = self.known_labels
-        if "input_ids" in dataset.column_names and "labels" in dataset.column_names:
-            return [labels[i] for i in dataset["labels"]]
-        return [labels[label_id(value, labels)] for value in dataset[self.label_column]]
-
     def score_outputs(
         self,
         outputs: Sequence[np.ndarray],
@@ -297,7 +205,7 @@ class SequenceClassification:
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, float]:
         """Score the logits of the rows of an encoded data set; of two classes, ROC AUC too."""
-        references = self.references(dataset, tokenizer)
+        references = self.references(dataset)
         scores = self.compute_metrics(self.decode(outputs), references)
         if len(self.known_labels) == 2:
             positive = self.known_labels[1]
@@ -321,19 +229,16 @@ class SequenceClassification:
         dataset: Dataset,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
-        """Bootstrap 95 % intervals of the headline scores over the rows."""
-        references = self.references(dataset, tokenizer)
+        references = self.references(dataset)
         found = class_intervals(self.decode(outputs), references, self.known_labels)
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        """Every score that an evaluation reports, and whether greater is better."""
         names = [*self.compute_metrics(["a", "b"], ["a", "b"])]
         binary = self.labels is not None and len(self.labels) == 2
         return dict.fromkeys([*names, "roc_auc"] if binary else names, True)
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
-        """How each score was computed."""
         binary = self.labels is not None and len(self.labels) == 2
         found = classification_signatures(positive=self.known_labels[1] if binary else None)
         return {name: found[name] for name in found if name in self.metric_directions()}
@@ -364,3 +269,21 @@ class SequenceClassification:
     ) -> None:
         """Write ``classes.json`` and, with the extra ``plots``, ``confusion_matrix.png``."""
         write_class_details(Path(directory), predictions, references, self.known_labels)
+
+    # --- how an answer is shown ----------------------------------------------------------------
+
+    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+        return CHANCE, [line["scores"][line["reference"]] for line in lines]
+
+    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        return self.described_label(line, line["score"])
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        return ("predicted_label", "predicted_score")
+
+    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (answer["label"], answer["score"])
+
+    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+        return classes_html(answer["label"], answer["scores"], say)

@@ -5,35 +5,55 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 import types
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import frtune
 from frtune.errors import InputError, nearest
+from frtune.tasks.base import TASKS, Task
+from frtune.tasks.classification import SequenceClassification
+from frtune.tasks.keyphrases import KeyphraseGeneration
+from frtune.tasks.keywords import KeywordExtraction
+from frtune.tasks.similarity import SentenceSimilarity
 from frtune.version import __version__
 
 TASK_FILE = "frtune_task.json"
-TASK_CLASSES = {
-    "classification": "SequenceClassification",
-    "similarity": "SentenceSimilarity",
-    "keyphrases": "KeyphraseGeneration",
-    "keywords": "KeywordExtraction",
-}
+_OURS = (SequenceClassification, SentenceSimilarity, KeywordExtraction, KeyphraseGeneration)
 
 
-def task_class(name: str) -> type:
+def task_names() -> list[str]:
+    """Names of the tasks that can be saved, loaded and named: frtune's own, then those imported."""
+    return list(dict.fromkeys([*(task.name for task in _OURS), *TASKS]))
+
+
+def task_class(name: str) -> type[Task]:
     """Return the task class of a command-line name; ``InputError`` for an unknown name.
 
     Example:
         >>> task_class("keyphrases").__name__
         'KeyphraseGeneration'
     """
-    if name not in TASK_CLASSES:
+    if name not in TASKS:
         raise InputError(
-            f"task={name}: one of {', '.join(TASK_CLASSES)}.{nearest(name, list(TASK_CLASSES))}"
+            f"task={name}: one of {', '.join(task_names())}.{nearest(name, task_names())}"
         )
-    return getattr(frtune, TASK_CLASSES[name])
+    return TASKS[name]
+
+
+def import_program(task: Task) -> str:
+    """Lines of Python that make the class of ``task`` known in a fresh process.
+
+    Raises:
+        InputError: If the class is in a script or a notebook, which no other process can import.
+    """
+    module = type(task).__module__
+    if module == "__main__":
+        raise InputError(
+            f"task={task.name}: a fresh process must import its class {type(task).__name__}, which "
+            "is in __main__. Move it to a module."
+        )
+    return f"import sys; sys.path[:] = {sys.path!r}; import {module}"
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -45,13 +65,13 @@ def write_json(path: str | Path, value: Any) -> None:
     draft.replace(path)
 
 
-def save_task(task: Any, directory: str | Path) -> None:
+def save_task(task: Task, directory: str | Path) -> None:
     """Write ``task`` into ``directory``."""
     content = {"frtune_version": __version__, "task": task.name, **dataclasses.asdict(task)}
     write_json(Path(directory) / TASK_FILE, content)
 
 
-def load_task(directory: str | Path) -> Any:
+def load_task(directory: str | Path) -> Task:
     """Read the task of a saved directory.
 
     Raises:
@@ -67,7 +87,14 @@ def load_task(directory: str | Path) -> Any:
         name, version = content.pop("task"), content.pop("frtune_version")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: is not a task file ({error}). Train again.") from error
-    cls = task_class(str(name))
+    name = str(name)
+    if name not in TASKS:
+        raise InputError(
+            f"{path}: task={name}: not known here. If it is a task of your own, import the module "
+            f"that defines it first; else one of {', '.join(task_names())}."
+            f"{nearest(name, task_names())}"
+        )
+    cls = TASKS[name]
     hints = get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]
     for key, value in content.items():

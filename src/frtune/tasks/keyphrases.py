@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import frtune
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.row_checks import bad_values, check_texts
+from frtune.data.row_schema import RowSchema, Target, joined
 from frtune.errors import InputError
 from frtune.metrics import (
     baseline_rows,
@@ -18,10 +18,15 @@ from frtune.metrics import (
     combined_signatures,
     default_tokenizer,
     generation_health,
+    keyphrase_scores_per_document,
 )
-from frtune.tasks.base import ModelKind
+from frtune.metrics.spans import keyword_key
+from frtune.tasks.answer_html import Say, keyphrases_html
+from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 from frtune.tasks.loss import StepLoss
+from frtune.tasks.row_scores import phrases_f1
+from frtune.tasks.shown_rows import phrase_pieces
 from frtune.tasks.tokenization import (
     END,
     MIDDLE,
@@ -36,13 +41,28 @@ from frtune.tasks.tokenization import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+    from frtune.metrics.bootstrap import Score
     from frtune.tasks.generated import Generated
 
 
+class _Schema(RowSchema):
+    """Of keyphrases: what counts is what is left after cleaning."""
+
+    def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
+        if not text:
+            return "blank_text", "no text is left after cleaning"
+        return ("", "") if target else ("no_keyphrases", "no keyphrase is left after cleaning")
+
+
+def _title_first(texts: Sequence[str]) -> str:
+    """A text and its title, if it is read, as ``source`` puts them together."""
+    return joined(texts[::-1])
+
+
 @dataclass(frozen=True)
-class KeyphraseGeneration:
+class KeyphraseGeneration(Task):
     """Generate keyphrases for a text, with an encoder-decoder or with a decoder.
 
     An encoder-decoder reads ``prefix + title + text`` and writes the phrases, joined by the
@@ -73,22 +93,25 @@ class KeyphraseGeneration:
     """
 
     name: ClassVar[str] = "keyphrases"
-    auto_classes: ClassVar[dict[ModelKind, str]] = {
+    target_kind: ClassVar[Target] = "phrases"
+    auto_classes: ClassVar[Mapping[ModelKind, str]] = {
         "encoder-decoder": "AutoModelForSeq2SeqLM",
         "decoder": "AutoModelForCausalLM",
     }
     generates: ClassVar[bool] = True
-    primary_metric: ClassVar[str] = "eval_loss"
     tiny_family: ClassVar[str] = "t5"
-    stratify_column: ClassVar[str | None] = None
-    health_scores: ClassVar[tuple[str, ...]] = (
-        "eos_rate",
-        "cut_by_limit_rate",
-        "empty_rate",
-        "repeated_phrase_rate",
-        "mean_tokens",
-        "mean_phrases",
-    )
+    recipe: ClassVar[Mapping[str, float]] = {
+        "learning_rate": 5e-5,
+        "per_device_train_batch_size": 8,
+    }
+    health_scores: ClassVar[Mapping[str, str]] = {
+        "eos_rate": "ended by themselves",
+        "cut_by_limit_rate": "cut by max_target_tokens",
+        "empty_rate": "without a phrase",
+        "repeated_phrase_rate": "phrases that repeat an earlier one",
+        "mean_tokens": "tokens a row",
+        "mean_phrases": "phrases a row",
+    }
 
     text_column: str = "text"
     title_column: str | None = None
@@ -121,7 +144,6 @@ class KeyphraseGeneration:
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The scores that a reader looks at first."""
         f1 = f"f1_at_{self.k}"
         return (f1, f"partial_{f1}", "f1_at_m", f"present_{f1}", f"absent_{f1}", "rougeL")
 
@@ -129,13 +151,16 @@ class KeyphraseGeneration:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that a row to be answered must have."""
         return (self.text_column, *([self.title_column] if self.title_column else []))
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """Columns that a row to be learnt or scored must have besides."""
         return (self.keyphrases_column,)
+
+    def row_schema(self) -> RowSchema:
+        """Reasons with codes of their own; a title that nobody reads is kept beside the text."""
+        settings = {**vars(super().row_schema()), "carried": ("id", "title")}
+        return _Schema(**{**settings, "join": _title_first, "target_text": self.target})
 
     def source(self, row: Mapping[str, Any]) -> str:
         """The article: title, a line break, text; without prefix and markers."""
@@ -169,10 +194,6 @@ class KeyphraseGeneration:
                 f"{len(dataset)} rows. frtune prepare sets such rows aside."
             )
 
-    def fit(self, data: Any) -> KeyphraseGeneration:
-        """Return the task itself: it has nothing to learn from the training rows."""
-        return self
-
     def corpus(self, dataset: Dataset) -> Iterator[str]:
         """Every text of a data set, sources and targets, to train a tokenizer on."""
         for row in dataset.select_columns([*self.columns, *self.label_columns]):
@@ -182,10 +203,6 @@ class KeyphraseGeneration:
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         """The three markers for decoders; none for encoder-decoders."""
         return (START, MIDDLE, END) if kind == "decoder" else ()
-
-    def config_overrides(self) -> dict[str, Any]:
-        """Nothing: a language model keeps its config."""
-        return {}
 
     # --- text to tokens ------------------------------------------------------------------------
 
@@ -245,6 +262,13 @@ class KeyphraseGeneration:
         encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
         return encoded
 
+    def source_texts(self, row: Mapping[str, Any]) -> list[str]:
+        """The prefix and the article, of every kind of model."""
+        return [self.prefix + self.source(row)]
+
+    def target_text(self, row: Mapping[str, Any]) -> str:
+        return self.target(self.phrases(row))
+
     def lines(
         self, generated: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase
     ) -> list[str]:
@@ -277,7 +301,6 @@ class KeyphraseGeneration:
         return [{"keyphrases": found} for found in phrases]
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Collator for encoded rows: ``Seq2SeqCollator`` or ``CausalCollator``."""
         pad_id = int(tokenizer.pad_token_id)
         if model.config.is_encoder_decoder:
             return Seq2SeqCollator(pad_id=pad_id, model=model)
@@ -288,16 +311,6 @@ class KeyphraseGeneration:
         return StepLoss(
             shift=not model.config.is_encoder_decoder, label_smoothing=args.label_smoothing_factor
         )
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        args: TrainingArguments,
-        **settings: Any,
-    ) -> Trainer:
-        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
-        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -329,7 +342,6 @@ class KeyphraseGeneration:
         return {**scores, **health}
 
     def metric_directions(self) -> dict[str, bool]:
-        """Every score that an evaluation reports, and whether greater is better."""
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
         health = generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
         return {
@@ -352,7 +364,6 @@ class KeyphraseGeneration:
     def intervals(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> dict[str, tuple[float, float]]:
-        """Bootstrap 95 % intervals of the headline scores over the rows."""
         references = self.references(dataset, tokenizer)
         return combined_intervals(
             self.decode([row.ids for row in outputs], tokenizer),
@@ -375,14 +386,47 @@ class KeyphraseGeneration:
             tokenizer = "ko" if self.language == "ko" else "fr"
         return {"k": self.k, "tokenizer": tokenizer}
 
-    def baselines(self, train: Dataset | None, rows: Dataset) -> dict[str, list[list[str]]]:
+    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         """Predictions that need no model: first phrases, TF-IDF, the title."""
         column = self.title_column or "title"  # read by a baseline, if not by the model
-        titles = [t or "" for t in rows[column]] if column in rows.column_names else None
+        titles = [t or "" for t in test[column]] if column in test.column_names else None
         return baseline_rows(
-            list(rows[self.text_column]),
+            list(test[self.text_column]),
             k=self.k,
             language=self.language,
             titles=titles,
             train_texts=list(train[self.text_column]) if train is not None else None,
         )
+
+    # --- how an answer is shown ----------------------------------------------------------------
+
+    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+        return phrases_f1([answer["keyphrases"] for answer in answers], references, self.k)
+
+    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
+        return tuple(answer["keyphrases"])
+
+    @property
+    def limitation(self) -> str:
+        return (
+            "It writes phrases that need not stand in the text, and some may be wrong. Of a "
+            f"source longer than {self.max_source_tokens} tokens it reads the beginning."
+        )
+
+    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+        said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
+        name = f"f1_at_{self.k}"
+        return name, keyphrase_scores_per_document(said, true, k=self.k)[name]
+
+    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        return phrase_pieces(line["prediction"], line["reference"], keyword_key)
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        return ("predicted_keyphrases",)
+
+    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+        return ("; ".join(answer["keyphrases"]),)
+
+    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+        return keyphrases_html(answer["text"], answer["keyphrases"], say)

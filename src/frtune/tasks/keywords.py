@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import frtune
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.row_checks import check_rows, rows_of
+from frtune.data.row_schema import Target
 from frtune.errors import InputError
-from frtune.metrics import keyword_scores, span_signatures, token_scores
-from frtune.tasks.base import ModelKind
+from frtune.metrics import (
+    keyword_scores,
+    keyword_scores_per_document,
+    span_signatures,
+    token_scores,
+)
+from frtune.tasks.answer_html import Say, keywords_html
+from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_baselines import keyword_baselines
 from frtune.tasks.keyword_rows import (
@@ -25,17 +32,21 @@ from frtune.tasks.keyword_rows import (
     stitched,
 )
 from frtune.tasks.loss import StepLoss
+from frtune.tasks.row_scores import sets_f1
+from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
 from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
 from frtune.tasks.token_labels import LABELS, Found, Subwords
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+    from frtune.metrics.bootstrap import Score
 
 
 @dataclass(frozen=True)
-class KeywordExtraction:
+class KeywordExtraction(Task):
     """Mark the keywords of a text, token by token, with an encoder.
 
     Every occurrence of every keyword of a row becomes a span, between word boundaries, whatever
@@ -66,12 +77,19 @@ class KeywordExtraction:
     """
 
     name: ClassVar[str] = "keywords"
-    auto_classes: ClassVar[dict[ModelKind, str]] = {"encoder": "AutoModelForTokenClassification"}
-    generates: ClassVar[bool] = False
+    target_kind: ClassVar[Target] = "phrases"
+    auto_classes: ClassVar[Mapping[ModelKind, str]] = {"encoder": "AutoModelForTokenClassification"}
+    labels_tokens: ClassVar[bool] = True
+    recipe: ClassVar[Mapping[str, float]] = {
+        "learning_rate": 2e-5,
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 8,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+    }
     primary_metric: ClassVar[str] = "eval_keyword_f1"
-    tiny_family: ClassVar[str] = "camembert"
-    stratify_column: ClassVar[str | None] = None
-    health_scores: ClassVar[tuple[str, ...]] = ()
+    accuracy_score: ClassVar[str] = "token_accuracy"
 
     text_column: str = "text"
     keywords_column: str = "keywords"
@@ -104,7 +122,6 @@ class KeywordExtraction:
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The scores that a reader looks at first."""
         keywords = ("keyword_f1", "keyword_precision", "keyword_recall")
         return (*keywords, "span_f1", "token_f1_macro", "token_accuracy", "token_accuracy_all_o")
 
@@ -117,12 +134,10 @@ class KeywordExtraction:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that a row to be answered must have."""
         return (self.text_column,)
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """Columns that a row to be learnt or scored must have besides."""
         return (self.keywords_column,)
 
     def keywords(self, row: Mapping[str, Any]) -> list[str]:
@@ -136,7 +151,7 @@ class KeywordExtraction:
         )
 
     def reason(self, row: Mapping[str, Any]) -> str | None:
-        """Say why a row cannot be learnt from; ``None`` when it can.
+        """As of every task.
 
         An empty list is a text without keywords, and is learnt; a missing one is not.
         """
@@ -162,19 +177,7 @@ class KeywordExtraction:
                 "are a task for keyphrases."
             )
 
-    def fit(self, data: Any) -> KeywordExtraction:
-        """Return the task itself: it has nothing to learn from the training rows."""
-        return self
-
-    def corpus(self, dataset: Dataset) -> Iterator[str]:
-        """Every text of a data set, to train a tokenizer on."""
-        return (clean_text(row[self.text_column]) for row in rows_of(dataset, self.columns))
-
-    # --- what a builder asks -------------------------------------------------------------------
-
-    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        """None."""
-        return ()
+    # --- text to tokens ------------------------------------------------------------------------
 
     def config_overrides(self) -> dict[str, Any]:
         """Three labels, named so that a Transformers pipeline groups them into spans."""
@@ -183,8 +186,6 @@ class KeywordExtraction:
             "id2label": dict(LABELS),
             "label2id": {label: i for i, label in LABELS.items()},
         }
-
-    # --- text to tokens ------------------------------------------------------------------------
 
     def encode(
         self,
@@ -207,17 +208,12 @@ class KeywordExtraction:
         return encode_rows(self, batch, tokenizer, with_labels=with_labels)
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:
-        """What a user should know of encoded rows: keywords not found, texts longer than a window.
-
-        Returns:
-            One sentence each; nothing where there is nothing to say.
-        """
+        """Keywords that are not found, and texts longer than a window."""
         return encoding_notes(encoded, self.max_source_tokens)
 
     # --- training ------------------------------------------------------------------------------
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Collator for encoded rows: ``TokenCollator``."""
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))
 
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
@@ -232,16 +228,6 @@ class KeywordExtraction:
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
         """What evaluation keeps of a batch: the best label of each token, ``(batch, length)``."""
         return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        args: TrainingArguments,
-        **settings: Any,
-    ) -> Trainer:
-        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
-        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- labels to keywords --------------------------------------------------------------------
 
@@ -268,7 +254,7 @@ class KeywordExtraction:
             order of the text; without ``score`` where outputs are labels.
         """
         return [
-            {"keywords": [found for found in text.described(self.subwords)]}
+            {"keywords": list(text.described(self.subwords))}
             for text in stitched(outputs, dataset, self)
         ]
 
@@ -313,9 +299,9 @@ class KeywordExtraction:
         """
         names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
         scores = keyword_scores(names, references, normalize=self.key)
-        return scores if texts is None else {
-            **scores, **span_metrics(self, predictions, references, texts)
-        }  # fmt: skip
+        if texts is not None:
+            scores |= span_metrics(self, predictions, references, texts)
+        return scores
 
     def intervals(
         self,
@@ -323,7 +309,6 @@ class KeywordExtraction:
         dataset: Dataset,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
-        """Bootstrap 95 % intervals of the headline scores over the texts."""
         texts = list(stitched(outputs, dataset, self))
         return intervals(self, texts, self.references(dataset))
 
@@ -332,12 +317,10 @@ class KeywordExtraction:
         return keyword_key(keyword, ignore_accents=self.ignore_accents)
 
     def metric_directions(self) -> dict[str, bool]:
-        """Every score that an evaluation reports, and whether greater is better."""
         names = [*self.compute_metrics([["a"]], [["a"]], texts=["a"]), *token_scores([], [])]
         return dict.fromkeys(names, True)
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        """How each score was computed."""
         return span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
@@ -356,3 +339,51 @@ class KeywordExtraction:
             texts=[row[self.text_column] for row in raw_rows(test, self.columns)],
             key=self.key,
         )
+
+    # --- how an answer is shown ----------------------------------------------------------------
+
+    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+        found = [[item["text"] for item in answer["keywords"]] for answer in answers]
+        return sets_f1(found, references, self.key)
+
+    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
+        """Where the keywords stand."""
+        return tuple((item["start"], item["end"]) for item in answer["keywords"])
+
+    @property
+    def limitation(self) -> str:
+        return "It finds keywords that stand in the text, and no others."
+
+    def prediction(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """The keywords as text, and, where there are any, where they stand."""
+        spans = answer["keywords"]
+        return {"prediction": [s["text"] for s in spans], **({"spans": spans} if spans else {})}
+
+    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+        said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
+        found = keyword_scores_per_document(said, true, normalize=self.key)
+        return self.main_score, found[self.main_score]
+
+    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """Each keyword once, and the text with all of them marked."""
+        text, true = line["input"], line["reference"]
+        keys = {self.key(keyword) for keyword in true}
+        marked = {
+            (span["start"], span["end"]): "right" if self.key(span["text"]) in keys else "wrong"
+            for span in line.get("spans", ())
+        }
+        missed = find_keywords(text, true, ignore_accents=self.ignore_accents).spans
+        said = list({self.key(keyword): keyword for keyword in line["prediction"]}.values())
+        pieces = phrase_pieces(said, true, self.key)
+        return {**pieces, "marked": marked_pieces(text, marked, missed)}
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        return ("predicted_keywords", "predicted_spans")
+
+    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+        words = dict.fromkeys(item["text"] for item in answer["keywords"])
+        return ("; ".join(words), json.dumps(answer["keywords"], ensure_ascii=False))
+
+    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+        return keywords_html(answer["text"], answer["keywords"], say)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import frtune
+import numpy as np
+
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import (
-    check_ids,
     check_limit,
     check_names,
     check_pair_labels,
     count_classes,
-    known,
-    label_id,
     label_reason,
     score_reason,
     sentence_reason,
     train_split,
 )
-from frtune.data.row_checks import check_rows, rows_of
+from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics import (
     class_scores,
@@ -33,17 +31,22 @@ from frtune.metrics import (
     correlation_signatures,
     roc_auc,
 )
+from frtune.metrics.bootstrap import spearman_score
 from frtune.metrics.classification import softmax
 from frtune.metrics.intervals import pair_intervals
 from frtune.metrics.text_baselines import pair_baselines
+from frtune.tasks.answer_html import Say, similarity_html
 from frtune.tasks.base import ModelKind
 from frtune.tasks.loss import StepLoss
-from frtune.tasks.sequences import SequenceCollator, encode_pairs, token_id
+from frtune.tasks.sequence_task import CHANCE, SequenceTask
+from frtune.tasks.sequences import encode_pairs
+from frtune.tasks.shown_rows import piece
 
 if TYPE_CHECKING:
-    import numpy as np
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+    from frtune.metrics.bootstrap import Score
 
 
 Head = Literal["classification", "regression"]
@@ -53,8 +56,12 @@ def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
+def _in_any_order(texts: Sequence[str]) -> str:
+    return "\n".join(sorted(texts))
+
+
 @dataclass(frozen=True)
-class SentenceSimilarity:
+class SentenceSimilarity(SequenceTask):
     """Say how similar two sentences are, with an encoder or a decoder that reads both at once.
 
     With the classification head the answer is the chance that the second sentence paraphrases the
@@ -80,14 +87,11 @@ class SentenceSimilarity:
     """
 
     name: ClassVar[str] = "similarity"
-    auto_classes: ClassVar[dict[ModelKind, str]] = {
-        "encoder": "AutoModelForSequenceClassification",
-        "decoder": "AutoModelForSequenceClassification",
+    recipe: ClassVar[Mapping[str, float]] = {
+        "learning_rate": 3e-5,
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 8,
     }
-    generates: ClassVar[bool] = False
-    primary_metric: ClassVar[str] = "eval_f1_macro"
-    tiny_family: ClassVar[str] = "camembert"
-    health_scores: ClassVar[tuple[str, ...]] = ()
 
     first_column: str = _option("sentence1", "column with one sentence")
     second_column: str = _option("sentence2", "column with the other sentence")
@@ -121,7 +125,6 @@ class SentenceSimilarity:
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The scores that a reader looks at first."""
         scores = ("pearson", "spearman", "mse")
         return scores if self.scored else ("accuracy", "f1", "f1_macro", "roc_auc")
 
@@ -129,21 +132,10 @@ class SentenceSimilarity:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that a row to be answered must have."""
         return (self.first_column, self.second_column)
 
-    @property
-    def label_columns(self) -> tuple[str, ...]:
-        """Columns that a row to be learnt or scored must have besides."""
-        return (self.label_column,)
-
-    @property
-    def stratify_column(self) -> str | None:
-        """Column whose shares a split that is cut from train should keep; none for scores."""
-        return None if self.scored else self.label_column
-
     def reason(self, row: Mapping[str, Any]) -> str | None:
-        """Say why a row cannot be learnt from; ``None`` when it can.
+        """As of every task.
 
         Example:
             >>> SentenceSimilarity().reason({"sentence1": "NS", "sentence2": "Oui.", "label": 0})
@@ -173,42 +165,11 @@ class SentenceSimilarity:
         check_pair_labels(found, f"{where}, column {self.label_column}", named=self.labels)
         return dataclasses.replace(self, labels=found)
 
-    def check(self, dataset: Dataset, where: str) -> None:
-        """Refuse rows that cannot be learnt from; ``where`` names them in the message.
-
-        Raises:
-            InputError: For a missing column, a blank sentence or ``NS``, a row without label, a
-                score for the classification head or text for the regression head.
-        """
-        check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
-        if not self.scored:
-            check_ids(dataset, self.label_column, self.labels, where)
-
-    def corpus(self, dataset: Dataset) -> Iterator[str]:
-        """Every sentence of a data set, to train a tokenizer on."""
-        for row in rows_of(dataset, self.columns):
-            yield from (clean_text(row[column]) for column in self.columns)
-
-    # --- what a builder asks -------------------------------------------------------------------
-
-    def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    @property
-    def known_labels(self) -> list[str]:
-        """The two labels; ``InputError`` before ``fit``."""
-        return known(self.labels)
-
-    def config_overrides(self) -> dict[str, Any]:
-        """The two labels and their ids; or one output, with its name."""
-        labels = ["similarity"] if self.scored else self.known_labels
-        return {
-            "num_labels": len(labels),
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: i for i, label in enumerate(labels)},
-            "problem_type": "regression" if self.scored else "single_label_classification",
-        }
+    def row_schema(self) -> RowSchema:
+        """A pair is compared with others in either order."""
+        found = super().row_schema()
+        settings = {**found.settings, "head": self.head}
+        return dataclasses.replace(found, join=_in_any_order, settings=settings)
 
     # --- text to tokens ------------------------------------------------------------------------
 
@@ -239,20 +200,10 @@ class SentenceSimilarity:
                     orders = zip(encoded[name], turned[name], strict=True)
                     encoded[name] = [list(pair) for pair in orders]
         if with_labels:
-            values = batch[self.label_column]
-            encoded["labels"] = (
-                [float(value) for value in values]
-                if self.scored
-                else [label_id(value, self.known_labels) for value in values]
-            )
+            encoded["labels"] = self.target_ids(batch[self.label_column])
         return encoded
 
     # --- training ------------------------------------------------------------------------------
-
-    def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Collator for encoded rows: ``SequenceCollator``."""
-        orders = 2 if self.symmetric else 1
-        return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
 
     def fold_logits(self, logits: Any) -> Any:
         """Average the two orders of each pair: ``(batch * 2, classes)`` to ``(batch, classes)``."""
@@ -272,20 +223,6 @@ class SentenceSimilarity:
             return loss({"logits": logits}, labels, num_items_in_batch)
 
         return of_both_orders
-
-    def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
-        """What evaluation keeps of a batch: its logits, ``(batch, classes)``, of both orders."""
-        return self.fold_logits(logits[0] if isinstance(logits, tuple) else logits)
-
-    def trainer(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        args: TrainingArguments,
-        **settings: Any,
-    ) -> Trainer:
-        """Make a ``Trainer`` for this task; ``frtune.make_trainer`` says more."""
-        return frtune.make_trainer(self, model, tokenizer, args, **settings)
 
     # --- logits to similarities ----------------------------------------------------------------
 
@@ -312,25 +249,8 @@ class SentenceSimilarity:
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(
-        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase | None = None
-    ) -> list[Any]:
-        """True label (text) or score (number) of each row, raw or encoded."""
-        encoded = {"input_ids", "labels"} <= {*dataset.column_names}
-        values = dataset["labels" if encoded else self.label_column]
-        if self.scored:
-            return [float(value) for value in values]
-        labels = self.known_labels
-        return [labels[value if encoded else label_id(value, labels)] for value in values]
-
-    def score_outputs(
-        self,
-        outputs: Sequence[np.ndarray],
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-    ) -> dict[str, float]:
-        """Score the logits of the rows of an encoded data set."""
-        return self.compute_metrics(self.decode(outputs), self.references(dataset, tokenizer))
+    def predictions(self, outputs: Sequence[Any], dataset: Any, tokenizer: Any) -> list[float]:
+        return self.decode(outputs)
 
     def compute_metrics(
         self,
@@ -360,8 +280,7 @@ class SentenceSimilarity:
         dataset: Dataset,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> dict[str, tuple[float, float]]:
-        """Bootstrap 95 % intervals of the headline scores over the rows."""
-        values, references = self.decode(outputs), self.references(dataset, tokenizer)
+        values, references = self.decode(outputs), self.references(dataset)
         if self.scored:
             return correlation_intervals(values, references)
         said = [self.label_of(value) for value in values]
@@ -369,14 +288,12 @@ class SentenceSimilarity:
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        """Every score that an evaluation reports, and whether greater is better."""
         if self.scored:
             return {"pearson": True, "spearman": True, "mse": False}
         task = dataclasses.replace(self, labels=self.labels or ["0", "1"])
         return dict.fromkeys(task.compute_metrics([0.0, 1.0], task.known_labels), True)
 
     def signatures(self, references: Sequence[Any]) -> dict[str, str]:
-        """How each score was computed."""
         if self.scored:
             return correlation_signatures()
         return classification_signatures(positive=self.known_labels[1])
@@ -392,3 +309,48 @@ class SentenceSimilarity:
         targets = known if self.scored else [float(v == self.known_labels[1]) for v in known]
         pairs = [[list(rows[name]) for name in self.columns] for rows in (train, test)]
         return pair_baselines(*pairs, targets=targets, chance=not self.scored)
+
+    # --- how an answer is shown ----------------------------------------------------------------
+
+    @property
+    def accuracy_score(self) -> str | None:
+        return None if self.scored else "accuracy"
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        return {"head": self.head, "labels": self.labels}
+
+    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+        if not self.scored:
+            return super().row_score(answers, references)
+        return spearman_score(np.array([a["similarity"] for a in answers]), np.array(references))
+
+    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
+        """The label, or the score to one decimal."""
+        return round(answer["similarity"], 1) if self.scored else answer["label"]
+
+    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+        if self.scored:
+            errors = [abs(line["prediction"] - line["reference"]) for line in lines]
+            return "less the error", [-error for error in errors]
+        similar = self.known_labels[1]
+        return CHANCE, [
+            line["similarity"] if line["reference"] == similar else 1 - line["similarity"]
+            for line in lines
+        ]
+
+    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.scored:
+            return self.described_label(line, line["similarity"])
+        said, true = (piece(f"{line[name]:.3g}") for name in ("prediction", "reference"))
+        return {"said": [said], "true": [true]}
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        return ("predicted_similarity", "predicted_label")
+
+    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (answer["similarity"], answer.get("label", ""))
+
+    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+        return similarity_html(answer["similarity"], answer.get("label"), say)

@@ -13,29 +13,9 @@ from frtune.errors import InputError, nearest
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
+    from frtune.tasks.base import Task
 
-# by task; what is not named here is as the Trainer has it, with 3 epochs
-RECIPES: dict[str, dict[str, float]] = {
-    "classification": {
-        "learning_rate": 2e-5,
-        "per_device_train_batch_size": 16,
-        "weight_decay": 0.01,
-    },
-    "similarity": {
-        "learning_rate": 3e-5,
-        "per_device_train_batch_size": 4,
-        "gradient_accumulation_steps": 8,
-    },
-    "keywords": {
-        "learning_rate": 2e-5,
-        "per_device_train_batch_size": 4,
-        "gradient_accumulation_steps": 8,
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.999,
-        "adam_epsilon": 1e-8,
-    },
-    "keyphrases": {"learning_rate": 5e-5, "per_device_train_batch_size": 8},
-}
+
 # random weights learn at a higher rate, in smaller steps
 TINY_RECIPE = {
     "learning_rate": 1e-3,
@@ -44,16 +24,18 @@ TINY_RECIPE = {
 }
 
 
-def recipe(task: Any, *, tiny: bool = False, sample: bool = False) -> dict[str, Any]:
+def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str, Any]:
     """Defaults of ``training_arguments`` for ``task``, by ``TrainingArguments`` name.
 
-    Rates and batches are those of ``RECIPES``. The best checkpoint by the task's primary metric is
-    kept and reloaded; batches hold rows of like length; bf16 is used where the hardware is fast at
-    it. A ``tiny`` checkpoint has rates of its own, and learns the bundled ``sample`` for longer.
+    Rates and batches are the task's own ``recipe``; the rest is as the ``Trainer`` has it, with 3
+    epochs. The best checkpoint by the task's primary metric is kept and reloaded; batches hold rows
+    of like length; bf16 is used where the hardware is fast at it. A ``tiny`` checkpoint has rates
+    of its own, and learns the bundled ``sample`` for longer.
     """
+    directions = task.metric_directions()  # a loss is not among them
     return {
         "num_train_epochs": 10 if tiny and sample else 3,
-        **RECIPES[task.name],
+        **task.recipe,
         **(TINY_RECIPE if tiny else {}),
         "per_device_eval_batch_size": 16,
         "eval_strategy": "epoch",
@@ -62,7 +44,7 @@ def recipe(task: Any, *, tiny: bool = False, sample: bool = False) -> dict[str, 
         "save_total_limit": 2,
         "load_best_model_at_end": True,
         "metric_for_best_model": task.primary_metric,
-        "greater_is_better": not task.primary_metric.endswith("loss"),
+        "greater_is_better": directions.get(task.primary_metric.removeprefix("eval_"), False),
         "train_sampling_strategy": "group_by_length",
         "use_cpu": not has_accelerator(),
         "bf16": has_bf16() and not tiny,  # casting costs a tiny model more than it saves
@@ -71,7 +53,7 @@ def recipe(task: Any, *, tiny: bool = False, sample: bool = False) -> dict[str, 
 
 
 def training_arguments(
-    task: Any, output_dir: str, *, tiny: bool = False, **overrides: Any
+    task: Task, output_dir: str, *, tiny: bool = False, **overrides: Any
 ) -> Seq2SeqTrainingArguments:
     """Make ``Seq2SeqTrainingArguments`` with frtune's recipe for the task; ``overrides`` win.
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+    from frtune.tasks.base import Task
+
 logger = logging.getLogger(__name__)
 
 ROWS_WORTH_A_PROCESS = 3_000
@@ -33,7 +35,7 @@ _MARK = "tokens of frtune "  # in the description of an encoded data set, before
 
 def encode_dataset(
     dataset: Dataset,
-    task: Any,
+    task: Task,
     tokenizer: PreTrainedTokenizerBase,
     *,
     kind: str,
@@ -85,7 +87,7 @@ def encode_dataset(
 
 
 def is_encoded(
-    dataset: Dataset, task: Any, tokenizer: PreTrainedTokenizerBase, *, kind: str
+    dataset: Dataset, task: Task, tokenizer: PreTrainedTokenizerBase, *, kind: str
 ) -> bool:
     """Whether a data set holds the tokens of this task and tokenizer.
 
@@ -112,7 +114,7 @@ def is_encoded(
 def encode_once(
     splits: DatasetDict,
     directory: str | Path,
-    task: Any,
+    task: Task,
     tokenizer: PreTrainedTokenizerBase,
     *,
     kind: str,
@@ -193,12 +195,12 @@ def _as_arrow(name: str, values: list[Any]) -> Any:
     return array.cast(narrowed(array.type)) if name in _NARROW else array
 
 
-def _fingerprint(dataset: Any, task: Any, tokenizer: Any, kind: str, with_labels: bool) -> str:
+def _fingerprint(dataset: Any, task: Task, tokenizer: Any, kind: str, with_labels: bool) -> str:
 
     return Hasher.hash([dataset._fingerprint, _key(task, tokenizer, kind), with_labels])
 
 
-def _key(task: Any, tokenizer: Any, kind: str) -> str:
+def _key(task: Task, tokenizer: Any, kind: str) -> str:
     """Equal for what encodes rows alike: task, tokenizer, kind of model, version of frtune."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab())
@@ -221,7 +223,7 @@ def truncation_report(dataset: Dataset) -> dict[str, int]:
     return counts
 
 
-def check_length(task: Any, model: Any) -> None:
+def check_length(task: Task, model: Any) -> None:
     """Refuse a task whose longest row does not fit the model's positions."""
     positions = _positions(model.config)
     if positions is None:

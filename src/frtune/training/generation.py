@@ -117,7 +117,6 @@ def generate(
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     shared: bool = True,
     progress: str | None = None,
-    each: Callable[[list[Generated]], Any] | None = None,
 ) -> list[Generated]:
     """Let ``model`` write after each prompt; every process gets all results.
 
@@ -130,7 +129,6 @@ def generate(
         autocast: Makes the context that the model computes in.
         shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
-        each: Called with what this process generated for the rows of a batch, when it has.
 
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
@@ -152,8 +150,6 @@ def generate(
                 if counts:
                     ended = [Generated(*_until_end(ids, ends, limit)) for ids in written]
                     found += zip(rows, ended, strict=True)
-                    if each is not None:
-                        each(ended)
                 bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
     finally:
         bar.close()

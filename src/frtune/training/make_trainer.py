@@ -23,13 +23,14 @@ from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, Task
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
+    from frtune.tasks.base import Task
     from frtune.training.mixup.mixup import Mixup
 
 logger = logging.getLogger(__name__)
 
 
 def make_trainer(
-    task: Any,
+    task: Task,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     args: TrainingArguments,
@@ -142,30 +143,29 @@ def _check_dataset(name: str, dataset: Any) -> None:
         raise InputError(f"{name}: has no rows.")
 
 
-def _encoded(dataset: Any, task: Any, tokenizer: Any, kind: str, what: str) -> Any:
+def _encoded(dataset: Any, task: Task, tokenizer: Any, kind: str, what: str) -> Any:
     if dataset is None or is_encoded(dataset, task, tokenizer, kind=kind):
         return dataset
     task.check(dataset, what)
     if what == "training":
         prove_texts(tokenizer, task.corpus(dataset))
     encoded = encode_dataset(dataset, task, tokenizer, kind=kind)
-    for note in task.encoding_notes(encoded) if hasattr(task, "encoding_notes") else ():
+    for note in task.encoding_notes(encoded):
         logger.warning("%s: %s", what, note)
     cut = truncation_report(encoded)
-    for column, limit in (("source_cut", "max_source_tokens"), ("target_cut", "max_target_tokens")):
+    for column, limit in task.limits.items():
         if cut.get(column):
             logger.warning(
-                "%s: %d of %d rows are longer than %s=%d and were cut",
+                "%s: %d of %d rows are longer than %s and were cut",
                 what,
                 cut[column],
                 cut["rows"],
                 limit,
-                getattr(task, limit),
             )
     return encoded
 
 
-def check_metric(task: Any, args: TrainingArguments, schedule: GenerationSchedule) -> None:
+def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
     """Refuse, before the first step, a metric that no evaluation will report.
 
     Raises:

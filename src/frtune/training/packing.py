@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from frtune.errors import InputError
 from frtune.models.families import kind_of
 from frtune.tasks.collators import IGNORED, check_labels, row_ids
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 ATTENTION = ("sdpa", "eager")  # implementations that take a mask as it is given
 
@@ -79,7 +82,7 @@ def packing_collator(model: Any) -> PackingCollator:
     return PackingCollator(additive=model.config._attn_implementation == "eager")
 
 
-def check_packing(task: Any, model: Any, args: Any) -> None:
+def check_packing(task: Task, model: Any, args: Any) -> None:
     """Refuse to pack what cannot be, or what would then train otherwise.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, RunStopped
 from frtune.models.bitsandbytes import save_base_quantization
 from frtune.models.families import kind_of
-from frtune.tasks._ahead import analysed_ahead
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.config_file import save_task
 from frtune.tasks.generated import Generated
@@ -45,6 +44,9 @@ from frtune.training.resumable_trainer import (
 )
 from frtune.training.resume_checks import conditions
 from frtune.training.signals import StopRequest
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class TaskTrainer(Trainer):
     the task's scores on generated output. ``predict`` always generates.
     """
 
-    task: Any
+    task: Task
     schedule: GenerationSchedule
     outputs: list[Any] | None
     mixup: Any
@@ -91,7 +93,7 @@ class TaskTrainer(Trainer):
     def __init__(
         self,
         *,
-        task: Any,
+        task: Task,
         schedule: GenerationSchedule | None = None,
         mixup: Any = None,
         max_tokens_per_batch: int | None = None,
@@ -351,8 +353,7 @@ class TaskTrainer(Trainer):
         if self.task.generates:
             if self.is_in_train and self.schedule.max_rows:
                 rows = rows.select(range(min(self.schedule.max_rows, len(rows))))
-            with analysed_ahead(self.task, rows, self.processing_class, self.args.device) as each:
-                outputs = self.generate_rows(rows, progress=description, each=each)
+            outputs = self.generate_rows(rows, progress=description)
             predictions = pad([row.ids for row in outputs], value=IGNORED).numpy()
         else:
             order = by_length(rows["length"])
@@ -370,10 +371,8 @@ class TaskTrainer(Trainer):
         self._note_batch(inputs)
         return Trainer.prediction_step(self, model, inputs, prediction_loss_only, ignore_keys)
 
-    def generate_rows(
-        self, dataset: Dataset, progress: str | None = None, each: Any = None
-    ) -> list[Generated]:
-        """Generate for all rows of an encoded data set, in order; ``each`` is ``generate``'s."""
+    def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
+        """Generate for all rows of an encoded data set, in order."""
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
         kind = kind_of(self.model)
         settings = generation_settings(
@@ -391,7 +390,6 @@ class TaskTrainer(Trainer):
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.compute_loss_context_manager,
             progress=None if self.args.disable_tqdm else progress,
-            each=each,
         )
 
 

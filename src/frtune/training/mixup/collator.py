@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,6 +13,9 @@ from frtune.training.mixup.hooks import block_count, check_hidden
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import StoredCollator
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class MixupCollator:
         return batch
 
 
-def check_mixup(mixup: Mixup, task: Any, model: Any, args: Any) -> None:
+def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
     """Refuse what cannot be mixed, before the first step.
 
     Raises:
@@ -75,9 +78,10 @@ def check_mixup(mixup: Mixup, task: Any, model: Any, args: Any) -> None:
         raise InputError(
             f"mixup: not for {task.name}, which writes text and has no label to mix. Leave it out."
         )
-    if mixup.level == "sentence" and task.name == "keywords":
+    if mixup.level == "sentence" and task.labels_tokens:
         raise InputError(
-            "mixup level='sentence': keywords are labels of tokens. Take 'embeddings' or 'hidden'."
+            f"mixup level='sentence': {task.name} are labels of tokens. "
+            "Take 'embeddings' or 'hidden'."
         )
     if mixup.rows is None and args.per_device_train_batch_size < 2:
         raise InputError(
@@ -95,7 +99,7 @@ def check_mixup(mixup: Mixup, task: Any, model: Any, args: Any) -> None:
         check_hidden(model)
 
 
-def training_collator(mixup: Mixup, task: Any, model: Any, *, collator: Any, seed: int) -> Any:
+def training_collator(mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int) -> Any:
     """The collator of training batches: ``collator`` is the task's own."""
     classes = head_classes(task, model)
     collator = aligned(collator, model)

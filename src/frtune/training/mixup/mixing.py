@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
 from frtune.models.families import kind_of
+
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
 
 IGNORED = -100
 
@@ -69,6 +72,6 @@ def aligned(collator: Any, model: Any) -> Any:
     return dataclasses.replace(collator, side="left") if kind_of(model) == "decoder" else collator
 
 
-def head_classes(task: Any, model: Any) -> int | None:
+def head_classes(task: Task, model: Any) -> int | None:
     """Labels that the head tells apart; ``None`` where it answers with a score."""
-    return None if getattr(task, "scored", False) else model.config.num_labels
+    return None if task.scored else model.config.num_labels

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot
 from frtune.training.mixup.mixup import Mixup
 from frtune.version import __version__
 
+if TYPE_CHECKING:
+    from frtune.tasks.base import Task
+
 logger = logging.getLogger(__name__)
 
 PAIRS_AT_ONCE = 8
@@ -31,7 +34,7 @@ COLUMNS = {"embeddings": "inputs_embeds", "sentence": "sentence_vector"}
 
 
 def with_mixed_rows(
-    dataset: Dataset, mixup: Mixup, task: Any, model: Any, *, collator: Any, seed: int
+    dataset: Dataset, mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int
 ) -> Dataset:
     """Return encoded training rows with ``mixup.rows`` mixed ones behind them.
 
@@ -63,7 +66,7 @@ def with_mixed_rows(
     return concatenate_datasets([dataset, Dataset.from_file(str(path))])
 
 
-def _check(dataset: Dataset, mixup: Mixup, task: Any) -> None:
+def _check(dataset: Dataset, mixup: Mixup, task: Task) -> None:
 
     rows = mixup.rows or 0
     if 2 * rows > len(dataset):
@@ -71,7 +74,7 @@ def _check(dataset: Dataset, mixup: Mixup, task: Any) -> None:
             f"mixup rows={rows}: needs {2 * rows} training rows, two for each, and there are "
             f"{len(dataset)}. Take {len(dataset) // 2} or fewer."
         )
-    if getattr(task, "symmetric", False):
+    if task.symmetric:
         raise InputError(
             f"mixup rows={rows}: not for pairs in both orders. Leave symmetric or rows out."
         )
@@ -82,7 +85,7 @@ def _check(dataset: Dataset, mixup: Mixup, task: Any) -> None:
         )
 
 
-def _path(dataset: Dataset, mixup: Mixup, task: Any, model: Any, seed: int) -> Path:
+def _path(dataset: Dataset, mixup: Mixup, task: Task, model: Any, seed: int) -> Path:
     """The file beside the originals', named by all that its content depends on."""
     digest = hashlib.sha256()
     parts = [dataset._fingerprint, asdict(mixup), repr(task), type(model).__name__, seed]
@@ -99,7 +102,7 @@ def _path(dataset: Dataset, mixup: Mixup, task: Any, model: Any, seed: int) -> P
 
 
 def _write(
-    path: Path, dataset: Dataset, mixup: Mixup, task: Any, model: Any, *, collator: Any, seed: int
+    path: Path, dataset: Dataset, mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int
 ) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)

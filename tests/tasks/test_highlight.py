@@ -4,7 +4,7 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frtune.web.highlight import Mark, find_phrases, marked_text
+from frtune.tasks.highlight import Mark, find_phrases, marked_text
 
 EVIL = "<script>alert(1)</script><img src=x onerror=\"alert(2)\"> & 'quoted'"
 

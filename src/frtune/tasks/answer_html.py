@@ -1,45 +1,20 @@
-"""Answers as HTML; everything that comes from a text or a model is escaped."""
+"""Answers of ``predict`` as HTML; everything that comes from a text or a model is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from frtune.web.highlight import Mark, escape, find_phrases, marked_text
+from frtune.tasks.highlight import Mark, escape, find_phrases, marked_text
+from frtune.tasks.shown_rows import plain_text
 
 Say = Callable[..., str]
 
 _MOST_CLASSES = 20
 
 
-def answer_html(task_name: str, answer: Mapping[str, Any], say: Say) -> str:
-    """Return an answer of ``Predictor.predict`` as HTML.
-
-    Args:
-        task_name: Name of the task.
-        answer: What the predictor said of one text.
-        say: Turns a key of ``frtune.demo.translations`` into words.
-    """
-    if task_name == "keywords":
-        return _keywords(answer["text"], answer["keywords"], say)
-    if task_name == "keyphrases":
-        return _keyphrases(answer["text"], answer["keyphrases"], say)
-    if task_name == "classification":
-        return _classes(answer["label"], answer["scores"], say)
-    return _similarity(answer["similarity"], answer.get("label"), say)
-
-
-def error_html(message: str) -> str:
-    """A message of failure.
-
-    Example:
-        >>> error_html("no <model>")
-        '<div class="frtune-error" role="alert">no &lt;model&gt;</div>'
-    """
-    return f'<div class="frtune-error" role="alert">{escape(message)}</div>'
-
-
-def _keywords(text: str, found: Sequence[Mapping[str, Any]], say: Say) -> str:
+def keywords_html(text: str, found: Sequence[Mapping[str, Any]], say: Say) -> str:
+    """A text with its keywords marked, and a table of them."""
     marks = [Mark(item["start"], item["end"], item.get("score")) for item in found]
     if not marks:
         return _note(say("no_keywords")) + marked_text(text, [])
@@ -58,7 +33,8 @@ def _keywords(text: str, found: Sequence[Mapping[str, Any]], say: Say) -> str:
     return f'{marked_text(text, marks)}<table class="frtune-table"><tr>{heads}</tr>{rows}</table>'
 
 
-def _keyphrases(text: str, phrases: Sequence[str], say: Say) -> str:
+def keyphrases_html(text: str, phrases: Sequence[str], say: Say) -> str:
+    """A text with its phrases marked, then those in it, then the others."""
     if not phrases:
         return _note(say("no_keyphrases")) + marked_text(text, [])
     spans, present = find_phrases(text, phrases)
@@ -74,7 +50,8 @@ def _keyphrases(text: str, phrases: Sequence[str], say: Say) -> str:
     return "".join(parts)
 
 
-def _classes(label: str, scores: Mapping[str, float], say: Say) -> str:
+def classes_html(label: str, scores: Mapping[str, float], say: Say) -> str:
+    """A label, and bars of the likeliest ones."""
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     rows = "".join(
         f'<tr><td>{escape(name)}</td><td class="number">{score:.1%}</td>'
@@ -89,13 +66,25 @@ def _classes(label: str, scores: Mapping[str, float], say: Say) -> str:
     )
 
 
-def _similarity(value: float, label: str | None, say: Say) -> str:
+def similarity_html(value: float, label: str | None, say: Say) -> str:
+    """A similarity as number and bar, and the label that follows."""
     named = "" if label is None else f"<p>{escape(say('label'))}: <b>{escape(label)}</b></p>"
     width = 100 * min(1.0, max(0.0, value))
     return (
         f"<p>{escape(say('similarity'))}: <b>{value:.3f}</b></p>"
         f'<div class="frtune-bar" style="width:{width:.1f}%"></div>{named}'
     )
+
+
+def fields_html(answer: Mapping[str, Any]) -> str:
+    """Any answer, a line a value.
+
+    Example:
+        >>> fields_html({"stars": 3, "why": "<b>"})
+        '<p>stars: <b>3</b></p><p>why: <b>&lt;b&gt;</b></p>'
+    """
+    lines = ((escape(name), escape(plain_text(value))) for name, value in answer.items())
+    return "".join(f"<p>{name}: <b>{value}</b></p>" for name, value in lines)
 
 
 def _note(text: str) -> str:

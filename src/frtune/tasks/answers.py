@@ -1,0 +1,198 @@
+"""The part of a task's contract that scores answers and shows them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frtune.metrics.bootstrap import interval, resampled
+from frtune.tasks.answer_html import Say, fields_html
+from frtune.tasks.row_scores import recomputed
+from frtune.tasks.shown_rows import piece, plain_text
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+    from frtune.metrics.bootstrap import Score
+
+TEXTS = ("text", "text_pair")  # what ``predict`` repeats of a row beside its answer
+
+
+class Answers(ABC):
+    """Scores, and how an answer is shown; ``Task`` is this and the rest.
+
+    An answer is a dict with whatever keys a task likes. Its first value is its prediction: what
+    ``predictions.jsonl`` has under ``prediction`` beside the row's reference, and what is compared
+    with it. Values are what JSON can hold.
+
+    Attributes:
+        name: The task's name.
+        max_source_tokens: Longest source in tokens.
+        primary_metric: What selects the best checkpoint, with ``eval_``.
+        label_columns: Columns with what is to be learnt; the first is the target.
+        accuracy_score: Name of the share of right answers among the scores, if there is one.
+        health_scores: Scores that say whether generation is sound, and what they count, in words.
+    """
+
+    name: ClassVar[str]
+    max_source_tokens: int
+    primary_metric: ClassVar[str]
+    label_columns: Any
+    accuracy_score: str | None = None
+    health_scores: ClassVar[Mapping[str, str]] = {}
+
+    # --- scores --------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def headline(self) -> tuple[str, ...]:
+        """The scores that a reader looks at first."""
+
+    @property
+    def main_score(self) -> str:
+        """The one of them: what selects the checkpoint, or the first."""
+        name = self.primary_metric.removeprefix("eval_")
+        return name if name in self.headline else self.headline[0]
+
+    @abstractmethod
+    def answers(
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
+    ) -> list[dict[str, Any]]:
+        """What ``predict`` says of each raw row.
+
+        Args:
+            outputs: For each encoded row its logits, or the ``Generated`` of a task that generates.
+            dataset: The encoded rows.
+            tokenizer: The model's.
+        """
+
+    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:
+        """What is true of each raw row, of raw rows or encoded ones; here, the target's column."""
+        return list(dataset[self.label_columns[0]])
+
+    def predictions(self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any) -> list[Any]:
+        """What ``compute_metrics`` scores of each raw row; here, the first value of its answer."""
+        answers = self.answers(outputs, dataset, tokenizer)
+        return [self.prediction(answer)["prediction"] for answer in answers]
+
+    @abstractmethod
+    def compute_metrics(
+        self,
+        predictions: Sequence[Any],
+        references: Sequence[Any],
+        *,
+        texts: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        """Score ``predictions`` (or a baseline's) against ``references``.
+
+        ``texts`` are the rows' texts, for scores that need them.
+        """
+
+    def score_outputs(
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> dict[str, float]:
+        """Score the outputs for the rows of an encoded data set."""
+        predictions = self.predictions(outputs, dataset, tokenizer)
+        return self.compute_metrics(predictions, self.references(dataset, tokenizer))
+
+    def metric_directions(self) -> dict[str, bool]:
+        """Every score that an evaluation reports, and whether greater is better.
+
+        Here the headline ones, where greater is better but for an error or a loss.
+        """
+        smaller = ("error", "loss", "mse", "mae", "rmse")
+        return {name: not name.endswith(smaller) for name in self.headline}
+
+    def intervals(
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap 95 % intervals of the headline scores over the rows."""
+        predictions = self.predictions(outputs, dataset, tokenizer)
+        references = self.references(dataset, tokenizer)
+        names = [n for n in self.headline if n in self.compute_metrics(predictions, references)]
+        score = recomputed(self.compute_metrics, predictions, references, names)
+        draws = resampled(score, len(references))  # (samples, names)
+        return {name: interval(draws[:, i]) for i, name in enumerate(names)}
+
+    @property
+    def comparable(self) -> dict[str, Any]:
+        """Settings that must be equal for two models to answer the same question."""
+        return {}
+
+    def row_score(self, answers: Sequence[Mapping[str, Any]], references: Sequence[Any]) -> Score:
+        """The main score of rows that are drawn again, for the bootstrap of a comparison."""
+        said = [self.prediction(answer)["prediction"] for answer in answers]
+        score = recomputed(self.compute_metrics, said, references, [self.main_score])
+        return lambda picks: score(picks)[:, 0]
+
+    def agreement_key(self, answer: Mapping[str, Any]) -> Hashable:
+        """What is equal of two models that give a row the same answer."""
+        return json.dumps(self.prediction(answer)["prediction"], sort_keys=True, default=str)
+
+    def signatures(self, references: Sequence[Any]) -> dict[str, str]:
+        """How each score was computed; scores of equal signatures are comparable."""
+        return {}
+
+    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[Any]]:
+        """Predictions for the test rows by predictors that need no model, by their names."""
+        return {}
+
+    def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
+        """The lines that the model wrote, of token ids, where the task generates."""
+        raise NotImplementedError(f"{self.name} writes no text")
+
+    def write_details(
+        self, directory: str | Path, predictions: Sequence[Any], references: Sequence[Any]
+    ) -> None:
+        """Write further files of an evaluation into ``directory``."""
+        return None
+
+    # --- how an answer is shown ----------------------------------------------------------------
+
+    @property
+    def limitation(self) -> str:
+        """What a reader of the model card must not expect, in a sentence."""
+        return f"Of a text longer than {self.max_source_tokens} tokens it loses the end."
+
+    def prediction(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """A line's part of ``predictions.jsonl``: ``prediction``, and the answer's other values."""
+        (_, value), *rest = ((key, v) for key, v in answer.items() if key not in TEXTS)
+        return {"prediction": value, **dict(rest)}
+
+    def row_values(self, lines: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+        """One number a line of ``predictions.jsonl``, higher is better, and what it is."""
+        return "right answers", [float(line["prediction"] == line["reference"]) for line in lines]
+
+    def described(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """How a line of ``predictions.jsonl`` is shown.
+
+        Returns:
+            ``said`` and ``true``, lists of ``frtune.tasks.shown_rows.piece``; maybe ``marked``,
+            the text in such pieces.
+        """
+        said, true = line["prediction"], line["reference"]
+        kind = "right" if said == true else "wrong"
+        return {"said": [piece(plain_text(said), kind)], "true": [piece(plain_text(true))]}
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The columns that an answer adds to a table, in order."""
+        return (f"predicted_{self.name}",)
+
+    def answer_cells(self, answer: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values of ``answer_columns``: text and numbers; here, the answer in one cell."""
+        value = self.prediction(answer)["prediction"]
+        return (value if isinstance(value, str | int | float) else plain_text(value),)
+
+    def answer_html(self, answer: Mapping[str, Any], say: Say) -> str:
+        """An answer of ``predict`` as HTML; what comes from a text or a model is escaped.
+
+        Args:
+            answer: With ``text``, and ``text_pair`` of a pair.
+            say: Turns a key of ``frtune.demo.translations`` into words.
+        """
+        return fields_html({key: v for key, v in answer.items() if key not in TEXTS})

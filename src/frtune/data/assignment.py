@@ -125,10 +125,19 @@ class Fate:
         return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
 
     def _reasons(self) -> str:
+        """The counts, and the commonest reason in words."""
         counts = self.count_reasons()
-        return ", ".join(f"{count} {reason}" for reason, count in counts.items()) + (
-            ". Check the columns and the limits."
+        shown = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        details = Counter(
+            detail
+            for chunk in self.table.data.column("detail").chunks
+            for detail in chunk.to_pylist()
+            if detail
         )
+        if not details:
+            return f"{shown}. Check the columns and the limits."
+        detail, count = details.most_common(1)[0]
+        return f"{shown} ({detail[:160]}, in {count}). Check the columns and the limits."
 
     def count_reasons(self) -> dict[str, int]:
         """Count the rejected rows by their reason, the most frequent first."""

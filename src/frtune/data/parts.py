@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from datasets import Dataset, Features
+import pyarrow.compute as pc
+from datasets import Dataset, Features, Value
 
 from frtune.data.cell_types import as_cells
 from frtune.data.compression import suffix_of
@@ -45,6 +46,38 @@ def same_types(parts: list[Part], reading: Reading) -> list[Part]:
             parts = [_as_text(p, name) if p in tables else p for p in parts]
         parts = _one_type(parts, name, reading)
     return parts
+
+
+def words_joined(parts: list[Part], names: tuple[str, ...]) -> tuple[list[Part], list[str]]:
+    """Make a text of a list of words, as some data sets have it, with a space between two words.
+
+    Returns:
+        The parts, and a note for each that was changed.
+    """
+    joined, notes = [], []
+    for part in parts:
+        for name in names:
+            kind = _type(part, name) if name in part.rows.column_names else pa.null()
+            if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+                part = _joined(part, name)
+                notes.append(f"{part.name}, column {name}: lists of words were joined by spaces")
+        joined.append(part)
+    return joined, notes
+
+
+def _joined(part: Part, name: str) -> Part:
+    features = part.rows.features.copy()
+    features[name] = Value("string")
+
+    def join(table: pa.Table) -> pa.Table:
+        texts = pc.binary_join(table[name], " ")
+        return table.set_column(table.column_names.index(name), name, texts)
+
+    rows = part.rows.with_format("arrow").map(
+        join, batched=True, features=features, desc=f"joining words of {name}"
+    )
+    rows.reset_format()
+    return part._replace(rows=rows)
 
 
 def _one_type(parts: list[Part], name: str, reading: Reading) -> list[Part]:

@@ -20,6 +20,7 @@ class Reading:
         needed: Columns that must have one type; others that have several are read as JSON text.
             ``None`` needs all.
         phrases_column: How the phrases of a folder of ``.txt`` and ``.key`` files are called.
+        texts: Columns of which a list of words is a text.
 
     Example:
         >>> from frtune import KeywordExtraction
@@ -32,6 +33,7 @@ class Reading:
     decimal_comma: bool = False
     needed: tuple[str, ...] | None = None
     phrases_column: str = "keyphrases"
+    texts: tuple[str, ...] = ()
 
     @classmethod
     def of_task(
@@ -48,8 +50,13 @@ class Reading:
         wanted += task.label_columns if of_phrases else ()
         return cls(
             encoding,
-            tuple(dict.fromkeys(unicodedata.normalize("NFC", name) for name in wanted)),
+            tuple(dict.fromkeys(map(_nfc, wanted))),
             decimal_comma,
-            (*task.columns, *task.label_columns),
+            tuple(map(_nfc, (*task.columns, *task.label_columns))),
             task.label_columns[0] if of_phrases else "keyphrases",
+            tuple(task.columns),
         )
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

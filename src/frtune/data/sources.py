@@ -17,7 +17,7 @@ from frtune.data.arrow_cache import SUFFIXES, read_file
 from frtune.data.compression import check_path, suffix_of
 from frtune.data.folders import listed, split_files
 from frtune.data.parquet_files import left_out
-from frtune.data.parts import Part, same_types
+from frtune.data.parts import Part, same_types, words_joined
 from frtune.data.reading import Reading
 from frtune.data.split_names import assign, likely_split
 from frtune.data.text_lines import REPLACING, count_bad_bytes
@@ -48,7 +48,8 @@ def read_parts(
     reading = reading or Reading()
     parts, notes = _parts(source, task_name, reading)
     parts = [part._replace(rows=_in_nfc(part.rows, part.name)) for part in parts]
-    return same_types(parts, reading), notes
+    parts, joined = words_joined(same_types(parts, reading), reading.texts)
+    return parts, notes + joined
 
 
 def _parts(source: Any, task_name: str, reading: Reading) -> tuple[list[Part], list[str]]:

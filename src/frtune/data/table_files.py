@@ -45,6 +45,8 @@ def _write_text(path: Path, target: Path, reading: Reading) -> tuple[dict[str, K
         if find_encoding(path, reading.encoding) in ("utf-8", "utf-8-sig"):
             counted = count_records(path, layout)
     if layout and counted is not None:
+        counted -= 1 + bool(layout.skipped)  # the header, and what is above
+    if layout and counted is not None:
         try:
             return _write_batches(_quick_batches(path, layout), path, target, reading, counted)
         except (pa.ArrowException, UnicodeError, _NotQuick):
@@ -79,9 +81,9 @@ def _write_batches(
 
 
 def _check_count(path: Path, rows: int, counted: int | None) -> None:
-    """Compare with the number of records in the file's bytes, of which one is the header."""
-    if counted is not None and rows + 1 != counted:
-        raise RuntimeError(f"{path}: {rows} rows were read, but the file holds {counted - 1}.")
+    """Compare with the number of records in the file's bytes."""
+    if counted is not None and rows != counted:
+        raise RuntimeError(f"{path}: {rows} rows were read, but the file holds {counted}.")
 
 
 class _NotQuick(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ def evaluate(
     max_rows: int | None = None,
     batch_size: int = 16,
     progress: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
 
@@ -41,12 +45,17 @@ def evaluate(
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
         progress: Label of a progress bar; ``None`` shows none.
+        columns: What columns are called in ``data`` where it differs from what the model was
+            trained on, by the task's fields: ``{"text_column": "comments"}``.
+        text_columns: As for ``frtune.load_splits``.
+        decimal_comma: As for ``frtune.load_splits``.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
-    predictor = load(directory, batch_size=batch_size)
-    rows, train = _rows(data, predictor.task, split, encoding, max_rows)
+    predictor = load(directory, batch_size=batch_size).with_columns(columns or {})
+    reading = {"encoding": encoding, "text_columns": text_columns, "decimal_comma": decimal_comma}
+    rows, train = _rows(data, predictor.task, split, max_rows, reading)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
     task, tokenizer = predictor.task, predictor.tokenizer
@@ -67,10 +76,10 @@ def evaluate(
 
 
 def _rows(
-    data: Any, task: Task, split: str | None, encoding: str | None, max_rows: int | None
+    data: Any, task: Task, split: str | None, max_rows: int | None, reading: dict[str, Any]
 ) -> tuple[Dataset, Dataset | None]:
     """The rows to score, and the training rows where the data has them."""
-    splits, _ = load_splits(data, task_name=task.name, encoding=encoding, cut=False)
+    splits, _ = load_splits(data, task=task, cut=False, **reading)
     if split is None:
         split = next(name for name in ("test", "validation", "train") if name in splits)
     if split not in splits:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from frtune.cli import Parser
+from frtune.cli.columns import add_columns, add_reading, given_columns
 from frtune.evaluation import evaluate
 
 
@@ -23,7 +24,8 @@ def main(argv: list[str]) -> int:
         "--output-dir", help="where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA)"
     )
     parser.add_argument("--split", help="which split (default: test, validation, or the only one)")
-    parser.add_argument("--encoding", help="encoding of the data files (default: UTF-8)")
+    add_reading(parser)
+    add_columns(parser.add_argument_group("columns, where they differ from the model's"))
     parser.add_argument("--max-rows", type=int, help="score so many rows, after a seeded shuffle")
     parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
     chosen = parser.parse(argv)
@@ -38,6 +40,9 @@ def main(argv: list[str]) -> int:
         max_rows=chosen.max_rows,
         batch_size=chosen.batch_size,
         progress="Evaluation",
+        columns=given_columns(chosen),
+        text_columns=chosen.text_columns,
+        decimal_comma=chosen.decimal_comma,
     )
     json.dump(metrics, sys.stdout, indent=2)
     sys.stdout.write("\n")

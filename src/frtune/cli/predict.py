@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -13,7 +14,9 @@ from datasets import disable_progress_bars
 from tqdm.auto import tqdm
 
 from frtune.cli import Parser
+from frtune.cli.columns import add_columns, add_reading, given_columns
 from frtune.data.checks import columns_check
+from frtune.data.compression import check_path, suffix_of
 from frtune.data.loading import load_splits
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
@@ -37,7 +40,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--text-pair", help="its second sentence, for a model of similarity")
     parser.add_argument("--file", help="CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line")
     parser.add_argument("--output", help="where the answers go (default: standard output)")
-    parser.add_argument("--encoding", help="encoding of the file (default: UTF-8)")
+    add_reading(parser)
+    columns = parser.add_argument_group("columns, where they differ from the model's")
+    add_columns(columns, ("text-column", "title-column", "first-column", "second-column"))
     parser.add_argument("--batch-size", type=int, default=16, help="rows a batch")
     chosen = parser.parse(argv)
     if (chosen.text is None) == (chosen.file is None):
@@ -50,10 +55,11 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
+    predictor = predictor.with_columns(given_columns(chosen))
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:
-        windows = _windows(chosen.file, predictor.task, chosen.encoding)
+        windows = _windows(chosen.file, predictor.task, chosen)
     if chosen.output is None:
         _write(predictor, windows, sys.stdout)
         return 0
@@ -94,17 +100,20 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
             bar.update(len(rows))
 
 
-def _windows(path: str, task: Task, encoding: str | None) -> Iterator[list[Any]]:
+def _windows(path: str, task: Task, chosen: argparse.Namespace) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
-    if Path(path).suffix == ".txt":
+    if check_path(Path(path)) and suffix_of(Path(path)) == ".txt":
         if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
             )
-        yield from _lines(Path(path), encoding)
+        yield from _lines(Path(path), chosen.encoding)
         return
-    splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
+    splits, _ = load_splits(
+        path, task=task, encoding=chosen.encoding, text_columns=chosen.text_columns,
+        decimal_comma=chosen.decimal_comma, cut=False, with_labels=False,
+    )  # fmt: skip
     (name, *more) = splits
     if more:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")

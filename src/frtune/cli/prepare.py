@@ -11,19 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from frtune.cli import Parser
+from frtune.cli.columns import COLUMNS, add_columns, add_reading
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
 from frtune.tasks.config_file import task_class, task_names
 
-_COLUMNS = (
-    ("text-column", "column with the text (text)"),
-    ("title-column", "column with a title that is part of the source"),
-    ("first-column", "column with one sentence (sentence1)"),
-    ("second-column", "column with the other sentence (sentence2)"),
-    ("label-column", "column with the label or the score (label)"),
+_OTHERS = (
     ("head", "classification or regression: do pairs have labels, or scores (classification)"),
-    ("keywords-column", "column with a list or a separated string (keywords)"),
-    ("keyphrases-column", "column with a list or a separated string (keyphrases)"),
     ("separator", "stands between keywords and between keyphrases ('; ')"),
 )
 _LIMITS = (
@@ -44,13 +38,14 @@ def _parser() -> argparse.ArgumentParser:
         "--text-column libelle --label-column compte --encoding cp1252",
     )
     add = parser.add_argument
-    add("data", metavar="X", help="file or folder of CSV, TSV, JSON, JSONL or Parquet; "
-        "save_to_disk folder; hub name; sample")  # fmt: skip
+    add("data", metavar="X", help="file or folder of CSV, TSV, JSON, JSONL, Parquet or "
+        "Excel; folder of .txt and .key files; save_to_disk folder; hub name; sample")  # fmt: skip
     add("--task", choices=task_names(), required=True, help="what the rows are for")
     add("--output", required=True, metavar="D", help="directory to write; must be new or empty")
-    add("--encoding", help="of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's)")
+    add_reading(parser)
     columns = parser.add_argument_group("columns, those that the task has")
-    for name, text in _COLUMNS:
+    add_columns(columns)
+    for name, text in _OTHERS:
         columns.add_argument(f"--{name}", help=text)
     filters = parser.add_argument_group("rows to keep")
     filters.add_argument("--tokenizer", metavar="T", help="checkpoint (directory or hub name) "
@@ -88,6 +83,8 @@ def main(argv: list[str]) -> None:
         tokenizer=chosen.tokenizer,
         cut=_made(Cut, chosen),
         num_proc=chosen.num_proc,
+        text_columns=chosen.text_columns,
+        decimal_comma=chosen.decimal_comma,
     )
     _show(audit, chosen.output)
 
@@ -101,11 +98,12 @@ def _task(chosen: argparse.Namespace) -> Any:
     cls = task_class(chosen.task)
     known = {item.name for item in fields(cls)}
     given = {}
-    for flag, _ in _COLUMNS:
+    flags = [flag for flag, _ in (*COLUMNS, *_OTHERS)]
+    for flag in flags:
         name = flag.replace("-", "_")
         value = getattr(chosen, name)
         if value is not None and name not in known:
-            its = [f"--{other}" for other, _ in _COLUMNS if other.replace("-", "_") in known]
+            its = [f"--{other}" for other in flags if other.replace("-", "_") in known]
             raise InputError(f"--{flag}: not of {chosen.task}, which has {', '.join(its)}.")
         if value is not None:
             given[name] = value

@@ -13,6 +13,7 @@ import yaml
 from transformers import HfArgumentParser, Seq2SeqTrainingArguments
 
 from frtune.cli import Parser
+from frtune.cli.columns import nfc
 from frtune.errors import InputError, RunStopped, nearest
 from frtune.run.report import results_table
 from frtune.run.run import run
@@ -103,7 +104,13 @@ def parse(task_name: str, argv: list[str]) -> tuple[Any, Any, Any]:
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         hint = nearest(flag.replace("_", "-"), known)
         raise InputError(f"{flag}: no such option.{hint} See {parser.prog} --help.")
-    task = cls(**{item.name: getattr(found, item.name) for item in fields(cls)})
+    given_task = {item.name: getattr(found, item.name) for item in fields(cls)}
+    task = cls(
+        **{
+            name: nfc(value) if name.endswith("_column") and value else value
+            for name, value in given_task.items()
+        }
+    )
     # the recipe depends on the task and the checkpoint; flags and file still beat it
     parser.set_defaults(
         **{**recipe(task, tiny=is_tiny(found), sample=found.data == "sample"), **given}

@@ -34,6 +34,7 @@ def load_splits(
     task: Any = None,
     text_columns: Sequence[str] | None = None,
     decimal_comma: bool = False,
+    with_labels: bool = True,
 ) -> tuple[DatasetDict, list[str]]:
     """Read ``source`` into splits named train, validation and test.
 
@@ -59,6 +60,7 @@ def load_splits(
             like, and columns that it does not need may be of any kind. Gives ``task_name`` too.
         text_columns: Columns of CSV, TSV and Excel files whose cells stay text.
         decimal_comma: Cells such as ``3,8`` are numbers.
+        with_labels: Whether the labels of ``task`` are needed, too.
 
     Returns:
         The splits, in the order train, validation, test, and notes in plain language about what
@@ -76,12 +78,15 @@ def load_splits(
         >>> notes
         ['validation and test were cut from train: 8:1:1, seed 42 (16, 2 and 2 rows)']
     """
-    options = {"encoding": encoding, "decimal_comma": decimal_comma}
-    reading = (
-        Reading.of_task(task, text_columns=text_columns, **options)
-        if task is not None
-        else Reading(text_columns=tuple(text_columns or ()), **options)
-    )
+    reading = Reading(encoding, tuple(text_columns or ()), decimal_comma)
+    if task is not None:
+        reading = Reading.of_task(
+            task,
+            encoding=encoding,
+            text_columns=text_columns,
+            decimal_comma=decimal_comma,
+            with_labels=with_labels,
+        )
     name = task_name if task is None else task.name
     splits, notes = read_splits(source, task_name=name, reading=reading)
     check_named(splits.values(), text_columns, name_of(source))

@@ -43,6 +43,7 @@ class Reading:
         encoding: str | None = None,
         text_columns: Sequence[str] | None = None,
         decimal_comma: bool = False,
+        with_labels: bool = True,
     ) -> Reading:
         """How a task wants its rows: its texts and phrases are text, whatever they look like."""
         wanted = [*(text_columns or ()), *task.columns]
@@ -52,7 +53,7 @@ class Reading:
             encoding,
             tuple(dict.fromkeys(map(_nfc, wanted))),
             decimal_comma,
-            tuple(map(_nfc, (*task.columns, *task.label_columns))),
+            tuple(map(_nfc, (*task.columns, *(task.label_columns if with_labels else ())))),
             task.label_columns[0] if of_phrases else "keyphrases",
             tuple(task.columns),
         )

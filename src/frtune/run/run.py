@@ -98,8 +98,8 @@ def _run(
     result = trainer.train(resume_from_checkpoint=start)
     # the weights first: what comes after may fail, and took no hours
     save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
-    test = trainer.encode(splits["test"])
-    scores = _numbers(trainer.predict(test).metrics or {})
+    test = trainer.encode(splits["test"]) if "test" in splits else None
+    scores = {} if test is None else _numbers(trainer.predict(test).metrics or {})
     metrics = {"train_loss": result.training_loss, **_best(trainer), **scores}
     if main:
         with staged(args.output_dir) as draft:
@@ -140,8 +140,7 @@ def _read(task: Task, settings: RunSettings, args: Any) -> tuple[Any, DatasetDic
             task.check(rows, where)
         splits, notes = load_splits(
             settings.data,
-            task_name=task.name,
-            encoding=settings.encoding,
+            **_how(settings, task),
             max_train_rows=settings.max_train_rows,
             max_eval_rows=settings.max_eval_rows,
             max_test_rows=settings.max_test_rows,
@@ -155,12 +154,20 @@ def _read(task: Task, settings: RunSettings, args: Any) -> tuple[Any, DatasetDic
 
 def _whole(settings: RunSettings, task: Task) -> dict[str, Dataset]:
     """The rows of each split as the data has it, by what they are called in messages."""
-    splits, _ = load_splits(
-        settings.data, task_name=task.name, encoding=settings.encoding, cut=False
-    )
+    splits, _ = load_splits(settings.data, **_how(settings, task), cut=False)
     if len(splits) == 1:
         return {settings.data: next(iter(splits.values()))}
     return {f"{settings.data}, {name}": rows for name, rows in splits.items()}
+
+
+def _how(settings: RunSettings, task: Task) -> dict[str, Any]:
+    """How ``load_splits`` is to read the data."""
+    return {
+        "task": task,
+        "encoding": settings.encoding,
+        "text_columns": settings.text_columns,
+        "decimal_comma": settings.decimal_comma,
+    }
 
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:

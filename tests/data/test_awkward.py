@@ -77,7 +77,9 @@ def test_phrases_of_the_shared_folder(awkward):
     rows = read(awkward / "kp_jsonstr.csv", PHRASES)[0]["train"]
     expected = ["école de mode", "TCP/IP", "emoji 😀 phrase"]
     assert all(PHRASES.phrases(row) == expected for row in rows)
-    with pytest.raises(InputError, match="row 1: column keyphrases holds a dict.*--keyphrase-field"):
+    with pytest.raises(
+        InputError, match=r"row 1: column keyphrases holds a dict.*--keyphrase-field"
+    ):
         PHRASES.check(read(awkward / "kp_dicts.jsonl", PHRASES)[0]["train"], "x")
     task = frtune.KeyphraseGeneration(keyphrase_field="phrase")
     rows = read(awkward / "kp_dicts.jsonl", task)[0]["train"]
@@ -121,7 +123,7 @@ def test_arrays_one_after_the_other_are_read_and_anything_else_is_refused(tmp_pa
     assert list(read(path)[0]["train"]["text"]) == [row["text"] for row in one + two]
     for rest in ("garbage", '{"text": "c"}', "]", "\u00a0"):
         path.write_text(json.dumps(one) + f"\n{rest}\n")
-        with pytest.raises(InputError, match="a.json, line 2: .* follows the end of the array"):
+        with pytest.raises(InputError, match=r"a.json, line 2: .* follows the end of the array"):
             read(path)
 
 
@@ -190,7 +192,7 @@ def test_bytes_are_refused_by_name(tmp_path):
         CLASSES.check(read(tmp_path / "a.parquet")[0]["train"], "a")
     table = pa.table({"text": pa.array([b"x", b"y"]), "label": ["a", "b"]})
     pq.write_table(table, tmp_path / "b.parquet")
-    with pytest.raises(InputError, match="row 1: column text holds .*which is no text"):
+    with pytest.raises(InputError, match=r"row 1: column text holds .*which is no text"):
         CLASSES.check(read(tmp_path / "b.parquet")[0]["train"], "b")
 
 

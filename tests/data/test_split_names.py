@@ -31,7 +31,7 @@ def sizes(source):
         (["training.csv", "testing.csv"], {"train": 6, "test": 6}),
         (["train.csv", "eval.csv", "holdout.csv"], {"train": 6, "validation": 6, "test": 6}),
         (["TRAIN.csv", "Evaluation.csv"], {"train": 6, "validation": 6}),
-        (["sts-train.csv", "sts-dev.csv", "sts-test.csv"], {"train": 6, "validation": 6, "test": 6}),
+        (["sts-train.csv", "sts-dev.csv"], {"train": 6, "validation": 6}),
         (["ratings_train.csv", "ratings_test.csv"], {"train": 6, "test": 6}),
         (["train/a.csv", "train/b.csv", "test/part.csv"], {"train": 12, "test": 6}),
         (["train.csv", "test/part.csv"], {"train": 6, "test": 6}),

@@ -36,6 +36,8 @@ def count_records(path: Path, layout: Layout) -> int | None:
             following_byte = following[:1] or b"\n"
             nexts = np.concatenate([data[1:], np.frombuffer(following_byte, np.uint8)])
             here = data[2:]
+            if not following and here[-1] == _RETURN:
+                return None
             if not here.all() or (here[nexts[2:] != _LINE_FEED] == _RETURN).any():
                 return None
             quotes = np.flatnonzero(here == _QUOTE) if layout.quoted else np.array([], int)

@@ -172,3 +172,15 @@ def test_labels_like_numbers_are_put_in_an_order(tmp_path):
     task = frtune.SequenceClassification().fit(rows)
     assert sorted(task.labels) == sorted(labels)
     assert dataclasses.replace(task).known_labels == task.labels
+
+
+def test_a_score_on_labels_that_the_model_does_not_know_warns_loudly(caplog):
+    task = frtune.SequenceClassification(labels=["0", "1", "2"])
+    with caplog.at_level("WARNING", "frtune"):
+        task.compute_metrics(["0", "1"], ["1", "2"])
+        task.metric_directions()
+        assert not caplog.records
+        task.compute_metrics(["0", "1", "2"], ["2", "3", "4"])
+    assert (
+        "SCORES MEAN LITTLE: the model knows 1 of 3 labels of these rows; not 3, 4" in caplog.text
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import logging
 import math
 import re
 from collections import Counter
@@ -17,6 +18,8 @@ from frtune.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+logger = logging.getLogger(__name__)
 
 # labels whose order needs no saying: not similar, similar
 KNOWN_PAIRS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
@@ -231,6 +234,18 @@ def label_id(value: Any, labels: list[str]) -> int:
             f"label={value!r}: one of {', '.join(labels)}. Mend the row, or train anew."
         )
     return labels.index(found)
+
+
+def warn_unknown(references: Iterable[str], labels: Sequence[str] | None) -> None:
+    """Warn loudly when a model is scored on labels of which it knows under half."""
+    found = set(references)
+    known_ones = found & set(labels or ())
+    if labels and 2 * len(known_ones) < len(found):
+        others = ", ".join(sorted(found - known_ones)[:5])
+        logger.warning(
+            "SCORES MEAN LITTLE: the model knows %d of %d labels of these rows; not %s. It has %s.",
+            len(known_ones), len(found), others, ", ".join(list(labels)[:10]),
+        )  # fmt: skip
 
 
 def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: str) -> None:

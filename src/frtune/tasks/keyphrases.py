@@ -53,6 +53,9 @@ class _Schema(RowSchema):
     """Of keyphrases: what counts is what is left after cleaning."""
 
     def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
+        plain = all(isinstance(row[column], str | None) for column in self.text_columns)
+        if text and target and plain:  # what cannot be read has no target
+            return "", ""
         code, detail = super().rejected(row, text, target)
         if detail.endswith("is blank"):
             return "blank_text", "no text is left after cleaning"

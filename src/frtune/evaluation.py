@@ -54,8 +54,8 @@ def evaluate(
         The scores, as ``test_*``, the baselines' among them.
     """
     predictor = load(directory, batch_size=batch_size).with_columns(columns or {})
-    reading = {"encoding": encoding, "text_columns": text_columns, "decimal_comma": decimal_comma}
-    rows, train = _rows(data, predictor.task, split, max_rows, reading)
+    reading = {"text_columns": text_columns, "decimal_comma": decimal_comma}
+    rows, train = _rows(data, predictor.task, split, encoding, max_rows, **reading)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
     task, tokenizer = predictor.task, predictor.tokenizer
@@ -76,10 +76,15 @@ def evaluate(
 
 
 def _rows(
-    data: Any, task: Task, split: str | None, max_rows: int | None, reading: dict[str, Any]
+    data: Any,
+    task: Task,
+    split: str | None,
+    encoding: str | None,
+    max_rows: int | None,
+    **reading: Any,
 ) -> tuple[Dataset, Dataset | None]:
     """The rows to score, and the training rows where the data has them."""
-    splits, _ = load_splits(data, task=task, cut=False, **reading)
+    splits, _ = load_splits(data, task=task, encoding=encoding, cut=False, **reading)
     if split is None:
         split = next(name for name in ("test", "validation", "train") if name in splits)
     if split not in splits:

@@ -87,6 +87,11 @@ def _phrases(value: Any, separator: str, field: str | None) -> list[str]:
         found = parse_written(value)
         if found is UNREADABLE or not isinstance(found, list | dict):
             raise _Unreadable(f"{value.strip()[:40]!r}, which is no list that can be read")
+        if isinstance(found, dict) and field is None:
+            raise _Unreadable(
+                f"{value.strip()[:40]!r}, which is no list that can be read but an object; name the "
+                "field of the phrase: --keyphrase-field"
+            )
         return _phrases(found, separator, field)
     if isinstance(value, Mapping):
         return _phrases(_field(value, field, value), separator, None)

@@ -89,8 +89,8 @@ def _phrases(value: Any, separator: str, field: str | None) -> list[str]:
             raise _Unreadable(f"{value.strip()[:40]!r}, which is no list that can be read")
         if isinstance(found, dict) and field is None:
             raise _Unreadable(
-                f"{value.strip()[:40]!r}, which is no list that can be read but an object; name the "
-                "field of the phrase: --keyphrase-field"
+                f"{value.strip()[:40]!r}, which is no list that can be read but an object; "
+                "name the field of the phrase: --keyphrase-field"
             )
         return _phrases(found, separator, field)
     if isinstance(value, Mapping):

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,8 +15,10 @@ from tqdm.auto import tqdm
 
 from frtune.cli import EXIT_DONE
 from frtune.cli.arguments import Parser, made, options_of
+from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.checks import columns_check
-from frtune.data.loading import load_splits
+from frtune.data.compression import check_path, suffix_of
+from frtune.data.loading import read_whole
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from frtune.tasks.base import Task
 
 WINDOW = 1_000
+COLUMNS = ("text_column", "title_column", "first_column", "second_column")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,6 @@ class Options:
         text: A text to answer for.
         text_pair: Its second sentence, for a model of similarity.
         file: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line.
-        encoding: Encoding of the file (default: UTF-8).
         output: Where the answers go (default: standard output).
         batch_size: Rows a batch.
     """
@@ -46,7 +48,6 @@ class Options:
     text: str | None = None
     text_pair: str | None = None
     file: str | None = None
-    encoding: str | None = None
     output: str | None = None
     batch_size: int = 16
 
@@ -57,8 +58,11 @@ def main(argv: list[str]) -> int:
         prog="frtune predict",
         description="Answer for one text or pair, or for each row of a file; one JSON object each.",
     )
-    parser.add_options("model and texts", options_of(Options, positional=["directory"]))
-    chosen = made(Options, parser.parse(argv))
+    columns, own = column_options(COLUMNS), options_of(Options, positional=["directory"])
+    parser.add_options("model and texts", own | options_of(ReadingOptions))
+    parser.add_options("columns, where they differ from the model's", columns)
+    parsed = parser.parse(argv)
+    chosen = made(Options, parsed)
     if (chosen.text is None) == (chosen.file is None):
         raise InputError("--text or --file: give one of them. See frtune predict --help.")
     if chosen.file is not None and chosen.text_pair is not None:
@@ -69,10 +73,11 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size)
+    predictor = predictor.with_columns(given_columns(parsed, columns))
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text or "", chosen.text_pair)]])
     else:
-        windows = _windows(chosen.file, predictor.task, chosen.encoding)
+        windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
     if chosen.output is None:
         _write(predictor, windows, sys.stdout)
         return EXIT_DONE
@@ -113,17 +118,17 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
             bar.update(len(rows))
 
 
-def _windows(path: str, task: Task, encoding: str | None) -> Iterator[list[Any]]:
+def _windows(path: str, task: Task, reading: ReadingOptions) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
-    if Path(path).suffix == ".txt":
+    if check_path(Path(path)) and suffix_of(Path(path)) == ".txt":
         if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
             )
-        yield from _lines(Path(path), encoding)
+        yield from _lines(Path(path), reading.encoding)
         return
-    splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
+    splits, _ = read_whole(path, task=task, with_labels=False, **asdict(reading))
     (name, *more) = splits
     if more:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")

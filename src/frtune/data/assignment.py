@@ -125,10 +125,15 @@ class RowAssignment:
         return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
 
     def _reasons(self) -> str:
+        """The counts, and the commonest reason in words, of the first row that has it."""
         counts = self.count_reasons()
-        return ", ".join(f"{count} {reason}" for reason, count in counts.items()) + (
-            ". Check the columns and the limits."
-        )
+        shown = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        columns = (self.table.data.column(name).to_pylist() for name in ("reason", "detail"))
+        pairs = [*self.late.values(), *zip(*columns, strict=True)]
+        commonest = next(iter(counts), None)
+        detail = next((detail for reason, detail in pairs if reason == commonest and detail), "")
+        said = f" (such as: {detail[:160]})" if detail else ""
+        return f"{shown}{said}. Check the columns and the limits."
 
     def count_reasons(self) -> dict[str, int]:
         """Count the rejected rows by their reason, the most frequent first."""

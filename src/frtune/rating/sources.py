@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frtune.data.checks import columns_check
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.cleaning import clean_keyphrases, clean_text
 from frtune.data.loading import load_splits
+from frtune.data.nested_values import read_phrases
 from frtune.data.readers import read_rows
 from frtune.errors import InputError
 from frtune.names import named
@@ -160,7 +161,8 @@ def _rows_of_data(
                 continue
             phrases = None
             if true is not None and row[true] is not None:
-                phrases = tuple(clean_keyphrases(split_keyphrases(row[true], separator)))
+                found = read_phrases(row[true], separator, task.keyphrase_field)
+                phrases = tuple(clean_keyphrases(found))
             yield row[text_column], phrases or None
 
 

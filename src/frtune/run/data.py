@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frtune.data.loading import cut_splits
-from frtune.data.sources import read_splits
+from frtune.data.loading import cut_splits, read_whole
 from frtune.models.families import kind_of
 from frtune.training.encoding import encode_split
 
@@ -24,7 +23,7 @@ class RunData:
 
     Attributes:
         task: The task, told what the training rows say (its labels, say).
-        splits: Raw rows of ``train``, ``validation`` and ``test``, checked.
+        splits: Raw rows of ``train``, ``validation`` and, where it is scored, ``test``; checked.
         notes: What was decided about them, in plain language.
     """
 
@@ -40,7 +39,7 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
 
     Args:
         task: What to learn.
-        settings: Names the data, its encoding and how many rows are kept.
+        settings: Names the data, how it is read and how many rows are kept.
         args: ``TrainingArguments``.
 
     Raises:
@@ -48,7 +47,13 @@ def read(task: Task, settings: RunSettings, args: Any) -> RunData:
     """
     data = settings.data
     with args.main_process_first(desc="reading data"):
-        whole, notes = read_splits(data, task_name=task.name, encoding=settings.encoding)
+        whole, notes = read_whole(
+            data,
+            task=task,
+            encoding=settings.encoding,
+            text_columns=settings.text_columns,
+            decimal_comma=settings.decimal_comma,
+        )
         check(task, whole, data)
         splits, cut_notes = cut_splits(
             whole,
@@ -67,7 +72,7 @@ def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:
 
     Args:
         task: What to learn.
-        splits: As ``read_splits`` returns them: nothing is cut or drawn yet.
+        splits: As ``read_whole`` returns them: nothing is cut or drawn yet.
         data: What the rows are called in messages.
 
     Raises:

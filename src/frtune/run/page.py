@@ -16,7 +16,7 @@ from frtune.plotting import has_matplotlib
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
-from frtune.run.model_card import THIS, hardware, score_rows
+from frtune.run.model_card import THIS, hardware, is_tested, score_rows
 from frtune.run.settings import is_tiny
 from frtune.training.encoding import truncation_report
 
@@ -53,7 +53,7 @@ def page_html(
     splits: DatasetDict,
     notes: Sequence[str],
     metrics: dict[str, float],
-    encoded: Dataset,
+    encoded: Dataset | None,
 ) -> str:
     """The page of a run, as text.
 
@@ -67,9 +67,12 @@ def page_html(
         encoded: The encoded test rows.
     """
     task, state = trainer.task, trainer.state
-    with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    measure, worst, best = worst_and_best(task, lines)
+    tested = encoded is not None
+    lines = []
+    if tested:
+        with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+    measure, worst, best = worst_and_best(task, lines) if tested else ("", [], [])
     cuts = _cuts(trainer, encoded)
     return render(
         "run/page.html.jinja",
@@ -80,7 +83,7 @@ def page_html(
         ),
         plots=has_matplotlib(),
         curves=_curves(task, state) if has_matplotlib() else [],
-        scores=_score_table(task, metrics),
+        scores=_score_table(task, metrics) if tested else [],
         names=task.headline,
         confusion=_confusion(task, lines),
         measure=measure,
@@ -88,7 +91,9 @@ def page_html(
         lengths=_lengths(trainer, splits) if has_matplotlib() else [],
         sample=SAMPLE,
         cuts=cuts,
-        health=[(text, metrics[f"test_{name}"]) for name, text in task.health_scores.items()],
+        health=[
+            (text, metrics[f"test_{name}"]) for name, text in task.health_scores.items() if tested
+        ],
         notes=notes,
         settings=_settings(settings, trainer),
         versions=", ".join(f"{name} {number}" for name, number in versions().items()),
@@ -114,7 +119,9 @@ def _headlines(
     rows: int,
 ) -> list[str]:
 
-    found = [_score_sentence(task, metrics, rows)]
+    found = ["There were no test rows: the model was not scored."]
+    if is_tested(metrics):
+        found = [_score_sentence(task, metrics, rows)]
     if is_tiny(settings):
         found.append(
             "The model started from random weights: the scores show that training works, and "
@@ -208,7 +215,7 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
     return found
 
 
-def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
+def _cuts(trainer: TaskTrainer, encoded: Dataset | None) -> list[dict[str, Any]]:
     """How many rows of each split lost tokens, of texts and of targets."""
     task, found = trainer.task, []
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}

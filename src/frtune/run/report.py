@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from frtune.files import write_json
 from frtune.moved import moved_names
-from frtune.run.model_card import model_card, number, score_rows
+from frtune.run.model_card import is_tested, model_card, number, score_rows
 from frtune.run.page import write_page
 from frtune.score_files import write_scores
 
@@ -31,7 +32,7 @@ def write_report(
     splits: DatasetDict,
     notes: list[str],
     metrics: dict[str, float],
-    encoded: Dataset,
+    encoded: Dataset | None,
 ) -> dict[str, float]:
     """Write scores, signatures, predictions, trainer state, model card and page of a run.
 
@@ -42,23 +43,26 @@ def write_report(
         splits: Raw rows.
         notes: What was decided about the data.
         metrics: Scores of the model.
-        encoded: The encoded test rows.
+        encoded: The encoded test rows; ``None`` where there are none, and then no scores of them.
 
     Returns:
         ``metrics`` with the baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.task
-    found = write_scores(
-        directory,
-        task,
-        trainer.processing_class,
-        rows=splits["test"],
-        encoded=encoded,
-        outputs=trainer.outputs or [],
-        train=splits["train"],
-        metrics=metrics,
-    )
-    metrics, signatures = found
+    signatures: dict[str, str] = {}
+    if encoded is None:
+        write_json(directory / "metrics.json", metrics)
+    else:
+        metrics, signatures = write_scores(
+            directory,
+            task,
+            trainer.processing_class,
+            rows=splits["test"],
+            encoded=encoded,
+            outputs=trainer.outputs or [],
+            train=splits["train"],
+            metrics=metrics,
+        )
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
@@ -74,6 +78,9 @@ def write_report(
 
 def results_table(metrics: dict[str, float], task: Task, directory: str) -> None:
     """Print the scores of a run."""
+    if not is_tested(metrics):
+        Console().print(f"no test rows, no scores; model directory: {directory}", soft_wrap=True)
+        return
     table = Table(title="Scores on the test rows, 0 to 1 (baselines use no model)")
     rows = score_rows(task, metrics)
     table.add_column("score")

@@ -96,16 +96,18 @@ def best_scores(trainer: TaskTrainer) -> dict[str, float]:
     return {}
 
 
-def score(trainer: TaskTrainer, rows: Dataset) -> tuple[dict[str, float], Dataset]:
+def score(trainer: TaskTrainer, rows: Dataset | None) -> tuple[dict[str, float], Dataset | None]:
     """Score the model on the test rows; with several processes, all of them must call this.
 
     Args:
         trainer: After training; ``trainer.outputs`` holds what the model says of each row.
-        rows: Raw rows.
+        rows: Raw rows; ``None`` where there are none, and then no scores.
 
     Returns:
         The scores, ``test_*``, and the encoded rows.
     """
+    if rows is None:
+        return {}, None
     encoded = trainer.encode(rows)
     return _numbers(trainer.predict(encoded).metrics or {}), encoded
 

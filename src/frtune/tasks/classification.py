@@ -18,6 +18,7 @@ from frtune.data.labels import (
     label_reason,
     text_reason,
     train_split,
+    warn_unknown,
 )
 from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
@@ -216,6 +217,7 @@ class SequenceClassification(SequenceTask):
         texts: Sequence[str] | None = None,
     ) -> dict[str, float]:
         """Score labels against labels; see ``frtune.metrics.classification_scores``."""
+        warn_unknown(references, self.labels)
         return classification_scores(predictions, references)
 
     def intervals(
@@ -229,7 +231,7 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*self.compute_metrics(["a", "b"], ["a", "b"])]
+        names = [*classification_scores(["a", "b"], ["a", "b"])]
         binary = self.labels is not None and len(self.labels) == 2
         return dict.fromkeys([*names, "roc_auc"] if binary else names, True)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.labels import text_reason
+from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import bad_values, check_texts
 from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
@@ -61,6 +63,7 @@ class KeyphraseGeneration(Task):
         title_column: Column with its title, to put before the text.
         keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
+        keyphrase_field: Field with the phrase, where the column has objects.
         prefix: Put before the text, for encoder-decoders.
         max_source_tokens: Longest source, in tokens, all markers included.
         max_target_tokens: Longest target, in tokens; the limit of generation.
@@ -99,6 +102,7 @@ class KeyphraseGeneration(Task):
     title_column: str | None = None
     keyphrases_column: str = "keyphrases"
     separator: str = "; "
+    keyphrase_field: str | None = None
     prefix: str = "generate keyphrases: "
     max_source_tokens: int = 1024
     max_target_tokens: int = 64
@@ -144,10 +148,6 @@ class KeyphraseGeneration(Task):
         known = {**vars(super().row_schema()), "carried": ("id", "title")}
         return KeyphraseSchema(**{**known, "target_text": self.target})
 
-    def reason(self, row: Mapping[str, Any]) -> str | None:
-        none = None if self.phrases(row) else f"column {self.keyphrases_column} holds no keyphrase"
-        return super().reason(row) or none
-
     def source(self, row: Mapping[str, Any]) -> str:
         """The article: title, a line break, text; without prefix and markers."""
         parts = [row[self.title_column]] if self.title_column else []
@@ -155,8 +155,20 @@ class KeyphraseGeneration(Task):
 
     def phrases(self, row: Mapping[str, Any]) -> list[str]:
         """The row's keyphrases, cleaned, at most ``max_keyphrases``."""
-        found = clean_keyphrases(split_keyphrases(row[self.keyphrases_column], self.separator))
+        value = row[self.keyphrases_column]
+        found = clean_keyphrases(read_phrases(value, self.separator, self.keyphrase_field))
         return found[: self.max_keyphrases]
+
+    def reason(self, row: Mapping[str, Any]) -> str | None:
+        title = row[self.title_column] if self.title_column else None
+        if title is not None and not isinstance(title, str):
+            return f"column {self.title_column} holds {str(title)[:40]!r}, which is no text"
+        column = self.keyphrases_column
+        return (
+            text_reason(row[self.text_column], self.text_column)
+            or phrases_reason(row[column], column, self.keyphrase_field, self.name)
+            or (None if self.phrases(row) else f"column {column} holds no keyphrase")
+        )
 
     def target(self, phrases: Sequence[str]) -> str:
         """The line that the model learns to write, without its end token."""
@@ -175,8 +187,12 @@ class KeyphraseGeneration(Task):
         separator_check(dataset, column, self.separator, where)
         count, row = bad_values(dataset, column, lambda value: not self.phrases({column: value}))
         if count:
+            value = dataset[row - 1][column]
+            detail = phrases_reason(value, column, self.keyphrase_field)
+            if detail is None or detail.endswith("holds no keyphrases"):
+                detail = f"column {column} holds no keyphrase"
             raise InputError(
-                f"{where}, row {row}: column {column} holds no keyphrase, in {count} of "
+                f"{where}, row {row}: {detail}, in {count} of "
                 f"{len(dataset)} rows. frtune prepare sets such rows aside."
             )
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune.data.checks import separator_check
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.cleaning import clean_keyphrases
+from frtune.data.labels import text_reason
+from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import check_rows, rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
@@ -26,7 +28,6 @@ from frtune.tasks.keyword_rows import (
     encode_rows,
     encoding_notes,
     intervals,
-    list_reason,
     raw_rows,
     span_metrics,
     stitched,
@@ -58,6 +59,7 @@ class KeywordExtraction(Task):
         text_column: Column with the text.
         keywords_column: Column with a list of keywords, or a string of them.
         separator: What stands between the keywords of a string.
+        keyphrase_field: Field with the keyword, where the column holds objects.
         max_source_tokens: Longest window in tokens, special tokens included.
         overlap_tokens: Tokens that two windows share (default: a quarter of them).
         subwords: ``all`` labels every token of a word, and a Transformers pipeline gives the
@@ -92,6 +94,7 @@ class KeywordExtraction(Task):
     text_column: str = "text"
     keywords_column: str = "keywords"
     separator: str = "; "
+    keyphrase_field: str | None = None
     max_source_tokens: int = 256
     overlap_tokens: int | None = None
     subwords: Subwords = "all"
@@ -140,7 +143,8 @@ class KeywordExtraction(Task):
 
     def keywords(self, row: Mapping[str, Any]) -> list[str]:
         """The row's keywords, cleaned, each once."""
-        return clean_keyphrases(split_keyphrases(row[self.keywords_column], self.separator))
+        value = row[self.keywords_column]
+        return clean_keyphrases(read_phrases(value, self.separator, self.keyphrase_field))
 
     def occurrences(self, row: Mapping[str, Any]) -> Occurrences:
         """Where the row's keywords stand in its text."""
@@ -153,10 +157,10 @@ class KeywordExtraction(Task):
 
         An empty list is a text without keywords, and is learnt; a missing one is not.
         """
-        text, column = row[self.text_column], self.text_column
-        if not isinstance(text, str) or not clean_text(text):
-            return f"column {column} is blank"
-        return list_reason(row[self.keywords_column], self.keywords_column)
+        column = self.keywords_column
+        return text_reason(row[self.text_column], self.text_column) or phrases_reason(
+            row[column], column, self.keyphrase_field, self.name
+        )
 
     def check(self, dataset: Dataset, where: str) -> None:
         """Refuse rows that cannot be learnt from; ``where`` names them in the message.

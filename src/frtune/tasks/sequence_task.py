@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frtune.data.labels import check_ids, known, label_id
+from frtune.data.labels import check_ids, known, label_id, label_values, score_of
 from frtune.data.row_schema import RowSchema
 from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.row_scores import classes_f1
@@ -88,7 +88,7 @@ class SequenceTask(Task):
     def target_ids(self, values: Sequence[Any]) -> list[Any]:
         """``labels`` of encoded rows: ids of labels, or scores."""
         if self.scored:
-            return [float(value) for value in values]
+            return [score_of(value) for value in values]
         labels = self.known_labels
         return [label_id(value, labels) for value in values]
 
@@ -101,7 +101,8 @@ class SequenceTask(Task):
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:
         """True label (text) or score (number) of each row, raw or encoded."""
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
-        values = dataset["labels"] if encoded else self.target_ids(dataset[self.label_column])
+        raw = () if encoded else label_values(dataset, self.label_column)
+        values = dataset["labels"] if encoded else self.target_ids(raw)
         if self.scored:
             return [float(value) for value in values]
         labels = self.known_labels

@@ -19,6 +19,7 @@ from frtune.data.labels import (
     score_reason,
     sentence_reason,
     train_split,
+    warn_unknown,
 )
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
@@ -263,6 +264,7 @@ class SentenceSimilarity(SequenceTask):
         """
         if self.scored:
             return correlation_scores(predictions, references)
+        warn_unknown(references, self.labels)
         similar = self.known_labels[1]
         found = [self.label_of(value) for value in predictions]
         return {

@@ -17,6 +17,7 @@ import pyarrow as pa
 from datasets import DatasetDict
 from datasets.fingerprint import Hasher
 
+from frtune.data.labels import with_names
 from frtune.errors import InputError
 from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
@@ -207,7 +208,7 @@ def encode_once(
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
 
-    batch = features.decode_batch(table.to_pydict())
+    batch = with_names(features.decode_batch(table.to_pydict()), features)
     with _uncollected():
         encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
     owners = encoded.pop("row_in_batch", None)

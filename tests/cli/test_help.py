@@ -13,6 +13,7 @@ from transformers import Seq2SeqTrainingArguments
 from frtune import InputError, parse_train_arguments
 from frtune.cli import COMMANDS, main
 from frtune.cli.arguments import Parser, documented, options_of
+from frtune.cli.train import SeedOptions
 from frtune.cli.train_arguments import FileOptions
 from frtune.data.filters import Filters
 from frtune.data.splitting import Cut
@@ -21,7 +22,7 @@ from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
 from frtune.run.settings import RunSettings
 from frtune.study.settings import Settings
-from frtune.tasks.config_file import SeedOptions, task_class
+from frtune.tasks.config_file import task_class
 from frtune.web.launch import Server
 
 TASKS = ("classification", "similarity", "keywords", "keyphrases")

@@ -22,8 +22,7 @@ class RunSettings:
         checkpoint: Hub name, directory, or 'tiny' (the default with 'sample').
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
-        text_columns: Columns of CSV, TSV and Excel files whose cells stay text, whatever they look
-            like.
+        text_columns: Columns whose cells stay text, in CSV, TSV and Excel files.
         decimal_comma: Read cells such as 3,8 as numbers.
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
@@ -38,7 +37,7 @@ class RunSettings:
         max_tokens_per_batch: Batches of as many rows as fit in so many tokens.
         packing: Rows end to end, without padding (decoders that write).
         mixup: Train on mixes of two rows and of their labels.
-        mixup_level: Mix embeddings, states of a block, or sentence vectors.
+        mixup_level: Mix embeddings, a block's states, or sentences.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
         mixup_layer: Block to mix at, from 1 (default: drawn for each batch).
         mixup_rows: Mix so many rows beforehand, and train on them too.

@@ -64,7 +64,7 @@ class KeyphraseGeneration(Task):
         keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
         keyphrase_field: Field with the phrase, where the column has objects.
-        prefix: Put before the text, for encoder-decoders.
+        prefix: Put first, for encoder-decoders.
         max_source_tokens: Longest source, in tokens, all markers included.
         max_target_tokens: Longest target, in tokens; the limit of generation.
         max_keyphrases: Keep the first so many phrases of a row (default: all).

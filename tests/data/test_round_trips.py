@@ -80,6 +80,8 @@ def test_cells_of_a_csv_file_come_back(tmp_path, rows, delimiter, line_end):
     at=st.integers(0, 80),
 )  # fmt: skip
 @example(rows=[("a", "b", "c")], delimiter=",", line_end="\n", damage='\n"x" y,1,2\n', at=6)
+@example(rows=[("", "0.0", "")], delimiter="\t", line_end="\n", damage="\n \n", at=0)
+@example(rows=[("a", "0.0", "")] * 2, delimiter="\t", line_end="\n", damage=" \n", at=15)
 def test_both_readers_give_the_same(tmp_path, rows, delimiter, line_end, damage, at):
     """The quick reader must never give what ours would not; it may leave the file to ours."""
     text = written(rows, delimiter, line_end)

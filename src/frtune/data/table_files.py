@@ -51,6 +51,8 @@ def _write_text(path: Path, target: Path, reading: Reading) -> tuple[dict[str, K
             return _write_batches(_quick_batches(path, layout), path, target, reading, counted)
         except (pa.ArrowException, UnicodeError, _NotQuick):
             pass  # our own reader knows the line that is wrong, or reads what pyarrow does not
+        if not layout.quoted:
+            counted = None  # our reader skips lines of spaces between rows with tabs
     return _write_batches(_careful_batches(path, reading), path, target, reading, counted)
 
 

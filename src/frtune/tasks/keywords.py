@@ -62,8 +62,8 @@ class KeywordExtraction(Task):
         keyphrase_field: Field with the keyword, where the column holds objects.
         max_source_tokens: Longest window in tokens, special tokens included.
         overlap_tokens: Tokens that two windows share (default: a quarter of them).
-        subwords: all: every token of a word has its label, as in a Transformers pipeline; first: the
-            first one, and the others follow.
+        subwords: all: every token of a word has its label, as in a Transformers pipeline; first:
+            the first one, and the others follow.
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
         keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
         focal_gamma: Focus on hard tokens (Lin et al. 2017, eq. 4); 0: off.

@@ -16,7 +16,7 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
-from frtune.tasks.config_file import task_class
+from frtune.tasks.config_file import task_class, task_names
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Options:
     """
 
     data: str = field(metadata={"metavar": "X"})
-    task: str = field(metadata={"metavar": "TASK"})
+    task: str = field(metadata={"metavar": "TASK", "choices": task_names()})
     output: str = field(metadata={"metavar": "D"})
     num_proc: int | None = None
     tokenizer: str | None = field(default=None, metadata={"metavar": "T"})

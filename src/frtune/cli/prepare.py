@@ -33,7 +33,7 @@ class Options:
     """
 
     data: str = field(metadata={"metavar": "X"})
-    task: str = field(metadata={"metavar": "TASK", "choices": task_names()})
+    task: str = field(metadata={"metavar": "TASK"})
     output: str = field(metadata={"metavar": "D"})
     num_proc: int | None = None
     tokenizer: str | None = field(default=None, metadata={"metavar": "T"})
@@ -48,6 +48,7 @@ def _parser(columns: dict[str, list[Action]]) -> Parser:
         "--text-column libelle --label-column compte --encoding cp1252",
     )
     own = options_of(Options, positional=["data"])
+    own["task"][0].choices = task_names()
     tokenizer = {"tokenizer": own.pop("tokenizer")}
     parser.add_options("data", own | options_of(ReadingOptions))
     parser.add_options("columns, those that the task has", columns)

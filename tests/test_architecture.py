@@ -14,7 +14,7 @@ DOORS = {"__init__.py", "cli/__init__.py", "errors.py", "moved.py"}
 # what a user may do without, or what loads slowly or noisily
 EXTRAS = {
     "bitsandbytes", "deepspeed", "gradio", "kiwipiepy", "konlpy", "krippendorff", "matplotlib",
-    "openai", "resource", "sacremoses",
+    "openai", "python_calamine", "resource", "sacremoses",
 }  # fmt: skip
 
 

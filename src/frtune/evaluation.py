@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
 
-from frtune.data.sources import read_splits, scored_split
+from frtune.data.loading import read_whole
+from frtune.data.sources import scored_split
 from frtune.errors import InputError
 from frtune.files import staged
 from frtune.inference import load
@@ -27,6 +29,9 @@ def evaluate(
     batch_size: int = 16,
     dtype: Any = None,
     progress: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
 
@@ -41,13 +46,25 @@ def evaluate(
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
+        columns: What columns are called in ``data`` where it differs from what the model was
+            trained on, by the task's fields: ``{"text_column": "comments"}``.
+        text_columns: As for ``frtune.load_splits``.
+        decimal_comma: As for ``frtune.load_splits``.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
-    predictor = load(directory, batch_size=batch_size, dtype=dtype)
+    predictor = load(directory, batch_size=batch_size, dtype=dtype).with_columns(columns or {})
     task, tokenizer = predictor.task, predictor.tokenizer
-    rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
+    rows, train = scored_rows(
+        data,
+        task,
+        split=split,
+        encoding=encoding,
+        max_rows=max_rows,
+        text_columns=text_columns,
+        decimal_comma=decimal_comma,
+    )
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
     scores = task.score_outputs(outputs, encoded, tokenizer)
@@ -72,6 +89,8 @@ def scored_rows(
     split: str | None = None,
     encoding: str | None = None,
     max_rows: int | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> tuple[Dataset, Dataset | None]:
     """Read and check the rows that a saved model is scored on.
 
@@ -85,7 +104,13 @@ def scored_rows(
     """
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
-    splits, _ = read_splits(data, task_name=task.name, encoding=encoding)
+    splits, _ = read_whole(
+        data,
+        task=task,
+        encoding=encoding,
+        text_columns=text_columns,
+        decimal_comma=decimal_comma,
+    )
     split = scored_split(splits, split, data)
     rows = splits[split]
     task.check(rows, f"{data}, {split}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,24 @@ class Predictor:
     tokenizer: PreTrainedTokenizerBase
     batch_size: int = 16
     bf16: bool = False
+
+    def with_columns(self, columns: Mapping[str, str]) -> Predictor:
+        """The predictor for rows whose columns have other names than the model was trained on.
+
+        Args:
+            columns: Fields of the task to names, such as ``{"text_column": "comments"}``.
+
+        Raises:
+            InputError: For a field that the task has not.
+        """
+        known = [f.name for f in dataclasses.fields(self.task) if f.name.endswith("_column")]
+        for name in columns:
+            if name not in (*known, "keyphrase_field"):
+                flags = ", ".join(f"--{each.replace('_', '-')}" for each in known)
+                raise InputError(
+                    f"--{name.replace('_', '-')}: not of {self.task.name}, which has {flags}."
+                )
+        return dataclasses.replace(self, task=dataclasses.replace(self.task, **columns))
 
     def predict(
         self,

@@ -83,7 +83,7 @@ REFUSED = {
     ),
     "decimal comma": (
         "similarity", pairs_with("3,8", scores=True), ["--head", "regression"],
-        "row 1: column label holds '0.5', which is no number, in 24 of 24 rows",
+        "row 3: column label holds '3,8', which is no number; --decimal-comma reads it. Mend such",
     ),
     "NaN score": (
         "similarity", objects([{"sentence1": "a", "sentence2": "b", "label": float("nan")}] * 9),

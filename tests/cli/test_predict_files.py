@@ -10,6 +10,7 @@ import pytest
 
 from frtune import KeywordExtraction, build_model
 from frtune.cli import main
+from frtune.cli.columns import ReadingOptions
 from frtune.cli.predict import WINDOW, _windows
 from frtune.tasks.config_file import save_task
 
@@ -73,7 +74,8 @@ def test_memory_does_not_grow_with_the_file(suffix, tmp_path):
     def peak(rows):
         path = write(tmp_path / f"{rows}{suffix}", (f"L'eau du puits {i}." for i in range(rows)))
         tracemalloc.start()
-        sizes = [len(window) for window in _windows(str(path), KeywordExtraction(), None)]
+        windows = _windows(str(path), KeywordExtraction(), ReadingOptions())
+        sizes = [len(window) for window in windows]
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert sum(sizes) == rows and max(sizes) <= WINDOW

@@ -138,10 +138,11 @@ def test_a_changed_file_of_the_same_size_is_read_anew(tmp_path):
 def test_types_widen_over_batches_and_files(tmp_path):
     rows = [{"x": i, "y": None, "z": "7"} for i in range(1500)]
     rows += [{"x": 0.5, "y": "t", "z": "x"}]
-    for suffix in ("jsonl", "csv"):
+    # 0 as a decimal would be written 0.0, so that a table's whole numbers and decimals are text
+    for suffix, kind in (("jsonl", "float64"), ("csv", "string")):
         train = load_splits(write(tmp_path / f"a.{suffix}", rows), cut=False)[0]["train"]
         kinds = [feature.dtype for feature in train.features.values()]
-        assert kinds == ["float64", "string", "string"] and len(train) == 1501
+        assert kinds == [kind, "string", "string"] and len(train) == 1501
         assert train[0]["z"] == "7" and train[1500]["y"] == "t"
     folder = tmp_path / "two"
     folder.mkdir()

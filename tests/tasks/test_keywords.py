@@ -83,7 +83,7 @@ def test_a_list_in_writing_is_not_run():
         ({"text": "eau", "keywords": "{'eau': 1}"}, "no list that can be read"),
         ({"text": "eau", "keywords": "['eau', "}, "no list that can be read"),
         ({"text": "eau", "keywords": [1, 2]}, "holds a list with 1 in it"),
-        ({"text": "eau", "keywords": [["eau"]]}, "holds a list with"),
+        ({"text": "eau", "keywords": [[["eau"]]]}, "holds a list with"),
         ({"text": "eau", "keywords": float("nan")}, "holds no keywords"),
         ({"text": "eau", "keywords": " "}, "holds no keywords"),
         ({"text": " ", "keywords": ["eau"]}, "column text is blank"),

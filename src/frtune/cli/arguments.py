@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 import shutil
+import unicodedata
 from argparse import SUPPRESS, Action, BooleanOptionalAction
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -48,6 +49,8 @@ def options_of(
         if action.help != SUPPRESS:
             text = texts[name].replace("%", "%%") if name in texts else action.help or ""
             action.help = text.replace("``", "").replace("`", "")
+        if name.endswith(("_column", "_columns", "_field")):
+            action.type = nfc
         if name in positional:
             action.option_strings, action.required = [], action.nargs != "*"
         elif action.metavar is None and len(list(action.choices or ())) not in range(1, 7):
@@ -60,6 +63,11 @@ def options_of(
             actions[0].shown = [flag for each in actions for flag in each.option_strings]
             actions[1].help = SUPPRESS
     return found
+
+
+def nfc(name: str) -> str:
+    """The name of a column as data has it: in NFC, however the keyboard wrote it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _switch(actions: list[Action]) -> Action:

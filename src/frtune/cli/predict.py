@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -15,8 +15,10 @@ from datasets import disable_progress_bars
 from tqdm.auto import tqdm
 
 from frtune.cli.arguments import Parser, made, options_of
+from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.checks import columns_check
-from frtune.data.loading import load_splits
+from frtune.data.compression import check_path, suffix_of
+from frtune.data.loading import read_whole
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
@@ -24,6 +26,7 @@ from frtune.inference import load
 from frtune.tasks.base import Task
 
 WINDOW = 1_000
+COLUMNS = ("text_column", "title_column", "first_column", "second_column")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,6 @@ class Options:
         text: A text to answer for.
         text_pair: Its second sentence, for a model of similarity.
         file: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line.
-        encoding: Encoding of the file (default: UTF-8).
         output: Where the answers go (default: standard output).
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
@@ -45,7 +47,6 @@ class Options:
     text: str | None = None
     text_pair: str | None = None
     file: str | None = None
-    encoding: str | None = None
     output: str | None = None
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
@@ -57,8 +58,11 @@ def main(argv: list[str]) -> None:
         prog="frtune predict",
         description="Answer for one text or pair, or for each row of a file; one JSON object each.",
     )
-    parser.add_options("model and texts", options_of(Options, positional=["directory"]))
-    chosen = made(Options, parser.parse(argv))
+    columns, own = column_options(COLUMNS), options_of(Options, positional=["directory"])
+    parser.add_options("model and texts", own | options_of(ReadingOptions))
+    parser.add_options("columns, where they differ from the model's", columns)
+    parsed = parser.parse(argv)
+    chosen = made(Options, parsed)
     if (chosen.text is None) == (chosen.file is None):
         raise InputError("--text or --file: give one of them. See frtune predict --help.")
     if chosen.file is not None and chosen.text_pair is not None:
@@ -69,10 +73,11 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
     predictor = load(chosen.directory, batch_size=chosen.batch_size, dtype=chosen.dtype)
+    predictor = predictor.with_columns(given_columns(parsed, columns))
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:
-        windows = _windows(chosen.file, predictor.task, chosen.encoding)
+        windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
     if chosen.output is None:
         return _write(predictor, windows, sys.stdout)
     draft = Path(f"{chosen.output}.part")
@@ -109,26 +114,26 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
             bar.update(len(rows))
 
 
-def _windows(path: str, task: Task, encoding: str | None) -> Iterator[list[Any]]:
+def _windows(path: str, task: Task, reading: ReadingOptions) -> Iterator[list[Any]]:
     """Rows of a file, some at a time, so that memory does not grow with it."""
-    rows = _rows(path, task, encoding)
+    rows = _rows(path, task, reading)
     while window := list(islice(rows, WINDOW)):
         yield window
 
 
-def _rows(path: str, task: Task, encoding: str | None) -> Iterator[Any]:
-    if Path(path).suffix == ".txt":
+def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
+    if check_path(Path(path)) and suffix_of(Path(path)) == ".txt":
         if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
             )
-        for number, line in read_lines(Path(path), encoding):
+        for number, line in read_lines(Path(path), reading.encoding):
             if not line.strip():
                 raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
             yield line.strip()
         return
-    splits, _ = load_splits(path, task_name=task.name, encoding=encoding, cut=False)
+    splits, _ = read_whole(path, task=task, with_labels=False, **asdict(reading))
     if len(splits) > 1:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
     (dataset,) = splits.values()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, Action
+from argparse import Action
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -11,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from frtune.cli.arguments import Parser, made, options_of
+from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.prepare import Cut, Filters, prepare
 from frtune.errors import InputError
-from frtune.tasks.config_file import task_class, task_names
+from frtune.tasks.config_file import task_class
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,10 @@ class Options:
     """What is prepared, what for, and where it goes.
 
     Attributes:
-        data: File or folder of CSV, TSV, JSON, JSONL or Parquet; save_to_disk folder; hub name;
-            sample.
+        data: File or folder of CSV, TSV, JSON, JSONL, Parquet or Excel; folder of .txt and .key
+            files; save_to_disk folder; hub name; sample.
         task: What the rows are for: classification, similarity, keywords or keyphrases.
         output: Directory to write; must be new or empty.
-        encoding: Of text files, such as cp1252 or cp949 (default: utf-8, or the BOM's).
         num_proc: Processes (default: all cores).
         tokenizer: Checkpoint (directory or hub name) whose tokenizer counts tokens.
     """
@@ -33,7 +34,6 @@ class Options:
     data: str = field(metadata={"metavar": "X"})
     task: str = field(metadata={"metavar": "TASK"})
     output: str = field(metadata={"metavar": "D"})
-    encoding: str | None = None
     num_proc: int | None = None
     tokenizer: str | None = field(default=None, metadata={"metavar": "T"})
 
@@ -48,45 +48,32 @@ def _parser(columns: dict[str, list[Action]]) -> Parser:
     )
     own = options_of(Options, positional=["data"])
     filters = {"tokenizer": own.pop("tokenizer")} | options_of(Filters)
-    parser.add_options("data", own)
+    parser.add_options("data", own | options_of(ReadingOptions))
     parser.add_options("columns, those that the task has", columns)
     parser.add_options("rows to keep", filters)
     parser.add_options("splits", options_of(Cut))
     return parser
 
 
-def _column_options() -> dict[str, list[Action]]:
-    """The options of all tasks that say what stands in which column."""
-    found: dict[str, list[Action]] = {}
-    for task in task_names():
-        for name, (action, *_) in options_of(task_class(task)).items():
-            if name.endswith("_column") or name in ("head", "separator"):
-                if action.default is not None:
-                    action.help = f"{action.help} [{action.default}]"
-                action.default = SUPPRESS  # so that it shows which ones were given
-                found.setdefault(name, [action])
-    return found
-
-
 def main(argv: list[str]) -> None:
     """Parse ``argv``, prepare, print the audit."""
-    columns = _column_options()
+    columns = column_options(further=("head", "separator"), defaults=True)
     parsed = _parser(columns).parse(argv)
-    options = asdict(made(Options, parsed))
-    task = _task(options.pop("task"), {n: v for n, v in vars(parsed).items() if n in columns})
+    options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
+    task = _task(options.pop("task"), columns, given_columns(parsed, columns))
     source, output = options.pop("data"), options.pop("output")
     filters, cut = made(Filters, parsed), made(Cut, parsed)
     _show(prepare(source, output, task, filters=filters, cut=cut, **options), output)
 
 
-def _task(name: str, columns: dict[str, str]) -> Any:
+def _task(name: str, columns: Collection[str], given: dict[str, str]) -> Any:
     cls = task_class(name)
-    known = [item.name for item in fields(cls) if item.name in _column_options()]
-    for column in columns:
+    known = [item.name for item in fields(cls) if item.name in columns]
+    for column in given:
         if column not in known:
             flag, *its = (f"--{each.replace('_', '-')}" for each in (column, *known))
             raise InputError(f"{flag}: not of {name}, which has {', '.join(its)}.")
-    return cls(**columns)
+    return cls(**given)
 
 
 def _show(audit: dict[str, Any], output: str) -> None:

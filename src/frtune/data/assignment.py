@@ -96,12 +96,7 @@ class RowAssignment:
         """Cut the wanted and missing splits off train, classes in their shares; return notes."""
         kept = np.flatnonzero(self.split >= 0)
         if not len(kept):
-            counts = self.count_reasons().items()
-            reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
-            raise InputError(
-                f"{where}: no row is left of {len(self.split)}: {reasons}. "
-                "Check the columns and the limits."
-            )
+            raise InputError(f"{where}: no row is left of {len(self.split)}: {self._reasons()}")
         if cut.resplit:
             self.split[kept] = 0
         came_in = {part.split for part in self.parts} if not cut.resplit else {"train"}
@@ -116,6 +111,17 @@ class RowAssignment:
         sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
         note = f"{listed(list(missing))} cut from train with seed {cut.seed}: {sizes} rows"
         return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
+
+    def _reasons(self) -> str:
+        """The counts, and the commonest reason in words, of the first row that has it."""
+        counts = self.count_reasons()
+        shown = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+        columns = (self.table.data.column(name).to_pylist() for name in ("reason", "detail"))
+        pairs = [*self.late.values(), *zip(*columns, strict=True)]
+        commonest = next(iter(counts), None)
+        detail = next((detail for reason, detail in pairs if reason == commonest and detail), "")
+        said = f" (such as: {detail[:160]})" if detail else ""
+        return f"{shown}{said}. Check the columns and the limits."
 
     def count_reasons(self) -> dict[str, int]:
         """Count the rejected rows by their reason, the most frequent first."""

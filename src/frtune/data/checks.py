@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from frtune.data.cleaning import clean_keyphrases, has_separator, split_keyphrases
+from frtune.data.written_lists import looks_written, without_entities
 from frtune.errors import InputError, nearest
 
 _CANDIDATES = ("; ", ";", ", ", ",", " | ", "|", " / ", "/", "\t", "、", "·", " - ", "#")
@@ -34,10 +36,21 @@ def columns_check(dataset: Dataset, needed: Iterable[str], where: str) -> None:
             )
 
 
-def separator_check(dataset: Dataset, column: str, separator: str, where: str) -> None:
-    """Raise an ``InputError`` when ``separator`` is in no row of a string column and another is.
+def check_named(splits: Iterable[Dataset], text_columns: Iterable[str] | None, where: str) -> None:
+    """Refuse a name among those of ``--text-columns`` that no split has."""
+    known = list(dict.fromkeys(name for rows in splits for name in rows.column_names))
+    for name in text_columns or ():
+        if unicodedata.normalize("NFC", name) not in known:
+            raise InputError(
+                f"text_columns={name}: {where} has {', '.join(known[:20])}.{nearest(name, known)} "
+                "Name columns that it has."
+            )
 
-    A column of lists needs no separator and passes, and so does one of single phrases.
+
+def separator_check(dataset: Dataset, column: str, separator: str, where: str) -> None:
+    """Raise an ``InputError`` when most rows of a string column have another separator.
+
+    Lists, written out or not, need no separator and pass, and so do rows of single phrases.
 
     Example:
         >>> from datasets import Dataset
@@ -48,21 +61,25 @@ def separator_check(dataset: Dataset, column: str, separator: str, where: str) -
         frtune.errors.InputError: train.csv, column keyphrases: the separator '; ' is in none of
         2 rows; ', ' is in 2, ',' is in 2. Pass the one that is meant: --separator ', ', say.
     """
-    rows, seen = 0, Counter[str]()
+    rows, having, seen = 0, 0, Counter[str]()
     for value in _values(dataset, column):
-        if not isinstance(value, str):
-            if isinstance(value, (list, tuple)):
-                return
+        if not isinstance(value, str) or not value.strip() or looks_written(value):
             continue
-        if has_separator(value, separator):
-            return
         rows += 1
-        seen.update(other for other in _CANDIDATES if other in value)
+        text = without_entities(value)
+        if has_separator(text, separator):
+            having += 1
+        else:
+            seen.update(other for other in _CANDIDATES if other in text)
+    lacking = rows - having
+    if having and (2 * lacking <= rows or 2 * max(seen.values(), default=0) <= lacking):
+        return
     if seen:
         found = ", ".join(f"{other!r} is in {count}" for other, count in seen.most_common(4))
+        much = f"none of {rows} rows" if not having else f"{having} of {rows} rows only"
         raise InputError(
-            f"{where}, column {column}: the separator {separator!r} is in none of {rows} rows; "
-            f"{found}. Pass the one that is meant: --separator {seen.most_common(1)[0][0]!r}, say."
+            f"{where}, column {column}: the separator {separator!r} is in {much}; {found}. Pass "
+            f"the one that is meant: --separator {seen.most_common(1)[0][0]!r}, say."
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
+
+from frtune.data.written_lists import looks_written, parse_written, without_entities
 
 # --- texts ---------------------------------------------------------------------------------------
 
@@ -52,7 +52,6 @@ def clean_text(text: str | None) -> str:
 
 # separators that are no part of a phrase, so that the space beside them may be missing
 _SAFE = (";", "|", "；", "、", "•", "\t")
-_ADJACENT_STRINGS = re.compile(r"(?<=['\"])\s+(?=['\"])")
 
 
 def split_keyphrases(value: Any, separator: str = "; ") -> list[str]:
@@ -60,7 +59,8 @@ def split_keyphrases(value: Any, separator: str = "; ") -> list[str]:
 
     Args:
         value: A list, a separated string, a list written as a string (``"['a', 'b']"``), a
-            number, or ``None``. Each line of a string holds phrases of its own.
+            number, or ``None``. Each line of a string holds phrases of its own; HTML entities are
+            decoded.
         separator: What stands between phrases of a string. The space of ``"; "`` and ``" | "``
             may be missing; that of ``", "`` and ``" - "`` may not (``1,000``, ``TF-IDF``).
 
@@ -108,24 +108,18 @@ def _literal_separator(separator: str) -> str:
 def _split_text(text: str, separator: str) -> list[str]:
     parts = (
         part.strip()
-        for line in text.splitlines()
+        for line in without_entities(text).splitlines()
         for part in line.split(_literal_separator(separator))
     )
     return [part for part in parts if part]
 
 
 def _list_literal(text: str) -> list[Any] | None:
-    """The list that ``text`` writes out (as pandas and NumPy do), or ``None``."""
-    text = text.strip()
-    if not (text[:1] == "[" and text[-1:] == "]"):
+    """The list that ``text`` writes out (as JSON, pandas and NumPy do), or ``None``."""
+    if text.strip()[:1] not in ("[", "(") or not looks_written(text):
         return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unknown escape, \d, is no matter here
-            found = ast.literal_eval(_ADJACENT_STRINGS.sub(", ", text))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    plain = isinstance(found, list) and all(isinstance(x, (str, int, float)) for x in found)
+    found = parse_written(text)
+    plain = isinstance(found, list) and all(item is None or isinstance(item, str) for item in found)
     return found if plain else None
 
 

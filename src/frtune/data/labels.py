@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import logging
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from datasets import Dataset
@@ -13,9 +18,13 @@ from frtune.data.cleaning import clean_text
 from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 # labels whose order needs no saying: not similar, similar
 KNOWN_PAIRS = (["0", "1"], ["false", "true"], ["no", "yes"], ["non", "oui"])
 PLACEHOLDER = "NS"  # stands in PAWS-X for a sentence that was not translated
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)  # of a longer one, or --5, the order is the text's
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
 MANY_ROWS = 20  # from here on, as many labels as rows are no classes
 
 
@@ -45,8 +54,9 @@ def label_reason(value: Any, column: str) -> str | None:
     """
     if isinstance(value, float) and not (math.isnan(value) or value.is_integer()):
         return f"column {column} holds {value}, a score and no class"
-    if isinstance(value, list | dict):
-        return f"column {column} holds {str(value)[:40]}, not one label"
+    plain = isinstance(value, str | int | float | decimal.Decimal | NoneType)
+    if not plain and type(value) is not datetime.date:
+        return f"column {column} holds {str(value)[:40]}, not one label ({type(value).__name__})"
     return f"column {column} has no label" if label_text(value) is None else None
 
 
@@ -54,14 +64,33 @@ def score_reason(value: Any, column: str) -> str | None:
     """Say why a value is no score; ``None`` when it is one.
 
     Example:
-        >>> score_reason("3,8", "score"), score_reason(3.8, "score")
-        ("column score holds '3,8', which is no number", None)
+        >>> score_reason("3,8", "score"), score_reason("3.80", "score")
+        ("column score holds '3,8', which is no number; --decimal-comma reads it", None)
     """
-    if value is None or value != value:
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return f"column {column} has no score"
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
-        return f"column {column} holds {str(value)[:40]!r}, which is no number"
-    return None
+    if score_of(value) is not None:
+        return None
+    hint = ""
+    if isinstance(value, str) and score_of(value.replace(",", ".", 1)) is not None:
+        hint = "; --decimal-comma reads it"
+    return f"column {column} holds {str(value)[:40]!r}, which is no number{hint}"
+
+
+def score_of(value: Any) -> float | None:
+    """Return a score as a number, of a number or of the text of one; ``None`` of anything else.
+
+    Example:
+        >>> [score_of(value) for value in (3, "3.80", " -1e-2", "3,8", True, "inf", "1_0")]
+        [3.0, 3.8, -0.01, None, None, None, None]
+    """
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            return None
+    elif isinstance(value, bool) or not isinstance(value, int | float | decimal.Decimal):
+        return None
+    found = float(value)
+    return found if math.isfinite(found) else None
 
 
 def text_reason(value: Any, column: str) -> str | None:
@@ -86,22 +115,33 @@ def ordered(labels: Iterable[str]) -> list[str]:
         (['1', '9', '10'], ['10', '9', 'loyer'])
     """
     labels = set(labels)
-    if all(label.lstrip("-").isdecimal() for label in labels):
+    if all(_WHOLE.fullmatch(label) for label in labels):
         return sorted(labels, key=lambda label: (int(label), label))
     return sorted(labels)
 
 
 def class_names(dataset: Dataset, column: str) -> list[str] | None:
-    """Names of a ``ClassLabel`` column; ``None`` for any other column.
-
-    Names that are numbers themselves, and so could be taken for the ids, are not used.
-    """
+    """Names of a ``ClassLabel`` column, which are its labels; ``None`` for any other column."""
     names = getattr(dataset.features.get(column), "names", None)
-    if names is None:
-        return None
-    if any(name.lstrip("-").isdecimal() for name in names):
-        return [str(i) for i in range(len(names))]
-    return list(names)
+    return None if names is None else list(names)
+
+
+def with_names(batch: Mapping[str, Sequence[Any]], features: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch of rows in which the ids of ``ClassLabel`` columns are their names."""
+    names = {column: getattr(feature, "names", None) for column, feature in features.items()}
+    return {
+        column: [label_name(value, names[column]) for value in values]
+        if names.get(column)
+        else values
+        for column, values in batch.items()
+    }
+
+
+def label_values(dataset: Dataset, column: str) -> list[Any]:
+    """The labels of a column; of a ``ClassLabel`` its names."""
+    names = class_names(dataset, column)
+    values = list(dataset[column])
+    return values if names is None else [label_name(value, names) for value in values]
 
 
 def label_name(value: Any, names: list[str] | None) -> str | None:
@@ -150,21 +190,57 @@ def known(labels: list[str] | None) -> list[str]:
     return labels
 
 
-def label_id(value: Any, labels: list[str]) -> int:
-    """Return the id of a label; the number of a ``ClassLabel`` that has names is one already.
+def known_label(value: Any, labels: Sequence[str]) -> str | None:
+    """Return the label that a value stands for; ``None`` when it is none of them.
+
+    The same text is the same label. Besides, a number (not its text) is the one label of its
+    value, and true and false are what they are in any case.
 
     Example:
-        >>> label_id(" poste", ["loyer", "poste"]), label_id(0, ["loyer", "poste"])
-        (1, 0)
-        >>> label_id(1, ["1", "2"])
-        0
+        >>> known_label(" poste", ["loyer", "poste"]), known_label(True, ["False", "True"])
+        ('poste', 'True')
+        >>> known_label(2.0, ["1", "2"]), known_label(401.1, ["401.10", "606.00"])
+        ('2', '401.10')
+        >>> known_label("401.1", ["401.10", "606.00"]), known_label(0, ["1", "2"])
+        (None, None)
     """
     text = label_text(value)
-    if text in labels:
-        return labels.index(text)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(labels):
-        return value
-    raise InputError(f"label={value!r}: one of {', '.join(labels)}. Mend the row, or train anew.")
+    if text is None or text in labels:
+        return text
+    if isinstance(value, bool) or text.lower() in ("true", "false"):
+        same = [label for label in labels if label.lower() == text.lower()]
+    elif isinstance(value, int | float):
+        same = [label for label in labels if score_of(label) == value]
+    else:
+        return None
+    return same[0] if len(same) == 1 else None
+
+
+def label_id(value: Any, labels: list[str]) -> int:
+    """Return the id of a label.
+
+    Example:
+        >>> label_id(" poste", ["loyer", "poste"]), label_id(1, ["1", "2"])
+        (1, 0)
+    """
+    found = known_label(value, labels)
+    if found is None:
+        raise InputError(
+            f"label={value!r}: one of {', '.join(labels)}. Mend the row, or train anew."
+        )
+    return labels.index(found)
+
+
+def warn_unknown(references: Iterable[str], labels: Sequence[str] | None) -> None:
+    """Warn loudly when a model is scored on labels of which it knows under half."""
+    found = set(references)
+    known_ones = found & set(labels or ())
+    if labels and 2 * len(known_ones) < len(found):
+        others = ", ".join(sorted(found - known_ones)[:5])
+        logger.warning(
+            "SCORES MEAN LITTLE: the model knows %d of %d labels of these rows; not %s. It has %s.",
+            len(known_ones), len(found), others, ", ".join(list(labels)[:10]),
+        )  # fmt: skip
 
 
 def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: str) -> None:
@@ -184,7 +260,7 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
                 f"{where}, row {number}: column {column} has no label ({value}). "
                 "frtune prepare sets such rows aside."
             )
-        if labels is not None and text not in labels:
+        if labels is not None and known_label(value if names is None else text, labels) is None:
             unseen[text] += 1
             first = first or number
     if unseen:
@@ -212,6 +288,9 @@ def count_classes(
     names = class_names(dataset, column)
     found = Counter(str(label_name(row[column], names)) for row in rows_of(dataset, [column]))
     labels = labels or names or ordered(found)
+    for label in [label for label in found if label not in labels]:
+        if (same := known_label(label, labels)) is not None:
+            found[same] += found.pop(label)
     extra = [label for label in found if label not in labels]
     if extra:
         raise InputError(
@@ -238,7 +317,7 @@ def check_pair_labels(found: list[str], where: str, *, named: list[str] | None) 
             f"{where}: {len(found)} labels ({', '.join(found[:5])}). Two are learnt; scores are "
             "with --head regression."
         )
-    if named is None and found not in KNOWN_PAIRS:
+    if named is None and [label.lower() for label in found] not in KNOWN_PAIRS:
         raise InputError(
             f"{where}: which of {found[0]!r} and {found[1]!r} means similar? "
             f"Name it last: --labels {found[0]} {found[1]}, say."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from frtune.data.assignment import REJECTED, RowAssignment
 from frtune.data.audit import summarize
+from frtune.data.checks import check_named
 from frtune.data.examination import examine
 from frtune.data.filters import Filters
 from frtune.data.near_duplicates import near_pairs
 from frtune.data.prepared_files import publish, write_rows
+from frtune.data.reading import Reading
 from frtune.data.row_schema import Prepared
 from frtune.data.sources import name_of, quiet_hub, read_parts
 from frtune.data.splitting import SPLITS, Cut
@@ -36,6 +39,8 @@ def prepare(
     tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
     cut: Cut | None = None,
     num_proc: int | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> dict[str, Any]:
     """Read, clean, filter, split and audit a data set, and write it to a directory.
 
@@ -56,6 +61,9 @@ def prepare(
         tokenizer: Checkpoint directory, hub name or tokenizer that counts tokens.
         cut: How missing splits are cut; ``None`` is 8:1:1. Labels keep their shares.
         num_proc: Processes; ``None`` uses all cores for large data.
+        text_columns: Columns of CSV, TSV and Excel files whose cells stay text; those with the
+            task's texts and phrases do anyway.
+        decimal_comma: Cells such as ``3,8`` are numbers.
 
     Returns:
         The audit, as written to ``audit.json``: ``rows``, ``files``, ``rejected``, ``splits``,
@@ -74,7 +82,11 @@ def prepare(
         kind = "holds files already" if output.is_dir() else "is a file"
         raise InputError(f"output={output}: {kind}. Name a new or an empty directory.")
     counter = _tokenizer(tokenizer, filters)
-    parts, notes = read_parts(source, task_name=task.name, encoding=encoding)
+    reading = Reading.of_task(
+        task, encoding=encoding, text_columns=text_columns, decimal_comma=decimal_comma
+    )
+    parts, notes = read_parts(source, task_name=task.name, reading=reading)
+    check_named((part.rows for part in parts), text_columns, name_of(source))
     for part in parts:
         schema.check(part.rows, part.name)
 

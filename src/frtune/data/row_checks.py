@@ -43,8 +43,19 @@ def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: 
 
 
 def check_texts(dataset: Dataset, column: str, where: str) -> None:
-    """Refuse blank texts and texts that are no strings; the ``InputError`` counts them."""
-    count, row = bad_values(dataset, column, lambda v: not isinstance(v, str) or not v.strip())
+    """Refuse blank texts and texts that are no strings.
+
+    Raises:
+        InputError: Says how many rows are blank, and which is the first.
+    """
+    count, row = bad_values(dataset, column, lambda v: v is not None and not isinstance(v, str))
+    if row:
+        value = next(rows_of(dataset.select([row - 1]), [column]))[column]
+        raise InputError(
+            f"{where}, row {row}: column {column} holds {str(value)[:40]!r}, which is no text, in "
+            f"{count} of {len(dataset)} rows. Write it as text, or name another column."
+        )
+    count, row = bad_values(dataset, column, lambda v: v is None or not v.strip())
     if count == len(dataset):
         raise InputError(f"{where}: column {column} is blank in all {count} rows. Name another.")
     if count:

@@ -9,9 +9,11 @@ from typing import Any, Literal, Protocol
 from datasets import Dataset
 
 from frtune.data.checks import columns_check, separator_check
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.cleaning import clean_keyphrases, clean_text
 from frtune.data.filters import Filters
-from frtune.data.labels import label_name, score_reason
+from frtune.data.labels import label_name, score_of, score_reason
+from frtune.data.nested_values import read_phrases
+from frtune.data.written_lists import without_entities
 from frtune.errors import InputError
 
 # a list of phrases, one of a few labels, a number, or anything else, which is left as it is
@@ -34,6 +36,7 @@ class RowSchema:
         target: What is to be learnt.
         reason: Says why a row (as it was read) cannot be used, or ``None``.
         separator: What stands between the phrases of a string.
+        keyphrase_field: Field with the phrase, where a row has objects.
         settings: Columns and what else says how a row is read; goes into ``audit.json``.
         carried: Further columns that are kept where there are any.
         join: Puts the cleaned texts of a row together: what is compared and counted.
@@ -52,6 +55,7 @@ class RowSchema:
     target: Target
     reason: Callable[[Mapping[str, Any]], str | None]
     separator: str | None = None
+    keyphrase_field: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     carried: tuple[str, ...] = ("id",)
     join: Callable[[Sequence[str]], str] = joined
@@ -90,7 +94,9 @@ class RowSchema:
     def texts(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
         """The cleaned texts of a batch of rows, by the name they are written under."""
         return {
-            self.names[column]: ["" if v is None else clean_text(str(v)) for v in batch[column]]
+            self.names[column]: [
+                clean_text(without_entities(v)) if isinstance(v, str) else "" for v in batch[column]
+            ]
             for column in self.text_columns
         }
 
@@ -101,9 +107,10 @@ class RowSchema:
     def targets(self, values: Sequence[Any], class_names: list[str] | None) -> list[Any]:
         """Clean targets: lists of phrases, labels as text, or scores; ``None`` for none."""
         if self.target == "phrases":
-            return [clean_keyphrases(split_keyphrases(v, self.separator or "; ")) for v in values]
+            separator, name = self.separator or "; ", self.keyphrase_field
+            return [clean_keyphrases(read_phrases(v, separator, name)) for v in values]
         if self.target == "score":
-            return [None if score_reason(v, "score") else float(v) for v in values]
+            return [None if score_reason(v, "score") else score_of(v) for v in values]
         if self.target == "label":
             return [label_name(value, class_names) for value in values]
         return list(values)
@@ -131,9 +138,15 @@ class KeyphraseSchema(RowSchema):
 
     def rejected(self, row: Mapping[str, Any], text: str, target: Any) -> tuple[str, str]:
         """As of every schema, with codes of its own."""
-        if not text:
+        plain = all(isinstance(row[column], str | None) for column in self.text_columns)
+        if text and target and plain:  # what cannot be read has no target
+            return "", ""
+        code, detail = super().rejected(row, text, target)
+        if detail.endswith("is blank"):
             return "blank_text", "no text is left after cleaning"
-        return ("", "") if target else ("no_keyphrases", "no keyphrase is left after cleaning")
+        if detail.endswith(("holds no keyphrases", "holds no keyphrase")):
+            return "no_keyphrases", "no keyphrase is left after cleaning"
+        return code, detail
 
 
 class Prepared(Protocol):

@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pyarrow as pa
-from datasets import (
-    Dataset,
-    DatasetDict,
-    Features,
-    concatenate_datasets,
-    load_dataset,
-    load_from_disk,
-)
+from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
 
-from frtune.data.arrow_cache import SUFFIXES, read_file, wider
+from frtune.data.arrow_cache import SUFFIXES, read_file
+from frtune.data.compression import check_path, suffix_of
+from frtune.data.folders import listed, split_files
+from frtune.data.parquet_files import left_out
+from frtune.data.parts import Part, same_types, words_joined
+from frtune.data.reading import Reading
+from frtune.data.split_names import assign, likely_split
 from frtune.data.splitting import SPLITS
+from frtune.data.text_lines import REPLACING, count_bad_bytes
 from frtune.errors import InputError, nearest
 
-_OTHER_NAMES = {"dev": "validation", "valid": "validation", "val": "validation"}
-_PREPARED = {"audit.json", "rejected.jsonl"}  # what frtune prepare leaves beside the splits
-_SHARD = re.compile(r"-\d+-of-\d+$")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?(@[\w./-]+)?")
-
-
-class Part(NamedTuple):
-    """Rows of one split that came from one place; ``name`` is the file, or the data set's split."""
-
-    split: str
-    name: str
-    rows: Dataset
 
 
 def read_parts(
     source: str | Path | Dataset | DatasetDict,
     *,
     task_name: str = "keyphrases",
-    encoding: str | None = None,
+    reading: Reading | None = None,
 ) -> tuple[list[Part], list[str]]:
-    """Read all rows of ``source`` in its order, file by file; a column has one type in all."""
+    """Read all rows of ``source`` in its order, file by file; a column has one type in all.
+
+    Returns:
+        The parts, and notes on what was left out.
+
+    Raises:
+        InputError: With file and line, for what cannot be read.
+    """
+    reading = reading or Reading()
+    parts, notes = _parts(source, task_name, reading)
+    parts = [part._replace(rows=_in_nfc(part.rows, part.name)) for part in parts]
+    parts, joined = words_joined(same_types(parts, reading), reading.texts)
+    return parts, notes + joined
+
+
+def _parts(source: Any, task_name: str, reading: Reading) -> tuple[list[Part], list[str]]:
     if isinstance(source, Dataset):
         return [Part("train", "Dataset", source)], []
     if isinstance(source, Mapping):
-        return _named_splits(source, "DatasetDict"), []
+        return _named_splits(source, "DatasetDict")
     if not isinstance(source, (str, Path)):
         raise InputError(
             f"data={type(source).__name__}: a path, a hub name, a Dataset or a DatasetDict. "
@@ -57,17 +61,45 @@ def read_parts(
     if str(source) == "sample":
         return [_sample(task_name)], []
     path = Path(source)
-    if not path.exists():
-        return _from_hub(str(source)), []
+    if not check_path(path):
+        return _from_hub(str(source))
     if any((path / name).exists() for name in ("state.json", "dataset_dict.json")):
-        return _from_disk(path), []
+        return _from_disk(path)
     groups, notes = split_files(path)
-    parts = [
-        Part(split, str(file), read_file(file, encoding))
-        for split, files in groups.items()
-        for file in files
-    ]
-    return _same_types(parts), notes
+    parts = []
+    for split, group in groups.items():
+        for file in group:
+            parts.append(Part(split, str(file), read_file(file, reading=reading)))
+            notes += _notes_of(file, reading)
+    return parts, notes
+
+
+def _notes_of(file: Path, reading: Reading) -> list[str]:
+    """What a user should know of how a file was read."""
+    notes = []
+    if suffix_of(file) == ".parquet":
+        notes += [
+            f"{file.name}: column {name} was not read: its type is {kind}"
+            for name, kind in left_out(file).items()
+        ]
+    elif reading.encoding == REPLACING and not file.is_dir():
+        bad, _ = count_bad_bytes(file)
+        if bad:
+            notes.append(f"{file.name}: {bad} places that are not UTF-8 were replaced by U+FFFD")
+    return notes
+
+
+def _in_nfc(rows: Dataset, where: str) -> Dataset:
+    """Give columns their names in NFC, as people type them."""
+    names = {name: unicodedata.normalize("NFC", name) for name in rows.column_names}
+    changed = {old: new for old, new in names.items() if old != new}
+    if not changed:
+        return rows
+    if len(set(names.values())) < len(names):
+        raise InputError(
+            f"{where}: has {', '.join(changed.values())} more than once. Rename the columns."
+        )
+    return rows.rename_columns(changed)
 
 
 def read_splits(
@@ -75,9 +107,11 @@ def read_splits(
     *,
     task_name: str = "keyphrases",
     encoding: str | None = None,
+    reading: Reading | None = None,
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Read the splits that ``source`` has, whole and in its order; cut none and drop no row."""
-    parts, notes = read_parts(source, task_name=task_name, encoding=encoding)
+    reading = reading or Reading(encoding)
+    parts, notes = read_parts(source, task_name=task_name, reading=reading)
     found: dict[str, list[Dataset]] = {}
     for part in parts:
         found.setdefault(part.split, []).append(part.rows)
@@ -93,74 +127,35 @@ def name_of(source: Any) -> str:
     return str(source) if isinstance(source, (str, Path)) else type(source).__name__
 
 
-def split_files(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Group the files of ``path`` (a file or a folder) by split, with notes on those left out.
-
-    The parts of one split, ``train-00000-of-00002.parquet`` and so on, stand in order.
-    """
-    if path.is_file():
-        if path.suffix.lower() not in SUFFIXES:
-            raise InputError(
-                f"{path}: its extension says no format that is read here ({', '.join(SUFFIXES)}). "
-                "Convert or rename it."
-            )
-        return {split_of(_SHARD.sub("", path.stem)) or "train": [path]}, []
-    files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise InputError(
-            f"{path}: holds no file to read ({', '.join(SUFFIXES)}). "
-            "Name a folder with train, validation and test files, or one file."
-        )
-    groups: dict[str, list[Path]] = {}
-    for file in files:
-        groups.setdefault(split_of(_SHARD.sub("", file.stem)) or "", []).append(file)
-    others = groups.pop("", [])
-    if not groups:
-        groups, others = {"train": others}, []
-    for name, found in groups.items():
-        whole = [file for file in found if not _SHARD.search(file.stem)]
-        if len(found) > 1 and whole:
-            raise InputError(
-                f"{path}: {listed([file.name for file in found])} are all {name}. "
-                "Keep one file for each split, or name the file to read."
-            )
-    notes = [
-        f"{file.name} was not read: its name is not a split's"
-        for file in others
-        if file.name not in _PREPARED
-    ]
-    return {name: groups[name] for name in SPLITS if name in groups}, notes
-
-
-def split_of(name: str) -> str | None:
-    """Return the split that a file or split name stands for, or ``None``.
-
-    Example:
-        >>> split_of("Dev"), split_of("test"), split_of("articles")
-        ('validation', 'test', None)
-    """
-    name = name.lower()
-    return name if name in SPLITS else _OTHER_NAMES.get(name)
-
-
-def _named_splits(splits: Mapping[Any, Dataset], where: str) -> list[Part]:
+def _named_splits(splits: Mapping[Any, Dataset], where: str) -> tuple[list[Part], list[str]]:
     """The three splits of a ``DatasetDict``; its only split, whatever its name, is train."""
-    named: dict[str, Part] = {}
-    for key, dataset in splits.items():
-        name = split_of(str(key)) or ("train" if len(splits) == 1 else None)
-        if name in named:
-            raise InputError(f"{where}: has two splits for {name}. Drop one of them.")
-        if name:
-            named[name] = Part(name, f"{where}:{key}", dataset)
-    if not named:
+    names = [str(key) for key in splits]
+    assigned = assign(names) or ({"train": names} if len(names) == 1 else {})
+    if not assigned:
         raise InputError(
-            f"{where}: its splits are {', '.join(map(str, splits))}. Name them train, validation "
+            f"{where}: its splits are {', '.join(names)}. Name them train, validation "
             "and test, or pass one of them."
         )
-    return list(named.values())
+    for split, found in assigned.items():
+        if len(found) > 1:
+            raise InputError(
+                f"{where}: has two splits for {split} ({listed(found)}). Drop one of them."
+            )
+    read = {found[0]: split for split, found in assigned.items()}
+    notes = [
+        f"split {name} was not read: its name is not a split's"
+        for name in names
+        if name not in read
+    ]
+    parts = [
+        Part(read[str(key)], f"{where}:{key}", rows)
+        for key, rows in splits.items()
+        if str(key) in read
+    ]
+    return parts, notes
 
 
-def _from_disk(path: Path) -> list[Part]:
+def _from_disk(path: Path) -> tuple[list[Part], list[str]]:
     try:
         loaded = load_from_disk(str(path))
     except (FileNotFoundError, ValueError, OSError) as error:
@@ -169,8 +164,18 @@ def _from_disk(path: Path) -> list[Part]:
             "Save the data set again."
         ) from None
     if isinstance(loaded, Dataset):
-        return [Part("train", str(path), loaded)]
-    return _named_splits(loaded, str(path))
+        return [Part("train", str(path), loaded)], []
+    parts, notes = _named_splits(loaded, str(path))
+    for folder in sorted(path.iterdir()):  # what the folder's own list of splits does not name
+        if folder.is_dir() and folder.name not in loaded and not folder.name.startswith("."):
+            split = likely_split(folder.name)
+            if split and split not in {part.split for part in parts}:
+                raise InputError(
+                    f"{folder}: looks like the {split} split, but dataset_dict.json does not name "
+                    "it. Save the data set again, or move the folder away."
+                )
+            notes.append(f"{folder.name} was not read: dataset_dict.json does not name it")
+    return parts, notes
 
 
 @contextmanager
@@ -185,8 +190,8 @@ def quiet_hub() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _from_hub(name: str) -> list[Part]:
-    looks_like_path = name.startswith((".", "/", "~")) or Path(name).suffix.lower() in SUFFIXES
+def _from_hub(name: str) -> tuple[list[Part], list[str]]:
+    looks_like_path = name.startswith((".", "/", "~")) or suffix_of(Path(name)) in SUFFIXES
     if looks_like_path or not _HUB_NAME.fullmatch(name):
         folder = Path(name).expanduser().parent
         beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
@@ -236,40 +241,6 @@ def _sample(task_name: str) -> Part:
         )
     with as_file(have[task_name]) as path:
         return Part("train", f"sample/{have[task_name].name}", read_file(path))
-
-
-def _same_types(parts: list[Part]) -> list[Part]:
-    """Give a column one type in all parts."""
-    schema = pa.schema([])
-    for part in parts:
-        for field in part.rows.features.arrow_schema:
-            known = schema.get_field_index(field.name)
-            if known < 0:
-                schema = schema.append(field)
-                continue
-            before = schema.field(known).type
-            try:
-                both = wider(before, field.type)
-            except pa.ArrowException:
-                if Path(part.name).suffix.lower() not in (".csv", ".tsv"):
-                    raise InputError(
-                        f"{part.name}, column {field.name}: holds {field.type}, but {before} in "
-                        f"{Path(parts[0].name).name}. Give the column one type in every file."
-                    ) from None
-                both = pa.string()  # as cells of CSV can always be
-            schema = schema.set(known, pa.field(field.name, both))
-    same = []
-    for part in parts:
-        fields = pa.schema([schema.field(name) for name in part.rows.column_names])
-        wanted = Features.from_arrow_schema(fields)
-        as_it_is = part.rows.features == wanted
-        same.append(part if as_it_is else part._replace(rows=part.rows.cast(wanted)))
-    return same
-
-
-def listed(names: list[str]) -> str:
-    """Join names as a sentence does: ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def scored_split(splits: Collection[str], split: str | None, where: object) -> str:

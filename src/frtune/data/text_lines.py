@@ -7,7 +7,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from frtune.data.compression import open_bytes
 from frtune.errors import InputError
+
+REPLACING = "utf-8-replace"  # UTF-8 in which a byte that does not belong becomes U+FFFD
 
 # UTF-32's mark begins with UTF-16's, so it is looked for first
 _MARKS = (
@@ -28,13 +31,16 @@ def find_encoding(path: Path, encoding: str | None = None) -> str:
     Raises:
         InputError: If there is no such codec.
     """
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         head = file.read(4)
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if encoding is None:
         return marked or "utf-8"
+    if encoding.lower() == REPLACING:
+        return REPLACING
     try:
         name = codecs.lookup(encoding).name
+        b"".decode(name)  # a codec of bytes to bytes, such as zip, is none of text
     except LookupError:
         raise InputError(
             f"encoding={encoding!r}: a codec's name, such as utf-8, cp1252, cp949 or utf-16. "
@@ -56,12 +62,14 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, s
     if name.startswith(("utf-16", "utf-32", "utf-7")):
         yield from _wide_lines(path, name)
         return
-    with open(path, "rb") as file:
+    errors = "replace" if name == REPLACING else "strict"
+    name = "utf-8-sig" if name == REPLACING else name
+    with open_bytes(path) as file:
         for number, raw in enumerate(file, start=1):
             if b"\0" in raw:
                 raise InputError(_nul(path, number))
             try:
-                line = raw.decode(name)
+                line = raw.decode(name, errors)
             except UnicodeDecodeError as error:
                 raise InputError(_undecodable(path, number, raw, name, error)) from None
             if number == 1:
@@ -72,8 +80,13 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, s
 def read_chunks(path: Path, encoding: str | None = None) -> Iterator[str]:
     """Yield the text of ``path`` in pieces of a million characters; errors as ``read_lines``."""
     name = find_encoding(path, encoding)
+    errors = "replace" if name == REPLACING else "strict"
+    name = "utf-8-sig" if name == REPLACING else name
     try:
-        with open(path, encoding=name, newline="") as file:
+        with (
+            open_bytes(path) as raw,
+            io.TextIOWrapper(raw, encoding=name, errors=errors, newline="") as file,
+        ):
             while chunk := file.read(1 << 20):
                 yield chunk
     except UnicodeDecodeError as error:
@@ -85,7 +98,7 @@ def read_chunks(path: Path, encoding: str | None = None) -> Iterator[str]:
 def _wide_lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
     """Lines of an encoding in which a line feed is more than one byte."""
     number = 0
-    with open(path, "rb") as raw, io.TextIOWrapper(raw, encoding=name, newline="\n") as file:
+    with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=name, newline="\n") as file:
         try:
             for number, line in enumerate(file, start=1):
                 if "\0" in line:
@@ -107,11 +120,32 @@ def _nul(path: Path, number: int) -> str:
 
 def _undecodable(path: Path, number: int, raw: bytes, name: str, error: UnicodeDecodeError) -> str:
     wanted = "UTF-8" if name.startswith("utf-8") else name
-    offer = "utf-8" if wanted != "UTF-8" else _likely(raw)
-    return (
-        f"{path}, line {number}, byte {error.start + 1}: 0x{raw[error.start]:02X} is not {wanted}. "
-        f"Save the file as UTF-8, or pass its encoding: --encoding {offer}, say."
+    what = (
+        f"{path}, line {number}, byte {error.start + 1}: 0x{raw[error.start]:02X} is not {wanted}"
     )
+    if wanted != "UTF-8":
+        return f"{what}. Save the file as UTF-8, or pass its encoding: --encoding utf-8, say."
+    bad, good = count_bad_bytes(path)
+    if good > bad:  # another encoding would spoil every letter that is read rightly now
+        others = "It is the only one" if bad == 1 else f"There are {bad}"
+        return (
+            f"{what}. {others} in a file that is UTF-8 elsewhere. Mend it, or pass --encoding "
+            f"{REPLACING}, which puts U+FFFD in its place."
+        )
+    return f"{what}. Save the file as UTF-8, or pass its encoding: --encoding {_likely(raw)}, say."
+
+
+def count_bad_bytes(path: Path) -> tuple[int, int]:
+    """Count places of a file that are not UTF-8, and characters beyond ASCII that are."""
+    bad = good = 0
+    with open_bytes(path) as file:
+        for raw in file:
+            if not raw.isascii():
+                text = raw.decode("utf-8", "replace")
+                wrong = text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")
+                bad += wrong
+                good += sum(char > "\x7f" for char in text) - wrong
+    return bad, good
 
 
 def _likely(raw: bytes) -> str:

@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from frtune.data.audit import join_title
 from frtune.data.checks import columns_check
+from frtune.data.reading import Reading
 from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
 from frtune.data.text_lines import read_lines
@@ -33,7 +34,9 @@ def rows_to_label(
     if isinstance(source, (str, Path)) and Path(source).suffix == ".txt":
         rows = _lines(Path(source), job, encoding)
     else:
-        splits, _ = read_splits(source, task_name=job.task, encoding=encoding)
+        texts = tuple(name for name in (job.text_column, job.title_column) if name)
+        reading = Reading(encoding, texts, texts=texts)
+        splits, _ = read_splits(source, task_name=job.task, reading=reading)
         if len(splits) > 1:
             raise InputError(f"{where}: has splits {', '.join(splits)}. Give one file.")
         (rows,) = splits.values()

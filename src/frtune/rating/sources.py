@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from frtune.data.checks import columns_check
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.cleaning import clean_keyphrases, clean_text
 from frtune.data.loading import load_splits
+from frtune.data.nested_values import read_phrases
 from frtune.data.readers import numbered_rows
 from frtune.errors import InputError
 from frtune.names import named
@@ -137,9 +138,13 @@ def _rows_of_data(
         true = next((column for column in usual if column in rows.column_names), None)
         separator = task.separator or "; "
         for row in rows:
-            given = None if true is None else row[true]
-            phrases = () if given is None else clean_keyphrases(split_keyphrases(given, separator))
-            yield row[text_column], tuple(phrases) or None
+            if not isinstance(row[text_column], str):
+                continue
+            phrases = None
+            if true is not None and row[true] is not None:
+                found = read_phrases(row[true], separator, task.keyphrase_field)
+                phrases = tuple(clean_keyphrases(found))
+            yield row[text_column], phrases or None
 
 
 def summary(study: RatingStudy) -> str:

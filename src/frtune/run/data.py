@@ -8,9 +8,8 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from frtune.data.loading import cut_splits
+from frtune.data.loading import cut_splits, read_whole
 from frtune.data.row_checks import set_aside
-from frtune.data.sources import read_splits
 from frtune.models.families import kind_of
 from frtune.run.settings import RunSettings
 from frtune.tasks.base import Task
@@ -23,7 +22,7 @@ class RunData:
 
     Attributes:
         task: The task, told what the training rows say (its labels, say).
-        splits: Raw rows of ``train``, ``validation`` and ``test``, checked.
+        splits: Raw rows of ``train``, ``validation`` and, where it is scored, ``test``; checked.
         notes: What was decided about them, in plain language.
     """
 
@@ -41,7 +40,7 @@ def read_data(
 
     Args:
         task: What to learn.
-        settings: Names the data, its encoding and how many rows are kept.
+        settings: Names the data, how it is read and how many rows are kept.
         args: ``TrainingArguments``.
         cut: Cut missing splits from train.
         leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
@@ -52,7 +51,13 @@ def read_data(
     """
     data = settings.data
     with args.main_process_first(desc="reading data"):
-        whole, notes = read_splits(data, task_name=task.name, encoding=settings.encoding)
+        whole, notes = read_whole(
+            data,
+            task=task,
+            encoding=settings.encoding,
+            text_columns=settings.text_columns,
+            decimal_comma=settings.decimal_comma,
+        )
         if leave_out:
             for name, rows in whole.items():
                 whole[name], rejected = set_aside(rows, task)
@@ -76,7 +81,7 @@ def read_data(
 def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:
     """Check every row of splits that are whole, so that a bad one has its number in the file.
 
-    ``splits`` are as ``read_splits`` returns them: nothing is cut or drawn yet. ``data`` is what
+    ``splits`` are as ``read_whole`` returns them: nothing is cut or drawn yet. ``data`` is what
     messages call the rows.
 
     Raises:

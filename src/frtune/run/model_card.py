@@ -43,6 +43,11 @@ def score_rows(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[fl
     return [(label, [metrics.get(f"{start}{s}") for s in task.headline]) for label, start in rows]
 
 
+def is_tested(metrics: Mapping[str, Any]) -> bool:
+    """Tell whether there were test rows to score."""
+    return any(name.startswith("test_") for name in metrics)
+
+
 def number(value: float | None) -> str:
     """Four decimals, or nothing."""
     return "" if value is None else f"{value:.4f}"
@@ -138,7 +143,7 @@ def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list
     ]
     if is_tiny(settings):
         found.insert(0, "It started from random weights: for trying things out, not for use.")
-    if len(splits.get("test", ())) < 200:
+    if len(splits.get("test", ())) < 200 and "test" in splits:
         found.append(f"{len(splits.get('test', ()))} test rows are few: mind the intervals.")
     return [*found, task.limitation]
 
@@ -153,6 +158,11 @@ def _code(text: str) -> str:
 
 
 def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, str]) -> str:
+    loss = ""
+    if "eval_loss" in metrics:
+        loss = f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}."
+    if not is_tested(metrics):
+        return f"There were no test rows: the model was not scored.\n{loss}\n"
     lines = [
         "On the test rows, fractions from 0 to 1; the baselines use no model. In brackets: 95 % "
         "bootstrap interval over the rows.\n",
@@ -168,8 +178,7 @@ def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, 
     if task.health_scores:
         lines.append("\nGeneration health:\n")
         lines += [f"- {name}: {number(metrics[f'test_{name}'])}" for name in task.health_scores]
-    if "eval_loss" in metrics:
-        lines.append(f"\nValidation loss of the checkpoint kept: {metrics['eval_loss']:.4f}.")
+    lines += [loss] if loss else []
     lines.append("\nTwo scores are comparable when their signatures are equal:\n")
     lines += [f"- `{signatures[name]}`" for name in task.headline if name in signatures]
     return "\n".join(lines) + "\n"

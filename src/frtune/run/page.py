@@ -18,7 +18,7 @@ from frtune.plotting import has_matplotlib
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
-from frtune.run.model_card import THIS, hardware, score_rows
+from frtune.run.model_card import THIS, hardware, is_tested, score_rows
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
@@ -53,16 +53,19 @@ def page_html(
     splits: DatasetDict,
     notes: Sequence[str],
     metrics: dict[str, float],
-    encoded: Dataset,
+    encoded: Dataset | None,
 ) -> str:
     """The page of a run, as text.
 
     The arguments are those of ``write_report``; ``predictions.jsonl`` is in ``directory``.
     """
     task, state = trainer.task, trainer.state
-    with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    measure, worst, best = worst_and_best(task, lines)
+    tested = encoded is not None
+    lines = []
+    if tested:
+        with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+    measure, worst, best = worst_and_best(task, lines) if tested else ("", [], [])
     cuts, plots = _cuts(trainer, encoded), has_matplotlib()
     counts = ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items())
     start = settings.checkpoint or "tiny"
@@ -73,7 +76,7 @@ def page_html(
         headlines=_headlines(task, state, settings, metrics, cuts, len(lines)),
         plots=plots,
         curves=_curves(task, state) if plots else [],
-        scores=_score_table(task, metrics),
+        scores=_score_table(task, metrics) if tested else [],
         names=task.headline,
         confusion=_confusion(task, lines),
         measure=measure,
@@ -81,7 +84,9 @@ def page_html(
         lengths=_lengths(trainer, splits) if plots else [],
         sample=SAMPLE,
         cuts=cuts,
-        health=[(text, metrics[f"test_{name}"]) for name, text in task.health_scores.items()],
+        health=[
+            (text, metrics[f"test_{name}"]) for name, text in task.health_scores.items() if tested
+        ],
         notes=notes,
         settings=_settings(settings, trainer),
         versions=", ".join(f"{name} {number}" for name, number in versions().items()),
@@ -92,7 +97,9 @@ def page_html(
 def _headlines(
     task: Task, state: Any, settings: RunSettings, metrics: dict[str, float], cuts: list, rows: int
 ) -> list[str]:
-    found = [_score_sentence(task, metrics, rows)]
+    found = ["There were no test rows: the model was not scored."]
+    if is_tested(metrics):
+        found = [_score_sentence(task, metrics, rows)]
     if is_tiny(settings):
         found.append(
             "The model started from random weights: the scores show that training works, and "
@@ -181,7 +188,7 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
     return found
 
 
-def _cuts(trainer: TaskTrainer, encoded: Dataset) -> list[dict[str, Any]]:
+def _cuts(trainer: TaskTrainer, encoded: Dataset | None) -> list[dict[str, Any]]:
     """How many rows of each split lost tokens, of texts and of targets."""
     found = []
     splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}

@@ -8,9 +8,10 @@ from datasets import Dataset, DatasetDict
 from rich.console import Console
 from rich.table import Table
 
+from frtune.files import write_json
 from frtune.moved import moved_names
 from frtune.run.card_code import plain_use
-from frtune.run.model_card import model_card, number, score_rows
+from frtune.run.model_card import is_tested, model_card, number, score_rows
 from frtune.run.page import write_page
 from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
@@ -28,24 +29,29 @@ def write_report(
     splits: DatasetDict,
     notes: list[str],
     metrics: dict[str, float],
-    encoded: Dataset,
+    encoded: Dataset | None,
 ) -> dict[str, float]:
     """Write scores, signatures, predictions, trainer state, model card and page of a run.
 
-    ``trainer`` has predicted the test rows, ``encoded``; ``splits`` are raw. Returned are
-    ``metrics`` with the baselines' scores and the intervals of the model's beside them.
+    ``trainer`` has predicted the test rows, ``encoded``; ``splits`` are raw. Without test rows,
+    ``encoded`` is ``None`` and there are no scores of them. Returned are ``metrics`` with the
+    baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.task
-    metrics, signatures = write_scores(
-        directory,
-        task,
-        trainer.processing_class,
-        rows=splits["test"],
-        encoded=encoded,
-        outputs=trainer.outputs or [],
-        train=splits["train"],
-        metrics=metrics,
-    )
+    signatures: dict[str, str] = {}
+    if encoded is None:
+        write_json(directory / "metrics.json", metrics)
+    else:
+        metrics, signatures = write_scores(
+            directory,
+            task,
+            trainer.processing_class,
+            rows=splits["test"],
+            encoded=encoded,
+            outputs=trainer.outputs or [],
+            train=splits["train"],
+            metrics=metrics,
+        )
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     plain = plain_use(
         task, trainer.model, trainer.processing_class,
@@ -65,6 +71,9 @@ def write_report(
 
 def results_table(metrics: dict[str, float], task: Task, directory: str) -> None:
     """Print the scores of a run."""
+    if not is_tested(metrics):
+        Console().print(f"no test rows, no scores; model directory: {directory}", soft_wrap=True)
+        return
     table = Table(title="Scores on the test rows, 0 to 1 (baselines use no model)")
     rows = score_rows(task, metrics)
     table.add_column("score")

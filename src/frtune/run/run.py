@@ -65,7 +65,7 @@ def run(
         result = trainer.train(resume_from_checkpoint=start)
         # the weights first: what comes after may fail, and took no hours
         save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
-        scores, test_rows = score(trainer, data.splits["test"])
+        scores, test_rows = score(trainer, data.splits.get("test"))
         metrics = {"train_loss": result.training_loss, **best_scores(trainer), **scores}
         if main:
             with staged(args.output_dir) as draft:

@@ -22,9 +22,11 @@ class RunSettings:
         checkpoint: Hub name, directory, adapter, or 'tiny' (default with 'sample').
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
+        text_columns: Columns whose cells stay text, in CSV, TSV and Excel files.
+        decimal_comma: Read cells such as 3,8 as numbers.
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
-        max_test_rows: Test on so many rows.
+        max_test_rows: Test on so many rows; 0 for no test split.
         lora: Train an adapter (default: of decoders that classify).
         lora_r: Rank of the adapter (default: 8).
         lora_alpha: Scale of the adapter (default: 16).
@@ -51,6 +53,8 @@ class RunSettings:
     checkpoint: str | None = None
     family: str | None = None
     encoding: str | None = None
+    text_columns: list[str] | None = None
+    decimal_comma: bool = False
     max_train_rows: int | None = None
     max_eval_rows: int | None = None
     max_test_rows: int | None = None

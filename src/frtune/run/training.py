@@ -91,12 +91,14 @@ def best_scores(trainer: TaskTrainer) -> dict[str, float]:
     return {}
 
 
-def score(trainer: TaskTrainer, rows: Dataset) -> tuple[dict[str, float], Dataset]:
+def score(trainer: TaskTrainer, rows: Dataset | None) -> tuple[dict[str, float], Dataset | None]:
     """Score the model on the test rows; with several processes, all of them must call this.
 
     Returns the scores, ``test_*``, and the encoded rows; ``trainer.outputs`` then holds what the
-    model says of each row.
+    model says of each row. Without ``rows`` there are neither.
     """
+    if rows is None:
+        return {}, None
     encoded = trainer.encode(rows)
     return _numbers(trainer.predict(encoded).metrics or {}), encoded
 

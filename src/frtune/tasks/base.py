@@ -46,6 +46,7 @@ class Task(Answers):
         name: The task's name on the command line and in ``frtune_task.json``.
         title_column: Column of a title that is read before the text, and may be missing.
         separator: What stands between the phrases of a string, where rows have phrases.
+        keyphrase_field: Field with the phrase, where rows have objects.
         stratify_column: Column whose shares a split that is cut from train should keep.
         target_kind: What ``prepare`` takes the rows' target for.
         scored: The answer is one number, learnt by squared error, and no class.
@@ -70,6 +71,7 @@ class Task(Answers):
     name: ClassVar[str]
     title_column: str | None = None
     separator: str | None = None
+    keyphrase_field: str | None = None
     stratify_column: str | None = None
     target_kind: ClassVar[Target] = "value"
     scored: bool = False
@@ -187,12 +189,15 @@ class Task(Answers):
         settings = {"task": self.name, **{name: getattr(self, name) for name in named}}
         if self.separator is not None:
             settings["separator"] = self.separator
+        if self.keyphrase_field is not None:
+            settings["keyphrase_field"] = self.keyphrase_field
         return RowSchema(
             task=self.name,
             names={column: known[column] for column in (*self.columns, self.label_columns[0])},
             target=self.target_kind,
             reason=self.reason,
             separator=self.separator,
+            keyphrase_field=self.keyphrase_field,
             settings=settings,
         )
 

@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
-from frtune.data.labels import check_limit, check_names, label_reason
+from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
 from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
@@ -163,6 +163,7 @@ class SequenceClassification(SequenceTask):
     def compute_metrics(
         self, predictions: Sequence[str], references: Sequence[str], *, texts: Texts = None
     ) -> Scores:
+        warn_unknown(references, self.labels)
         return classification_scores(predictions, references)
 
     def intervals(
@@ -173,7 +174,7 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*self.compute_metrics(["a", "b"], ["a", "b"])]
+        names = [*classification_scores(["a", "b"], ["a", "b"])]
         return dict.fromkeys([*names, "roc_auc"] if self.positive is not None else names, True)
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from frtune import metrics
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
+from frtune.data.labels import text_reason
+from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import bad_values, check_texts
 from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
@@ -53,6 +55,7 @@ class KeyphraseGeneration(Task):
         title_column: Column with its title, to put before the text.
         keyphrases_column: Column with phrases: a list, or a string.
         separator: Stands between phrases, in columns and in the output.
+        keyphrase_field: Field with the phrase, where the column has objects.
         prefix: Before an encoder-decoder's text.
         prompt: Of decoders: chat template or markers (new tokens).
         instruction: What the chat asks for.
@@ -94,6 +97,7 @@ class KeyphraseGeneration(Task):
     title_column: str | None = None
     keyphrases_column: str = "keyphrases"
     separator: str = "; "
+    keyphrase_field: str | None = None
     prefix: str = "generate keyphrases: "
     prompt: PromptName = "auto"
     instruction: str = INSTRUCTION
@@ -145,10 +149,6 @@ class KeyphraseGeneration(Task):
         own = {"carried": ("id", "title"), "target_text": self.target}
         return KeyphraseSchema(**{**vars(super().row_schema()), **own})
 
-    def reason(self, row: Row) -> str | None:
-        none = None if self.phrases(row) else f"column {self.keyphrases_column} holds no keyphrase"
-        return super().reason(row) or none
-
     def source(self, row: Row) -> str:
         """The article: title, a line break, text; without prefix and markers."""
         parts = [row[self.title_column]] if self.title_column else []
@@ -156,8 +156,20 @@ class KeyphraseGeneration(Task):
 
     def phrases(self, row: Row) -> list[str]:
         """The row's keyphrases, cleaned, at most ``max_keyphrases``."""
-        found = clean_keyphrases(split_keyphrases(row[self.keyphrases_column], self.separator))
+        value = row[self.keyphrases_column]
+        found = clean_keyphrases(read_phrases(value, self.separator, self.keyphrase_field))
         return found[: self.max_keyphrases]
+
+    def reason(self, row: Row) -> str | None:
+        title = row[self.title_column] if self.title_column else None
+        if title is not None and not isinstance(title, str):
+            return f"column {self.title_column} holds {str(title)[:40]!r}, which is no text"
+        column = self.keyphrases_column
+        return (
+            text_reason(row[self.text_column], self.text_column)
+            or phrases_reason(row[column], column, self.keyphrase_field, self.name)
+            or (None if self.phrases(row) else f"column {column} holds no keyphrase")
+        )
 
     def target(self, phrases: Sequence[str]) -> str:
         """The line that the model learns to write, without its end token."""
@@ -171,8 +183,12 @@ class KeyphraseGeneration(Task):
         separator_check(dataset, column, self.separator, where)
         count, row = bad_values(dataset, column, lambda value: not self.phrases({column: value}))
         if count:
+            value = dataset[row - 1][column]
+            detail = phrases_reason(value, column, self.keyphrase_field)
+            if detail is None or detail.endswith("holds no keyphrases"):
+                detail = f"column {column} holds no keyphrase"
             raise InputError(
-                f"{where}, row {row}: column {column} holds no keyphrase, in {count} of "
+                f"{where}, row {row}: {detail}, in {count} of "
                 f"{len(dataset)} rows. frtune prepare sets such rows aside."
             )
 

@@ -12,7 +12,6 @@ from datasets import Dataset
 from scipy import special
 from transformers import PreTrainedTokenizerBase
 
-from frtune.data.cleaning import split_keyphrases
 from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
 from frtune.metrics import keyword_intervals, keyword_scores, span_scores
@@ -28,35 +27,6 @@ WINDOW_COLUMNS = ("own_start", "starts", "ends", "word_starts")
 
 
 # --- raw rows ------------------------------------------------------------------------------------
-
-
-def list_reason(value: Any, column: str) -> str | None:
-    """Say why ``value`` is no list of keywords; ``None`` when it is one.
-
-    Example:
-        >>> list_reason(["eau", "sel"], "keywords"), list_reason("eau;sel", "keywords")
-        (None, None)
-        >>> list_reason({"eau": 1}, "keywords")
-        "column keywords holds a dict, {'eau': 1}; a list of text, or separated text, is needed"
-    """
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        return f"column {column} holds no keywords"
-    needed = "a list of text, or separated text, is needed"
-    if isinstance(value, str):
-        text = value.strip()
-        if text[0] in "{(" or (text[0] == "[" and not _reads_as_list(text)):
-            return f"column {column} holds {text[:40]!r}, which is no list that can be read"
-        return None
-    if not isinstance(value, list | tuple):
-        return f"column {column} holds a {type(value).__name__}, {str(value)[:40]}; {needed}"
-    wrong = (item for item in value if not isinstance(item, str))
-    found = (f"column {column} holds a list with {item!r} in it; {needed}" for item in wrong)
-    return next(found, None)
-
-
-def _reads_as_list(text: str) -> bool:
-    inside = text.removeprefix("[").removesuffix("]").strip()
-    return text[-1] == "]" and (not inside or split_keyphrases(text) != [text])
 
 
 def raw_rows(dataset: Dataset, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

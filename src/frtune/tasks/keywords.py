@@ -12,8 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
 from frtune.data.checks import separator_check
-from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
-from frtune.data.labels import check_limit
+from frtune.data.cleaning import clean_keyphrases
+from frtune.data.labels import check_limit, text_reason
+from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
@@ -24,7 +25,7 @@ from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_baselines import keyword_baselines
-from frtune.tasks.keyword_rows import list_reason, raw_rows, stitched
+from frtune.tasks.keyword_rows import raw_rows, stitched
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.row_scores import sets_f1
 from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
@@ -45,14 +46,14 @@ class KeywordExtraction(Task):
         text_column: Column with the text.
         keywords_column: Column with a list of keywords, or a string of them.
         separator: What stands between the keywords of a string.
+        keyphrase_field: Field with the keyword, where the column holds objects.
         max_source_tokens: Longest window in tokens, special tokens included.
         overlap_tokens: Tokens that two windows share (default: a quarter of them).
-        subwords: ``all`` labels every token of a word, and a Transformers pipeline gives the
-            spans that frtune gives; ``first`` labels the first one, and the others follow it, so
-            that no word is divided.
+        subwords: all: every token of a word has its label, as in a Transformers pipeline; first:
+            the first one, and the others follow.
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
         keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
-        focal_gamma: Focus on hard tokens (Lin et al. 2017, equation 4); 0: off.
+        focal_gamma: Focus on hard tokens (Lin et al. 2017, eq. 4); 0: off.
 
     Example:
         >>> task = KeywordExtraction()
@@ -85,6 +86,7 @@ class KeywordExtraction(Task):
     text_column: str = "text"
     keywords_column: str = "keywords"
     separator: str = "; "
+    keyphrase_field: str | None = None
     max_source_tokens: int = 256
     overlap_tokens: int | None = None
     subwords: Subwords = "all"
@@ -127,7 +129,8 @@ class KeywordExtraction(Task):
 
     def keywords(self, row: Row) -> list[str]:
         """The row's keywords, cleaned, each once."""
-        return clean_keyphrases(split_keyphrases(row[self.keywords_column], self.separator))
+        value = row[self.keywords_column]
+        return clean_keyphrases(read_phrases(value, self.separator, self.keyphrase_field))
 
     def occurrences(self, row: Row) -> Occurrences:
         """Where the row's keywords stand in its text."""
@@ -139,10 +142,10 @@ class KeywordExtraction(Task):
 
     def reason(self, row: Row) -> str | None:
         # an empty list is a text without keywords, and is learnt; a missing one is not
-        text = row[self.text_column]
-        if not isinstance(text, str) or not clean_text(text):
-            return f"column {self.text_column} is blank"
-        return list_reason(row[self.keywords_column], self.keywords_column)
+        column = self.keywords_column
+        return text_reason(row[self.text_column], self.text_column) or phrases_reason(
+            row[column], column, self.keyphrase_field, self.name
+        )
 
     def check(self, dataset: Dataset, where: str) -> None:
         """As of every task; and an ``InputError`` for a separator, or keywords, in no row."""

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frtune.data.labels import check_ids, count_classes, known, label_id, train_split
+from frtune.data.labels import (
+    check_ids,
+    count_classes,
+    known,
+    label_id,
+    label_values,
+    score_of,
+    train_split,
+)
 from frtune.data.row_schema import RowSchema
 from frtune.metrics.bootstrap import Score
 from frtune.tasks.answers import Answer, Line
@@ -95,7 +103,7 @@ class SequenceTask(Task):
     def target_ids(self, values: Sequence[Any]) -> list[Any]:
         """``labels`` of encoded rows: ids of labels, or scores."""
         if self.scored:
-            return [float(value) for value in values]
+            return [score_of(value) for value in values]
         labels = self.known_labels
         return [label_id(value, labels) for value in values]
 
@@ -130,7 +138,8 @@ class SequenceTask(Task):
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:
         """True label (text) or score (number) of each row, raw or encoded."""
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
-        values = dataset["labels"] if encoded else self.target_ids(dataset[self.label_column])
+        raw = () if encoded else label_values(dataset, self.label_column)
+        values = dataset["labels"] if encoded else self.target_ids(raw)
         if self.scored:
             return [float(value) for value in values]
         labels = self.known_labels

@@ -19,6 +19,7 @@ from frtune.data.labels import (
     label_reason,
     score_reason,
     sentence_reason,
+    warn_unknown,
 )
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
@@ -214,6 +215,7 @@ class SentenceSimilarity(SequenceTask):
         """
         if self.scored:
             return metrics.correlation_scores(predictions, references)
+        warn_unknown(references, self.labels)
         similar = self.known_labels[1]
         found = [self.label_of(value) for value in predictions]
         return {

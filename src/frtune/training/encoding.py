@@ -16,6 +16,7 @@ from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import PreTrainedTokenizerBase
 
+from frtune.data.labels import with_names
 from frtune.errors import InputError
 from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
@@ -189,7 +190,7 @@ def encode_once(
 
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
-    batch = features.decode_batch(table.to_pydict())
+    batch = with_names(features.decode_batch(table.to_pydict()), features)
     collects = gc.isenabled()
     gc.disable()  # a batch makes millions of spans, and none is garbage yet
     try:

@@ -14,6 +14,7 @@ from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
+from frtune.tasks.config_file import load_task
 
 
 def evaluate(
@@ -27,6 +28,8 @@ def evaluate(
     batch_size: int = 16,
     dtype: Any = None,
     progress: str | None = None,
+    rouge_tokenizer: str | None = None,
+    as_written: bool | None = None,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
 
@@ -41,12 +44,18 @@ def evaluate(
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
+        rouge_tokenizer: Keyphrases: ROUGE's tokenizer; ``None`` takes the saved task's.
+        as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats;
+            ``None`` takes the saved task's.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
+    scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
+    if Path(directory).is_dir():  # before the weights are read
+        load_task(directory).scored_as(**scoring).check_scores()
     predictor = load(directory, batch_size=batch_size, dtype=dtype)
-    task, tokenizer = predictor.task, predictor.tokenizer
+    task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)

@@ -50,6 +50,7 @@ def read_data(
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
     """
+    task.check_scores()
     data = settings.data
     with args.main_process_first(desc="reading data"):
         whole, notes = read_splits(data, task_name=task.name, encoding=settings.encoding)

@@ -436,7 +436,11 @@ class KeyphraseGeneration(Task):
         said = [split_phrases(line, self.separator) for line in lines]
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
-            true = [split_keyphrases(value, self.separator) for value in values]
+            plain = [isinstance(v, str) and not v.strip().startswith("[") for v in values]
+            true = [
+                (split_phrases if text else split_keyphrases)(value, self.separator)
+                for value, text in zip(values, plain, strict=True)
+            ]
             return said, [row[: self.max_keyphrases] for row in true]
         learnt = self.lines(tokenization.learnt_targets(dataset), tokenizer)
         return said, [split_phrases(line, self.separator) for line in learnt]

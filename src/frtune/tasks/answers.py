@@ -113,7 +113,9 @@ class Answers(ABC):
         """
         for name, value in options.items():
             if value is not None:
-                raise InputError(f"{name}={value!r}: the scores of {self.name} have no such choice.")
+                raise InputError(
+                    f"{name}={value!r}: the scores of {self.name} have no such choice."
+                )
         return self
 
     def score_outputs(

@@ -70,7 +70,7 @@ def class_intervals(
     ratios = {"accuracy": _accuracy, "f1_macro": macro_f1(counts), "f1_weighted": _f1_weighted}
     ratios["mcc"] = _mcc
     if len(labels) == 2:
-        ratios["f1"] = lambda sums, score=macro_f1(counts[:, 3:]): score(sums[:, 3:])
+        ratios["f1"] = lambda sums: f1_of_sums(sums[:, 3:])
     return _count_intervals(counts, ratios, samples)
 
 

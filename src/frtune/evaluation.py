@@ -16,6 +16,7 @@ from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
+from frtune.tasks.config_file import load_task
 
 
 def evaluate(
@@ -32,6 +33,8 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     text_columns: Sequence[str] | None = None,
     decimal_comma: bool = False,
+    rouge_tokenizer: str | None = None,
+    as_written: bool | None = None,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
 
@@ -50,12 +53,18 @@ def evaluate(
             trained on, by the task's fields: ``{"text_column": "comments"}``.
         text_columns: As for ``frtune.load_splits``.
         decimal_comma: As for ``frtune.load_splits``.
+        rouge_tokenizer: Keyphrases: ROUGE's tokenizer; ``None`` takes the saved task's.
+        as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats;
+            ``None`` takes the saved task's.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
+    scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
+    if Path(directory).is_dir():  # before the weights are read
+        load_task(directory).scored_as(**scoring).check_scores()
     predictor = load(directory, batch_size=batch_size, dtype=dtype).with_columns(columns or {})
-    task, tokenizer = predictor.task, predictor.tokenizer
+    task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     rows, train = scored_rows(
         data,
         task,

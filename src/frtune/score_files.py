@@ -73,7 +73,7 @@ def baseline_metrics(
     task: Task, train: Dataset | None, test: Dataset, references: list[list[str]]
 ) -> dict[str, float]:
     """Scores of predictors that need no model, as ``test_baseline_<name>_<score>``."""
-    texts = list(test[task.columns[0]])
+    texts = task.score_texts(test)
     return {
         f"test_baseline_{name}_{score}": value
         for name, predictions in task.baselines(train, test).items()

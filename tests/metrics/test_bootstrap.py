@@ -2,10 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from frtune.errors import InputError
 from frtune.metrics import bootstrap_interval, bootstrap_intervals
-from frtune.metrics.bootstrap import count_score, resampled
+from frtune.metrics.bootstrap import count_score, few_rows_note, paired_p_value, resampled
 
 
 def test_interval_agrees_with_the_normal_approximation():
@@ -64,3 +65,17 @@ def test_draws_are_those_of_the_first_release():
     draws = resampled(score, 40, samples=5, seed=2)
     assert draws.tolist() == [0.275, 0.275, 0.3, 0.5, 0.3]
     assert resampled(lambda picks: picks.sum(axis=1) + 0.5, 1, samples=3).tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 4, 5, 6, 12])
+def test_no_p_value_is_below_what_the_rows_can_give(rows):
+    first, second = np.zeros(max(rows, 1)), np.ones(max(rows, 1)) * (rows > 0)
+    draws = [resampled(lambda p, v=v: v[p].mean(axis=1), len(v), samples=2000)
+             for v in (first, second)]  # fmt: skip
+    found = paired_p_value(*draws, rows=rows)
+    # the exact test of signs, all on one side
+    exact = stats.binomtest(rows, rows, 0.5).pvalue if rows else 1.0
+    assert found == pytest.approx(max(exact, 2 / 2001 if rows else 1.0))
+    note = few_rows_note(rows)
+    assert (note is None) == (rows >= 6)
+    assert note is None or f"{rows} rows, too few" in note

@@ -19,6 +19,7 @@ from frtune.metrics import (
 )
 from frtune.metrics.bootstrap import interval
 from frtune.metrics.intervals import auc_score, score_intervals
+from frtune.tasks.row_scores import classes_f1
 
 ROWS, SAMPLES = 24, 40
 
@@ -92,3 +93,32 @@ def test_keywords_spans_and_tokens():
 def test_nothing_to_find_is_zero_and_no_error():
     found = keyword_intervals([(set(), set())] * 3, [(set(), set())] * 3, [([0], [0])] * 3)
     assert found["keyword_f1"] == (0.0, 0.0) and found["token_accuracy"] == (1.0, 1.0)
+
+
+def test_a_draw_without_a_class_does_not_drop_the_class():
+    # I stands in one text of twelve and is never found: it counts with 0 in every draw
+    tokens = [([0, 0, 1, 0], [0, 0, 1, 0])] * 11 + [([0, 0, 1, 0], [0, 2, 1, 0])]
+    score = token_scores(*map(list, zip(*tokens, strict=True)))["token_f1_macro"]
+    none = [(set(), set())] * len(tokens)
+    low, high = keyword_intervals(none, none, tokens)["token_f1_macro"]
+    assert low <= score <= high < 0.7
+    true = ["a"] * 10 + ["b"] * 10 + ["rare"]
+    for said in (true, ["a"] * 10 + ["b"] * 10 + ["a"]):
+        score = classification_scores(said, true)["f1_macro"]
+        low, high = class_intervals(said, true, ["a", "b", "rare"])["f1_macro"]
+        assert low <= score <= high <= (1.0 if said == true else 0.7)
+        counts = classes_f1(said, true, ["a", "b", "rare"])
+        draws = counts(np.array([[0] * 11 + [10] * 10, [*range(21)]]))
+        assert draws[1] == pytest.approx(score)
+        assert draws[0] == pytest.approx(1.0 if said == true else 2 / 3, abs=0.02)
+
+
+def test_macro_scores_lie_in_their_intervals():
+    rng = np.random.default_rng(7)
+    for _ in range(100):
+        shares = rng.dirichlet([0.5] * 5)
+        true = [str(value) for value in rng.choice(list("abcde"), 30, p=shares)]
+        said = [t if rng.random() < 0.7 else str(rng.choice(list("abcde"))) for t in true]
+        score = classification_scores(said, true)["f1_macro"]
+        low, high = class_intervals(said, true, list("abcde"), samples=200)["f1_macro"]
+        assert low <= score <= high, (said, true)

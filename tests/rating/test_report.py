@@ -146,3 +146,15 @@ def test_true_phrases_judged_as_a_run_are_not_scored_against_themselves(tmp_path
     report = rating_report(store, samples=20)
     assert [row["name"] for row in report["runs"]] == ["run", "(reference)"]
     assert all(found["pairs"] == 0 for found in report["automatic"].values())
+
+
+def test_four_items_are_too_few_for_a_small_p_value(tmp_path):
+    study = RatingStudy(("raw", "tuned"), _items([(("wrong",), ("wind",))] * 4, [("wind",)] * 4))
+    store = RatingStore.create(tmp_path / "four", study)
+    for item in range(4):
+        store.save("ada", item, Judgement({0: 1.0, 1: 4.0}, {}))
+    report = rating_report(store)
+    second = report["runs"][1]
+    assert second["p_value"] == 0.125 and "4 rows, too few" in second["p_note"]
+    text = report_markdown(report)
+    assert "0.125 (too few)" in text and "Too few, tuned: the two differ on 4 rows" in text

@@ -5,15 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from datasets import Dataset, DatasetDict
 
 from conftest import TOKENIZERS
-from frtune import InputError, KeyphraseGeneration, build_model
+from frtune import InputError, KeyphraseGeneration, SequenceClassification, build_model
+from frtune.data.audit import audit
 from frtune.metrics import default_tokenizer
 from frtune.models.families import FAMILIES
+from frtune.run.data import read_data
+from frtune.run.settings import RunSettings
+from frtune.score_files import baseline_metrics
 from frtune.tasks.generated import Generated
 from frtune.tasks.keyphrases import END, MIDDLE, START
 
@@ -21,6 +27,7 @@ SEQ2SEQ = [made for made in TOKENIZERS if FAMILIES[made[0]].kind == "encoder-dec
 DECODERS = [made for made in TOKENIZERS if FAMILIES[made[0]].kind == "decoder"]
 TEXT = "L'été, la forêt brûlée sera replantée."
 LONG = " ".join([TEXT] * 20)
+PARTS = ("present", "absent")
 PHRASES = ["l'été", "forêt brûlée", "cœur de la ville"]
 
 
@@ -622,3 +629,74 @@ def test_a_text_that_spells_special_tokens_gets_none(recipe, tools):
 def test_a_prefix_that_leaves_no_room_is_refused(tools):
     with pytest.raises(InputError, match="leaves no room"):
         encode(KeyphraseGeneration(max_source_tokens=9), tools(("t5", None)))
+
+
+# --- what is searched, and how scores are chosen --------------------------------------------------
+
+
+@pytest.mark.parametrize("title_column", ["title", None])
+def test_a_title_that_is_read_counts_as_text(title_column):
+    rows = Dataset.from_dict({
+        "title": ["Gyroscope", "Barometer", None],
+        "text": ["We measure a field.", "We measure pressure.", "We measure light."],
+        "keyphrases": [["gyroscope"], ["barometer"], ["photodiode"]],
+    })  # fmt: skip
+    task = KeyphraseGeneration(title_column=title_column, language="en")
+    references = task.references(rows, None)
+    found = baseline_metrics(task, None, rows, references)
+    here, away = (found[f"test_baseline_title_copy_{part}_f1_at_10"] for part in PARTS)
+    assert (here, away) == (pytest.approx(2 / 3), 0.0)[:: 1 if title_column else -1]
+    outputs = [Generated([0], True)] * 3
+    with patch.object(KeyphraseGeneration, "lines", lambda *_: ["gyroscope", "wind", "photodiode"]):
+        scores = task.score_outputs(outputs, rows, None)
+        low, high = task.intervals(outputs, rows, None)["present_f1_at_10"]
+    assert low <= scores["present_f1_at_10"] <= high
+    assert scores["present_f1_at_10"] == pytest.approx(1 / 3 if title_column else 0)
+    signatures = task.signatures(references)
+    searched = "title+text" if title_column else "text"
+    for part in PARTS:
+        assert f"|searched:{searched}|" in signatures[f"{part}_f1_at_10"]
+    assert "searched" not in signatures["f1_at_10"]
+
+
+def test_prepare_and_audit_count_the_title_that_is_read():
+    rows = {"title": ["Gyroscope"], "text": ["We measure."], "keyphrases": [["gyroscope"]]}
+    splits = {"train": Dataset.from_dict(rows)}
+    assert audit(splits)["splits"]["train"]["present_share"] == 0.0
+    read = audit(splits, title_column="title")
+    assert read["splits"]["train"]["present_share"] == 1.0
+
+
+def test_phrases_as_written_keep_their_repeats_and_are_signed():
+    rows = Dataset.from_dict({"text": ["x"], "keyphrases": ["solar cell; Wind; Wind"]})
+    outputs, line = [Generated([0], True)], "wind power; solar; solar;"
+    with patch.object(KeyphraseGeneration, "lines", lambda *_: [line]):
+        cleaned, written = (
+            KeyphraseGeneration(as_written=kept, rouge_tokenizer="whitespace")
+            for kept in (False, True)
+        )
+        one, two = (task.score_outputs(outputs, rows, None) for task in (cleaned, written))
+        found = written.intervals(outputs, rows, None)["partial_f1_at_10"]
+    assert found == pytest.approx((4 / 7, 4 / 7))
+    assert one["partial_f1_at_10"] == pytest.approx(2 / 4)  # hits: solar; wrong: wind; missed: Wind
+    assert two["partial_f1_at_10"] == pytest.approx(4 / 7)  # solar twice; Wind missed twice
+    assert one["f1_at_10"] == two["f1_at_10"]
+    for name, text in written.signatures([["a"]]).items():
+        assert ("phrases:written" in text) == name.startswith(("partial", "rouge"))
+    assert "tok:whitespace" in written.signatures([["a"]])["rougeL"]
+
+
+def test_a_tokenizer_that_is_missing_is_told_before_any_work(monkeypatch):
+    def nothing(package):
+        raise PackageNotFoundError(package)
+
+    task = KeyphraseGeneration(rouge_tokenizer="komoran")
+    monkeypatch.setattr("frtune.metrics.morphemes.version", nothing)
+    with pytest.raises(ImportError, match=r"pip install 'frtune\[komoran\]'"):
+        read_data(task, RunSettings(data="/does/not/exist"), None)
+    with pytest.raises(InputError, match="rouge_tokenizer='kiwi'"):
+        KeyphraseGeneration(rouge_tokenizer="kiwi")
+    assert task.scored_as(rouge_tokenizer="ko", as_written=None).rouge_tokenizer == "ko"
+    assert task.scored_as(as_written=True).rouge_tokenizer == "komoran"
+    with pytest.raises(InputError, match="as_written=True: the scores of classification"):
+        SequenceClassification().scored_as(as_written=True)

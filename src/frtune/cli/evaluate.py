@@ -10,6 +10,7 @@ from typing import Literal
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.evaluation import evaluate
+from frtune.metrics.tokenizers import TokenizerName
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Options:
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
+        rouge_tokenizer: Keyphrases: ROUGE's tokenizer (default: as trained).
+        as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats.
         output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
     """
 
@@ -32,6 +35,8 @@ class Options:
     max_rows: int | None = None
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
+    rouge_tokenizer: TokenizerName | None = None
+    as_written: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
     output_dir: str | None = None
 
 

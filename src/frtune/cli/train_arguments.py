@@ -37,6 +37,14 @@ GROUPS = {
     "output": ("output_dir", "config", "resume", "save_strategy", "save_total_limit",
                "logging_steps"),
 }  # fmt: skip
+# in place of first sentences that do not fit a line
+SHORT = {
+    "gradient_accumulation_steps": "Batches whose gradients are added up for a step",
+    "warmup_steps": "Steps, or their share, in which the rate rises",
+    "per_device_eval_batch_size": "The batch size per device for evaluation",
+    "metric_for_best_model": "Score that selects the best checkpoint",
+    "output_dir": "Where the model directory goes",
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def _parser(
     parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))
     for name in () if whole else trainer:  # the first sentence, without lists of choices
         first = trainer[name][0]
-        first.help = re.split(r"(?<=\w\.) ", first.help or "")[0]
+        first.help = SHORT.get(name) or re.split(r"(?<=\w\.) ", first.help or "")[0]
     options = own | trainer
     for title, names in GROUPS.items():
         if known := [name for name in names if name in options]:

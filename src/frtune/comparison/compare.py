@@ -18,7 +18,7 @@ from frtune.environment.hardware import processor
 from frtune.errors import InputError
 from frtune.evaluation import scored_rows
 from frtune.inference import load
-from frtune.metrics.bootstrap import interval, paired_p_value, resampled
+from frtune.metrics.bootstrap import few_rows_note, interval, paired_p_value, resampled
 from frtune.models.bitsandbytes import quantization_record
 from frtune.models.lineage import lineage
 from frtune.tasks.base import Task
@@ -138,16 +138,19 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
         "f1_high": high,
     }
     if own is first:
-        return {**values, "difference": None, "p_value": None, "agreement": None}
+        none = dict.fromkeys(("difference", "p_value", "p_note", "agreement"))
+        return {**values, **none}
     base = resampled(first.resample, count, samples=samples)
     low, high = interval(draws - base)
     same = sum(a == b for a, b in zip(first.answers, own.answers, strict=True))
+    unlike = sum(a != b for a, b in zip(first.predictions, own.predictions, strict=True))
     return {
         **values,
         "difference": own.scores[own.f1_name] - first.scores[first.f1_name],
         "difference_low": low,
         "difference_high": high,
-        "p_value": paired_p_value(base, draws),
+        "p_value": paired_p_value(base, draws, rows=unlike),
+        "p_note": few_rows_note(unlike),
         "agreement": same / count,
     }
 

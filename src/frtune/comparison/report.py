@@ -38,7 +38,7 @@ def _row(found: Comparison, model: dict[str, Any], sizes: list[str]) -> list[str
         *([f"{model['accuracy']:.4f}"] if found.accuracy_name else []),
         f"{model['f1']:.4f} ({model['f1_low']:.3f} to {model['f1_high']:.3f})",
         "" if first else f"{model['difference']:+.4f}",
-        "" if first else f"{model['p_value']:.3f}",
+        "" if first else f"{model['p_value']:.3f}{' (too few)' if model['p_note'] else ''}",
         "" if first else f"{model['agreement']:.1%}",
         f"{model['size_bytes'] / MIB:.1f}",
         *(f"{1000 * time['median']:.1f} (p95 {1000 * time['p95']:.1f})" for time in times),
@@ -61,8 +61,14 @@ def comparison_markdown(found: Comparison) -> str:
         "median and 95th percentile, from encoded rows to answers, on "
         f"{machine['processor']} ({machine['instructions']}, {machine['threads']} "
         "threads). Memory: the largest of a fresh process that opens the model and answers, "
-        f"PyTorch included.\n{_fastest(found)}"
+        f"PyTorch included.\n{_too_few(found)}{_fastest(found)}"
     )
+
+
+def _too_few(found: Comparison) -> str:
+    """Which models differ from the first on too few rows for a test."""
+    notes = [f"{m['name']}: {m['p_note']}." for m in found.models if m["p_note"]]
+    return "".join(f"\nToo few, {note}\n" for note in notes)
 
 
 def _fastest(found: Comparison) -> str:

@@ -19,7 +19,8 @@ class Comparison:
             ``directory``, ``sequence`` (what it was trained from), ``quantized`` (the method or
             ``None``), ``scores``, ``accuracy``, ``f1``, ``f1_low`` and ``f1_high`` (95 %
             interval), ``difference`` of the F1 from the first with ``difference_low``,
-            ``difference_high`` and ``p_value``, ``agreement`` (share of rows with the same
+            ``difference_high`` and ``p_value`` (``p_note`` says when rows that differ are too few
+            for a small one), ``agreement`` (share of rows with the same
             answer as the first), ``size_bytes``, ``memory_bytes``, ``latency``, ``bf16``.
         machine: Processor and threads that the times are of.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ class RowScores:
         scores: As ``frtune.evaluate`` reports them, without ``test_``.
         resample: The score called ``f1_name`` of rows that are drawn again.
         answers: Each row's answer, equal where two models agree.
+        predictions: The same, equal only where two models say the very same.
     """
 
     f1_name: str
@@ -27,6 +29,7 @@ class RowScores:
     scores: dict[str, float]
     resample: Score
     answers: list[Hashable]
+    predictions: list[str]
 
 
 def row_scores(task: Task, outputs: Sequence[Any], encoded: Any, tokenizer: Any) -> RowScores:
@@ -40,4 +43,5 @@ def row_scores(task: Task, outputs: Sequence[Any], encoded: Any, tokenizer: Any)
         scores,
         task.row_score(answers, references),
         [task.agreement_key(answer) for answer in answers],
+        [json.dumps(task.prediction(answer)["prediction"], default=str) for answer in answers],
     )

@@ -16,6 +16,8 @@ from functools import cache
 
 import numpy as np
 
+from frtune.words import words
+
 SHINGLE_CHARACTERS = 5
 HASHES = 64
 
@@ -33,6 +35,8 @@ class Letters:
         ['l', 'été', '2023', '예산', '日', '本']
         >>> Letters("A budget.").key == Letters("a  Budget").key != Letters("a budgets").key
         True
+        >>> Letters("5.5 %").key == Letters("5.5%").key, Letters("5.5 %").key == Letters("55%").key
+        (True, False)
     """
 
     def __init__(self, text: str):
@@ -54,10 +58,11 @@ class Letters:
 
     @property
     def key(self) -> int:
-        """63 bits that are equal for texts equal but for case, spaces and punctuation."""
-        plain = self._spaced.replace(" ", "") or self._text
-        digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return int.from_bytes(digest, "little") >> 1
+        """63 bits that are equal for texts equal but for case, spaces and punctuation.
+
+        Signs that are part of a word (``frtune.words``) count.
+        """
+        return word_key(" ".join(words(self._text)), self._text)
 
     def grams(self) -> np.ndarray:
         """A hash of each character 5-gram, in their order; one for a shorter text. uint64."""
@@ -76,6 +81,18 @@ class Letters:
             part = hashes[start : start + 4096] * factors  # (hashes, shingles)
             least = np.minimum(least, part.min(axis=1))
         return least
+
+
+def word_key(joined_words: str, text: str) -> int:
+    """63 bits that are equal for texts of equal words, however they are spaced.
+
+    Args:
+        joined_words: What ``frtune.words.words`` finds, with spaces between.
+        text: Stands for itself where there are none.
+    """
+    plain = joined_words.replace(" ", "") or text
+    digest = hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
 
 
 class WordCodes(dict):

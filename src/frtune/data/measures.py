@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,41 +10,28 @@ import numpy as np
 from datasets import List, Value
 from transformers import PreTrainedTokenizerBase
 
-from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch
+from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch, word_key
 from frtune.data.token_ids import token_ids
+from frtune.words import stands_in, words
 
 
 def is_present(phrase: str, text: str) -> bool:
     """Tell whether ``phrase`` stands in ``text`` as whole words, in any case.
 
-    After Hangul, kana and Chinese characters a particle or another word may follow at once.
+    Signs that are part of a word count. After Hangul, kana and Chinese characters a particle or
+    another word may follow at once.
 
     Example:
         >>> is_present("budget", "The Budget."), is_present("art", "The party")
         (True, False)
-        >>> is_present("예산", "내년 예산은")
-        True
+        >>> is_present("예산", "내년 예산은"), is_present("C", "C++")
+        (True, False)
     """
-    return _stands_in(_plain(phrase), _plain(text))
+    return stands_in(_joined_words(phrase), _joined_words(text), compounds=False)
 
 
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
-
-
-def _stands_in(phrase: str, text: str) -> bool:
-    if not phrase:
-        return False
-    open_end = not phrase[-1].isalnum() or "\u1100" <= phrase[-1] <= "\ud7ff"
-    open_start = not phrase[0].isalnum() or "\u2e80" <= phrase[0] <= "\u9fff"
-    at = text.find(phrase)
-    while at >= 0:
-        end = at + len(phrase)
-        starts = open_start or at == 0 or not text[at - 1].isalnum()
-        if starts and (open_end or end == len(text) or not text[end].isalnum()):
-            return True
-        at = text.find(phrase, at + 1)
-    return False
+def _joined_words(text: str) -> str:
+    return " ".join(words(text))
 
 
 def measure(
@@ -69,11 +55,12 @@ def measure(
         in the text) and perhaps ``tokens``.
     """
     letters = [Letters(text) for text in texts]
+    known = [_joined_words(text) for text in texts]
     signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
     code = WordCodes()
     codes = [np.array([code[word] for word in each.words], np.uint32) for each in letters]
     found: dict[str, Any] = {
-        "key": [each.key for each in letters],
+        "key": [word_key(row, text) for row, text in zip(known, texts, strict=True)],
         "bands": band_keys(signatures, band_rows(threshold)),
         "sketch": sketch(signatures),
         "codes": codes,
@@ -83,8 +70,8 @@ def measure(
     if phrases is not None:
         found["phrases"] = [len(row) for row in phrases]
         found["present"] = [
-            sum(_stands_in(_plain(phrase), text) for phrase in row)
-            for row, text in zip(phrases, map(_plain, texts), strict=True)
+            sum(stands_in(_joined_words(phrase), text, compounds=False) for phrase in row)
+            for row, text in zip(phrases, known, strict=True)
         ]
     if tokenizer is not None:
         found["tokens"] = count_tokens(texts, tokenizer)

@@ -38,11 +38,46 @@ def times_drawn(picks: np.ndarray, rows: int) -> np.ndarray:
     return times.reshape(len(picks), rows)
 
 
+def macro_f1(counts: np.ndarray) -> Score:
+    """Make the macro F1 of rows that are drawn again, over the classes of all rows.
+
+    A class counts when a row has it or was given it, as in ``classification_scores``. Of a draw
+    without a class, its F1 is not known: that of all rows stands in, so that each draw has the
+    same classes, and the score of all rows is one of such scores.
+
+    Args:
+        counts: ``right``, ``predicted`` and ``true`` of each row, three columns for each class,
+            ``(rows, 3 classes)``.
+
+    Returns:
+        From sums of counts, ``(samples, 3 classes)``, to scores, ``(samples,)``.
+
+    Example:
+        >>> import numpy as np
+        >>> counts = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1]])
+        >>> macro_f1(counts)(np.array([[1, 1, 1, 0, 0, 1], [2, 2, 2, 0, 0, 0]])).tolist()
+        [0.5, 0.5]
+    """
+
+    def each(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        parts = sums.reshape(len(sums), -1, 3).astype(float)  # (samples, classes, 3)
+        sizes = parts[..., 1] + parts[..., 2]
+        return divided(2 * parts[..., 0], sizes), sizes > 0
+
+    whole, seen = each(counts.sum(axis=0, keepdims=True))  # (1, classes)
+
+    def score(sums: np.ndarray) -> np.ndarray:
+        f1, drawn = each(sums)
+        return np.where(drawn, f1, whole).sum(axis=1) / max(int(seen.sum()), 1)
+
+    return score
+
+
 def f1_of_sums(sums: np.ndarray) -> np.ndarray:
     """Macro F1 of sums of ``right``, ``predicted`` and ``true``, three columns for each class.
 
-    A class counts when a row has it or was given it, as in ``classification_scores``. Of one class
-    it is the micro F1.
+    A class counts when these sums have it; for draws of rows take ``macro_f1``. Of one class it
+    is the micro F1.
 
     Example:
         >>> import numpy as np
@@ -110,20 +145,56 @@ def interval(scores: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
+def paired_p_value(first: np.ndarray, second: np.ndarray, *, rows: int | None = None) -> float:
     """Return the two-sided p-value of no difference between two scores on the same draws.
 
     Twice the smaller share of draws in which the difference is at most, or at least, zero; one is
     added above and below, so that it is never 0 (Davison and Hinkley 1997, section 4.2).
 
+    Args:
+        first: A score of each draw, ``(samples,)``.
+        second: The other on the same draws.
+        rows: Rows on which the two differ; p is at least ``least_p_value`` of them.
+
     Example:
         >>> import numpy as np
         >>> paired_p_value(np.full(99, 0.8), np.full(99, 0.7)), paired_p_value(*np.ones((2, 99)))
         (0.02, 1.0)
+        >>> paired_p_value(np.full(99, 0.8), np.full(99, 0.7), rows=4)
+        0.125
     """
     difference = second - first
     smaller = min((difference <= 0).sum(), (difference >= 0).sum())
-    return float(min(1.0, 2 * (smaller + 1) / (len(difference) + 1)))
+    p_value = min(1.0, 2 * (smaller + 1) / (len(difference) + 1))
+    return float(p_value if rows is None else max(p_value, least_p_value(rows)))
+
+
+def least_p_value(rows: int) -> float:
+    """Return the smallest two-sided p-value that so many paired rows can give.
+
+    That of an exact test, when all of them are on one side: with each sign of a difference as
+    likely, that happens in 2 of ``2**rows`` cases.
+
+    Args:
+        rows: Rows on which the two differ; a row without a difference says nothing.
+
+    Example:
+        >>> least_p_value(4), least_p_value(6), least_p_value(0)
+        (0.125, 0.03125, 1.0)
+    """
+    return min(1.0, 2.0 ** (1 - rows))
+
+
+def few_rows_note(rows: int) -> str | None:
+    """Say so when rows are too few for any difference to be significant (p below 0.05).
+
+    Example:
+        >>> few_rows_note(4)
+        'the two differ on 4 rows, too few for p below 0.05 (least: 0.125)'
+    """
+    if (least := least_p_value(rows)) < 0.05:
+        return None
+    return f"the two differ on {rows} rows, too few for p below 0.05 (least: {least:.3g})"
 
 
 def bootstrap_interval(

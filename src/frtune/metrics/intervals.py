@@ -11,6 +11,7 @@ from frtune.metrics.bootstrap import (
     count_score,
     f1_of_sums,
     interval,
+    macro_f1,
     resampled,
     spearman_score,
     times_drawn,
@@ -65,11 +66,12 @@ def class_intervals(
     predicted = np.array(predictions)[:, None] == names  # (rows, classes)
     true = np.array(references)[:, None] == names
     counts = np.stack([predicted & true, predicted, true], axis=-1)  # (rows, classes, 3)
-    ratios = {"accuracy": _accuracy, "f1_macro": f1_of_sums, "f1_weighted": _f1_weighted}
+    counts = counts.reshape(len(true), -1).astype(float)  # (rows, 3 classes)
+    ratios = {"accuracy": _accuracy, "f1_macro": macro_f1(counts), "f1_weighted": _f1_weighted}
     ratios["mcc"] = _mcc
     if len(labels) == 2:
         ratios["f1"] = lambda sums: f1_of_sums(sums[:, 3:])
-    return _count_intervals(counts.reshape(len(true), -1).astype(float), ratios, samples)
+    return _count_intervals(counts, ratios, samples)
 
 
 def _parts(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -178,12 +180,13 @@ def keyword_intervals(
                        for i in range(3)])  # fmt: skip
     token_counts = np.array(labels, float).reshape(-1, 9)
     counts = np.concatenate([sizes(keywords), sizes(spans), token_counts], axis=1)
+    token_f1 = macro_f1(token_counts)
     ratios: Ratios = {
         "keyword_precision": lambda sums: divided(sums[:, 0], sums[:, 1]),
         "keyword_recall": lambda sums: divided(sums[:, 0], sums[:, 2]),
         "keyword_f1": lambda sums: f1_of_sums(sums[:, :3]),
         "span_f1": lambda sums: f1_of_sums(sums[:, 3:6]),
-        "token_f1_macro": lambda sums: f1_of_sums(sums[:, 6:]),
+        "token_f1_macro": lambda sums: token_f1(sums[:, 6:]),
         "token_accuracy": lambda sums: _accuracy(sums[:, 6:]),
         "token_accuracy_all_o": lambda sums: divided(sums[:, 8], sums[:, [8, 11, 14]].sum(1)),
     }

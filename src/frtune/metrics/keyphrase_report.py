@@ -14,6 +14,8 @@ from frtune.metrics.signatures import keyphrase_signatures, rouge_signatures
 # what keyphrase_scores counts beside its scores
 _COUNTS = {"documents", "predictions", "references", "empty_predictions", "empty_references"}
 
+Pair = tuple[Phrases, Phrases]  # predictions and references
+
 
 def combined_scores(
     predictions: Phrases,
@@ -23,6 +25,7 @@ def combined_scores(
     k: int = 10,
     separator: str = "; ",
     texts: Sequence[str] | None = None,
+    written: Pair | None = None,
 ) -> dict[str, float]:
     """Exact scores, those at K of the substring match, and ROUGE of the joined phrases.
 
@@ -33,6 +36,8 @@ def combined_scores(
         k: Predictions that count at K.
         separator: Joins the phrases for ROUGE.
         texts: The documents; adds ``present_`` and ``absent_`` scores.
+        written: Predictions and references as they are written, with their repeats and not
+            normalised. The substring match and ROUGE are of these; ``None`` takes the others.
 
     Returns:
         Fractions from 0 to 1: the names of ``keyphrase_scores``, ``partial_`` before those of the
@@ -44,19 +49,31 @@ def combined_scores(
         (0.0, 1.0, 0.6667)
     """
     exact = keyphrase_scores(predictions, references, k=k, texts=texts)
-    partial = keyphrase_scores(predictions, references, k=k, match="partial")
-    rouge = rouge_scores(*_lines(predictions, references, separator), tokenizer=tokenizer)
+    loose, options = _partial(predictions, references, written)
+    partial = keyphrase_scores(*loose, k=k, **options)
+    rouge = rouge_scores(*_lines(*loose, separator), tokenizer=tokenizer)
     return {**{n: v for n, v in exact.items() if n not in _COUNTS}, **_at(k, partial), **rouge}
 
 
-def combined_signatures(*, tokenizer: str, k: int = 10) -> dict[str, str]:
-    """How each score of ``combined_scores`` (with texts) was computed."""
-    partial = keyphrase_signatures(k=k, match="partial")
-    return {
-        **keyphrase_signatures(k=k, with_texts=True),
-        **_at(k, partial),
+def combined_signatures(
+    *, tokenizer: str, k: int = 10, searched: str = "text", written: bool = False
+) -> dict[str, str]:
+    """How each score of ``combined_scores`` (with texts) was computed.
+
+    Args:
+        tokenizer: As in ``combined_scores``.
+        k: As in ``combined_scores``.
+        searched: As in ``keyphrase_signatures``.
+        written: Whether ``written`` is passed.
+    """
+    _, options = _partial([], [], ([], []) if written else None)
+    loose = {
+        **_at(k, keyphrase_signatures(k=k, **options)),
         **rouge_signatures(tokenizer=tokenizer),
     }
+    if written:
+        loose = {name: text.replace("|v:", "|phrases:written|v:") for name, text in loose.items()}
+    return {**keyphrase_signatures(k=k, with_texts=True, searched=searched), **loose}
 
 
 def combined_intervals(
@@ -68,17 +85,28 @@ def combined_intervals(
     k: int = 10,
     separator: str = "; ",
     texts: Sequence[str] | None = None,
+    written: Pair | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap 95 % intervals over documents of the scores called ``names``.
 
     Scores that are no mean over documents (``micro_...``, ``duplicate_rate``) have none.
     """
     exact = keyphrase_scores_per_document(predictions, references, k=k, texts=texts)
-    partial = keyphrase_scores_per_document(predictions, references, k=k, match="partial")
-    lines = _lines(predictions, references, separator)
+    loose, options = _partial(predictions, references, written)
+    partial = keyphrase_scores_per_document(*loose, k=k, **options)
+    lines = _lines(*loose, separator)
     rouge = rouge_scores_per_document(*lines, tokenizer=tokenizer)
     values = {**exact, **_at(k, partial), **rouge}
     return {name: bootstrap_interval(values[name]) for name in names if name in values}
+
+
+def _partial(
+    predictions: Phrases, references: Phrases, written: Pair | None
+) -> tuple[Pair, dict[str, Any]]:
+    """What the substring match compares, and its conventions."""
+    if written is None:
+        return (predictions, references), {"match": "partial"}
+    return written, {"match": "partial", "normalize": "none"}
 
 
 def _at(k: int, partial: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Morphemes:
             self._known.update({t: found[key] for t, key in keys.items() if key in found})
             unknown = [text for text in unknown if text not in self._known]
         if unknown:
-            self._analyse = self._analyse or _load(self._analyser)
+            self._analyse = self._analyse or load_analyser(self._analyser)
             fresh = dict(zip(unknown, self._analyse(unknown), strict=True))
             self._known.update(fresh)
             if self._file:
@@ -166,12 +166,23 @@ def load_kiwi() -> Any:
     return Kiwi()
 
 
-def _load(analyser: Analyser) -> Callable[[list[str]], list[list[str]]]:
+@lru_cache(maxsize=2)
+def load_analyser(analyser: Analyser) -> Callable[[list[str]], list[list[str]]]:
+    """Return what splits a list of texts into morphemes; loading takes seconds.
+
+    Raises:
+        ImportError: If Komoran finds no Java.
+    """
     if analyser == "kiwi":
         kiwi = load_kiwi()
         return lambda texts: [[token.form for token in tokens] for tokens in kiwi.tokenize(texts)]
     from konlpy.tag import Komoran  # type: ignore[import-not-found]
 
-    komoran = Komoran()
+    try:
+        komoran = Komoran()
+    except Exception as error:  # JPype's own type, which nothing else here needs
+        raise ImportError(
+            f"tokenizer='komoran': needs Java ({error}). Install a JDK, or set JAVA_HOME."
+        ) from error
     # Komoran fails on blank text.
     return lambda texts: [komoran.morphs(text) if text.strip() else [] for text in texts]

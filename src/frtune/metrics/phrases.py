@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -11,13 +10,10 @@ from typing import Literal
 import snowballstemmer
 
 from frtune.errors import InputError
+from frtune.words import folded, stands_in, words
 
 Normalize = Literal["none", "nfc", "casefold"]
 Presence = Literal["stem", "words"]
-
-_WORD = re.compile(r"\w+")
-# Hangul, kana and Han: particles and compounds leave no space at the phrase's edges.
-UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 STEMMERS = {
     "en": "porter",
@@ -50,10 +46,7 @@ def normalize_phrase(phrase: str, form: Normalize = "casefold") -> str:
     """
     if form == "none":
         return phrase.strip()
-    text = unicodedata.normalize("NFC", phrase)
-    if form == "casefold":
-        # Folding can decompose (İ becomes i and a dot), hence the second NFC.
-        text = unicodedata.normalize("NFC", text.casefold())
+    text = folded(phrase) if form == "casefold" else unicodedata.normalize("NFC", phrase)
     return " ".join(text.split())
 
 
@@ -61,7 +54,7 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
     """Return a function that maps a phrase to its stemmed words, joined by spaces.
 
     English uses Porter's stemmer, as the keyphrase literature does; the other languages use
-    Snowball's.
+    Snowball's. Signs that are part of a word stay (``frtune.words``).
 
     Args:
         language: Two-letter code, a key of ``STEMMERS``.
@@ -74,6 +67,8 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
         'neural network'
         >>> stemmer_for("fr")("réseaux neuronaux") == stemmer_for("fr")("réseau neuronal")
         True
+        >>> stemmer_for("en")("C++ compilers"), stemmer_for("en")("C compilers")
+        ('c++ compil', 'c compil')
     """
     if language not in STEMMERS:
         hint = "Korean has no stemmer: use match='exact' or 'partial'." if language == "ko" else ""
@@ -84,7 +79,7 @@ def stemmer_for(language: str | None) -> Callable[[str], str]:
 
     stem_word = lru_cache(maxsize=200_000)(snowballstemmer.stemmer(STEMMERS[language]).stemWord)
 
-    return lambda phrase: " ".join(map(stem_word, _WORD.findall(normalize_phrase(phrase))))
+    return lambda phrase: " ".join(map(stem_word, words(phrase)))
 
 
 def presence_for(language: str | None) -> Presence:
@@ -105,27 +100,20 @@ def presence_test(
     Args:
         text: The document.
         presence: ``"stem"``: the phrase's stems follow one another in the text's stems (Meng et al.
-            2017; Boudin and Gallina 2021). ``"words"``: its case-folded words follow one another; a
-            phrase with Hangul, kana or Han is looked for as a substring, because particles stick to
-            it.
+            2017; Boudin and Gallina 2021). ``"words"``: its case-folded words follow one another;
+            beside Hangul, kana or Han a word may go on, because particles stick to it.
         stem: From ``stemmer_for``; needed by ``"stem"``.
 
     Example:
-        >>> here = presence_test("인공지능은 빠르다. The party ended.", "words", None)
-        >>> here("인공지능"), here("Party"), here("art")
-        (True, True, False)
+        >>> here = presence_test("인공지능은 AI가 빠르다. The C++ party ended.", "words", None)
+        >>> here("인공지능"), here("AI"), here("Party"), here("art"), here("C")
+        (True, True, True, False, False)
     """
-    to_words = stem if presence == "stem" and stem else _folded_words
-    words = f" {to_words(text)} "
-    plain = normalize_phrase(text) if presence == "words" else ""
-
-    def is_present(phrase: str) -> bool:
-        if presence == "words" and UNSPACED.search(phrase):
-            return normalize_phrase(phrase) in plain
-        wanted = to_words(phrase)
-        return bool(wanted) and f" {wanted} " in words
-
-    return is_present
+    if presence == "stem" and stem:
+        stems = f" {stem(text)} "
+        return lambda phrase: bool(found := stem(phrase)) and f" {found} " in stems
+    known = " ".join(words(text))
+    return lambda phrase: stands_in(" ".join(words(phrase)), known)
 
 
 def split_phrases(text: str, separator: str = ";") -> list[str]:
@@ -177,7 +165,3 @@ def check_documents(
                     f"{name}[{row}]={phrases!r:.60}: a list of phrases. "
                     "Split a separated string first: frtune.metrics.split_phrases(text)."
                 )
-
-
-def _folded_words(text: str) -> str:
-    return " ".join(_WORD.findall(normalize_phrase(text)))

@@ -14,7 +14,7 @@ from frtune.metrics.tokenizers import AnyTokenizer, find_tokenizer
 
 
 def keyphrase_signatures(
-    *, k: int = 10, with_texts: bool = False, **options: Any
+    *, k: int = 10, with_texts: bool = False, searched: str = "text", **options: Any
 ) -> dict[str, str]:
     """Return the signature of each score that ``keyphrase_scores`` gives with the same options.
 
@@ -24,6 +24,8 @@ def keyphrase_signatures(
     Args:
         k: As in ``keyphrase_scores``.
         with_texts: Whether ``texts`` are passed.
+        searched: What the texts are, in which phrases are present or absent: ``"text"``, say, or
+            ``"title+text"``.
         **options: As in ``keyphrase_scores``.
 
     Returns:
@@ -41,7 +43,7 @@ def keyphrase_signatures(
         for average in ("macro", "micro"):
             for name in score_names(k):
                 key = f"{'micro_' if average == 'micro' else ''}{part}{name}"
-                signatures[key] = _keyphrase(key, part, average, chosen)
+                signatures[key] = _keyphrase(key, part, average, chosen, searched)
     norm = f"norm:{chosen.normalize}"
     fields = [f"k:{k}", "match:exact", norm, "dedup:no", "cut:pred", "avg:macro"]
     signatures["jaccard"] = signature("jaccard", *fields, *_skipped(chosen))
@@ -67,7 +69,7 @@ def rouge_signatures(*, tokenizer: AnyTokenizer = None) -> dict[str, str]:
     return {key: signature(key, f"tok:{name}", "agg:mean") for key in ROUGE_KEYS}
 
 
-def _keyphrase(key: str, part: str, average: str, chosen: Conventions) -> str:
+def _keyphrase(key: str, part: str, average: str, chosen: Conventions, searched: str) -> str:
     match = {
         "stem": f"stem-{chosen.language}",
         "fuzzy": f"fuzzy-{chosen.threshold:g}" if chosen.threshold else "fuzzy",
@@ -79,7 +81,7 @@ def _keyphrase(key: str, part: str, average: str, chosen: Conventions) -> str:
     fields += [f"cut:{chosen.cut}", f"avg:{average}"]
     if part:
         stemmed = f"stem-{chosen.language}" if chosen.presence == "stem" else chosen.presence
-        fields.append(f"presence:{stemmed}")
+        fields += [f"presence:{stemmed}", f"searched:{searched}"]
     return signature(key, *fields, *_skipped(chosen))
 
 

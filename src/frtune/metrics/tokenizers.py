@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from rouge_score import tokenizers
 
 from frtune.errors import InputError, nearest
-from frtune.metrics.morphemes import Analyser, Morphemes, cache_directory
+from frtune.metrics.morphemes import Analyser, Morphemes, cache_directory, load_analyser
 
 TokenizerName = Literal["ko", "komoran", "fr", "words", "whitespace", "rouge"]
 NAMES: tuple[TokenizerName, ...] = ("ko", "komoran", "fr", "words", "whitespace", "rouge")
@@ -105,6 +105,21 @@ def find_tokenizer(tokenizer: AnyTokenizer) -> Tokenizer:
         )
     origin = getattr(tokenizer, "__qualname__", type(tokenizer).__qualname__)
     return Tokenizer(_one_by_one(function), f"custom-{origin}")  # type: ignore[arg-type]
+
+
+def check_tokenizer(tokenizer: TokenizerName) -> None:
+    """Raise before any work if a tokenizer cannot be used here; Komoran needs Java, too.
+
+    Raises:
+        InputError: If the name is unknown.
+        ImportError: If its package or Java isn't installed; it says what to install.
+
+    Example:
+        >>> check_tokenizer("words")
+    """
+    find_tokenizer(tokenizer)
+    if tokenizer == "komoran":
+        load_analyser("komoran")
 
 
 def default_tokenizer(texts: Iterable[str]) -> TokenizerName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from frtune.errors import InputError
 from frtune.files import staged, write_json
-from frtune.metrics.bootstrap import interval, paired_p_value, resampled
+from frtune.metrics.bootstrap import few_rows_note, interval, paired_p_value, resampled
 from frtune.rating.automatic import agreement, automatic_scores, scored_runs
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement, RatingStudy
@@ -39,7 +39,7 @@ def rating_report(
     Returns:
         ``mode``, ``items`` (judged ones), ``raters`` (answers by rater), ``runs`` (a dict each:
         ``name``, ``mean``, ``low``, ``high``, ``wrong_share``, and of all but the first
-        ``difference``, ``difference_low``, ``difference_high``, ``p_value``), ``alpha``
+        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, ``p_note``), ``alpha``
         (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
         ``agreement``) and ``automatic_items``.
 
@@ -114,9 +114,12 @@ def _runs(
         wrong = sum(len(judgement.wrong.get(run, ())) for judgement in judgements.values())
         row["wrong_share"] = wrong / shown if shown else None
         if run:
-            row["difference"] = float((values[:, run] - values[:, 0]).mean())
+            differences = values[:, run] - values[:, 0]
+            unlike = int((~np.isclose(differences, 0)).sum())
+            row["difference"] = float(differences.mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
-            row["p_value"] = paired_p_value(draws[0], draws[run])
+            row["p_value"] = paired_p_value(draws[0], draws[run], rows=unlike)
+            row["p_note"] = few_rows_note(unlike)
         rows.append(row)
     return rows
 
@@ -167,7 +170,7 @@ def report_markdown(report: Mapping[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
         *(_run_line(row) for row in report["runs"]), "",
         "Intervals and p: bootstrap over items, paired for differences. From p = 0.05 on, a "
-        "difference may be chance.", "",
+        "difference may be chance.", *_too_few(report["runs"]), "",
         _alpha_line(report), "",
         "## Which automatic score agrees with the raters", "",
     ]  # fmt: skip
@@ -187,12 +190,17 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _too_few(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each run that differs from the first on too few items for a test."""
+    return [f"Too few, {row['name']}: {row['p_note']}." for row in rows if row.get("p_note")]
+
+
 def _run_line(row: Mapping[str, Any]) -> str:
     wrong = "" if row["wrong_share"] is None else f"{row['wrong_share']:.1%}"
     against = p_value = ""
     if "difference" in row:
         against = _interval(*(row[f"difference{end}"] for end in ("", "_low", "_high")), sign="+")
-        p_value = f"{row['p_value']:.3f}"
+        p_value = f"{row['p_value']:.3f}{' (too few)' if row['p_note'] else ''}"
     name, mean = row["name"].replace("|", "\\|"), _interval(row["mean"], row["low"], row["high"])
     return f"| {name} | {mean} | {against} | {p_value} | {wrong} |"
 

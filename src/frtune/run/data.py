@@ -49,6 +49,7 @@ def read_data(
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
     """
+    task.check_scores()
     data = settings.data
     with args.main_process_first(desc="reading data"):
         whole, notes = read_whole(

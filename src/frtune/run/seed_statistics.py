@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from frtune.errors import InputError
+from frtune.metrics.bootstrap import least_p_value
 
 
 class Mean(NamedTuple):
@@ -74,6 +75,6 @@ def difference_of_runs(
     # rounded, so that what differs by the rounding of floats alone is equal
     pairs = [round(a - b, 12) for a, b in zip(scores, others, strict=True)]
     found = mean_of_runs(pairs, level=level)
-    if len(set(pairs)) == 1:  # no spread: the test divides by it
-        return Difference(*found, 1.0 if pairs[0] == 0 else 0.0)
+    if len(set(pairs)) == 1:  # no spread, by which the test divides: that of the signs alone
+        return Difference(*found, 1.0 if pairs[0] == 0 else least_p_value(len(pairs)))
     return Difference(*found, float(stats.ttest_1samp(pairs, 0)[1]))

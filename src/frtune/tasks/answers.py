@@ -6,15 +6,19 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Answer = Mapping[str, Any]
 Line = Mapping[str, Any]  # of ``predictions.jsonl``
@@ -36,6 +40,7 @@ class Answers(ABC):
         name: The task's name.
         max_source_tokens: Longest source in tokens.
         primary_metric: What selects the best checkpoint, with ``eval_``.
+        columns: Columns that a row to be answered has; the first is the text.
         label_columns: Columns with what is to be learnt; the first is the target.
         accuracy_score: Name of the share of right answers among the scores, if there is one.
         health_scores: Scores that say whether generation is sound, and what they count, in words.
@@ -44,6 +49,7 @@ class Answers(ABC):
     name: ClassVar[str]
     max_source_tokens: int
     primary_metric: ClassVar[str]
+    columns: Any
     label_columns: Any
     accuracy_score: str | None = None
     health_scores: ClassVar[Mapping[str, str]] = {}
@@ -90,6 +96,27 @@ class Answers(ABC):
 
         ``texts`` are the rows' texts, for scores that need them.
         """
+
+    def score_texts(self, rows: Dataset) -> list[str]:
+        """The texts of raw rows that ``compute_metrics`` takes: what the model reads of each."""
+        return list(rows[self.columns[0]])
+
+    def check_scores(self) -> None:
+        """Raise before any work if something that the scores need is missing here."""
+        return None
+
+    def scored_as(self, **options: Any) -> Self:
+        """The task with other conventions of its scores; those that are ``None`` stay.
+
+        Raises:
+            InputError: For a convention that the scores of this task do not have.
+        """
+        for name, value in options.items():
+            if value is not None:
+                raise InputError(
+                    f"{name}={value!r}: the scores of {self.name} have no such choice."
+                )
+        return self
 
     def score_outputs(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from frtune.metrics.phrases import UNSPACED
 from frtune.tasks.spans import Span, find_keywords, fold, keyword_key
+from frtune.words import UNSPACED
 
 CSS = """
 .frtune-text { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.9; }

@@ -14,11 +14,12 @@ from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.labels import text_reason
 from frtune.data.nested_values import phrases_reason, read_phrases
-from frtune.data.row_checks import bad_values, check_texts
+from frtune.data.row_checks import bad_values, check_texts, rows_of
 from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
-from frtune.metrics.phrases import normalize_phrase
+from frtune.metrics.phrases import normalize_phrase, split_phrases
+from frtune.metrics.tokenizers import NAMES, TokenizerName, check_tokenizer
 from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
@@ -65,6 +66,8 @@ class KeyphraseGeneration(Task):
         train_on_prompt: Decoders: loss on the article too, not on the target alone.
         k: Cut of the scores at K (``f1_at_10`` for 10).
         language: Of the scores' tokenizer: ko, fr, en (default: detected).
+        rouge_tokenizer: ROUGE's tokenizer (default: by language).
+        as_written: Partial and ROUGE scores of phrases as written, with repeats.
 
     Example:
         >>> task = KeyphraseGeneration(separator=" | ")
@@ -107,6 +110,8 @@ class KeyphraseGeneration(Task):
     train_on_prompt: bool = False
     k: int = 10
     language: str | None = None
+    rouge_tokenizer: TokenizerName | None = None
+    as_written: bool = False
 
     def __post_init__(self):
         for name, least in (("max_source_tokens", 8), ("max_target_tokens", 4), ("k", 1)):
@@ -127,6 +132,11 @@ class KeyphraseGeneration(Task):
         if self.language not in (None, "ko", "fr", "en"):
             raise InputError(
                 f"language={self.language!r}: ko, fr or en. Leave it out to have it detected."
+            )
+        if self.rouge_tokenizer not in (None, *NAMES):
+            raise InputError(
+                f"rouge_tokenizer={self.rouge_tokenizer!r}: {', '.join(NAMES)}. "
+                "Leave it out to take that of the language."
             )
 
     @property
@@ -372,9 +382,11 @@ class KeyphraseGeneration(Task):
     ) -> Scores:
         lines = self.lines([row.ids for row in outputs], tokenizer)
         said, true = list(map(self.parse, lines)), self.references(dataset, tokenizer)
-        known = self.text_column in dataset.column_names
-        texts = list(dataset[self.text_column]) if known else None
-        scores = self.compute_metrics(said, true, texts=texts)
+        texts = self.score_texts(dataset) if {*self.columns} <= {*dataset.column_names} else None
+        options = self._score_options(true)
+        if self.as_written:
+            options["written"] = self._written(lines, dataset, tokenizer)
+        scores = metrics.combined_scores(said, true, texts=texts, **options)
         health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
@@ -391,31 +403,63 @@ class KeyphraseGeneration(Task):
     def compute_metrics(
         self, predictions: Phrases, references: Phrases, *, texts: Texts = None
     ) -> Scores:
-        options = {"separator": self.separator, **self._score_options(references)}
+        options = self._score_options(references)
+        if self.as_written:
+            options["written"] = (predictions, references)
         return metrics.combined_scores(predictions, references, texts=texts, **options)
 
     def intervals(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Intervals:
         references = self.references(dataset, tokenizer)
-        return metrics.combined_intervals(
-            self.decode([row.ids for row in outputs], tokenizer),
-            references,
-            self.headline,
-            texts=list(dataset[self.text_column]),
-            separator=self.separator,
-            **self._score_options(references),
-        )
+        lines = self.lines([row.ids for row in outputs], tokenizer)
+        options = self._score_options(references)
+        if self.as_written:
+            options["written"] = self._written(lines, dataset, tokenizer)
+        said, texts = list(map(self.parse, lines)), self.score_texts(dataset)
+        return metrics.combined_intervals(said, references, self.headline, texts=texts, **options)
 
     def signatures(self, references: Phrases) -> dict[str, str]:
-        return metrics.combined_signatures(**self._score_options(references))
+        options = self._score_options(references)
+        del options["separator"]
+        searched = "title+text" if self.title_column else "text"
+        return metrics.combined_signatures(searched=searched, written=self.as_written, **options)
+
+    def score_texts(self, rows: Dataset) -> list[str]:
+        """Where phrases are present or absent: the text, with its title where that is read."""
+        return [self.source(row) for row in rows_of(rows, self.columns)]
+
+    def check_scores(self) -> None:
+        if self.rouge_tokenizer is not None:
+            check_tokenizer(self.rouge_tokenizer)
+
+    def scored_as(self, **options: Any) -> KeyphraseGeneration:
+        own = ("rouge_tokenizer", "as_written")
+        found = {name: options.pop(name) for name in own if options.get(name) is not None}
+        return replace(super().scored_as(**options), **found)
 
     def _score_options(self, references: Phrases) -> dict[str, Any]:
-        """K, and the ROUGE tokenizer: by ``language``, else by the references' script."""
-        tokenizer = "ko" if self.language == "ko" else "fr"
-        if self.language is None:
+        """K, separator and the ROUGE tokenizer: by ``language``, else by the references' script."""
+        tokenizer = self.rouge_tokenizer or ("ko" if self.language == "ko" else "fr")
+        if self.rouge_tokenizer is None and self.language is None:
             tokenizer = metrics.default_tokenizer(map(self.target, references))
-        return {"k": self.k, "tokenizer": tokenizer}
+        return {"k": self.k, "tokenizer": tokenizer, "separator": self.separator}
+
+    def _written(
+        self, lines: Sequence[str], dataset: Dataset, tokenizer: Any
+    ) -> tuple[Phrases, Phrases]:
+        """Predictions and references with their repeats, and not cleaned."""
+        said = [split_phrases(line, self.separator) for line in lines]
+        if self.keyphrases_column in dataset.column_names:
+            values = dataset[self.keyphrases_column]
+            plain = [isinstance(v, str) and not v.strip().startswith("[") for v in values]
+            true = [
+                (split_phrases if text else split_keyphrases)(value, self.separator)
+                for value, text in zip(values, plain, strict=True)
+            ]
+            return said, [row[: self.max_keyphrases] for row in true]
+        learnt = self.lines(tokenization.learnt_targets(dataset), tokenizer)
+        return said, [split_phrases(line, self.separator) for line in learnt]
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         column = self.title_column or "title"  # read by a baseline, if not by the model

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from frtune.metrics import keyphrase_scores_per_document
-from frtune.metrics.bootstrap import Score, count_score, f1_of_sums
+from frtune.metrics.bootstrap import Score, count_score, f1_of_sums, macro_f1
 
 
 def recomputed(
@@ -49,7 +49,8 @@ def classes_f1(found: Sequence, references: Sequence, labels: Sequence[str]) -> 
     predicted = np.array(found)[:, None] == names  # (rows, classes)
     true = np.array(references)[:, None] == names
     counts = np.stack([predicted & true, predicted, true], axis=-1)  # (rows, classes, 3)
-    return count_score(counts.reshape(len(found), -1).astype(np.int64), f1_of_sums)
+    counts = counts.reshape(len(found), -1).astype(np.int64)
+    return count_score(counts, macro_f1(counts))
 
 
 def phrases_f1(found: Sequence, references: Sequence, k: int) -> Score:

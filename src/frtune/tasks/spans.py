@@ -19,6 +19,8 @@ _SIGNS = {**_APOSTROPHES, **_HYPHENS}
 _JAMO = re.compile("[\u3131-\u318e\uffa0-\uffdc]")  # letters that stand alone: ㅋ, ㅠ
 _LIGATURES = {ord("œ"): "oe", ord("æ"): "ae"}
 _JOINERS = "\u200c\u200d"
+# signs behind a word that are part of it (C++, C#, A*); a lone + between two words is none
+_WORD_SIGN = re.compile(r"(?<=[\w+])(?:\+\+|\+(?!\w)|[#♯*](?!\*))")
 
 
 class Span(NamedTuple):
@@ -243,7 +245,9 @@ def _places(text: str, key: str) -> list[int]:
     found = []
     start = text.find(key)
     while start >= 0:
-        if _opens(text, start) and _closes(text, start + len(key)):
+        end = start + len(key)
+        sign = _WORD_SIGN.match(text, end) and text[start - 1 : start] != "*"  # not *emphasis*
+        if _opens(text, start) and _closes(text, end) and not sign:
             found.append(start)
         start = text.find(key, start + 1)
     return found
@@ -260,7 +264,8 @@ def _opens(text: str, at: int) -> bool:
     before = text[at - 1]
     if before == "'" and at > 1 and _word(text[at - 2]):
         return bool(_ELISION.search(text[max(0, at - _LONGEST_ELISION) : at]))
-    return not _word(before) and not _in_number(text, at - 1)
+    point = before == "." and (at == 1 or text[at - 2].isspace())  # .NET
+    return not _word(before) and not point and not _in_number(text, at - 1)
 
 
 def _closes(text: str, at: int) -> bool:

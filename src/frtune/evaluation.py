@@ -26,6 +26,7 @@ def evaluate(
     max_rows: int | None = None,
     batch_size: int = 16,
     dtype: Any = None,
+    bf16: bool | None = None,
     progress: str | None = None,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
@@ -40,12 +41,13 @@ def evaluate(
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
+        bf16: Compute in bf16, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
 
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
-    predictor = load(directory, batch_size=batch_size, dtype=dtype)
+    predictor = load(directory, batch_size=batch_size, dtype=dtype, bf16=bf16)
     task, tokenizer = predictor.task, predictor.tokenizer
     rows, train = scored_rows(data, task, split=split, encoding=encoding, max_rows=max_rows)
     encoded = predictor.encode(rows, with_labels=True)

@@ -23,6 +23,7 @@ class Options:
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
         output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
     """
 
@@ -33,6 +34,7 @@ class Options:
     max_rows: int | None = None
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
+    bf16: bool | None = None
     output_dir: str | None = None
 
 

@@ -167,12 +167,15 @@ class _Accumulators:
                 continue
             following = self.cosines[layer + 1] if layer + 1 < self.layers else None
             outliers = outlier_dimensions(means[layer])
+            cosines = cosine_statistics(self.cosines[layer], following, counts, outliers)
+            if not (variances[layer].any() or means[layer].any()):  # vectors of length 0
+                cosines = dict.fromkeys(cosines, Value(math.nan))
             statistics.append(
                 {
                     **self._norm_statistics(layer, counts.tokens),
                     "outlier_dimensions": Value(float(len(outliers))),
-                    **cosine_statistics(self.cosines[layer], following, counts, outliers),
-                    **{name: Value(v) for name, v in spectrum(covariance).items()},
+                    **cosines,
+                    **{name: Value(v) for name, v in spectrum(covariance, means[layer]).items()},
                 }
             )
         keys = self.corpus.keys[self.texts].view(np.int64)

@@ -262,8 +262,9 @@ def largest_change(
     if not len(common):
         return None
     before, after = (np.asarray(each[common], float) for each in (first, second))
-    size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
-    at = int(np.argmax(size))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of 0 in both, no change
+        size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
+    at = int(np.argmax(np.nan_to_num(size)))
     return Change(float(before[at]), float(after[at]), f"most in {layer_name(int(common[at]))}")
 
 

@@ -87,7 +87,8 @@ def study(
         bf16=has_bf16() if bf16 is None else bf16,
     )
     keys = text_keys(words, classes, seed=seed)
-    by_key = None if classes is None else dict(zip(keys.tolist(), classes, strict=True))
+    pairs = zip(words, classes or [], strict=False)
+    by_key = None if classes is None else dict(zip(keys.tolist(), pairs, strict=True))
     runs = []
     for checkpoint in opened:
         corpus = _encode(checkpoint, words, keys, settings, skipped)

@@ -53,7 +53,11 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
-        content = {"rows": [dict(row) for row in rows], "batch_sizes": list(batch_sizes), "bf16": bf16}
+        content = {
+            "rows": [dict(row) for row in rows],
+            "batch_sizes": list(batch_sizes),
+            "bf16": bf16,
+        }
         asked.write_text(json.dumps(content), encoding="utf-8")
         program = f"{import_program(task)}; from {__name__} import _measured"
         program += "; _measured(*sys.argv[1:])"

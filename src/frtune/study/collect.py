@@ -182,6 +182,10 @@ class _Accumulators:
         arrays = {"mean": means, "variance": variances, **self.arrays, "text_keys": keys}
         where = f"layers {', '.join(map(str, broken))}"
         notes = [(where, "values that are not finite")] if broken else []
+        constant = [i for i, found in enumerate(statistics) if math.isnan(_rank(found))]
+        if constant:
+            why = "all tokens have the same vector, which leaves no spectrum and nothing to compare"
+            notes.append((f"layers {', '.join(map(str, constant))}", why))
         return Collected(statistics, arrays, broken, notes=notes)
 
     def _norm_statistics(self, layer: int, tokens: int) -> dict[str, Value]:
@@ -192,6 +196,10 @@ class _Accumulators:
             "norm_std": Value(math.sqrt(max(0.0, second - first**2))),
             **{name: Value(float(q)) for name, q in zip(_QUANTILES, quantiles, strict=True)},
         }
+
+
+def _rank(statistics: dict[str, Value]) -> float:
+    return statistics["effective_rank"].value if statistics else 0.0
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ def both_cka(
 ) -> tuple[np.ndarray, np.ndarray]:
     """``linear_cka`` and ``debiased_cka``, whose matrix products are the same."""
     n = len(first[0])
-    a, b = ([_centred(x.astype(float) if n < _FEW else x) for x in each] for each in (first, second))
+    a, b = (
+        [_centred(x.astype(float) if n < _FEW else x) for x in each] for each in (first, second)
+    )
     own = [[_alignments(x, x) for x in each] for each in (a, b)]
     found = np.full((2, len(a), len(b)), np.nan)
     for i, x in enumerate(a):

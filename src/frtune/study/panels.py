@@ -20,7 +20,8 @@ class Panel(NamedTuple):
         solid: What the solid line is called in the legend where there is a dashed one.
         dashed: Statistic of the dashed line, and what it is called.
         band: Statistics of the lower and the upper edge of a band.
-        limits: Of the vertical axis, widened where values lie outside; ``None``: as the values.
+        limits: Of the vertical axis, widened where values lie outside, and left where they fill a
+            small part of it; ``None``: as the values.
     """
 
     title: str
@@ -95,6 +96,12 @@ def cka_pairs(study: Study) -> dict[str, tuple[str, str, str]]:
     That of texts stands in where two checkpoints have no tokens in common.
     """
     tokens, texts = compared(study, "cka"), compared(study, "cka_texts")
-    found = [("cka", *pair) for pair in tokens]
-    found += [("cka_texts", *pair) for pair in texts if pair not in tokens]
+    found = [(_debiased(study, "cka"), *pair) for pair in tokens]
+    found += [(_debiased(study, "cka_texts"), *pair) for pair in texts if pair not in tokens]
     return {f"cka {i}": each for i, each in enumerate(found, start=1)}
+
+
+def _debiased(study: Study, statistic: str) -> str:
+    """The debiased estimate, where there is one: of fewer than 4 vectors there is none."""
+    rows = study.pairs.loc[study.pairs["statistic"] == f"{statistic}_debiased", "value"]
+    return f"{statistic}_debiased" if rows.notna().any() else statistic

@@ -54,7 +54,9 @@ class Split:
     @property
     def once(self) -> np.ndarray:
         """Places of the first text of each group and class."""
-        return np.sort(np.unique(np.stack([self.groups, self.labels]), axis=1, return_index=True)[1])
+        return np.sort(
+            np.unique(np.stack([self.groups, self.labels]), axis=1, return_index=True)[1]
+        )
 
 
 def split(labels: Any, groups: Any = None) -> tuple[np.ndarray, Split]:
@@ -126,7 +128,9 @@ def alike(texts: Sequence[str], *, threshold: float = NEARLY_EQUAL) -> np.ndarra
         np.True_
     """
     letters = [Letters(text) for text in texts]
-    _, first, same = np.unique([each.key for each in letters], return_index=True, return_inverse=True)
+    _, first, same = np.unique(
+        [each.key for each in letters], return_index=True, return_inverse=True
+    )
     letters = [letters[i] for i in first]
     bands = band_keys(np.stack([each.signature() for each in letters]), band_rows(threshold))
     candidates: set[tuple[int, int]] = set()
@@ -160,7 +164,7 @@ def probe(vectors: np.ndarray, parts: Split, *, seed: int) -> Value:
     folds = StratifiedGroupKFold(FOLDS) if copies else StratifiedKFold(FOLDS)
     search = GridSearchCV(model, strengths, cv=folds)
     with threadpool_limits(1):  # the solver's steps are so small that threads only wait
-        search.fit(values[parts.train], labels, groups=groups)
+        search.fit(values[parts.train], labels, **({"groups": groups} if copies else {}))
     right = search.predict(values[parts.test]) == parts.labels[parts.test]
     _, order, places = np.unique(parts.groups[parts.test], return_index=True, return_inverse=True)
     means = np.bincount(places, right) / np.bincount(places)  # (groups,)

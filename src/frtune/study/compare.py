@@ -33,7 +33,8 @@ def compare_tokens(
 
     ``drift_cosine``, ``drift_distance`` and ``neighbours`` are means over tokens with a bootstrap
     interval, and are taken, as ``procrustes`` is, of layers with the same number; ``cka`` is of
-    every pair of layers, and so is ``cka_debiased``. Drift needs layers of the same width; the others do not.
+    every pair of layers, and so is ``cka_debiased``. Drift needs layers of the same width; the
+    others do not.
 
     Args:
         a: float32 ``(layers, tokens, width)``.
@@ -56,7 +57,8 @@ def compare_tokens(
 def compare_texts(a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
     """Compare the mean vectors of the same texts: ``cka_texts`` of every pair of layers.
 
-    Beside it stands ``cka_texts_debiased``. Both arguments are float32 ``(layers, texts, width)``; the tokens of the models may be others.
+    Beside it stands ``cka_texts_debiased``. Both arguments are float32 ``(layers, texts, width)``;
+    the tokens of the models may be others.
     """
     return _all_pairs("cka_texts", a, b)
 

@@ -44,6 +44,8 @@ def draw_curves(study: Study, name: str) -> Figure:
             drawn.append(_curve(axes, rows, panel.dashed[0], f"{label}, {panel.dashed[1]}", style))
     if name.startswith("probe"):
         drawn += _majority_line(axes, study)
+    if panel.unmoved is not None:
+        drawn.append([panel.unmoved])
     _limits(axes, panel.limits, np.concatenate([np.asarray(each, float) for each in drawn]))
     whole_numbers(axes.xaxis)
     legend(figure)

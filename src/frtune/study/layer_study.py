@@ -240,10 +240,10 @@ def _notes(runs: list[_Run], copies: np.ndarray, settings: Settings) -> Iterator
                 f"{run.checkpoint.name}: effective rank, participation ratio, IsoScore", why
             )
     if len(copies):
+        count = f"{len(copies)} of {len(runs[0].found.arrays['text_keys'])}"
         why = (
-            f"{len(copies)} of {len(runs[0].found.arrays['text_keys'])} equal another or nearly so. "
-            "Such texts stand on one side of the probes' splits, and count once there and in "
-            "cka_texts; neighbours and cka of tokens are too high by them"
+            f"{count} equal another or nearly so; they stand on one side of the probes' splits and "
+            "count once there and in cka_texts; neighbours and cka of tokens are too high by them"
         )
         yield _line("texts", why)
     for a, b in combinations(runs, 2):

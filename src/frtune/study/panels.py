@@ -22,6 +22,7 @@ class Panel(NamedTuple):
         band: Statistics of the lower and the upper edge of a band.
         limits: Of the vertical axis, widened where values lie outside, and left where they fill a
             small part of it; ``None``: as the values.
+        unmoved: Value of two equal checkpoints, which the axis shows.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Panel(NamedTuple):
     dashed: tuple[str, str] | None = None
     band: tuple[str, str] | None = None
     limits: tuple[float | None, float | None] = (0.0, None)
+    unmoved: float | None = None
 
 
 UNIT, FREE = (0.0, 1.0), (None, None)
@@ -61,10 +63,10 @@ PANELS = {
                     ("fisher_first", "first token")),
     "silhouette": Panel("Separation of the classes: silhouette", "silhouette_mean", "mean",
                         ("silhouette_first", "first token"), limits=FREE),
-    "drift": Panel("Turn of each token: 1 - cosine", "drift_cosine", limits=UNIT),
-    "distance": Panel("Distance moved by each token", "drift_distance"),
-    "procrustes": Panel("Distance after the best rotation", "procrustes"),
-    "neighbours": Panel("Nearest neighbours kept", "neighbours", limits=UNIT),
+    "drift": Panel("Turn of each token: 1 - cosine", "drift_cosine", limits=UNIT, unmoved=0.0),
+    "distance": Panel("Distance moved by each token", "drift_distance", unmoved=0.0),
+    "procrustes": Panel("Distance after the best rotation", "procrustes", unmoved=0.0),
+    "neighbours": Panel("Nearest neighbours kept", "neighbours", limits=UNIT, unmoved=1.0),
 }  # fmt: skip
 PAIRED = ("drift", "distance", "procrustes", "neighbours")
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import planted_study
-from frtune.cli import main
 from frtune.errors import InputError
+from frtune.names import named
 from frtune.study import compare_layers, convergence, headlines, probe_layers, study
 from frtune.study.covariance import spectrum
 from frtune.study.findings import findings
@@ -199,13 +199,10 @@ def test_the_same_directory_twice_reads_identical(tiny, corpus, tmp_path):
         assert {"cosines", "norms", "spectrum"}.isdisjoint(said)
 
 
-def test_the_command_takes_a_directory_twice_under_two_names(tiny, corpus, tmp_path, capsys):
-    pd.DataFrame({"text": corpus}).to_json(tmp_path / "x.jsonl", orient="records", lines=True)
-    paths = [str(tiny("bert"))] * 2
-    out = ["--data", str(tmp_path / "x.jsonl"), "--output-dir", str(tmp_path / "out")]
-    assert main(["study", *paths, "--names", "raw", "tuned", *out, "--no-bf16"]) == 0
-    assert "raw and tuned are identical" in " ".join(capsys.readouterr().out.split())
-    assert "identical" in (tmp_path / "out" / "report.html").read_text("utf-8")
+def test_a_directory_may_stand_twice_under_two_names():
+    assert named(["runs/a", "runs/a"], ["raw", "tuned"]) == {"raw": "runs/a", "tuned": "runs/a"}
+    with pytest.raises(InputError, match="stands there twice"):
+        named(["runs/a", "runs/a"])
 
 
 # --- axes ----------------------------------------------------------------------------------------

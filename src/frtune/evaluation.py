@@ -29,6 +29,7 @@ def evaluate(
     max_rows: int | None = None,
     batch_size: int = 16,
     dtype: Any = None,
+    bf16: bool | None = None,
     progress: str | None = None,
     columns: Mapping[str, str] | None = None,
     text_columns: Sequence[str] | None = None,
@@ -48,6 +49,7 @@ def evaluate(
         max_rows: Score so many rows, after a seeded shuffle.
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
+        bf16: Compute in bf16, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
             trained on, by the task's fields: ``{"text_column": "comments"}``.
@@ -63,7 +65,8 @@ def evaluate(
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
-    predictor = load(directory, batch_size=batch_size, dtype=dtype).with_columns(columns or {})
+    predictor = load(directory, batch_size=batch_size, dtype=dtype, bf16=bf16)
+    predictor = predictor.with_columns(columns or {})
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     rows, train = scored_rows(
         data,

@@ -46,7 +46,7 @@ class Predictor:
         model: In eval mode, on its device.
         tokenizer: The model's tokenizer.
         batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
-        bf16: Compute in bf16 under autocast, but labels that hang on its rounding in fp32.
+        bf16: Compute in bf16 under autocast, but heads, and labels that hang on rounding, in fp32.
     """
 
     task: Task

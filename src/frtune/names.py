@@ -27,7 +27,7 @@ def named(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[str,
         >>> list(named(["a/model", "b/model"]))
         ['a/model', 'b/model']
     """
-    if len(set(paths)) < len(paths):
+    if names is None and len(set(paths)) < len(paths):
         twice = next(path for path in paths if list(paths).count(path) > 1)
         raise InputError(f"checkpoints: {twice} stands there twice. Name each one once.")
     if names is not None:

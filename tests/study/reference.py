@@ -164,6 +164,21 @@ def cka(a, b):
     return np.sum(k * m) / np.sqrt(np.sum(k * k) * np.sum(m * m))
 
 
+def debiased_cka(a, b):
+    """By the Gram matrices without their diagonal (Song et al. 2012, equation 5)."""
+    n, one = len(a), np.ones(len(a))
+
+    def hsic(k, m):
+        cross = one @ k @ m @ one
+        first = np.trace(k @ m) + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+        return (first - 2 / (n - 2) * cross) / (n * (n - 3))
+
+    k, m = ((x - x.mean(0)) @ (x - x.mean(0)).T for x in (a, b))
+    for each in (k, m):
+        np.fill_diagonal(each, 0)
+    return hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
+
+
 def procrustes(a, b):
     """By the rotation itself; widths are made equal by zeros."""
     from scipy.linalg import orthogonal_procrustes

@@ -122,7 +122,7 @@ def test_a_damaged_file_is_computed_again(tiny, corpus, tmp_path):
 
 def test_an_encoder_and_a_decoder_are_compared_by_texts_alone(tiny, corpus):
     result = study({"enc": tiny("bert"), "dec": tiny("llama")}, corpus, LABELS)
-    assert set(result.pairs["statistic"]) == {"cka_texts"}
+    assert set(result.pairs["statistic"]) == {"cka_texts", "cka_texts_debiased"}
     assert "other tokens" in why(result, "enc and dec")[0]
     assert "sees no other" in why(result, "dec: probes")[0]
     assert set(result.layers["checkpoint"]) == {"enc", "dec"}
@@ -132,7 +132,8 @@ def test_checkpoints_of_unlike_depth_and_width_are_compared_where_defined(tiny, 
     small = resized(tiny("bert"), tmp_path / "small", layers=1, width=64)
     result = study({"large": tiny("bert"), "small": small}, corpus)
     table = result.pairs.groupby("statistic").size()
-    assert table.to_dict() == {"cka": 6, "cka_texts": 6, "neighbours": 2, "procrustes": 2}
+    every = dict.fromkeys(["cka", "cka_debiased", "cka_texts", "cka_texts_debiased"], 6)
+    assert table.to_dict() == {**every, "neighbours": 2, "procrustes": 2}
     assert why(result, "large and small: drift") == ["128 and 64 dimensions"]
     assert "2 and 1 blocks" in why(result, "large and small: layers")[0]
 

@@ -26,12 +26,14 @@ class Options:
         examples: Rows to click (default: the first test rows of each model).
         max_characters: Longest text.
         max_file_mb: Largest file in MB.
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})
     examples: list[str] = field(default_factory=list, metadata={"metavar": "FILE"})
     max_characters: int = 20_000
     max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
+    bf16: bool | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -49,7 +51,7 @@ def main(argv: list[str]) -> None:
     server = server_of(chosen, max_file_bytes=int(chosen.max_file_mb * 1_000_000))
     load_gradio()  # says at once if it is missing
 
-    given = {name: getattr(chosen, name) for name in ("max_characters", "examples")}
+    given = {name: getattr(chosen, name) for name in ("max_characters", "examples", "bf16")}
     models = open_models(chosen.directories, **given)
     disable_progress_bars()  # one for each request, in the terminal
     language = PageLanguage(WORDS, chosen.language)

@@ -26,6 +26,7 @@ class Options:
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
         rouge_tokenizer: Keyphrases: ROUGE's tokenizer (default: as trained).
         as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats.
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
         output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
     """
 
@@ -37,6 +38,7 @@ class Options:
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
     rouge_tokenizer: TokenizerName | None = None
     as_written: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
+    bf16: bool | None = None
     output_dir: str | None = None
 
 

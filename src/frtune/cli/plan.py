@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import SUPPRESS
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
@@ -61,6 +62,11 @@ def main(argv: list[str]) -> None:
     parser.add_options("machine", groups, ["gpus", "gpu_memory", "cpu_memory"])
     training = ["task", "batch", "tokens", "target_tokens", "precision"]
     parser.add_options("training", groups, training)
+    for flag, precision in (("--bf16", "bf16"), ("--no-bf16", "fp32")):  # as frtune train has them
+        parser.add_argument(
+            flag, dest="precision", action="store_const", const=precision, default=SUPPRESS,
+            help=f"The same as --precision {precision}.",
+        )  # fmt: skip
     parser.add_options("output", groups, ["json"])
     options = asdict(made(Options, parser.parse(argv)))
 

@@ -41,6 +41,7 @@ class Options:
         output: Where the answers go (default: standard output).
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -50,6 +51,7 @@ class Options:
     output: str | None = None
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
+    bf16: bool | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -72,8 +74,8 @@ def main(argv: list[str]) -> None:
     if chosen.output and Path(chosen.output).exists():
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
-    predictor = load(chosen.directory, batch_size=chosen.batch_size, dtype=chosen.dtype)
-    predictor = predictor.with_columns(given_columns(parsed, columns))
+    options = {name: getattr(chosen, name) for name in ("batch_size", "dtype", "bf16")}
+    predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
     else:

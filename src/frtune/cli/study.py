@@ -99,6 +99,8 @@ def _show(study: Study, report: Path) -> None:
     console.print(table)
     for sentence in headlines(study):
         console.print(f"- {sentence}")
+    for item in study.notes:
+        console.print(f"note: {item['what']}: {item['why']}")
     for item in study.skipped:
         console.print(f"left out: {item['what']}: {item['why']}")
     console.print(f"report: {report}", soft_wrap=True)

@@ -148,6 +148,9 @@ def _parser(
     for title, names in GROUPS.items():
         if known := [name for name in names if name in options]:
             parser.add_options(title, options, known)
+    if "bf16" in options:  # as in the other commands; the recipe's default comes later
+        options["bf16"][0].shown = ["--bf16", "--no-bf16"]  # type: ignore[attr-defined]
+        parser.add_argument("--no-bf16", dest="bf16", action="store_false", help=SUPPRESS)
     if "lora" in options:
         parser.add_argument("--no-lora", dest="lora", action="store_false", help=SUPPRESS)
     parser.add_options("other options of Trainer", trainer, further, hidden=not whole)

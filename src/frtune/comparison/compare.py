@@ -37,6 +37,7 @@ def compare(
     max_rows: int | None = None,
     output_dir: str | Path | None = None,
     batch_sizes: Sequence[int] = (1, 32),
+    bf16: bool | None = None,
     samples: int = 2000,
 ) -> Comparison:
     """Compare saved models of one task on the same rows.
@@ -50,6 +51,7 @@ def compare(
         output_dir: Where ``comparison.md``, ``comparison.json`` and, with the extra ``plots``,
             ``comparison.png`` go; ``None`` writes nothing.
         batch_sizes: Texts a batch, for the times.
+        bf16: Compute in bf16, as of ``frtune.load``.
         samples: Resamples of the bootstrap; the draws are the same for every model.
 
     Raises:
@@ -67,14 +69,14 @@ def compare(
     timed = rows.select_columns([*tasks[0].columns]).select(range(min(_TIMED, len(rows)))).to_list()
     for place, name in zip(places, _names(places), strict=True):
         logger.info("comparing %s", place)
-        found.append(_score(place, rows))
+        found.append(_score(place, rows, bf16))
         record = quantization_record(place)
         models.append({
             "name": name, "directory": str(place), "sequence": lineage(place),
             "quantized": record["method"] if record else None,
             **_statistics(found[0], found[-1], samples),
             "size_bytes": size_bytes(place),
-            **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes),
+            **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes, bf16=bf16),
         })  # fmt: skip
     result = Comparison(
         tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
@@ -119,8 +121,8 @@ def _names(places: Sequence[Path]) -> list[str]:
     ]
 
 
-def _score(place: Path, rows: Dataset) -> RowScores:
-    predictor = load(place)
+def _score(place: Path, rows: Dataset, bf16: bool | None) -> RowScores:
+    predictor = load(place, bf16=bf16)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=place.name)
     return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)

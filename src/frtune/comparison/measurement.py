@@ -38,6 +38,7 @@ def measure(
     *,
     task: Task,
     batch_sizes: Sequence[int],
+    bf16: bool | None = None,
 ) -> dict[str, Any]:
     """Open a directory in a fresh process, time it there, and take the process's memory.
 
@@ -45,14 +46,18 @@ def measure(
         ``memory_bytes``, the largest resident memory of the process, PyTorch included;
         ``latency``: for each batch size (as text) seconds a text, ``median`` and ``p95``, from
         encoded rows to logits (or generated ids), and ``batches``, how many were timed; ``bf16``,
-        whether ``frtune.load`` computes in it here.
+        whether it was computed in.
 
     Raises:
         RuntimeError: If the process fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
-        content = {"rows": [dict(row) for row in rows], "batch_sizes": list(batch_sizes)}
+        content = {
+            "rows": [dict(row) for row in rows],
+            "batch_sizes": list(batch_sizes),
+            "bf16": bf16,
+        }
         asked.write_text(json.dumps(content), encoding="utf-8")
         program = f"{import_program(task)}; from {__name__} import _measured"
         program += "; _measured(*sys.argv[1:])"
@@ -69,7 +74,7 @@ def measure(
 
 def _measured(directory: str, asked: str, answered: str) -> None:
     content = json.loads(Path(asked).read_text(encoding="utf-8"))
-    predictor = load(directory)
+    predictor = load(directory, bf16=content["bf16"])
     encoded = predictor.encode(content["rows"])
     latency = {str(size): _latency(predictor, encoded, size) for size in content["batch_sizes"]}
     found = {"latency": latency, "bf16": predictor.bf16, "memory_bytes": _peak_memory()}

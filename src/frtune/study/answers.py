@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from frtune.study.cosines import NORMAL_95
+from frtune.study.covariance import ROUNDING
 
 CURVES = (
     "cosine_within_adjusted",
@@ -70,12 +71,17 @@ def convergence(
 
 def _correlations(x: np.ndarray, y: np.ndarray) -> Iterator[dict[str, Any]]:
     n = len(x)
-    if n < LEAST_LAYERS or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if n < LEAST_LAYERS or _is_constant(x) or _is_constant(y):
         return
     for statistic, correlate in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr)):
         value = float(correlate(x, y)[0])
         low, high = _interval(value, n, 1 + value**2 / 2 if statistic == "spearman" else 1.0)
         yield {"statistic": statistic, "value": value, "low": low, "high": high, "n": n}
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    """Whether values differ by rounding alone: the cosine of a constant layer is 1 but for that."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 def _interval(value: float, n: int, variance: float) -> tuple[float, float]:

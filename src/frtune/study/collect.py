@@ -167,18 +167,25 @@ class _Accumulators:
                 continue
             following = self.cosines[layer + 1] if layer + 1 < self.layers else None
             outliers = outlier_dimensions(means[layer])
+            cosines = cosine_statistics(self.cosines[layer], following, counts, outliers)
+            if not (variances[layer].any() or means[layer].any()):  # vectors of length 0
+                cosines = dict.fromkeys(cosines, Value(math.nan))
             statistics.append(
                 {
                     **self._norm_statistics(layer, counts.tokens),
                     "outlier_dimensions": Value(float(len(outliers))),
-                    **cosine_statistics(self.cosines[layer], following, counts, outliers),
-                    **{name: Value(v) for name, v in spectrum(covariance).items()},
+                    **cosines,
+                    **{name: Value(v) for name, v in spectrum(covariance, means[layer]).items()},
                 }
             )
         keys = self.corpus.keys[self.texts].view(np.int64)
         arrays = {"mean": means, "variance": variances, **self.arrays, "text_keys": keys}
         where = f"layers {', '.join(map(str, broken))}"
         notes = [(where, "values that are not finite")] if broken else []
+        constant = [i for i, found in enumerate(statistics) if math.isnan(_rank(found))]
+        if constant:
+            why = "all tokens have the same vector, which leaves no spectrum and nothing to compare"
+            notes.append((f"layers {', '.join(map(str, constant))}", why))
         return Collected(statistics, arrays, broken, notes=notes)
 
     def _norm_statistics(self, layer: int, tokens: int) -> dict[str, Value]:
@@ -189,6 +196,10 @@ class _Accumulators:
             "norm_std": Value(math.sqrt(max(0.0, second - first**2))),
             **{name: Value(float(q)) for name, q in zip(_QUANTILES, quantiles, strict=True)},
         }
+
+
+def _rank(statistics: dict[str, Value]) -> float:
+    return statistics["effective_rank"].value if statistics else 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from frtune.metrics.bootstrap import bootstrap_interval
-from frtune.study.pairs import drift, linear_cka, neighbour_overlap, procrustes_distance
+from frtune.study.pairs import both_cka, drift, neighbour_overlap, procrustes_distance
 from frtune.study.settings import Settings
 
 LEAST_ITEMS = 3
@@ -33,7 +33,8 @@ def compare_tokens(
 
     ``drift_cosine``, ``drift_distance`` and ``neighbours`` are means over tokens with a bootstrap
     interval, and are taken, as ``procrustes`` is, of layers with the same number; ``cka`` is of
-    every pair of layers. Drift needs layers of the same width; the others do not.
+    every pair of layers, and so is ``cka_debiased``. Drift needs layers of the same width; the
+    others do not.
 
     Args:
         a: float32 ``(layers, tokens, width)``.
@@ -56,16 +57,22 @@ def compare_tokens(
 def compare_texts(a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
     """Compare the mean vectors of the same texts: ``cka_texts`` of every pair of layers.
 
-    Both are float32 ``(layers, texts, width)``; the tokens of the models may be others.
+    Beside it stands ``cka_texts_debiased``. Both arguments are float32 ``(layers, texts, width)``;
+    the tokens of the models may be others.
     """
     return _all_pairs("cka_texts", a, b)
 
 
 def _all_pairs(statistic: str, a: np.ndarray, b: np.ndarray) -> Iterator[PairValue]:
-    for (i, j), value in np.ndenumerate(linear_cka(list(a), list(b))):
-        yield PairValue(i, j, statistic, float(value))
+    names = statistic, f"{statistic}_debiased"
+    for name, values in zip(names, both_cka(list(a), list(b)), strict=True):
+        for (i, j), value in np.ndenumerate(values):
+            yield PairValue(i, j, name, float(value))
 
 
 def _mean(layer: int, statistic: str, values: np.ndarray, seed: int) -> PairValue:
+    values = values[np.isfinite(values)]  # a vector without length has none
+    if not len(values):
+        return PairValue(layer, layer, statistic, math.nan)
     interval = bootstrap_interval(values, seed=seed)
     return PairValue(layer, layer, statistic, float(values.mean()), *interval)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from frtune.study.covariance import ROUNDING
+
 NORMAL_95 = 1.959963984540054
 
 
@@ -188,7 +190,9 @@ def cosine_statistics(
     between = _ratio(float(by_dimension.sum()), across_pairs)
     first_sum = float(layer.first_total @ layer.total) - layer.first_own
     first_across = _ratio(first_sum, (counts.texts - 1) * counts.tokens)
-    share = _ratio(float(by_dimension.cpu().numpy()[outliers].sum()), float(by_dimension.sum()))
+    parts = by_dimension.cpu().numpy()
+    sure = abs(parts.sum()) > ROUNDING * np.abs(parts).sum()  # else a ratio of rounding
+    share = float(parts[outliers].sum() / parts.sum()) if sure else math.nan
     found = {
         "outlier_cosine_share": Value(share),
         "cosine_between": Value(between),

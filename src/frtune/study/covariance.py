@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 OUTLIER_DEVIATIONS = 3.0
+ROUNDING = 1e-6  # of float32, after a few layers
 _ROWS = 512
 
 
@@ -70,10 +71,13 @@ def outlier_dimensions(mean: np.ndarray) -> np.ndarray:
         >>> outlier_dimensions(np.array([0.1, -0.1] * 20 + [9.0])).tolist()
         [40]
     """
-    return np.flatnonzero(np.abs(mean - mean.mean()) > OUTLIER_DEVIATIONS * mean.std())
+    spread = mean.std()
+    if spread <= ROUNDING * np.abs(mean).max(initial=0):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.abs(mean - mean.mean()) > OUTLIER_DEVIATIONS * spread)
 
 
-def spectrum(covariance: np.ndarray) -> dict[str, float]:
+def spectrum(covariance: np.ndarray, mean: np.ndarray | None = None) -> dict[str, float]:
     """Describe how evenly the variance is spread, from the eigenvalues of the covariance.
 
     With eigenvalues ``l_i`` of ``d`` dimensions and shares ``p_i = l_i / sum(l)``:
@@ -86,6 +90,8 @@ def spectrum(covariance: np.ndarray) -> dict[str, float]:
 
     Args:
         covariance: float64 ``(width, width)``.
+        mean: float64 ``(width,)``; the variance is rounding where it is less than 1e-12 of the
+            mean's square.
 
     Returns:
         The five numbers; all ``nan`` where there is no variance.
@@ -99,7 +105,7 @@ def spectrum(covariance: np.ndarray) -> dict[str, float]:
     names = ("effective_rank", "participation_ratio", "top1_share", "top10_share", "isotropy")
     values = np.linalg.eigvalsh(covariance)[::-1].clip(min=0)
     total = values.sum()
-    if not total > 0:
+    if not total > (0 if mean is None else ROUNDING**2 * float(mean @ mean)):
         return dict.fromkeys(names, float("nan"))
     shares = values / total
     positive = shares[shares > 0]

@@ -112,6 +112,15 @@ DEFINITIONS = {
         "Linear centred kernel alignment of two layers on the same tokens: 1 where they are equal "
         "up to rotation and scale, 0 where they share nothing.",
         "Kornblith et al. 2019, arXiv:1905.00414"),
+    "cka_debiased": Definition(
+        "CKA, debiased", "linear CKA",
+        "CKA by the unbiased estimator of HSIC: about 0 for layers that share nothing, however few "
+        "the tokens, at times below. Plain CKA is higher with fewer tokens than dimensions.",
+        "Nguyen et al. 2021, arXiv:2010.15327"),
+    "cka_texts_debiased": Definition(
+        "CKA of texts, debiased", "linear CKA",
+        "The same on the mean vectors of the texts.",
+        "Nguyen et al. 2021, arXiv:2010.15327"),
     "cka_texts": Definition(
         "CKA of texts", "linear CKA",
         "The same on the mean vectors of the texts, where the tokens of two checkpoints differ.",

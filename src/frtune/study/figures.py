@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from frtune.plotting import MARKERS, legend, line_style, new_frame, plain_text, whole_numbers
+from frtune.study.covariance import ROUNDING
 from frtune.study.definitions import DEFINITIONS
 from frtune.study.panels import PANELS, lines
 from frtune.study.result import Study
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LAYER = "layer (0 = embeddings)"
+SMALL_PART = 0.25  # of an axis, below which changes are hard to see
 
 
 def draw_curves(study: Study, name: str) -> Figure:
@@ -42,6 +44,8 @@ def draw_curves(study: Study, name: str) -> Figure:
             drawn.append(_curve(axes, rows, panel.dashed[0], f"{label}, {panel.dashed[1]}", style))
     if name.startswith("probe"):
         drawn += _majority_line(axes, study)
+    if panel.unmoved is not None:
+        drawn.append([panel.unmoved])
     _limits(axes, panel.limits, np.concatenate([np.asarray(each, float) for each in drawn]))
     whole_numbers(axes.xaxis)
     legend(figure)
@@ -77,15 +81,19 @@ def draw_heat_map(study: Study, statistic: str, a: str, b: str) -> Figure:
         f"layer of {plain_text(a)}",
     )
     axes.grid(False)
-    image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    numbers = grid.to_numpy(float)
+    low, high = _ends(numbers[np.isfinite(numbers)], 0.0, 1.0)
+    image = axes.imshow(grid, origin="lower", cmap="cividis", vmin=low, vmax=high, aspect="auto")
     figure.colorbar(image, ax=axes, label="CKA (1 = alike)")
     for set_ticks, layers in ((axes.set_xticks, grid.columns), (axes.set_yticks, grid.index)):
         step = 1 + len(layers) // 14
         set_ticks(range(0, len(layers), step), list(layers[::step]))
     if max(grid.shape) <= 13:
-        for (i, j), value in np.ndenumerate(grid.to_numpy(float)):
-            colour = "black" if value > 0.5 else "white"
-            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=7)
+        digits = 2 if high - low > 0.1 else 3
+        for (i, j), value in np.ndenumerate(numbers):
+            colour = "black" if value > (low + high) / 2 else "white"
+            shown = f"{value:.{digits}f}" if np.isfinite(value) else "none"
+            axes.text(j, i, shown, ha="center", va="center", color=colour, fontsize=7)
     return figure
 
 
@@ -107,14 +115,32 @@ def _curve(
 
 
 def _limits(axes: Axes, limits: tuple[float | None, float | None], values: np.ndarray) -> None:
-    """Set the vertical axis to ``limits`` and further where values lie outside."""
+    """Set the vertical axis to ``limits`` and further where values lie outside.
+
+    Values that would fill a small part of it alone get an axis of their own.
+    """
     if not len(values):
         return
     bottom, top = limits
-    low = values.min() if bottom is None else min(bottom, values.min())
-    high = values.max() if top is None else max(top, values.max())
+    low, high = _ends(
+        values, values.min() if bottom is None else bottom, values.max() if top is None else top
+    )
     margin = 0.04 * (high - low) or 0.04
     axes.set_ylim(low if low == bottom else low - margin, high + margin)
+    axes.ticklabel_format(axis="y", useOffset=False)
+
+
+def _ends(values: np.ndarray, bottom: float, top: float) -> tuple[float, float]:
+    """The usual ends, widened to hold the values; or the values' own, if these are close together.
+
+    Values that differ by rounding alone are drawn as what they are, a line.
+    """
+    low, high = float(values.min()), float(values.max())
+    bottom, top = min(bottom, low), max(top, high)
+    rounding = ROUNDING * max(abs(low), abs(high), 1.0)
+    if rounding < high - low < SMALL_PART * (top - bottom):
+        return low, high
+    return bottom, top
 
 
 def _majority_line(axes: Axes, study: Study) -> list[pd.Series]:

@@ -13,6 +13,7 @@ from frtune.study.result import Study
 from frtune.study.tables import (
     compared,
     curve,
+    identical,
     main_answers,
     of_checkpoint,
     rank_answer,
@@ -57,15 +58,16 @@ def findings(study: Study) -> dict[str, list[str]]:
         Sentences by subject: ``movement``, ``cosines``, ``norms``, ``spectrum``, ``probes``,
         ``answer``. A subject without numbers is left out.
     """
-    pairs = comparisons(study)
+    pairs = [pair for pair in comparisons(study) if not identical(study, *pair)]
     subjects = {"movement": _movement, "cosines": _cosines, "norms": _norms}
     subjects |= {"spectrum": _spectrum, "probes": _probes}
     found = {
         name: [s for pair in pairs for s in say(study, *pair)] for name, say in subjects.items()
     }
+    found["movement"] = [*_twins(study), *found["movement"]]
     found["probes"] = [*_probe_levels(study), *found["probes"]]
     found["answer"] = [_answer(study, answer) for answer in main_answers(study)]
-    if not pairs:
+    if len(study.checkpoints) == 1:
         found["cosines"] = list(_course(study, study.checkpoints[0]["name"]))
     return {subject: sentences for subject, sentences in found.items() if sentences}
 
@@ -76,8 +78,10 @@ def headlines(study: Study) -> list[str]:
     Args:
         study: What ``frtune.study.study`` returned.
     """
-    subjects, pairs = (_movement, _cosines, _probes), comparisons(study)
-    found = [next(say(study, *pair), None) for say in subjects for pair in pairs]
+    subjects = (_movement, _cosines, _probes)
+    pairs = [pair for pair in comparisons(study) if not identical(study, *pair)]
+    found: list[str | None] = [*_twins(study)]
+    found += [next(say(study, *pair), None) for say in subjects for pair in pairs]
     if len(study.checkpoints) == 1:
         found = [*_course(study, study.checkpoints[0]["name"]), *_probe_levels(study)]
     return [text for text in found if text] + [_answer(study, each) for each in main_answers(study)]
@@ -95,6 +99,13 @@ def comparisons(study: Study) -> list[tuple[str, str]]:
         for i, b in enumerate(names)
         if i
     ]
+
+
+def _twins(study: Study) -> Iterator[str]:
+    """The pairs that are the same model."""
+    for a, b in comparisons(study):
+        if identical(study, a, b):
+            yield f"{a} and {b} are identical: every token has the same vector in every layer."
 
 
 def _movement(study: Study, a: str, b: str) -> Iterator[str]:
@@ -117,12 +128,13 @@ def _movement(study: Study, a: str, b: str) -> Iterator[str]:
         f"vectors have a cosine of {number(1 - turn[most])}{apart}. "
         f"{layer_name(least).capitalize()} moved least (cosine {number(1 - turn[least])})."
     )
-    alike = curve(rows, "cka")
+    debiased = curve(rows, "cka_debiased")
+    alike, name = (debiased, "debiased CKA") if len(debiased) else (curve(rows, "cka"), "CKA")
     if len(alike):
         high, low = int(alike.idxmax()), int(alike.idxmin())
         yield (
-            f"Up to rotation and scale, {a} and {b} are most alike in {layer_name(high)} (CKA "
-            f"{number(alike[high])}) and least in {layer_name(low)} (CKA {number(alike[low])})."
+            f"Up to rotation and scale, {a} and {b} are most alike in {layer_name(high)} ({name} "
+            f"{number(alike[high])}) and least in {layer_name(low)} ({name} {number(alike[low])})."
         )
 
 
@@ -262,8 +274,9 @@ def largest_change(
     if not len(common):
         return None
     before, after = (np.asarray(each[common], float) for each in (first, second))
-    size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
-    at = int(np.argmax(size))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of 0 in both, no change
+        size = np.abs(np.log(after / before)) if relative else np.abs(after - before)
+    at = int(np.argmax(np.nan_to_num(size)))
     return Change(float(before[at]), float(after[at]), f"most in {layer_name(int(common[at]))}")
 
 

@@ -118,7 +118,7 @@ def _collect(
     base = base_of(model)
     found = collect(base, corpus, settings)
     if classes is not None:
-        by_key = dict(zip(keys.tolist(), classes, strict=True))
+        by_key = dict(zip(keys.tolist(), zip(words, classes, strict=True), strict=True))
         notes = add_probes(found, by_key, base.kind, settings)
         if not any("probe_mean_accuracy" in layer for layer in found.statistics):
             raise InputError(notes[0][1])

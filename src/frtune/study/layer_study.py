@@ -20,13 +20,17 @@ from frtune.study.collect import Collected, collect
 from frtune.study.compare import LEAST_ITEMS, PairValue, compare_texts, compare_tokens
 from frtune.study.corpus import Corpus, encode
 from frtune.study.frames import dimension_frame, layer_frame, pair_frame
-from frtune.study.probes import add_probes
+from frtune.study.pairs import chance_cka
+from frtune.study.probes import add_probes, alike
 from frtune.study.result import Study
 from frtune.study.sampling import text_keys
 from frtune.study.settings import Settings
 from frtune.study.store import Store, texts_hash
 
 Skipped = list[dict[str, str]]
+FEW = (
+    2  # vectors a dimension, below which statistics of spectra and likeness are far from their own
+)
 
 
 def study(
@@ -67,7 +71,8 @@ def study(
         progress: Label of the progress bars; ``None`` shows none.
 
     Returns:
-        Frames and dicts of all numbers, and in ``skipped`` what could not be computed.
+        Frames and dicts of all numbers; in ``skipped`` what could not be computed, and in ``notes``
+        what must be known to read them.
 
     Raises:
         InputError: If there is no checkpoint or no text, if labels and texts differ in number, or
@@ -87,14 +92,16 @@ def study(
         bf16=has_bf16() if bf16 is None else bf16,
     )
     keys = text_keys(words, classes, seed=seed)
-    by_key = None if classes is None else dict(zip(keys.tolist(), classes, strict=True))
+    pairs = zip(words, classes or [], strict=False)
+    by_key = None if classes is None else dict(zip(keys.tolist(), pairs, strict=True))
     runs = []
     for checkpoint in opened:
         corpus = _encode(checkpoint, words, keys, settings, skipped)
         found = _collect(checkpoint, corpus, settings, by_key, Store(output_dir), progress, skipped)
         runs.append(_Run(checkpoint, corpus.describe(), corpus.signature, found))
     layers = layer_frame([(run.checkpoint.name, run.found) for run in runs])
-    pairs = pair_frame(_compare(runs, settings, skipped))
+    copies = _copies(runs[0], dict(zip(keys.tolist(), words, strict=True)))
+    pairs = pair_frame(_compare(runs, copies, settings, skipped))
     answers = convergence(layers)
     if classes is not None and not answers:
         why = "no probes, or fewer than 3 layers that differ"
@@ -116,6 +123,7 @@ def study(
         data=data,
         settings=dataclasses.asdict(settings),
         skipped=skipped,
+        notes=list(_notes(runs, copies, settings)),
     )
 
 
@@ -205,34 +213,95 @@ def _collect(
 
 
 def _compare(
-    runs: list[_Run], settings: Settings, skipped: Skipped
+    runs: list[_Run], copies: np.ndarray, settings: Settings, skipped: Skipped
 ) -> Iterator[tuple[str, str, PairValue]]:
     for a, b in combinations(runs, 2):
         names = a.checkpoint.name, b.checkpoint.name
         first, second = a.found.arrays, b.found.arrays
         both = " and ".join(names)
-        skipped += [_line(f"{both}: {what}", why) for what, why in _unlike(a, b, settings)]
+        skipped += [_line(f"{both}: {what}", why) for what, why in _unlike(a, b, copies, settings)]
         if a.signature == b.signature and first["tokens"].shape[1] >= LEAST_ITEMS:
             drifts = a.checkpoint.family.kind == b.checkpoint.family.kind
             values = compare_tokens(first["tokens"], second["tokens"], settings, drifts=drifts)
             yield from ((*names, value) for value in values)
-        shared = _shared(first["text_keys"], second["text_keys"])
+        shared = _shared(a, b, copies)
         if len(shared[0]) >= LEAST_ITEMS:
             means = first["text_mean"][:, shared[0]], second["text_mean"][:, shared[1]]
             yield from ((*names, value) for value in compare_texts(*means))
 
 
-def _shared(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    _, places, others = np.intersect1d(first, second, assume_unique=True, return_indices=True)
-    return places, others
+def _notes(runs: list[_Run], copies: np.ndarray, settings: Settings) -> Iterator[dict[str, str]]:
+    """What must be known to read the numbers: copies, few vectors for their width, equal models."""
+    for run in runs:
+        tokens, width = run.described["tokens"]["real"], run.checkpoint.config.hidden_size
+        if tokens < FEW * width:
+            why = f"{tokens} tokens for {width} dimensions: too low with so few"
+            yield _line(
+                f"{run.checkpoint.name}: effective rank, participation ratio, IsoScore", why
+            )
+    if len(copies):
+        count = f"{len(copies)} of {len(runs[0].found.arrays['text_keys'])}"
+        why = (
+            f"{count} equal another or nearly so; they stand on one side of the probes' splits and "
+            "count once there and in cka_texts; neighbours and cka of tokens are too high by them"
+        )
+        yield _line("texts", why)
+    for a, b in combinations(runs, 2):
+        both = f"{a.checkpoint.name} and {b.checkpoint.name}"
+        if _identical(a, b):
+            yield _line(both, "identical: the same vectors for every token in every layer")
+            continue
+        widths = [run.checkpoint.config.hidden_size for run in (a, b)]
+        counts = {"cka_texts": len(_shared(a, b, copies)[0])}
+        if a.signature == b.signature:
+            counts["cka"] = a.found.arrays["tokens"].shape[1]
+        for statistic, count in counts.items():
+            if LEAST_ITEMS <= count < FEW * max(widths):
+                yield _line(f"{both}: {statistic}", _few_vectors(statistic, count, *widths))
+        if settings.neighbours < counts.get("cka", 0) <= 10 * settings.neighbours:
+            chance = settings.neighbours / (counts["cka"] - 1)
+            why = f"{counts['cka']} tokens: {chance:.2f} are kept by chance alone"
+            yield _line(f"{both}: neighbours", why)
 
 
-def _unlike(a: _Run, b: _Run, settings: Settings) -> list[tuple[str, str]]:
+def _few_vectors(statistic: str, count: int, first: int, second: int) -> str:
+    what = "texts" if statistic == "cka_texts" else "tokens"
+    widths = f"{first}" if first == second else f"{first} and {second}"
+    also = "" if what == "texts" or count > max(first, second) else "; procrustes is near 0 for any"
+    return (
+        f"{count} {what} for {widths} dimensions: unrelated layers have about "
+        f"{chance_cka(count, first, second):.2f}{also}. Read {statistic}_debiased"
+    )
+
+
+def _identical(a: _Run, b: _Run) -> bool:
+    """Whether two checkpoints cut the texts alike and have the same vectors for them."""
+    first, second = a.found.arrays["tokens"], b.found.arrays["tokens"]
+    same = a.checkpoint.weights_hash == b.checkpoint.weights_hash
+    return a.signature == b.signature and (same or np.array_equal(first, second))
+
+
+def _copies(run: _Run, texts: Mapping[int, str]) -> np.ndarray:
+    """Keys of the sampled texts that equal an earlier one or nearly so."""
+    keys = run.found.arrays["text_keys"]
+    groups = alike([texts[key] for key in keys.view("uint64").tolist()])
+    return np.delete(keys, np.unique(groups, return_index=True)[1])
+
+
+def _shared(a: _Run, b: _Run, copies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the sampled texts that both have, without copies."""
+    first, second = (run.found.arrays["text_keys"] for run in (a, b))
+    kept, places, others = np.intersect1d(first, second, assume_unique=True, return_indices=True)
+    distinct = ~np.isin(kept, copies)
+    return places[distinct], others[distinct]
+
+
+def _unlike(a: _Run, b: _Run, copies: np.ndarray, settings: Settings) -> list[tuple[str, str]]:
     """What cannot be compared in two checkpoints, and why."""
     found = []
     one, other = a.checkpoint, b.checkpoint
     tokens = a.found.arrays["tokens"].shape[1]
-    texts = len(_shared(a.found.arrays["text_keys"], b.found.arrays["text_keys"])[0])
+    texts = len(_shared(a, b, copies)[0])
     every = "drift, neighbours, procrustes and cka of tokens"
     if a.signature != b.signature:
         found.append((every, "their tokenizers cut the texts into other tokens; see cka_texts"))

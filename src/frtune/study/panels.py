@@ -20,7 +20,9 @@ class Panel(NamedTuple):
         solid: What the solid line is called in the legend where there is a dashed one.
         dashed: Statistic of the dashed line, and what it is called.
         band: Statistics of the lower and the upper edge of a band.
-        limits: Of the vertical axis, widened where values lie outside; ``None``: as the values.
+        limits: Of the vertical axis, widened where values lie outside, and left where they fill a
+            small part of it; ``None``: as the values.
+        unmoved: Value of two equal checkpoints, which the axis shows.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Panel(NamedTuple):
     dashed: tuple[str, str] | None = None
     band: tuple[str, str] | None = None
     limits: tuple[float | None, float | None] = (0.0, None)
+    unmoved: float | None = None
 
 
 UNIT, FREE = (0.0, 1.0), (None, None)
@@ -60,10 +63,10 @@ PANELS = {
                     ("fisher_first", "first token")),
     "silhouette": Panel("Separation of the classes: silhouette", "silhouette_mean", "mean",
                         ("silhouette_first", "first token"), limits=FREE),
-    "drift": Panel("Turn of each token: 1 - cosine", "drift_cosine", limits=UNIT),
-    "distance": Panel("Distance moved by each token", "drift_distance"),
-    "procrustes": Panel("Distance after the best rotation", "procrustes"),
-    "neighbours": Panel("Nearest neighbours kept", "neighbours", limits=UNIT),
+    "drift": Panel("Turn of each token: 1 - cosine", "drift_cosine", limits=UNIT, unmoved=0.0),
+    "distance": Panel("Distance moved by each token", "drift_distance", unmoved=0.0),
+    "procrustes": Panel("Distance after the best rotation", "procrustes", unmoved=0.0),
+    "neighbours": Panel("Nearest neighbours kept", "neighbours", limits=UNIT, unmoved=1.0),
 }  # fmt: skip
 PAIRED = ("drift", "distance", "procrustes", "neighbours")
 
@@ -95,6 +98,12 @@ def cka_pairs(study: Study) -> dict[str, tuple[str, str, str]]:
     That of texts stands in where two checkpoints have no tokens in common.
     """
     tokens, texts = compared(study, "cka"), compared(study, "cka_texts")
-    found = [("cka", *pair) for pair in tokens]
-    found += [("cka_texts", *pair) for pair in texts if pair not in tokens]
+    found = [(_debiased(study, "cka"), *pair) for pair in tokens]
+    found += [(_debiased(study, "cka_texts"), *pair) for pair in texts if pair not in tokens]
     return {f"cka {i}": each for i, each in enumerate(found, start=1)}
+
+
+def _debiased(study: Study, statistic: str) -> str:
+    """The debiased estimate, where there is one: of fewer than 4 vectors there is none."""
+    rows = study.pairs.loc[study.pairs["statistic"] == f"{statistic}_debiased", "value"]
+    return f"{statistic}_debiased" if rows.notna().any() else statistic

@@ -18,12 +18,15 @@ from frtune.study.findings import findings, headlines, number
 from frtune.study.panels import PAIRED, PANELS, cka_pairs
 from frtune.study.plots import save_plots
 from frtune.study.result import Study
-from frtune.study.tables import compared, curve, of_checkpoint, same_layer
+from frtune.study.tables import compared, curve, layers_of, of_checkpoint, same_layer
+
+NONE = "none"  # a statistic of a layer that has no value
 
 # subject, heading, plots, statistics of the table
 SECTIONS = (
     ("movement", "What moved", ("drift", "distance", "neighbours", "procrustes", "cka"),
-     ("drift_cosine", "drift_distance", "neighbours", "procrustes", "cka", "cka_texts")),
+     ("drift_cosine", "drift_distance", "neighbours", "procrustes", "cka_debiased", "cka",
+      "cka_texts_debiased", "cka_texts")),
     ("cosines", "How alike the tokens are",
      ("convergence", "anisotropy", "first_token", "mean_token", "self_similarity", "next_layer"),
      ("cosine_within", "cosine_within_adjusted", "cosine_between", "cosine_first",
@@ -73,6 +76,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         sections=_sections(study, images),
         answers=[_answer_row(answer) for answer in study.answers],
         skipped=study.skipped,
+        notes=study.notes,
         data=_data(study.data),
         labels=list((study.data.get("labels") or {}).items()),
         checkpoints=[{"adapter": False, **checkpoint} for checkpoint in study.checkpoints],
@@ -146,8 +150,8 @@ def _table(study: Study, statistics: tuple[str, ...], *, paired: bool) -> dict[s
 def _sources(study: Study, statistic: str, paired: bool) -> list[tuple[str, pd.DataFrame]]:
     if paired:
         pairs = compared(study, statistic)
-        if statistic == "cka_texts":
-            pairs = [(a, b) for each, a, b in cka_pairs(study).values() if each == statistic]
+        if statistic.startswith("cka_texts"):  # where tokens cannot be compared
+            pairs = [pair for pair in pairs if pair not in compared(study, "cka")]
         return [(f"{a} to {b}", same_layer(study.pairs, a, b)) for a, b in pairs]
     return [(c["name"], of_checkpoint(study, c["name"])) for c in study.checkpoints]
 
@@ -157,7 +161,8 @@ def _cells(rows: pd.DataFrame, statistic: str) -> pd.Series:
     if statistic == "outlier_dimensions":
         return values.map("{:.0f}".format)
     if not statistic.startswith("probe"):
-        return values.map(number)
+        texts = values.map(number)
+        return texts.reindex(layers_of(rows, statistic), fill_value=NONE) if len(texts) else texts
     low, high = curve(rows, statistic, "low"), curve(rows, statistic, "high")
     texts = values.map(number)
     for layer in low.index.intersection(values.index):

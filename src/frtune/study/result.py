@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Study:
             ``tokens`` and ``cut_texts`` (of the first checkpoint), ``hash``.
         settings: The settings that the numbers depend on.
         skipped: What could not be computed: dicts of ``what`` and ``why``.
+        notes: What must be known to read the numbers: the same.
     """
 
     layers: pd.DataFrame
@@ -43,6 +44,7 @@ class Study:
     data: dict[str, Any]
     settings: dict[str, Any]
     skipped: list[dict[str, str]]
+    notes: list[dict[str, str]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain lists, dicts and numbers; ``nan`` becomes ``None``."""
@@ -56,7 +58,7 @@ class Study:
             | {name: frame[name].tolist() for name in ("mean", "variance")}
             for (checkpoint, layer), frame in groups
         ]
-        return _plain({**found, "skipped": self.skipped})
+        return _plain({**found, "skipped": self.skipped, "notes": self.notes})
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Write ``study.json`` and the frames as ``layers``, ``pairs`` and ``dimensions.parquet``.

@@ -19,7 +19,7 @@ from frtune.study.cosines import Value
 from frtune.study.settings import Settings
 
 FOLDER = "statistics"
-VERSION = 1  # of what a file holds; raised when a statistic changes
+VERSION = 2  # of what a file holds; raised when a statistic changes
 
 
 def texts_hash(keys: np.ndarray) -> str:

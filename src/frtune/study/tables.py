@@ -23,6 +23,12 @@ def curve(frame: pd.DataFrame, statistic: str, column: str = "value") -> pd.Seri
     return found[np.isfinite(found)]
 
 
+def layers_of(frame: pd.DataFrame, statistic: str) -> list[int]:
+    """Return the layers that have a statistic, with a finite value or without."""
+    rows = frame[frame["statistic"] == statistic]
+    return sorted(rows["layer" if "layer" in rows else "layer_a"])
+
+
 def of_checkpoint(study: Study, name: str) -> pd.DataFrame:
     """Return the rows of one checkpoint."""
     return study.layers.loc[study.layers["checkpoint"] == name]
@@ -38,6 +44,14 @@ def compared(study: Study, statistic: str) -> list[tuple[str, str]]:
     """Return the pairs of different checkpoints that have a statistic, in the study's order."""
     rows = study.pairs.loc[study.pairs["statistic"] == statistic]
     return [(a, b) for a, b in dict.fromkeys(zip(rows["a"], rows["b"], strict=True)) if a != b]
+
+
+def identical(study: Study, a: str, b: str) -> bool:
+    """Whether a study found the same vectors in two checkpoints; its notes say so."""
+    return any(
+        note["what"] == f"{a} and {b}" and note["why"].startswith("identical")
+        for note in study.notes
+    )
 
 
 def main_answers(study: Study) -> list[dict[str, Any]]:

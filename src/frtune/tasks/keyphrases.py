@@ -454,7 +454,9 @@ class KeyphraseGeneration(Task):
             values = dataset[self.keyphrases_column]
             plain = [isinstance(v, str) and not v.strip().startswith("[") for v in values]
             true = [
-                (split_phrases if text else split_keyphrases)(value, self.separator)
+                split_phrases(value, self.separator)
+                if text
+                else read_phrases(value, self.separator, self.keyphrase_field)
                 for value, text in zip(values, plain, strict=True)
             ]
             return said, [row[: self.max_keyphrases] for row in true]

@@ -94,6 +94,8 @@ class SequenceTask(Task):
     def config_overrides(self) -> dict[str, Any]:
         labels = [self.name] if self.scored else self.known_labels
         return {
+            # the CrossEncoder of sentence-transformers puts a sigmoid on a score unless told
+            "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"},
             "num_labels": len(labels),
             "id2label": dict(enumerate(labels)),
             "label2id": {label: i for i, label in enumerate(labels)},

@@ -1,12 +1,18 @@
-"""Inference under autocast that casts each weight once, and not in every batch and token."""
+"""Inference under autocast: each weight is cast once, and the task's heads compute in fp32."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+
+from frtune.models.weights import head_names
+
+_HALF = (torch.bfloat16, torch.float16)
 
 
 @contextlib.contextmanager
@@ -19,8 +25,9 @@ def cast_once(
     keeps none of frozen weights, such as the base under LoRA, so these count as trainable while no
     gradient is computed. Results are the same. The copies take half the memory of the weights, as
     in a training step; where gradient checkpointing spares it, those of frozen ones are not kept.
+    The task's heads compute in fp32, see ``heads_in_fp32``.
     """
-    with torch.no_grad(), autocast():
+    with torch.no_grad(), heads_in_fp32(model), autocast():
         spared = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
         kept = torch.is_autocast_enabled(model.device.type) and not spared
         # quantised weights are of other classes and types, and are not cast
@@ -33,3 +40,44 @@ def cast_once(
         finally:
             for parameter in frozen:
                 parameter.requires_grad_(False)
+
+
+@contextlib.contextmanager
+def heads_in_fp32(model: Any) -> Iterator[None]:
+    """Compute the task's heads in fp32, in whatever type the base below them computes.
+
+    A logit in bf16 has 8 bits: scores and probabilities of different rows would be equal, and ranks
+    with them. A head is small, so that this costs no time. The output layer of a language model is
+    no such head: its logits choose tokens and are no result. Weights that ZeRO-3 has split stay in
+    their type, since they are in no process as a whole.
+    """
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    heads = [base.get_submodule(name) for name in head_names(base)]
+    own = [vars(head).get("forward") for head in heads]
+    weights = [
+        (weight, weight.data)
+        for head in heads
+        for weight in head.parameters()
+        if weight.dtype in _HALF and not hasattr(weight, "ds_id")
+    ]
+    try:
+        for weight, data in weights:
+            weight.data = data.float()
+        for head in heads:
+            head.forward = functools.partial(_compute_in_fp32, head.forward, model.device.type)
+        yield
+    finally:
+        for head, forward in zip(heads, own, strict=True):
+            del head.forward
+            if forward is not None:  # hooks of Accelerate stand there
+                head.forward = forward
+        for weight, data in weights:
+            weight.data = data
+
+
+def _compute_in_fp32(forward: Callable[..., Any], device: str, *args: Any, **options: Any) -> Any:
+    def raised(value: Any) -> Any:
+        return value.float() if isinstance(value, torch.Tensor) and value.dtype in _HALF else value
+
+    with torch.autocast(device, enabled=False):
+        return forward(*map(raised, args), **{name: raised(v) for name, v in options.items()})

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frtune.metrics.bootstrap import Score
+from frtune.metrics.bootstrap import Score, interval, paired_p_value, resampled
 from frtune.tasks.base import Task
 
 
@@ -41,3 +41,11 @@ def row_scores(task: Task, outputs: Sequence[Any], encoded: Any, tokenizer: Any)
         task.row_score(answers, references),
         [task.agreement_key(answer) for answer in answers],
     )
+
+
+def paired_difference(first: Score, second: Score, rows: int, samples: int) -> dict[str, float]:
+    """Interval of the difference of two scores on the same draws of rows, and its p-value."""
+    base, draws = (resampled(score, rows, samples=samples) for score in (first, second))
+    low, high = interval(draws - base)
+    p_value = paired_p_value(base, draws)
+    return {"difference_low": low, "difference_high": high, "p_value": p_value}

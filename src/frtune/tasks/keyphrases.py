@@ -19,10 +19,11 @@ from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
 from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
-from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 from frtune.tasks.generated import Generated
+from frtune.tasks.given_answers import phrase_list
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
@@ -81,6 +82,9 @@ class KeyphraseGeneration(Task):
     tiny_family: ClassVar[str] = "t5"
     recipe: ClassVar[Mapping[str, float]] = dict(learning_rate=5e-5, per_device_train_batch_size=8)
     absent_fields: ClassVar[Mapping[str, Any]] = {"prompt": "markers"}  # all that 0.1.0 knew
+    score_fields: ClassVar[tuple[str, ...]] = ("separator", "max_keyphrases", "k", "language")
+    answer_key: ClassVar[str] = "keyphrases"
+    answer_details: ClassVar[tuple[str, ...]] = ("generated", "finished")
     health_scores: ClassVar[Mapping[str, str]] = {
         "eos_rate": "ended by themselves",
         "cut_by_limit_rate": "cut by max_target_tokens",
@@ -351,14 +355,39 @@ class KeyphraseGeneration(Task):
             return [self.phrases({self.keyphrases_column: value}) for value in values]
         return self.decode(tokenization.learnt_targets(dataset), tokenizer)
 
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        phrases = clean_keyphrases(phrase_list(given["prediction"], self.separator))
+        told = all(given.get(name) is not None for name in self.answer_details)
+        return {
+            "keyphrases": phrases,
+            **({name: given[name] for name in self.answer_details} if told else {}),
+        }
+
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
+        """As of every task; of answers that say what was written, its health as far as it goes."""
+        said, true = [row["keyphrases"] for row in answers], self.references(dataset, tokenizer)
+        known = self.text_column in dataset.column_names
+        texts = list(dataset[self.text_column]) if known else None
+        scores = self.compute_metrics(said, true, texts=texts)
+        if not all({*self.answer_details} <= {*answer} for answer in answers):
+            return scores
+        health = metrics.generation_health(
+            [split_keyphrases(answer["generated"], self.separator) for answer in answers],
+            token_counts=[0] * len(answers),
+            finished=[answer["finished"] for answer in answers],
+            limit=self.max_target_tokens,
+        )
+        of_tokens = ("cut_by_limit_rate", "mean_tokens")
+        return {**scores, **{n: value for n, value in health.items() if n not in of_tokens}}
+
     def score_outputs(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Scores:
         lines = self.lines([row.ids for row in outputs], tokenizer)
-        said, true = list(map(self.parse, lines)), self.references(dataset, tokenizer)
-        known = self.text_column in dataset.column_names
-        texts = list(dataset[self.text_column]) if known else None
-        scores = self.compute_metrics(said, true, texts=texts)
+        answers = [{"keyphrases": phrases} for phrases in map(self.parse, lines)]
+        scores = self.score_answers(answers, dataset, tokenizer)
         health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
@@ -378,12 +407,12 @@ class KeyphraseGeneration(Task):
         options = {"separator": self.separator, **self._score_options(references)}
         return metrics.combined_scores(predictions, references, texts=texts, **options)
 
-    def intervals(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
         references = self.references(dataset, tokenizer)
         return metrics.combined_intervals(
-            self.decode([row.ids for row in outputs], tokenizer),
+            [answer["keyphrases"] for answer in answers],
             references,
             self.headline,
             texts=list(dataset[self.text_column]),

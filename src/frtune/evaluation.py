@@ -229,12 +229,12 @@ def score_predictions(
     return scored
 
 
-def _task_of(task: str | Path | Task, settings: Mapping[str, Any]) -> Task:
-    if not isinstance(task, Task):
-        saved = (Path(task) / TASK_FILE).is_file()
-        task = load_task(task) if saved else task_class(str(task))()
-    known = [item.name for item in fields(task)]
+def _task_of(source: str | Path | Task, settings: Mapping[str, Any]) -> Task:
+    if isinstance(source, str | Path):
+        saved = (Path(source) / TASK_FILE).is_file()
+        source = load_task(source) if saved else task_class(str(source))()
+    known = [item.name for item in fields(source)]
     for name in settings:
         if name not in known:
-            raise InputError(f"{name}: is no setting of {task.name}.{nearest(name, known)}")
-    return replace(task, **settings)
+            raise InputError(f"{name}: is no setting of {source.name}.{nearest(name, known)}")
+    return replace(source, **settings)

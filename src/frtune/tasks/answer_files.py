@@ -218,6 +218,6 @@ def _check_texts(
             if clean_text(str(text)) != clean_text(str(own)):
                 raise InputError(
                     f"{where[0]}, row {number}: its {beside[0]} {json.dumps(str(text)[:40])} is "
-                    f"not the text of row {number} of {where[1]}. Put the answers in the order of the "
-                    "rows, or give both a column id."
+                    f"not the text of row {number} of {where[1]}. Put the answers in the order of "
+                    "the rows, or give both a column id."
                 )

@@ -349,7 +349,7 @@ class KeyphraseGeneration(Task):
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(self, dataset: Dataset, tokenizer: Any) -> list[list[str]]:
+    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             return [self.phrases({self.keyphrases_column: value}) for value in values]

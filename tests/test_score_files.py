@@ -94,7 +94,7 @@ def test_an_answer_is_called_prediction_whatever_the_task_calls_it():
     assert SequenceClassification().prediction(label) == {"prediction": "loyer", "score": 0.9}
     task, spans = KeywordExtraction(), [{"text": "a", "start": 0, "end": 1}]
     assert task.prediction({"keywords": spans}) == {"prediction": ["a"], "spans": spans}
-    assert task.prediction({"keywords": []}) == {"prediction": []}
+    assert task.prediction({"keywords": []}) == {"prediction": [], "spans": []}
 
 
 def test_rows_of_the_table_are_the_model_and_each_baseline():

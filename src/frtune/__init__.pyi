@@ -3,10 +3,12 @@
 from .cli import exit_code as exit_code
 from .cli.train_arguments import parse_train_arguments as parse_train_arguments
 from .comparison.compare import compare as compare
+from .comparison.predictions import compare_predictions as compare_predictions
 from .data.loading import load_splits as load_splits
 from .data.prepare import prepare as prepare
 from .errors import InputError as InputError
 from .evaluation import evaluate as evaluate
+from .evaluation import evaluate_predictions as evaluate_predictions
 from .inference import load as load
 from .labelling.budget import Budget as Budget
 from .labelling.endpoint import Endpoint as Endpoint

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from frtune.files import write_json
+from frtune.tasks.answers import Answer, Intervals
 from frtune.tasks.base import Task
 
 
@@ -32,8 +34,41 @@ def write_scores(
     Returns:
         The metrics written, with baselines, and the signatures.
     """
-    references = task.references(encoded, tokenizer)
-    intervals = task.intervals(outputs, encoded, tokenizer)
+    answers: list[dict[str, Any]] = task.answers(outputs, encoded, tokenizer)
+    if task.generates:
+        written = task.lines([row.ids for row in outputs], tokenizer)
+        answers = [
+            {**answer, "generated": text, "finished": row.finished}
+            for answer, text, row in zip(answers, written, outputs, strict=True)
+        ]
+    return write_answers(
+        directory,
+        task,
+        answers,
+        rows=rows,
+        references=task.references(encoded, tokenizer),
+        intervals=task.intervals(outputs, encoded, tokenizer),
+        train=train,
+        metrics=metrics,
+    )
+
+
+def write_answers(
+    directory: Path,
+    task: Task,
+    answers: Sequence[Answer],
+    *,
+    rows: Dataset,
+    references: list[Any],
+    intervals: Intervals,
+    train: Dataset | None,
+    metrics: Mapping[str, float],
+    unscored: Sequence[str] = (),
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Write the files of ``write_scores``, of answers whose scores and intervals are known.
+
+    ``unscored`` are scores that these answers cannot have; they get no signature.
+    """
     metrics = {
         **metrics,
         **{f"test_{name}_low": low for name, (low, _) in intervals.items()},
@@ -41,7 +76,8 @@ def write_scores(
         **baseline_metrics(task, train, rows, references),
     }
     signatures = task.signatures(references)
-    lines = _lines(task, tokenizer, rows, encoded, outputs, references)
+    signatures = {name: text for name, text in signatures.items() if name not in unscored}
+    lines = _lines(task, rows, references, answers)
     write_json(directory / "metrics.json", metrics)
     write_json(directory / "signatures.json", signatures)
     with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
@@ -51,22 +87,15 @@ def write_scores(
 
 
 def _lines(
-    task: Any, tokenizer: Any, rows: Dataset, encoded: Dataset, outputs: list[Any],
-    references: list[Any],
-) -> list[dict[str, Any]]:  # fmt: skip
+    task: Task, rows: Dataset, references: list[Any], answers: Sequence[Answer]
+) -> list[dict[str, Any]]:
     """What ``predictions.jsonl`` says of each row."""
     texts = [list(rows[column]) for column in task.text_columns]
     names = ("input", "input_pair")[: len(texts)]
-    answers = task.answers(outputs, encoded, tokenizer)
-    lines = [
+    return [
         {**dict(zip(names, inputs, strict=True)), "reference": reference, **task.prediction(answer)}
         for *inputs, reference, answer in zip(*texts, references, answers, strict=True)
     ]
-    if task.generates:
-        written = task.lines([row.ids for row in outputs], tokenizer)
-        for line, text, row in zip(lines, written, outputs, strict=True):
-            line.update(generated=text, finished=row.finished)
-    return lines
 
 
 def baseline_metrics(

@@ -129,5 +129,5 @@ def test_what_tasks_share_stands_once():
     assert shared <= {
         "reason", "encode", "loss", "answers", "compute_metrics", "intervals", "metric_directions",
         "signatures", "baselines", "decode", "row_values", "described", "answer_cells",
-        "answer_html",
+        "answer_html", "read_answer", "answer_intervals", "score_answers",
     }  # fmt: skip

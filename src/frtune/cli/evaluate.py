@@ -1,16 +1,23 @@
-"""``frtune evaluate DIR --data X``: scores of a saved directory."""
+"""``frtune evaluate DIR --data X``: scores of a saved directory, or of a file of answers."""
 
 from __future__ import annotations
 
+import argparse
 import json
-from dataclasses import asdict, dataclass, field
+from argparse import SUPPRESS, Action
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from frtune.cli.arguments import Parser, made, options_of
-from frtune.cli.columns import ReadingOptions, column_options, given_columns
-from frtune.evaluation import evaluate
-from frtune.metrics.tokenizers import TokenizerName
+from frtune.cli.columns import ReadingOptions, column_options
+from frtune.comparison.predictions import compare_predictions
+from frtune.errors import InputError
+from frtune.evaluation import evaluate, evaluate_predictions
+from frtune.tasks.answer_files import AnswerColumns
+from frtune.tasks.config_file import task_class, task_names
+
+SCORING = ("rouge_tokenizer", "as_written")  # of a saved model, too
 
 
 @dataclass(frozen=True)
@@ -22,39 +29,140 @@ class Options:
         data: File, folder, hub name or 'sample'.
         split: Which split (default: test, validation, or the only one).
         max_rows: Score so many rows, after a seeded shuffle.
-        batch_size: Rows a batch.
-        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
-        rouge_tokenizer: Keyphrases: ROUGE's tokenizer (default: as trained).
-        as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats.
-        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
-        output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA).
+        output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA; of one FILE,
+            evaluation/NAME OF THE FILE beside it; of two, nothing is written).
     """
 
-    directory: str = field(metadata={"metavar": "DIR"})
-    data: str
+    directory: str | None = field(default=None, metadata={"metavar": "DIR"})
+    data: str = field(kw_only=True)
     split: str | None = None
     max_rows: int | None = None
+    output_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a saved model answers.
+
+    Attributes:
+        batch_size: Rows a batch.
+        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+    """
+
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
-    rouge_tokenizer: TokenizerName | None = None
-    as_written: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
     bf16: bool | None = None
-    output_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """Answers from anywhere.
+
+    Attributes:
+        predictions: File of answers, in place of DIR: JSONL, JSON, CSV, TSV, Parquet, or .txt with
+            one a line. A second file is compared with the first.
+        task: What they answer: classification, similarity, keywords or keyphrases; or a model
+            directory, for its settings.
+        prediction_column: Column with the answers (default: prediction, or the only likely one).
+        prediction_separator: Between the phrases of an answer that is text (default: as in the
+            data).
+        prediction_encoding: Encoding of these files (default: UTF-8).
+        id_column: Column in these files and in the data that says which row an answer is for
+            (default: id where both have it, else the order).
+    """
+
+    predictions: list[str] | None = field(default=None, metadata={"metavar": "FILE"})
+    task: str | None = field(default=None, metadata={"metavar": "TASK"})
+    prediction_column: str | None = None
+    prediction_separator: str | None = None
+    prediction_encoding: str | None = None
+    id_column: str | None = None
 
 
 def main(argv: list[str]) -> None:
     """Parse ``argv``, score, print the scores as JSON."""
     parser = Parser(
         prog="frtune evaluate",
-        description="Score a saved model directory. The scores go to standard output as JSON, and "
-        "with predictions and signatures to the output directory.",
+        description="Score a saved model directory, or answers from anywhere in a file. The scores "
+        "go to standard output as JSON, and with predictions and signatures to the output "
+        "directory.",
+        epilog="example: frtune evaluate --predictions answers.jsonl --data test.csv "
+        "--task keyphrases",
     )
-    columns, own = column_options(), options_of(Options, positional=["directory"])
-    parser.add_options("model and data", own | options_of(ReadingOptions))
-    parser.add_options("columns, where they differ from the model's", columns)
+    own, settings = options_of(Options, positional=["directory"]), _score_options()
+    own["directory"][0].nargs, own["directory"][0].required = "?", False
+    reading = options_of(ReadingOptions)
+    parser.add_options("model and data", own | options_of(ModelOptions) | reading)
+    parser.add_options("answers from anywhere", options_of(AnswerOptions))
+    parser.add_options("how they are read and scored, where it differs from the task's", settings)
     parsed = parser.parse(argv)
-    options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
-    options["columns"] = given_columns(parsed, columns)
+    given = {name: value for name, value in vars(parsed).items() if name in settings}
+    if parsed.predictions is None:
+        print(json.dumps(_of_directory(parsed, given), indent=2))
+    else:
+        print(json.dumps(_of_predictions(parsed, given), indent=2))
+
+
+def _score_options() -> dict[str, list[Action]]:
+    """The options of all tasks that change how rows are read, and the scores of given answers."""
+    found: dict[str, list[Action]] = column_options()
+    for task in task_names():
+        for name, actions in options_of(task_class(task)).items():
+            if name in task_class(task).score_fields:
+                for action in actions:
+                    action.default = SUPPRESS  # so that it shows which ones were given
+                found.setdefault(name, actions)
+    return found
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str, float]:
+    """The scores of a saved model."""
+    if parsed.directory is None:
+        raise InputError("DIR or --predictions FILE: give one of them. See frtune evaluate --help.")
+    names = [item.name for item in fields(AnswerOptions) if getattr(parsed, item.name) is not None]
+    scoring = {name: given.pop(name) for name in SCORING if name in given}
+    columns = {name: given.pop(name) for name in column_options() if name in given}
+    for name in (*names, *given):
+        raise InputError(f"{_flag(name)}: goes with --predictions, without DIR. Leave it out.")
+    options = asdict(made(Options, parsed)) | asdict(made(ModelOptions, parsed))
+    options |= asdict(made(ReadingOptions, parsed)) | scoring
     name = Path(options["data"]).stem or "data"
     output = options.pop("output_dir") or Path(options["directory"]) / "evaluation" / name
-    print(json.dumps(evaluate(**options, output_dir=output, progress="Evaluation"), indent=2))
+    return evaluate(**options, columns=columns, output_dir=output, progress="Evaluation")
+
+
+def _of_predictions(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
+    """The scores of one file of answers, or the comparison of two."""
+    files = parsed.predictions
+    if parsed.directory is not None:
+        raise InputError(
+            f"{parsed.directory}: with --predictions no model answers. Leave it out; --task "
+            f"{parsed.directory} scores with its settings."
+        )
+    if parsed.task is None:
+        raise InputError(f"--predictions: needs --task ({', '.join(task_names())}).")
+    if len(files) > 2:
+        raise InputError(f"--predictions: {len(files)} files. Give one, or two to compare.")
+    for item in fields(ModelOptions):
+        if getattr(parsed, item.name) != item.default:
+            raise InputError(f"{_flag(item.name)}: no model answers. Leave it out.")
+    options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
+    del options["directory"]
+    data, output = options.pop("data"), options.pop("output_dir")
+    options["columns"] = AnswerColumns(
+        prediction=parsed.prediction_column,
+        id=parsed.id_column,
+        separator=parsed.prediction_separator,
+        encoding=parsed.prediction_encoding,
+    )
+    options["settings"] = given
+    if len(files) == 2:
+        return compare_predictions(*files, data, parsed.task, output_dir=output, **options)
+    name = Path(files[0]).name.split(".")[0] or "predictions"
+    output = output or Path(files[0]).parent / "evaluation" / name
+    return evaluate_predictions(files[0], data, parsed.task, output_dir=output, **options)

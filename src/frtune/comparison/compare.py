@@ -13,12 +13,12 @@ from datasets import Dataset
 from frtune.comparison.measurement import measure, size_bytes
 from frtune.comparison.report import write_comparison
 from frtune.comparison.result import Comparison
-from frtune.comparison.row_scores import RowScores, row_scores
+from frtune.comparison.row_scores import RowScores, paired_difference, row_scores
 from frtune.environment.hardware import processor
 from frtune.errors import InputError
 from frtune.evaluation import scored_rows
 from frtune.inference import load
-from frtune.metrics.bootstrap import few_rows_note, interval, paired_p_value, resampled
+from frtune.metrics.bootstrap import interval, resampled
 from frtune.models.bitsandbytes import quantization_record
 from frtune.models.lineage import lineage
 from frtune.tasks.base import Task
@@ -142,17 +142,12 @@ def _statistics(first: RowScores, own: RowScores, samples: int) -> dict[str, Any
     if own is first:
         none = dict.fromkeys(("difference", "p_value", "p_note", "agreement"))
         return {**values, **none}
-    base = resampled(first.resample, count, samples=samples)
-    low, high = interval(draws - base)
     same = sum(a == b for a, b in zip(first.answers, own.answers, strict=True))
     unlike = sum(a != b for a, b in zip(first.predictions, own.predictions, strict=True))
     return {
         **values,
         "difference": own.scores[own.f1_name] - first.scores[first.f1_name],
-        "difference_low": low,
-        "difference_high": high,
-        "p_value": paired_p_value(base, draws, rows=unlike),
-        "p_note": few_rows_note(unlike),
+        **paired_difference(first.resample, own.resample, count, unlike, samples),
         "agreement": same / count,
     }
 

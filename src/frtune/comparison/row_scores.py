@@ -7,7 +7,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frtune.metrics.bootstrap import Score
+from frtune.metrics.bootstrap import (
+    Score,
+    few_rows_note,
+    interval,
+    paired_p_value,
+    resampled,
+)
 from frtune.tasks.base import Task
 
 
@@ -45,3 +51,21 @@ def row_scores(task: Task, outputs: Sequence[Any], encoded: Any, tokenizer: Any)
         [task.agreement_key(answer) for answer in answers],
         [json.dumps(task.prediction(answer)["prediction"], default=str) for answer in answers],
     )
+
+
+def paired_difference(
+    first: Score, second: Score, rows: int, unlike: int, samples: int
+) -> dict[str, Any]:
+    """Interval of the difference of two scores on the same draws of rows, and its p-value.
+
+    ``unlike`` is how many of the ``rows`` the two answer otherwise; ``p_note`` says when these are
+    too few for a small p-value.
+    """
+    base, draws = (resampled(score, rows, samples=samples) for score in (first, second))
+    low, high = interval(draws - base)
+    return {
+        "difference_low": low,
+        "difference_high": high,
+        "p_value": paired_p_value(base, draws, rows=unlike),
+        "p_note": few_rows_note(unlike),
+    }

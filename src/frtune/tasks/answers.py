@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Answer = Mapping[str, Any]
 Line = Mapping[str, Any]  # of ``predictions.jsonl``
+Given = Mapping[str, Any]  # a row of a file of answers: ``prediction``, and details of it
 Scores = dict[str, float]
 Intervals = dict[str, tuple[float, float]]
 Texts = Sequence[str] | None
@@ -44,6 +45,9 @@ class Answers(ABC):
         label_columns: Columns with what is to be learnt; the first is the target.
         accuracy_score: Name of the share of right answers among the scores, if there is one.
         health_scores: Scores that say whether generation is sound, and what they count, in words.
+        score_fields: Fields that change a score of given answers, besides names of columns.
+        answer_key: What ``predict`` calls the answer.
+        answer_details: What it says beside the answer, and ``predictions.jsonl`` too.
     """
 
     name: ClassVar[str]
@@ -53,6 +57,48 @@ class Answers(ABC):
     label_columns: Any
     accuracy_score: str | None = None
     health_scores: ClassVar[Mapping[str, str]] = {}
+    score_fields: ClassVar[tuple[str, ...]] = ()
+    answer_key: ClassVar[str] = "prediction"
+    answer_details: ClassVar[tuple[str, ...]] = ()
+
+    # --- answers from anywhere -----------------------------------------------------------------
+
+    def of_answers(self, given: Sequence[Given], datasets: Sequence[Dataset], where: str) -> Self:
+        """Return the task with what answers and rows say of it (its labels); here, the task itself.
+
+        Args:
+            given: The answers.
+            datasets: The rows that they are for, and training rows where there are any.
+            where: What messages call these rows.
+        """
+        return self
+
+    def read_answers(
+        self, given: Sequence[Given], texts: Sequence[Sequence[str]], where: str
+    ) -> list[dict[str, Any]]:
+        """Turn answers from anywhere into those that ``answers`` gives.
+
+        Args:
+            given: For each raw row ``prediction``, and of ``answer_details`` what there is.
+            texts: The texts of each raw row.
+            where: What messages call the answers.
+
+        Raises:
+            InputError: With the row, for what is no answer of this task.
+        """
+        found = []
+        for number, (answer, its_texts) in enumerate(zip(given, texts, strict=True), start=1):
+            try:
+                found.append(self.read_answer(answer, its_texts))
+            except InputError as error:
+                raise InputError(f"{where}, row {number}: {error}") from None
+        return found
+
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        """One answer of ``read_answers``; an ``InputError`` says why it is none."""
+        if given["prediction"] is None:
+            raise InputError("has no answer. Give every row one.")
+        return dict(given)
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -118,12 +164,18 @@ class Answers(ABC):
                 )
         return self
 
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
+        """Score answers to the rows of a data set, raw or encoded: what needs no outputs."""
+        predictions = [self.prediction(answer)["prediction"] for answer in answers]
+        return self.compute_metrics(predictions, self.references(dataset, tokenizer))
+
     def score_outputs(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
     ) -> Scores:
         """Score the outputs for the rows of an encoded data set."""
-        predictions = self.predictions(outputs, dataset, tokenizer)
-        return self.compute_metrics(predictions, self.references(dataset, tokenizer))
+        return self.score_answers(self.answers(outputs, dataset, tokenizer), dataset, tokenizer)
 
     def metric_directions(self) -> dict[str, bool]:
         """Every score that an evaluation reports, and whether greater is better.
@@ -137,7 +189,13 @@ class Answers(ABC):
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
         """Bootstrap 95 % intervals of the headline scores over the rows."""
-        predictions = self.predictions(outputs, dataset, tokenizer)
+        return self.answer_intervals(self.answers(outputs, dataset, tokenizer), dataset, tokenizer)
+
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
+        """The same of answers to the rows of a data set, raw or encoded."""
+        predictions = [self.prediction(answer)["prediction"] for answer in answers]
         references = self.references(dataset, tokenizer)
         names = [n for n in self.headline if n in self.compute_metrics(predictions, references)]
         score = recomputed(self.compute_metrics, predictions, references, names)

@@ -19,8 +19,9 @@ from frtune.metrics import class_intervals, classification_scores, classificatio
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
 from frtune.metrics.text_baselines import majority, tfidf_logistic
 from frtune.tasks.answer_html import Say, classes_html
-from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
+from frtune.tasks.given_answers import label_scores
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_texts
@@ -64,6 +65,9 @@ class SequenceClassification(SequenceTask):
     accuracy_score: ClassVar[str] = "accuracy"
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "mcc")
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_label", "predicted_score")
+    score_fields: ClassVar[tuple[str, ...]] = ("labels", "class_weights")  # a baseline has weights
+    answer_key: ClassVar[str] = "label"
+    answer_details: ClassVar[tuple[str, ...]] = ("score", "scores")
 
     text_column: str = "text"
     label_column: str = "label"
@@ -149,14 +153,22 @@ class SequenceClassification(SequenceTask):
 
     # --- scores --------------------------------------------------------------------------------
 
-    def score_outputs(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        """As of every task; ``score`` and ``scores`` where there are those of all labels."""
+        label = self.read_label(given["prediction"])
+        if given.get("scores") is None:
+            return {"label": label}
+        scores = label_scores(given["scores"], self.known_labels)
+        return {"label": label, "score": scores[label], "scores": scores}
+
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
     ) -> Scores:
-        """Score the logits of the rows of an encoded data set; of two classes, ROC AUC too."""
+        """As of every task; of two classes, and with the probabilities of both, ROC AUC too."""
         references = self.references(dataset)
-        scores = self.compute_metrics(self.decode(outputs), references)
-        if self.positive is not None:
-            chances = softmax(outputs)[:, 1].tolist()
+        scores = self.compute_metrics([answer["label"] for answer in answers], references)
+        if self.positive is not None and all("scores" in answer for answer in answers):
+            chances = [answer["scores"][self.positive] for answer in answers]
             scores["roc_auc"] = roc_auc(chances, [label == self.positive for label in references])
         return scores
 
@@ -166,11 +178,11 @@ class SequenceClassification(SequenceTask):
         warn_unknown(references, self.labels)
         return classification_scores(predictions, references)
 
-    def intervals(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
-        references = self.references(dataset)
-        found = class_intervals(self.decode(outputs), references, self.known_labels)
+        references, said = self.references(dataset), [answer["label"] for answer in answers]
+        found = class_intervals(said, references, self.known_labels)
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:

@@ -22,10 +22,11 @@ from frtune.metrics.phrases import normalize_phrase, split_phrases
 from frtune.metrics.tokenizers import NAMES, TokenizerName, check_tokenizer
 from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
-from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 from frtune.tasks.generated import Generated
+from frtune.tasks.given_answers import phrase_list
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
@@ -87,6 +88,11 @@ class KeyphraseGeneration(Task):
     tiny_family: ClassVar[str] = "t5"
     recipe: ClassVar[Mapping[str, float]] = dict(learning_rate=5e-5, per_device_train_batch_size=8)
     absent_fields: ClassVar[Mapping[str, Any]] = {"prompt": "markers"}  # all that 0.1.0 knew
+    score_fields: ClassVar[tuple[str, ...]] = (
+        "separator", "max_keyphrases", "k", "language", "rouge_tokenizer", "as_written",
+    )  # fmt: skip
+    answer_key: ClassVar[str] = "keyphrases"
+    answer_details: ClassVar[tuple[str, ...]] = ("generated", "finished")
     health_scores: ClassVar[Mapping[str, str]] = {
         "eos_rate": "ended by themselves",
         "cut_by_limit_rate": "cut by max_target_tokens",
@@ -371,22 +377,47 @@ class KeyphraseGeneration(Task):
 
     # --- scores --------------------------------------------------------------------------------
 
-    def references(self, dataset: Dataset, tokenizer: Any) -> list[list[str]]:
+    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             return [self.phrases({self.keyphrases_column: value}) for value in values]
         return self.decode(tokenization.learnt_targets(dataset), tokenizer)
 
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        phrases = clean_keyphrases(phrase_list(given["prediction"], self.separator))
+        told = all(given.get(name) is not None for name in self.answer_details)
+        return {
+            "keyphrases": phrases,
+            **({name: given[name] for name in self.answer_details} if told else {}),
+        }
+
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
+        """As of every task; of answers that say what was written, its health as far as it goes."""
+        said, true = [row["keyphrases"] for row in answers], self.references(dataset, tokenizer)
+        texts = self.score_texts(dataset) if {*self.columns} <= {*dataset.column_names} else None
+        options = self._score_options(true)
+        if self.as_written:
+            options["written"] = self._written(answers, dataset, tokenizer)
+        scores = metrics.combined_scores(said, true, texts=texts, **options)
+        if not all({*self.answer_details} <= {*answer} for answer in answers):
+            return scores
+        health = metrics.generation_health(
+            [split_keyphrases(answer["generated"], self.separator) for answer in answers],
+            token_counts=[0] * len(answers),
+            finished=[answer["finished"] for answer in answers],
+            limit=self.max_target_tokens,
+        )
+        of_tokens = ("cut_by_limit_rate", "mean_tokens")
+        return {**scores, **{n: value for n, value in health.items() if n not in of_tokens}}
+
     def score_outputs(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Scores:
         lines = self.lines([row.ids for row in outputs], tokenizer)
-        said, true = list(map(self.parse, lines)), self.references(dataset, tokenizer)
-        texts = self.score_texts(dataset) if {*self.columns} <= {*dataset.column_names} else None
-        options = self._score_options(true)
-        if self.as_written:
-            options["written"] = self._written(lines, dataset, tokenizer)
-        scores = metrics.combined_scores(said, true, texts=texts, **options)
+        lines = self.lines([row.ids for row in outputs], tokenizer)
+        scores = self.score_answers(self._told(lines), dataset, tokenizer)
         health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
             token_counts=[len(row.ids) for row in outputs],
@@ -408,16 +439,25 @@ class KeyphraseGeneration(Task):
             options["written"] = (predictions, references)
         return metrics.combined_scores(predictions, references, texts=texts, **options)
 
-    def intervals(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
-        references = self.references(dataset, tokenizer)
-        lines = self.lines([row.ids for row in outputs], tokenizer)
-        options = self._score_options(references)
+        true = self.references(dataset, tokenizer)
+        options = self._score_options(true)
         if self.as_written:
-            options["written"] = self._written(lines, dataset, tokenizer)
-        said, texts = list(map(self.parse, lines)), self.score_texts(dataset)
-        return metrics.combined_intervals(said, references, self.headline, texts=texts, **options)
+            options["written"] = self._written(answers, dataset, tokenizer)
+        said, texts = [row["keyphrases"] for row in answers], self.score_texts(dataset)
+        return metrics.combined_intervals(said, true, self.headline, texts=texts, **options)
+
+    def intervals(
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
+        lines = self.lines([row.ids for row in outputs], tokenizer)
+        return self.answer_intervals(self._told(lines), dataset, tokenizer)
+
+    def _told(self, lines: Sequence[str]) -> list[dict[str, Any]]:
+        """Answers, with what was written."""
+        return [{"keyphrases": self.parse(line), "generated": line} for line in lines]
 
     def signatures(self, references: Phrases) -> dict[str, str]:
         options = self._score_options(references)
@@ -446,10 +486,15 @@ class KeyphraseGeneration(Task):
         return {"k": self.k, "tokenizer": tokenizer, "separator": self.separator}
 
     def _written(
-        self, lines: Sequence[str], dataset: Dataset, tokenizer: Any
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any
     ) -> tuple[Phrases, Phrases]:
         """Predictions and references with their repeats, and not cleaned."""
-        said = [split_phrases(line, self.separator) for line in lines]
+        said = [
+            split_phrases(row["generated"], self.separator)
+            if row.get("generated") is not None
+            else row["keyphrases"]
+            for row in answers
+        ]
         if self.keyphrases_column in dataset.column_names:
             values = dataset[self.keyphrases_column]
             plain = [isinstance(v, str) and not v.strip().startswith("[") for v in values]

@@ -211,24 +211,41 @@ def span_metrics(
 ) -> Scores:
     """Scores that need the texts; see ``KeywordExtraction.compute_metrics``."""
     true = [task.find(*row).spans for row in zip(texts, references, strict=True)]
-    predicted = []
-    for text, row in zip(texts, predictions, strict=True):
-        spans = task.find(text, [item for item in row if isinstance(item, str)]).spans
-        given = ((p["start"], p["end"]) for p in row if not isinstance(p, str))
-        predicted.append([*spans, *given])
+    predicted = [_places(task, *row) for row in zip(texts, predictions, strict=True)]
     reachable = [[text[a:b] for a, b in spans] for text, spans in zip(texts, true, strict=True)]
     limit = keyword_scores(reachable, references, normalize=task.key)["keyword_recall"]
     return {**span_scores(predicted, true), "keyword_recall_limit": limit}
 
 
 def intervals(
-    task: Any, texts: Sequence[StitchedText], references: Sequence[Sequence[str]]
+    task: Any,
+    texts: Sequence[str],
+    predictions: Sequence[Sequence[str | Mapping[str, Any]]],
+    references: Sequence[Sequence[str]],
+    tokens: Sequence[tuple[Sequence[int], Sequence[int]]] | None = None,
 ) -> Intervals:
-    """Bootstrap 95 % intervals of the scores of texts that a model answered."""
+    """Bootstrap 95 % intervals of the scores of answered texts.
+
+    ``tokens`` are the labels, predicted and true, of each text's tokens; without them the scores
+    of tokens have no interval.
+    """
     keywords, spans = [], []
-    for text, true in zip(texts, references, strict=True):
-        found = [(f.start, f.end) for f in text.keywords(task.subwords)]
-        spans.append(({*found}, {(a, b) for a, b in task.find(text.text, true).spans}))
-        said = {task.key(text.text[a:b]) for a, b in found}
-        keywords.append((said, set(map(task.key, true))))
-    return keyword_intervals(keywords, spans, [(text.predictions, text.labels) for text in texts])
+    for text, said, true in zip(texts, predictions, references, strict=True):
+        spans.append(({*_places(task, text, said)}, {*_places(task, text, true)}))
+        keywords.append((set(map(task.key, names_of(said))), set(map(task.key, true))))
+    found = keyword_intervals(keywords, spans, tokens or [([], [])] * len(texts))
+    return {name: v for name, v in found.items() if tokens or not name.startswith("token_")}
+
+
+def names_of(items: Sequence[str | Mapping[str, Any]]) -> list[str]:
+    """Keywords as text, of text or of dicts with ``text``."""
+    return [item if isinstance(item, str) else item["text"] for item in items]
+
+
+def _places(
+    task: Any, text: str, items: Sequence[str | Mapping[str, Any]]
+) -> list[tuple[int, int]]:
+    """Where keywords stand: as they say, and those that are text wherever the text holds them."""
+    spans = task.find(text, [item for item in items if isinstance(item, str)]).spans
+    said = ((item["start"], item["end"]) for item in items if not isinstance(item, str))
+    return [*((start, end) for start, end in spans), *said]

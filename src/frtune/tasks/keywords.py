@@ -21,9 +21,10 @@ from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
 from frtune.tasks import keyword_rows
 from frtune.tasks.answer_html import Say, keywords_html
-from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
 from frtune.tasks.collators import TokenCollator
+from frtune.tasks.given_answers import keyword_span, phrase_list
 from frtune.tasks.keyword_baselines import keyword_baselines
 from frtune.tasks.keyword_rows import raw_rows, stitched
 from frtune.tasks.loss import StepLoss
@@ -82,6 +83,9 @@ class KeywordExtraction(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_keywords", "predicted_spans")
     limitation: ClassVar[str] = "It finds keywords that stand in the text, and no others."
     accuracy_score: ClassVar[str] = "token_accuracy"
+    score_fields: ClassVar[tuple[str, ...]] = ("separator", "ignore_accents")
+    answer_key: ClassVar[str] = "keywords"
+    answer_details: ClassVar[tuple[str, ...]] = ("spans",)
 
     text_column: str = "text"
     keywords_column: str = "keywords"
@@ -231,15 +235,28 @@ class KeywordExtraction(Task):
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        """As of every task; keywords that come without their places stay text."""
+        value = given.get("spans") or given["prediction"]
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            return {"keywords": [keyword_span(item, texts[0]) for item in value]}
+        return {"keywords": clean_keyphrases(phrase_list(value, self.separator))}
+
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
+        return self.compute_metrics(
+            [answer["keywords"] for answer in answers],
+            self.references(dataset),
+            texts=[row[self.text_column] for row in raw_rows(dataset, self.columns)],
+        )
+
     def score_outputs(
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
     ) -> Scores:
         texts = list(stitched(outputs, dataset, self))
-        scores = self.compute_metrics(
-            [text.described(self.subwords) for text in texts],
-            self.references(dataset),
-            texts=[text.text for text in texts],
-        )
+        answers = [{"keywords": text.described(self.subwords)} for text in texts]
+        scores = self.score_answers(answers, dataset)
         true = [text.labels for text in texts]
         return {**scores, **metrics.token_scores([text.predictions for text in texts], true)}
 
@@ -258,7 +275,7 @@ class KeywordExtraction(Task):
             texts: Adds ``span_*`` and ``keyword_recall_limit``, the recall of who marks every
                 true span. Keywords that are given as text stand wherever the text holds them.
         """
-        names = [[p if isinstance(p, str) else p["text"] for p in row] for row in predictions]
+        names = list(map(keyword_rows.names_of, predictions))
         scores = metrics.keyword_scores(names, references, normalize=self.key)
         if texts is not None:
             scores |= keyword_rows.span_metrics(self, predictions, references, texts)
@@ -268,7 +285,20 @@ class KeywordExtraction(Task):
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
         texts = list(stitched(outputs, dataset, self))
-        return keyword_rows.intervals(self, texts, self.references(dataset))
+        return keyword_rows.intervals(
+            self,
+            [text.text for text in texts],
+            [text.described(self.subwords) for text in texts],
+            self.references(dataset),
+            [(text.predictions, text.labels) for text in texts],
+        )
+
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
+        texts = [row[self.text_column] for row in raw_rows(dataset, self.columns)]
+        said = [answer["keywords"] for answer in answers]
+        return keyword_rows.intervals(self, texts, said, self.references(dataset))
 
     def key(self, keyword: str) -> str:
         """Return what two spellings of a keyword have in common."""
@@ -297,16 +327,17 @@ class KeywordExtraction(Task):
     # --- how an answer is shown ----------------------------------------------------------------
 
     def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
-        found = [[item["text"] for item in answer["keywords"]] for answer in answers]
+        found = [keyword_rows.names_of(answer["keywords"]) for answer in answers]
         return sets_f1(found, references, self.key)
 
     def agreement_key(self, answer: Answer) -> Hashable:
         return tuple((item["start"], item["end"]) for item in answer["keywords"])
 
     def prediction(self, answer: Answer) -> dict[str, Any]:
-        """The keywords as text, and, where there are any, where they stand."""
-        spans = answer["keywords"]
-        return {"prediction": [s["text"] for s in spans], **({"spans": spans} if spans else {})}
+        """The keywords as text, and where those stand of which the answer says it."""
+        items = answer["keywords"]
+        spans = [item for item in items if not isinstance(item, str)]
+        return {"prediction": keyword_rows.names_of(items), "spans": spans}
 
     def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))

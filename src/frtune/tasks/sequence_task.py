@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune.data.checks import columns_check
 from frtune.data.labels import (
     check_ids,
+    class_names,
     count_classes,
     known,
+    known_label,
     label_id,
+    label_text,
     label_values,
+    ordered,
     score_of,
     train_split,
 )
+from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import RowSchema
+from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
-from frtune.tasks.answers import Answer, Line
+from frtune.tasks.answers import Answer, Given, Line
 from frtune.tasks.base import ModelKind, Splits, Task
+from frtune.tasks.given_answers import labels_of_scores
 from frtune.tasks.row_scores import classes_f1
 from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
@@ -84,6 +92,34 @@ class SequenceTask(Task):
         if self.scored:
             return {}
         return count_classes(train, self.label_column, where, self.labels)
+
+    def of_answers(self, given: Sequence[Given], datasets: Sequence[Dataset], where: str) -> Self:
+        """Return the task with the labels: those of ``scores``, else those of the rows."""
+        if self.scored or self.labels is not None:
+            return self
+        column, found = self.label_column, labels_of_scores(given)
+        for rows in datasets if found is None else []:
+            columns_check(rows, [column], where)
+            found = found or class_names(rows, column)
+        if found is None:
+            names = (
+                label_text(row[column]) for rows in datasets for row in rows_of(rows, [column])
+            )
+            found = ordered(name for name in names if name is not None)
+        if len(found) < 2:
+            raise InputError(
+                f"{where}, column {column}: {', '.join(found) or 'no'} label only. Name all "
+                "labels that an answer may have: --labels no yes, say."
+            )
+        return dataclasses.replace(self, labels=found)
+
+    def read_label(self, value: Any) -> str:
+        """The label of an answer from anywhere."""
+        label = known_label(value, self.known_labels)
+        if label is None:
+            shown = ", ".join(self.known_labels[:10])
+            raise InputError(f"{str(value)[:60]!r} is no label. The labels are {shown}.")
+        return label
 
     def row_schema(self) -> RowSchema:
         found = super().row_schema()

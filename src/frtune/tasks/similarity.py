@@ -17,6 +17,7 @@ from frtune.data.labels import (
     check_names,
     check_pair_labels,
     label_reason,
+    label_text,
     score_reason,
     sentence_reason,
     warn_unknown,
@@ -25,17 +26,24 @@ from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score, spearman_score
 from frtune.metrics.classification import softmax
-from frtune.metrics.intervals import pair_intervals
+from frtune.metrics.intervals import class_intervals, pair_intervals
 from frtune.metrics.text_baselines import pair_baselines
 from frtune.tasks.answer_html import Say, similarity_html
-from frtune.tasks.answers import Answer, Intervals, Line, Scores, Texts
+from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
+from frtune.tasks.given_answers import number_of
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_pairs
 from frtune.tasks.shown_rows import piece
 
 Head = Literal["classification", "regression"]
+
+
+def _similarities(answers: Sequence[Answer]) -> list[float] | None:
+    """Score or chance of each answer; ``None`` where one says its label alone."""
+    known = all("similarity" in answer for answer in answers)
+    return [answer["similarity"] for answer in answers] if known else None
 
 
 def _in_any_order(texts: Sequence[str]) -> str:
@@ -69,6 +77,8 @@ class SentenceSimilarity(SequenceTask):
 
     name: ClassVar[str] = "similarity"
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_similarity", "predicted_label")
+    score_fields: ClassVar[tuple[str, ...]] = ("head", "labels")
+    answer_details: ClassVar[tuple[str, ...]] = ("similarity",)
     recipe: ClassVar[Mapping[str, float]] = {
         "learning_rate": 3e-5,
         "per_device_train_batch_size": 4,
@@ -144,6 +154,46 @@ class SentenceSimilarity(SequenceTask):
         found = super().row_schema()
         return replace(found, join=_in_any_order, settings={**found.settings, "head": self.head})
 
+    # --- answers from anywhere -----------------------------------------------------------------
+
+    @property
+    def answer_key(self) -> str:
+        """What ``predict`` calls the answer."""
+        return "similarity" if self.scored else "label"
+
+    def of_answers(
+        self, given: Sequence[Given], datasets: Sequence[Dataset], where: str
+    ) -> SentenceSimilarity:
+        found = super().of_answers(given, datasets, where)
+        if not self.scored:
+            check_pair_labels(found.known_labels, where, named=self.labels)
+        return found
+
+    def read_answers(
+        self, given: Sequence[Given], texts: Sequence[Sequence[str]], where: str
+    ) -> list[dict[str, Any]]:
+        """As of every task; where not every answer is a label, they are probabilities."""
+        values = [answer.get("prediction") for answer in given]
+        alone = not any("similarity" in answer for answer in given)
+        if not self.scored and alone and {*map(label_text, values)} - {*self.known_labels}:
+            given = [{"similarity": value} for value in values]
+        return super().read_answers(given, texts, where)
+
+    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
+        if self.scored:
+            return {"similarity": number_of(given["prediction"])}
+        if "similarity" not in given:
+            return {"label": self.read_label(given["prediction"])}
+        chance = number_of(given["similarity"])
+        if "prediction" in given:
+            return {"label": self.read_label(given["prediction"]), "similarity": chance}
+        if not 0 <= chance <= 1:
+            raise InputError(
+                f"{chance} is neither a label ({', '.join(self.known_labels)}) nor a probability "
+                "from 0 to 1. Give labels, or probabilities of the second label."
+            )
+        return {"label": self.label_of(chance), "similarity": chance}
+
     # --- tokens and training -------------------------------------------------------------------
 
     def encode(
@@ -215,24 +265,42 @@ class SentenceSimilarity(SequenceTask):
         """
         if self.scored:
             return metrics.correlation_scores(predictions, references)
+        found = [self.label_of(value) for value in predictions]
+        return self._label_scores(found, predictions, references)
+
+    def _label_scores(
+        self, labels: Sequence[str], chances: Sequence[float] | None, references: Sequence[str]
+    ) -> Scores:
+        """Scores of labels and, where they are known, of the chances of the similar one."""
         warn_unknown(references, self.labels)
         similar = self.known_labels[1]
-        found = [self.label_of(value) for value in predictions]
-        return {
-            **metrics.classification_scores(found, references),
-            "f1": metrics.class_scores(found, references, [similar])[similar]["f1"],
-            "roc_auc": metrics.roc_auc(predictions, [label == similar for label in references]),
-        }
+        scores = metrics.classification_scores(labels, references)
+        scores["f1"] = metrics.class_scores(labels, references, [similar])[similar]["f1"]
+        if chances is not None:
+            scores["roc_auc"] = metrics.roc_auc(chances, [label == similar for label in references])
+        return scores
 
-    def intervals(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
-    ) -> Intervals:
-        values, references = self.decode(outputs), self.references(dataset)
+    def score_answers(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Scores:
+        """As of every task; ROC AUC of labels with their probabilities only."""
+        references, chances = self.references(dataset), _similarities(answers)
         if self.scored:
-            return metrics.correlation_intervals(values, references)
-        said = [self.label_of(value) for value in values]
-        found = pair_intervals(values, said, references, self.known_labels)
-        return {name: found[name] for name in self.headline}
+            return metrics.correlation_scores(chances or [], references)
+        return self._label_scores([answer["label"] for answer in answers], chances, references)
+
+    def answer_intervals(
+        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
+    ) -> Intervals:
+        references, chances = self.references(dataset), _similarities(answers)
+        if self.scored:
+            return metrics.correlation_intervals(chances or [], references)
+        said = [answer["label"] for answer in answers]
+        if chances is None:
+            found = class_intervals(said, references, self.known_labels)
+        else:
+            found = pair_intervals(chances, said, references, self.known_labels)
+        return {name: found[name] for name in self.headline if name in found}
 
     def metric_directions(self) -> dict[str, bool]:
         if self.scored:

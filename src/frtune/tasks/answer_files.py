@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_text
+from frtune.data.compression import check_path, suffix_of
 from frtune.data.labels import class_names, label_name, label_text
 from frtune.data.row_checks import rows_of
 from frtune.data.sources import read_splits
@@ -100,7 +101,7 @@ def _rows_of(source: Any, task: Task, columns: AnswerColumns) -> Dataset:
     path = Path(source)
     if not path.is_file():
         raise InputError(f"{source}: no such file. Name a file of answers.")
-    if ".txt" in [suffix.lower() for suffix in path.suffixes[-2:]]:
+    if check_path(path) and suffix_of(path) == ".txt":
         lines = [line.rstrip("\r\n") for _, line in read_lines(path, columns.encoding)]
         return Dataset.from_dict({"prediction": lines})
     splits, _ = read_splits(path, task_name=task.name, encoding=columns.encoding)

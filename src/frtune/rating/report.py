@@ -39,8 +39,8 @@ def rating_report(
     Returns:
         ``mode``, ``items`` (judged ones), ``raters`` (answers by rater), ``runs`` (a dict each:
         ``name``, ``mean``, ``low``, ``high``, ``wrong_share``, and of all but the first
-        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, maybe ``p_note``), ``alpha``
-        (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
+        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, maybe ``p_note``),
+        ``alpha`` (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
         ``agreement``) and ``automatic_items``.
 
     Raises:

@@ -35,10 +35,11 @@ def words(text: str) -> list[str]:
 
     Part of a word are a point before it (``.NET``), points and commas between digits (``5.5``),
     and ``+``, ``#`` and ``*`` right behind it (``C++``, ``C#``, ``A*``), but for the asterisks of
-    ``**emphasis**``. Words of their own are symbols (``€``, ``=``, emoji), ``% ‰ & @ §``, ``#``
-    before a word, ``<`` and ``>`` before a number, a hyphen beside a digit or at the end of a word
-    (``3-D``, ``-5``, ``A-``), and any sign between two letters or digits (``I/O``, ``Node.js``)
-    but apostrophes and hyphens between letters. All other signs count as spaces.
+    ``**emphasis**``. Words of their own are symbols (``€``, ``°``, emoji), ``% ‰ & @ §``, ``#``
+    before a word, signs of mathematics beside a word or before a number, a hyphen beside a digit
+    or at the end of a word (``3-D``, ``-5``, ``A-``), and any sign between two letters or digits
+    (``I/O``, ``Node.js``) but apostrophes and hyphens between letters. All other signs count as
+    spaces.
 
     Example:
         >>> words("C++, C# and “C”: .NET 5.5 (3–D) costs 5 %.")
@@ -105,10 +106,9 @@ def _spaced(run: re.Match[str]) -> str:
     if run[1] in _HYPHENS:
         alone = after.isdigit() or (follows and (before.isdigit() or not leads))
         return f" {'-' * len(sign)} " if alone else " "
-    if run[1] in "<>":
+    alone = _is_symbol(run[1], kind) or (sign == "#" and leads)
+    if kind == "Sm" and (run[1] in "<>" or not (follows or leads)):  # brackets, dashes, arrows
         alone = text[end : end + 2].strip()[:1].isdigit()
-    else:
-        alone = _is_symbol(run[1], kind) or (sign == "#" and leads)
     between = leads and (follows or before in (*_BEHIND, "%")) and run[1] not in _APOSTROPHES
     return f" {sign} " if alone or between else " "
 

@@ -39,8 +39,8 @@ def rating_report(
     Returns:
         ``mode``, ``items`` (judged ones), ``raters`` (answers by rater), ``runs`` (a dict each:
         ``name``, ``mean``, ``low``, ``high``, ``wrong_share``, and of all but the first
-        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, ``p_note``), ``alpha``
-        (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
+        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, maybe ``p_note``),
+        ``alpha`` (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
         ``agreement``) and ``automatic_items``.
 
     Raises:
@@ -119,7 +119,8 @@ def _runs(
             row["difference"] = float(differences.mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
             row["p_value"] = paired_p_value(draws[0], draws[run], rows=unlike)
-            row["p_note"] = few_rows_note(unlike)
+            if note := few_rows_note(unlike):
+                row["p_note"] = note
         rows.append(row)
     return rows
 
@@ -200,7 +201,7 @@ def _run_line(row: Mapping[str, Any]) -> str:
     against = p_value = ""
     if "difference" in row:
         against = _interval(*(row[f"difference{end}"] for end in ("", "_low", "_high")), sign="+")
-        p_value = f"{row['p_value']:.3f}{' (too few)' if row['p_note'] else ''}"
+        p_value = f"{row['p_value']:.3f}{' (too few)' if row.get('p_note') else ''}"
     name, mean = row["name"].replace("|", "\\|"), _interval(row["mean"], row["low"], row["high"])
     return f"| {name} | {mean} | {against} | {p_value} | {wrong} |"
 

@@ -108,7 +108,7 @@ def test_files_that_are_left_out_are_named(tmp_path):
     assert sizes(tmp_path)[1] == [
         "labels.xyz was not read: .xyz is no format that is read here",
         "more was not read: a folder",
-        "raw_train.csv was not read: its name is not a split's",
+        "raw_train.csv was not read: train is read from elsewhere",
     ]
 
 

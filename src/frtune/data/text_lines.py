@@ -95,6 +95,22 @@ def read_chunks(path: Path, encoding: str | None = None) -> Iterator[str]:
         raise InputError(f"{path}: is not {name}: {error.reason}.") from None
 
 
+def utf8_blocks(path: Path, encoding: str | None = None, size: int = 1 << 22) -> Iterator[bytes]:
+    """Yield the bytes of a text file in UTF-8, whatever its encoding, without a mark at the start.
+
+    Bytes of a file in UTF-8 are as they stand there, be they right or not; errors of other
+    encodings as ``read_lines``.
+    """
+    if not find_encoding(path, encoding).startswith("utf-8"):
+        yield from (chunk.encode("utf-8", "surrogatepass") for chunk in read_chunks(path, encoding))
+        return
+    with open_bytes(path) as file:
+        block = file.read(size).removeprefix(codecs.BOM_UTF8)
+        while block:
+            yield block
+            block = file.read(size)
+
+
 def _wide_lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
     """Lines of an encoding in which a line feed is more than one byte."""
     number = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,8 @@ from frtune.files import staged
 from frtune.inference import load
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -104,13 +107,15 @@ def scored_rows(
     """
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
-    splits, _ = read_whole(
+    splits, notes = read_whole(
         data,
         task=task,
         encoding=encoding,
         text_columns=text_columns,
         decimal_comma=decimal_comma,
     )
+    for note in notes:
+        logger.warning(note)
     split = scored_split(splits, split, data)
     rows = splits[split]
     task.check(rows, f"{data}, {split}")

@@ -12,6 +12,8 @@ from frtune.errors import InputError
 
 REPLACING = "utf-8-replace"  # UTF-8 in which a byte that does not belong becomes U+FFFD
 
+_LONGEST = 1 << 27  # bytes of a line
+
 # UTF-32's mark begins with UTF-16's, so it is looked for first
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -65,7 +67,12 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, s
     errors = "replace" if name == REPLACING else "strict"
     name = "utf-8-sig" if name == REPLACING else name
     with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(iter(lambda: file.readline(_LONGEST), b""), start=1):
+            if len(raw) == _LONGEST and not raw.endswith(b"\n"):
+                raise InputError(
+                    f"{path}, line {number}: is longer than {_LONGEST >> 20} MiB, so it is no row. "
+                    "Check the file; it has one row a line."
+                )
             if b"\0" in raw:
                 raise InputError(_nul(path, number))
             try:

@@ -24,6 +24,8 @@ from frtune.tasks.config_file import TASK_FILE, load_task, task_class
 
 logger = logging.getLogger(__name__)
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate(
     directory: str | Path,
@@ -122,13 +124,15 @@ def scored_rows(
     """
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
-    splits, _ = read_whole(
+    splits, notes = read_whole(
         data,
         task=task,
         encoding=encoding,
         text_columns=text_columns,
         decimal_comma=decimal_comma,
     )
+    for note in notes:
+        logger.warning(note)
     split = scored_split(splits, split, data)
     rows = splits[split]
     task.check(rows, f"{data}, {split}")

@@ -1,5 +1,6 @@
 """Files that are no files, or are made to break a reader: exit code 2, and one line."""
 
+import gzip
 import os
 
 import pytest
@@ -54,6 +55,11 @@ def test_pipes_devices_links_and_long_paths_are_one_line(tmp_path, capsys):
         ("a\0b.csv", "no such file or folder"),
     ):
         one_line(command(path, tmp_path), message, capsys)
+
+
+def test_a_file_that_unpacks_to_very_much_is_one_line(tmp_path, capsys):
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"0" * (1 << 27), 1))
+    one_line(command(tmp_path / "rows.csv.gz", tmp_path), "unpacks to more than", capsys)
 
 
 def test_numbers_of_5000_digits_in_a_table_are_text(tmp_path, capsys):

@@ -6,6 +6,7 @@ import socket
 import pytest
 from datasets import Dataset, DatasetDict
 
+from frtune.data.folders import split_files
 from frtune.data.loading import load_splits
 from frtune.errors import InputError
 
@@ -108,7 +109,7 @@ def test_files_that_are_left_out_are_named(tmp_path):
     assert sizes(tmp_path)[1] == [
         "labels.xyz was not read: .xyz is no format that is read here",
         "more was not read: a folder",
-        "raw_train.csv was not read: its name is not a split's",
+        "raw_train.csv was not read: train is read from elsewhere",
     ]
 
 
@@ -165,3 +166,19 @@ def test_folders_of_texts_and_keys_are_read(tmp_path):
     assert rows[12] == {"id": "extra", "text": "No keys.", "keyphrases": None}
     with pytest.raises(InputError, match="row 13: column keyphrases holds no keyphrase"):
         frtune.KeyphraseGeneration().check(rows, "one")
+
+
+def test_splits_are_found_beside_and_inside(tmp_path):
+    fill(tmp_path / "a", "part-0000.csv", "part-0001.csv")
+    assert len(split_files(tmp_path / "a")[0]["train"]) == 2
+    for number, (name, message) in enumerate(
+        (("train/test.csv", "looks like another split than train"), ("data/test.csv", "the test"))
+    ):
+        folder = tmp_path / str(number)
+        fill(folder, "train/train.csv" if number == 0 else "train.csv", name)
+        with pytest.raises(InputError, match=message):
+            split_files(folder)
+    fill(tmp_path / "b", "reviews_train.csv", "reviews_test.csv", "films_test.csv")
+    assert split_files(tmp_path / "b" / "reviews_train.csv")[1] == [
+        "reviews_test.csv beside reviews_train.csv was not read: name the folder"
+    ]

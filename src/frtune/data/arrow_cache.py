@@ -12,12 +12,13 @@ from datasets import Dataset, config
 
 from frtune.data.compression import check_path, suffix_of
 from frtune.data.json_files import write_values
+from frtune.data.json_scan import count_objects
 from frtune.data.key_files import files_of, key_rows
 from frtune.data.parquet_files import write_parquet
 from frtune.data.readers import TABLES, numbered_rows
 from frtune.data.reading import Reading
 from frtune.data.spreadsheets import SPREADSHEETS
-from frtune.data.table_files import write_table
+from frtune.data.table_files import counted, write_table
 from frtune.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", *SPREADSHEETS)
@@ -71,14 +72,17 @@ def _content_key(path: Path, reading: Reading) -> str:
 
 
 def _write(path: Path, target: Path, reading: Reading) -> int:
+    """Write the rows; their number is held against a count that no reader of rows made."""
     if path.is_dir():
-        return write_values(lambda: key_rows(path, reading), path, target, reading)
+        rows = write_values(lambda: key_rows(path, reading), path, target, reading)
+        return counted(path, rows, len({file.stem for file in files_of(path)}))
     suffix = suffix_of(path)
     if suffix == ".parquet":
         return write_parquet(path, target, reading)
     if suffix in (*TABLES, *SPREADSHEETS):
         return write_table(path, target, reading)
-    return write_values(lambda: numbered_rows(path, reading.encoding), path, target, reading)
+    rows = write_values(lambda: numbered_rows(path, reading.encoding), path, target, reading)
+    return counted(path, rows, count_objects(path, reading.encoding))
 
 
 def _check_rows(path: Path, target: Path, rows: int) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 Kind = Literal["empty", "whole", "decimal", "text"]
+
+pc: Any = pyarrow.compute  # made on import, so that type checkers know none of its functions
 
 _EXACT = 2**53  # beyond, whole numbers are text: who reads them as doubles would change them
 _WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,15})")

@@ -18,6 +18,7 @@ from frtune.errors import InputError
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 _BLOCK = 1 << 16
+_UNPACKED, _RATIO = 1 << 26, 200  # of bytes that are made to unpack to very much more
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     ".gz": lambda: zlib.decompressobj(31),
     ".bz2": bz2.BZ2Decompressor,
@@ -116,6 +117,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, path: Path):
         super().__init__()
         self._path = path
+        self._most, self._given = max(_UNPACKED, _RATIO * path.stat().st_size), 0
 
     def readable(self) -> bool:
         return True
@@ -127,6 +129,12 @@ class _Stream(io.RawIOBase):
             raise InputError(
                 f"{self._path}: is damaged, or ends too early ({error}). Get the file again."
             ) from None
+        self._given += len(found)
+        if self._given > self._most:
+            raise InputError(
+                f"{self._path}: unpacks to more than {_RATIO} times its size. Unpack it yourself, "
+                "and name what is in it."
+            )
         buffer[: len(found)] = found
         return len(found)
 

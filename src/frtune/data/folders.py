@@ -6,9 +6,16 @@ from pathlib import Path
 
 from frtune.data.arrow_cache import SUFFIXES
 from frtune.data.compression import bare_name, check_path, suffix_of
-from frtune.data.key_files import folders_of
+from frtune.data.key_files import KEY, TEXT, folders_of
 from frtune.data.readers import find_delimiter
-from frtune.data.split_names import assign, check_shards, likely_split, shard_of, split_of
+from frtune.data.split_names import (
+    are_siblings,
+    assign,
+    check_shards,
+    likely_split,
+    shard_of,
+    split_of,
+)
 from frtune.data.splitting import SPLITS
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
@@ -35,7 +42,8 @@ def split_files(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
     if path.is_file():
         return _one_file(path)
     if folders_of(path):
-        return {split_of(path.name) or "train": [path]}, []
+        split = split_of(path.name) or "train"
+        return {split: [path]}, _beside_keys(path, split)
     entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
     readable = [entry for entry in entries if _is_readable(entry)]
     if not readable:
@@ -109,13 +117,15 @@ def _one_file(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
     if shard.parts and shard.parts > 1:
         notes.append(f"{path.name} is one of {shard.parts} parts, and was read alone")
     split = split_of(shard.name) or "train"
-    if split == "train":
+    if split == "train" and likely_split(shard.name) in (None, "train"):
         beside = sorted(
             other.name
             for other in path.resolve().parent.iterdir()
-            if split_of(shard_of(_stem(other)).name) not in (None, "train")
+            if are_siblings(shard.name, shard_of(_stem(other)).name)
+            and likely_split(shard_of(_stem(other)).name) != "train"
+            and (suffix_of(other) not in _NO_ROWS or other.is_dir())
         )
-        if beside and split_of(shard.name):
+        if beside:
             notes.append(f"{listed(beside)} beside {path.name} was not read: name the folder")
     return {split: [path]}, notes
 
@@ -131,6 +141,11 @@ def _inner(path: Path, entries: list[Path]) -> tuple[dict[str, list[Path]], list
         groups, notes = split_files(folders[0])
         others = [entry for entry in entries if entry != folders[0]]
         return groups, notes + _left_out(path, others, set(groups))
+    if folders:
+        raise InputError(
+            f"{path}: holds {len(folders)} folders with files "
+            f"({listed([folder.name for folder in folders[:5]])}), and one is read. Name it."
+        )
     for entry in entries:
         if suffix_of(entry) in SUFFIXES and not entry.is_dir():
             check_path(entry)  # a link to nothing, say
@@ -158,7 +173,16 @@ def _check_groups(path: Path, groups: dict[str, list[Path]]) -> list[str]:
         notes += check_shards([_stem(entry) for entry in group], str(path))
         for entry in group:
             if entry.is_dir() and not folders_of(entry):
-                notes += check_shards([_stem(file) for file in _files(entry)], str(entry))
+                files = [file.relative_to(path) for file in _files(entry)]
+                others = [
+                    f for f in files if likely_split(shard_of(_stem(f)).name) not in (None, split)
+                ]
+                if others:
+                    raise InputError(
+                        f"{path / others[0]}: looks like another split than {split}, which its "
+                        "folder says. Move it, or name the folder or the file to read."
+                    )
+                notes += check_shards([_stem(file) for file in files], str(entry))
                 inside = [e for e in sorted(entry.iterdir()) if e not in _files(entry)]
                 notes += _left_out(entry, inside, set(SPLITS))
     return notes
@@ -177,7 +201,7 @@ def _left_out(path: Path, entries: list[Path], read: set[str]) -> list[str]:
         suffix = suffix_of(entry)
         if entry.name.startswith(".") or entry.name in _PREPARED:
             continue
-        split = likely_split(shard_of(_stem(entry)).name)
+        split = likely_split(shard_of(_stem(entry)).name) or _split_inside(entry, read)
         holds_none = suffix in _NO_ROWS and not entry.is_dir() and not entry.is_symlink()
         if not entry.is_dir() and (split or suffix in SUFFIXES) and not holds_none:
             check_path(entry)  # a link to nothing, a pipe
@@ -187,9 +211,30 @@ def _left_out(path: Path, entries: list[Path], read: set[str]) -> list[str]:
                 f"({_why(entry)}). Write it as one of {', '.join(SUFFIXES[:6])}, or move it away."
             )
         if suffix in SUFFIXES and not entry.is_dir():
-            notes.append(f"{entry.name} was not read: its name is not a split's")
+            why = f"{split} is read from elsewhere" if split else "its name is not a split's"
+            notes.append(f"{entry.name} was not read: {why}")
         elif not holds_none:
             notes.append(f"{entry.name} was not read: {_why(entry)}")
+    return notes
+
+
+def _split_inside(entry: Path, read: set[str]) -> str | None:
+    """A split that a folder seems to hold, and that is not read."""
+    if not entry.is_dir():
+        return None
+    inside = (likely_split(shard_of(_stem(e)).name) for e in entry.iterdir() if _is_readable(e))
+    return next((split for split in inside if split and split not in read), None)
+
+
+def _beside_keys(path: Path, split: str) -> list[str]:
+    """What is not read beside texts and keys, and in their folders."""
+    folders = folders_of(path) or ()
+    beside = [e for e in sorted(path.iterdir()) if e not in folders and e.suffix not in (TEXT, KEY)]
+    notes = _left_out(path, beside, {split})
+    for folder in {*folders} - {path}:
+        others = [e for e in folder.iterdir() if e.suffix not in (TEXT, KEY)]
+        if others:
+            notes.append(f"{folder.name}: {len(others)} files were not read ({others[0].name})")
     return notes
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from datasets import Dataset, Features, Value
 
-from frtune.data.cell_types import as_cells
+from frtune.data.cell_types import as_cells, pc
 from frtune.data.compression import suffix_of
 from frtune.data.readers import TABLES
 from frtune.data.reading import Reading

@@ -208,6 +208,11 @@ def _bad_quoting(path: Path, start: int, last: int, error: str) -> str:
             'Close it, or write a mark inside a quoted field twice ("").'
         )
     where = f"line {last}" if start == last else f"lines {start} to {last}"
+    if "new-line" in error:
+        return (
+            f"{path}, {where}: a return (CR) stands alone, where lines end with a line feed (LF). "
+            "Save the file with the line ends of Unix or Windows; a field with it is quoted."
+        )
     return (
         f"{path}, {where}: a quoted field does not end where its quotation mark does ({error}). "
         'Write a mark inside a quoted field twice ("").'

@@ -16,7 +16,11 @@ _NAMES = {
 }
 _SPLIT_OF = {name: split for split, names in _NAMES.items() for name in names}
 _SHARD = re.compile(r"[-_.](\d+)-of-(\d+)(?:-[0-9a-f]{6,})?$", re.IGNORECASE)
-_NUMBERED = re.compile(r"(?:[-_.]?part)?[-_.]?(\d+)(?:-[0-9a-f]{6,})?$", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"(?:[-_.]?part)?[-_.]?(\d+)(?:-[0-9a-f]{6,}[0-9a-f-]*(?:-c\d+)?)?$", re.IGNORECASE
+)
+_ALONE = re.compile(r"part|0", re.IGNORECASE)  # begins what is the number of a part, not a year
+_WORD = re.compile(r"([a-z]+?)(?:sets?|data|split|file)?")
 
 
 def split_of(name: str) -> str | None:
@@ -35,11 +39,32 @@ def likely_split(name: str) -> str | None:
     Example:
         >>> likely_split("sts-train"), likely_split("ratings_test"), likely_split("train_and_test")
         ('train', 'test', None)
-        >>> likely_split("latest")
+        >>> likely_split("devset"), likely_split("latest")
+        ('validation', None)
     """
-    words = re.split(r"[^a-z]+", name.lower())
-    found = {_SPLIT_OF[word] for word in words if word in _SPLIT_OF}
+    found = {split for split in map(_split_of_word, re.findall(r"[a-z]+", name.lower())) if split}
     return split_of(name) or (found.pop() if len(found) == 1 else None)
+
+
+def are_siblings(name: str, other: str) -> bool:
+    """Tell whether two names differ in the word of their split alone, or are nothing but it.
+
+    Example:
+        >>> are_siblings("reviews_train", "reviews_test"), are_siblings("reviews", "films_test")
+        (True, False)
+        >>> are_siblings("reviews", "test"), are_siblings("reviews", "notes")
+        (True, False)
+    """
+    if split_of(other):
+        return split_of(other) != split_of(name)
+    kept = [re.findall(r"[^\W_]+", each.lower()) for each in (name, other)]
+    one, two = ([word for word in words if not _split_of_word(word)] for words in kept)
+    return one == two and likely_split(other) not in (None, likely_split(name))
+
+
+def _split_of_word(word: str) -> str | None:
+    match = _WORD.fullmatch(word)
+    return _SPLIT_OF.get(match[1]) if match else None
 
 
 class Shard(NamedTuple):
@@ -64,11 +89,13 @@ def shard_of(stem: str) -> Shard:
         Shard(name='train', number=1, parts=2)
         >>> shard_of("train_3"), shard_of("articles2024").number
         (Shard(name='train', number=3, parts=None), None)
+        >>> shard_of("part-0007"), shard_of("2024").number
+        (Shard(name='', number=7, parts=None), None)
     """
     if match := _SHARD.search(stem):
         return Shard(stem[: match.start()], int(match[1]), int(match[2]))
     match = _NUMBERED.search(stem)
-    if match and split_of(stem[: match.start()]):
+    if match and (split_of(stem[: match.start()]) or (not match.start() and _ALONE.match(stem))):
         return Shard(stem[: match.start()], int(match[1]), None)
     return Shard(stem, None, None)
 
@@ -110,5 +137,5 @@ def check_shards(stems: list[str], where: str) -> list[str]:
                 f"{', '.join(missing[:5])} is missing. Add it, or name the files otherwise."
             )
         if missing:
-            notes.append(f"{name}: there is no part {', '.join(missing[:5])}")
+            notes.append(f"{name or where}: there is no part {', '.join(missing[:5])}")
     return notes

@@ -39,21 +39,21 @@ def write_table(path: Path, target: Path, reading: Reading) -> int:
 
 def _write_text(path: Path, target: Path, reading: Reading) -> tuple[dict[str, Kind], int]:
     """Write all cells as text; return what each column is, and the number of rows."""
-    layout = counted = None
+    layout = expected = None
     if suffix_of(path) in TABLES:
         layout = find_layout(path, reading.encoding)
-        if find_encoding(path, reading.encoding) in ("utf-8", "utf-8-sig"):
-            counted = count_records(path, layout)
-    if layout and counted is not None:
-        counted -= 1 + bool(layout.skipped)  # the header, and what is above
-    if layout and counted is not None:
+        expected = count_records(path, layout, reading.encoding)
+    if layout and expected is not None:
+        expected -= 1 + bool(layout.skipped)  # the header, and what is above
+    plain = find_encoding(path, reading.encoding) in ("utf-8", "utf-8-sig") if layout else False
+    if layout and plain and expected is not None:
         try:
-            return _write_batches(_quick_batches(path, layout), path, target, reading, counted)
+            return _write_batches(_quick_batches(path, layout), path, target, reading, expected)
         except (pa.ArrowException, UnicodeError, _NotQuick):
             pass  # our own reader knows the line that is wrong, or reads what pyarrow does not
-        if not layout.quoted:
-            counted = None  # our reader skips lines of spaces between rows with tabs
-    return _write_batches(_careful_batches(path, reading), path, target, reading, counted)
+    if layout and not layout.quoted:
+        expected = None  # our reader skips lines of spaces between rows with tabs
+    return _write_batches(_careful_batches(path, reading), path, target, reading, expected)
 
 
 def _write_batches(
@@ -61,7 +61,7 @@ def _write_batches(
     path: Path,
     target: Path,
     reading: Reading,
-    counted: int | None,
+    expected: int | None,
 ) -> tuple[dict[str, Kind], int]:
     rows, kinds = 0, {}
     writer: pa.RecordBatchStreamWriter | None = None
@@ -78,14 +78,23 @@ def _write_batches(
         if writer is None or not rows:
             raise InputError(f"{path}: has no rows. Add some below the header.")
         writer.close()
-    _check_count(path, rows, counted)
-    return kinds, rows
+    return kinds, counted(path, rows, expected)
 
 
-def _check_count(path: Path, rows: int, counted: int | None) -> None:
-    """Compare with the number of records in the file's bytes."""
-    if counted is not None and rows != counted:
-        raise RuntimeError(f"{path}: {rows} rows were read, but the file holds {counted}.")
+def counted(path: Path, rows: int, expected: int | None) -> int:
+    """Return the number of rows that were read, if the file holds as many.
+
+    Args:
+        path: The file.
+        rows: Rows that its reader gave.
+        expected: Rows by a second count, of the bytes; ``None`` when there is none.
+
+    Raises:
+        RuntimeError: If they differ: rows would be lost, or made.
+    """
+    if expected is not None and rows != expected:
+        raise RuntimeError(f"{path}: {rows} rows were read, but the file holds {expected}.")
+    return rows
 
 
 class _NotQuick(Exception):

@@ -12,6 +12,8 @@ from frtune.errors import InputError
 
 REPLACING = "utf-8-replace"  # UTF-8 in which a byte that does not belong becomes U+FFFD
 
+_LONGEST = 1 << 27  # bytes of a line
+
 # UTF-32's mark begins with UTF-16's, so it is looked for first
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -65,7 +67,12 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, s
     errors = "replace" if name == REPLACING else "strict"
     name = "utf-8-sig" if name == REPLACING else name
     with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(iter(lambda: file.readline(_LONGEST), b""), start=1):
+            if len(raw) == _LONGEST and not raw.endswith(b"\n"):
+                raise InputError(
+                    f"{path}, line {number}: is longer than {_LONGEST >> 20} MiB, so it is no row. "
+                    "Check the file; it has one row a line."
+                )
             if b"\0" in raw:
                 raise InputError(_nul(path, number))
             try:
@@ -93,6 +100,22 @@ def read_chunks(path: Path, encoding: str | None = None) -> Iterator[str]:
         for _ in read_lines(path, encoding):  # raises at the line itself
             pass
         raise InputError(f"{path}: is not {name}: {error.reason}.") from None
+
+
+def utf8_blocks(path: Path, encoding: str | None = None, size: int = 1 << 22) -> Iterator[bytes]:
+    """Yield the bytes of a text file in UTF-8, whatever its encoding, without a mark at the start.
+
+    Bytes of a file in UTF-8 are as they stand there, be they right or not; errors of other
+    encodings as ``read_lines``.
+    """
+    if not find_encoding(path, encoding).startswith("utf-8"):
+        yield from (chunk.encode("utf-8", "surrogatepass") for chunk in read_chunks(path, encoding))
+        return
+    with open_bytes(path) as file:
+        block = file.read(size).removeprefix(codecs.BOM_UTF8)
+        while block:
+            yield block
+            block = file.read(size)
 
 
 def _wide_lines(path: Path, name: str) -> Iterator[tuple[int, str]]:

@@ -198,7 +198,7 @@ class KeyphraseGeneration(Task):
         column = self.keyphrases_column
         separator_check(dataset, column, self.separator, where)
         count, row = bad_values(dataset, column, lambda value: not self.phrases({column: value}))
-        if count:
+        if row:
             value = dataset[row - 1][column]
             detail = phrases_reason(value, column, self.keyphrase_field)
             if detail is None or detail.endswith("holds no keyphrases"):

@@ -133,9 +133,9 @@ def _parser(
     if extra:
         parser.add_options(None, options_of(extra))
     parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))
-    for name in () if whole else trainer:  # the first sentence, without lists of choices
+    for name in () if whole else trainer:  # the first sentence, without brackets
         first = trainer[name][0]
-        first.help = re.split(r"(?<=\w\.) ", first.help or "")[0]
+        first.help = re.sub(r" \([^)]*\)", "", re.split(r"(?<=\w\.) ", first.help or "")[0])
     options = own | trainer
     for title, names in GROUPS.items():
         if known := [name for name in names if name in options]:

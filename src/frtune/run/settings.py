@@ -19,7 +19,7 @@ class RunSettings:
 
     Attributes:
         data: File, folder, hub name, or 'sample' for bundled rows.
-        checkpoint: Hub name, directory, adapter, or 'tiny' (default with 'sample').
+        checkpoint: Hub name, directory, adapter, or 'tiny' (as of 'sample').
         family: Model family, where the checkpoint cannot say.
         encoding: Encoding of the data files (default: UTF-8).
         text_columns: Columns whose cells stay text, in CSV, TSV and Excel files.

@@ -42,7 +42,10 @@ def main(argv: list[str]) -> None:
         description="Score a saved model directory. The scores go to standard output as JSON, and "
         "with predictions and signatures to the output directory.",
     )
-    columns, own = column_options(), options_of(Options, positional=["directory"])
+    columns, own = (
+        column_options(further=("separator",)),
+        options_of(Options, positional=["directory"]),
+    )
     parser.add_options("model and data", own | options_of(ReadingOptions))
     parser.add_options("columns, where they differ from the model's", columns)
     parsed = parser.parse(argv)

@@ -40,6 +40,8 @@ def read_rows(
         max_rows: So many rows, after a seeded shuffle; ``None`` takes all.
         seed: Of the shuffle.
         encoding: Encoding of text files.
+        text_columns: As for ``load_splits``; the texts stay text anyway.
+        decimal_comma: As for ``load_splits``.
 
     Returns:
         The texts, and the labels as text, or ``None``.

@@ -72,7 +72,7 @@ def parse_written(text: str) -> Any:
 
 
 def _value(node: ast.expr, text: str) -> Any:
-    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+    if isinstance(node, ast.List | ast.Tuple):
         return [_value(item, text) for item in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
         names = [_value(name, text) for name in node.keys if name is not None]

@@ -81,7 +81,7 @@ def compare(
     names = dict(zip(tasks[0].columns, saved[0].columns, strict=True))
     timed = [
         {names[column]: value for column, value in row.items()}
-        for row in rows.select_columns([*names]).select(range(min(_TIMED, len(rows))))
+        for row in rows.select_columns([*names]).select(range(min(_TIMED, len(rows)))).to_list()
     ]
     for place, name in zip(places, _names(places), strict=True):
         logger.info("comparing %s", place)

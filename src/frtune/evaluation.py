@@ -9,9 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset
 
+from frtune.data.checks import columns_check, separator_check
 from frtune.data.loading import read_whole
+from frtune.data.nested_values import phrases_reason, read_phrases
+from frtune.data.row_checks import check_rows
 from frtune.data.sources import name_of, scored_split
 from frtune.errors import InputError, nearest
 from frtune.files import staged
@@ -24,7 +28,7 @@ from frtune.tasks.config_file import TASK_FILE, load_task, task_class
 
 logger = logging.getLogger(__name__)
 
-logger = logging.getLogger(__name__)
+_PHRASES = pa.list_(pa.string())
 
 
 def evaluate(
@@ -60,7 +64,8 @@ def evaluate(
         bf16: Compute in bf16, as of ``load``.
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
-            trained on, by the task's fields: ``{"text_column": "comments"}``.
+            trained on, by the task's fields: ``{"text_column": "comments"}``; ``"separator"`` is
+            what stands between the phrases of ``data``.
         text_columns: As for ``frtune.load_splits``.
         decimal_comma: As for ``frtune.load_splits``.
         rouge_tokenizer: Keyphrases: ROUGE's tokenizer; ``None`` takes the saved task's.
@@ -70,11 +75,13 @@ def evaluate(
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
+    columns = dict(columns or {})
+    separator = columns.pop("separator", None)
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
     predictor = load(directory, batch_size=batch_size, dtype=dtype, bf16=bf16)
-    predictor = predictor.with_columns(columns or {})
+    predictor = predictor.with_columns(columns)
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     rows, train = scored_rows(
         data,
@@ -84,6 +91,7 @@ def evaluate(
         max_rows=max_rows,
         text_columns=text_columns,
         decimal_comma=decimal_comma,
+        separator=separator,
     )
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
@@ -111,10 +119,11 @@ def scored_rows(
     max_rows: int | None = None,
     text_columns: Sequence[str] | None = None,
     decimal_comma: bool = False,
+    separator: str | None = None,
 ) -> tuple[Dataset, Dataset | None]:
     """Read and check the rows that a saved model is scored on.
 
-    The arguments are those of ``evaluate``.
+    The arguments are those of ``evaluate``, and ``separator`` of the data's phrases.
 
     Returns:
         The rows to score, and the training rows where the data has them.
@@ -133,12 +142,35 @@ def scored_rows(
     )
     for note in notes:
         logger.warning(note)
+    if separator is not None:
+        for name, each in splits.items():
+            splits[name] = listed_phrases(each, task, separator, f"{data}, {name}")
     split = scored_split(splits, split, data)
     rows = splits[split]
     task.check(rows, f"{data}, {split}")
     if max_rows is not None and max_rows < len(rows):
         rows = rows.shuffle(seed=42).select(range(max_rows))
     return rows, splits["train"] if split != "train" and "train" in splits else None
+
+
+def listed_phrases(rows: Dataset, task: Task, separator: str, where: str) -> Dataset:
+    """Rows whose phrases are lists, read with a separator that is not the model's.
+
+    Raises:
+        InputError: If the task has no phrases, or most rows have another separator.
+    """
+    if task.separator is None:
+        raise InputError(f"--separator: {task.name} has no phrases to separate. Leave it out.")
+    column, field = task.label_columns[0], task.keyphrase_field
+    columns_check(rows, [column], where)
+    separator_check(rows, column, separator, where)
+
+    def reason(row: dict[str, Any]) -> str | None:
+        return phrases_reason(row[column], column, field)
+
+    check_rows(rows, [column], reason, where)
+    found = [read_phrases(value, separator, field) for value in rows[column]]
+    return rows.remove_columns([column]).add_column(column, pa.array(found, _PHRASES))
 
 
 # --- answers from anywhere -----------------------------------------------------------------------

@@ -64,14 +64,7 @@ class Predictor:
         Raises:
             InputError: For a field that the task has not.
         """
-        known = [f.name for f in dataclasses.fields(self.task) if f.name.endswith("_column")]
-        for name in columns:
-            if name not in (*known, "keyphrase_field"):
-                flags = ", ".join(f"--{each.replace('_', '-')}" for each in known)
-                raise InputError(
-                    f"--{name.replace('_', '-')}: not of {self.task.name}, which has {flags}."
-                )
-        return dataclasses.replace(self, task=dataclasses.replace(self.task, **columns))
+        return dataclasses.replace(self, task=self.task.with_columns(columns))
 
     def predict(
         self,

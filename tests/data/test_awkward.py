@@ -1,7 +1,9 @@
 """The awkward inputs of the shared folder, and what is right for each; small ones of each kind."""
 
+import contextlib
 import gzip
 import json
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,10 @@ import frtune
 from frtune.data.loading import load_splits
 from frtune.data.prepare import Cut, prepare
 from frtune.errors import InputError
+from frtune.evaluation import scored_rows
+from frtune.run.data import read_data
+from frtune.run.settings import RunSettings
+from frtune.study.rows import read_rows
 
 CLASSES = frtune.SequenceClassification()
 PHRASES = frtune.KeyphraseGeneration()
@@ -225,3 +231,76 @@ def test_max_test_rows_0_leaves_test_away_and_cuts_none(tmp_path):
     assert list(splits) == ["train", "validation"] and "test: none of 20 rows" in notes
     with pytest.raises(InputError, match="rows of test=-1: at least 0, for none"):
         load_splits(tmp_path, max_test_rows=-1)
+
+
+def test_class_label_names_are_scores_in_preparing_too(tmp_path):
+    features = Features({"sentence1": Value("string"), "sentence2": Value("string"),
+                         "label": ClassLabel(names=["5", "4", "3", "2", "1"])})  # fmt: skip
+    texts = {"sentence1": [f"a {i}" for i in range(25)], "sentence2": [f"b {i}" for i in range(25)]}
+    rows = Dataset.from_dict({**texts, "label": [i % 5 for i in range(25)]}, features=features)
+    task = frtune.SentenceSimilarity(head="regression")
+    prepare(DatasetDict(train=rows), tmp_path / "out", task, cut=Cut("1:0:0"))
+    written = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").open()]
+    assert [row["label"] for row in written] == task.references(rows)
+    assert task.references(rows)[:5] == [5.0, 4.0, 3.0, 2.0, 1.0]
+
+
+def test_decimal_commas_are_read_from_every_source_beside_what_is_no_number(tmp_path):
+    task = frtune.SentenceSimilarity(head="regression")
+    rows = Dataset.from_list(
+        [{"sentence1": f"a {i}", "sentence2": "b", "label": f"{i},25"} for i in range(9)]
+        + [{"sentence1": "c", "sentence2": "d", "label": "n/a"}]
+    )
+    rows.to_json(str(tmp_path / "a.jsonl"))
+    rows.to_parquet(str(tmp_path / "a.parquet"))
+    rows.to_csv(str(tmp_path / "a.csv"), index=False)
+    for source in (rows, *(tmp_path / f"a.{kind}" for kind in ("jsonl", "parquet", "csv"))):
+        found = read(source, task, decimal_comma=True)[0]["train"]
+        reasons = [task.reason(row) for row in found]
+        assert reasons[:-1] == [None] * 9 and "'n/a', which is no number" in reasons[-1]
+        assert task.references(found.select(range(9))) == [i + 0.25 for i in range(9)]
+
+
+def test_few_commas_in_single_phrases_are_no_separator():
+    rows = {"text": ["t"] * 60, "keyphrases": ["alpha"] * 59 + ["1,000 won"]}
+    PHRASES.check(Dataset.from_dict(rows), "x")
+    rows["keyphrases"][:30] = ["a, b"] * 30
+    with pytest.raises(InputError, match=r"'; ' is in none of 60 rows; .*--separator"):
+        PHRASES.check(Dataset.from_dict(rows), "x")
+
+
+def test_test_rows_without_labels_do_not_stop_a_run_that_leaves_them(tmp_path):
+    text = "text,label\n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(20))
+    (tmp_path / "train.csv").write_text(text)
+    (tmp_path / "test.csv").write_text("text\nt\n")
+    args = SimpleNamespace(main_process_first=lambda desc: contextlib.nullcontext())
+    settings = RunSettings(data=str(tmp_path), max_test_rows=0)
+    assert list(read_data(CLASSES, settings, args).splits) == ["train", "validation"]
+    (tmp_path / "train.csv").unlink()
+    with pytest.raises(InputError, match=r"has no train split; it has test\. Name the training"):
+        read_data(CLASSES, RunSettings(data=str(tmp_path)), args)
+
+
+def test_a_study_reads_labels_as_training_does():
+    labels = ClassLabel(names=["9", "8"])
+    features = Features({"comments": Value("string"), "label": labels})
+    rows = Dataset.from_dict({"comments": ["a", "b"], "label": [1, 0]}, features=features)
+    assert read_rows(rows, text_column="comments") == (["a", "b"], ["8", "9"])
+    unknown = Dataset.from_dict({"comments": ["a", "b"], "label": [1, -1]}, features=features)
+    with pytest.raises(InputError, match="row 2: column label has no label"):
+        read_rows(unknown, text_column="comments")
+
+
+def test_phrases_of_scored_rows_may_have_another_separator_and_columns():
+    raw = Dataset.from_dict({"body": ["eau, sel"] * 4, "tags": ["eau, sel"] * 4})
+    for task in (PHRASES, frtune.KeywordExtraction()):
+        column = task.label_columns[0]
+        asked = task.with_columns({"text_column": "body", f"{column}_column": "tags"})
+        rows, _ = scored_rows(raw, asked, separator=", ")
+        assert rows["tags"][0] == ["eau", "sel"]
+        with pytest.raises(InputError, match="--separator ', '"):
+            scored_rows(raw, asked)
+    with pytest.raises(InputError, match="--separator: classification has no phrases"):
+        scored_rows(raw, CLASSES.with_columns({"text_column": "body"}), separator=", ")
+    with pytest.raises(InputError, match="--keyphrase-field: not of classification"):
+        CLASSES.with_columns({"keyphrase_field": "phrase"})

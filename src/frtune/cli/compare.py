@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from frtune.cli.arguments import Parser, made, options_of
+from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.comparison.compare import compare
 from frtune.comparison.report import comparison_markdown
 
@@ -40,7 +41,12 @@ def main(argv: list[str]) -> None:
         "intervals, a paired test against the first model, agreement with it, size, time a text "
         "and memory. The table is Markdown.",
     )
-    parser.add_options("models and data", options_of(Options, positional=["directories"]))
-    options = asdict(made(Options, parser.parse(argv)))
+    own = options_of(Options, positional=["directories"])
+    columns = column_options(further=("separator",))
+    parser.add_options("models and data", own | options_of(ReadingOptions))
+    parser.add_options("columns, where they differ from the models'", columns)
+    parsed = parser.parse(argv)
+    options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
+    options["columns"] = given_columns(parsed, columns)
     found = compare(output_dir=options.pop("output"), **options)
     print(comparison_markdown(found), end="")

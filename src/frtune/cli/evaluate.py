@@ -126,7 +126,7 @@ def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str
         raise InputError("DIR or --predictions FILE: give one of them. See frtune evaluate --help.")
     names = [item.name for item in fields(AnswerOptions) if getattr(parsed, item.name) is not None]
     scoring = {name: given.pop(name) for name in SCORING if name in given}
-    columns = {name: given.pop(name) for name in column_options() if name in given}
+    columns = {name: given.pop(name) for name in (*column_options(), "separator") if name in given}
     for name in (*names, *given):
         raise InputError(f"{_flag(name)}: goes with --predictions, without DIR. Leave it out.")
     options = asdict(made(Options, parsed)) | asdict(made(ModelOptions, parsed))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Literal
 
-from frtune.cli.arguments import Parser, options_of
+from frtune.cli.arguments import Parser, made, options_of
+from frtune.cli.columns import ReadingOptions
 from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.errors import InputError
 from frtune.rating.app import build_page
@@ -31,6 +32,8 @@ class Options:
         data: Rows to judge, with their true phrases (default: those of the first run).
         text_column: Column with the text (default: as the first run's task).
         keyphrases_column: Column with the true phrases (default: as the first run's task).
+        separator: Stands between the phrases of a string (default: as the first run's task).
+        keyphrase_field: Field with the phrase, where the column has objects.
         max_rows: Judge so many, after a seeded shuffle.
         with_reference: Let raters judge the true phrases too.
         mode: Grade each list (score), or choose the best (prefer).
@@ -49,6 +52,8 @@ class Options:
     data: str | None = field(default=None, metadata={"metavar": "X"})
     text_column: str | None = None
     keyphrases_column: str | None = None
+    separator: str | None = None
+    keyphrase_field: str | None = None
     max_rows: int | None = None
     with_reference: bool = False
     mode: Literal["score", "prefer"] = "score"
@@ -74,7 +79,9 @@ def _parser() -> Parser:
     own["runs"][0].nargs = "*"
     own["runs"][0].required = False
     answers = ["report", "export", "k", "score_language", "encoder"]
-    parser.add_options("what to judge", own, [name for name in own if name not in answers])
+    judged = [name for name in own if name not in answers]
+    parser.add_options("what to judge", own, judged)
+    parser.add_options("how the rows are read", options_of(ReadingOptions))
     parser.add_options("answers", own, answers)
     add_page_options(parser)
     return parser
@@ -111,7 +118,13 @@ def _serve(chosen: argparse.Namespace) -> None:
     study = make_study(
         chosen.runs,
         chosen.data,
-        columns={"text": chosen.text_column, "keyphrases": chosen.keyphrases_column},
+        columns={
+            "text": chosen.text_column,
+            "keyphrases": chosen.keyphrases_column,
+            "separator": chosen.separator,
+            "field": chosen.keyphrase_field,
+        },
+        reading=asdict(made(ReadingOptions, chosen)),
         scale=parse_scale(chosen.scale),
         **{name: getattr(chosen, name) for name in given},
     )

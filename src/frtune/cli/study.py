@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.cli.arguments import Parser, options_of
+from frtune.cli.columns import ReadingOptions
 from frtune.names import named
 from frtune.plotting import require_matplotlib
 from frtune.study import study
@@ -33,7 +34,6 @@ class Options:
         label_column: Column with the label; probes need it (default: label, where there is one).
         split: Which split (default: test, validation, or the only one).
         max_rows: So many, after a seeded shuffle.
-        encoding: Encoding of the data files (default: UTF-8).
         bf16: Run the models in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
     """
 
@@ -45,11 +45,11 @@ class Options:
     label_column: str | None = None
     split: str | None = None
     max_rows: int | None = None
-    encoding: str | None = None
     bf16: bool | None = None
 
 
-ROWS = ("text_column", "label_column", "split", "max_rows", "encoding")
+ROWS = ("text_column", "label_column", "split", "max_rows")
+READING = tuple(options_of(ReadingOptions))
 SIZE = ("max_tokens", "token_budget", "sample_tokens", "sample_texts", "seed")
 
 
@@ -64,7 +64,7 @@ def _parser() -> Parser:
     )
     own = options_of(Options, positional=["checkpoints"])
     parser.add_options("checkpoints", own, ["checkpoints", "names", "data", "output_dir"])
-    parser.add_options("rows", own, ROWS)
+    parser.add_options("rows", own | options_of(ReadingOptions), [*ROWS, *READING])
     parser.add_options("computation", options_of(Settings) | own, [*SIZE, "bf16"])
     return parser
 
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
 
     require_matplotlib()  # now, and not after hours
     checkpoints = named(chosen.checkpoints, chosen.names)
-    rows = {name: getattr(chosen, name) for name in ROWS}
+    rows = {name: getattr(chosen, name) for name in (*ROWS, *READING)}
     texts, labels = read_rows(chosen.data, seed=chosen.seed, **rows)
     size = {name: getattr(chosen, name) for name in (*SIZE, "bf16")}
     output = Path(chosen.output_dir)

@@ -141,9 +141,10 @@ def _parser(
     if extra:
         parser.add_options(None, options_of(extra))
     parser.add_options(f"the task, {task_name}", options_of(task_class(task_name), switches=False))
-    for name in () if whole else trainer:  # the first sentence, without lists of choices
+    for name in () if whole else trainer:  # the first sentence, without brackets
         first = trainer[name][0]
-        first.help = SHORT.get(name) or re.split(r"(?<=\w\.) ", first.help or "")[0]
+        said = SHORT.get(name) or re.split(r"(?<=\w\.) ", first.help or "")[0]
+        first.help = re.sub(r" \([^)]*\)", "", said)
     options = own | trainer
     for title, names in GROUPS.items():
         if known := [name for name in names if name in options]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ def compare(
     batch_sizes: Sequence[int] = (1, 32),
     bf16: bool | None = None,
     samples: int = 2000,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> Comparison:
     """Compare saved models of one task on the same rows.
 
@@ -53,6 +57,10 @@ def compare(
         batch_sizes: Texts a batch, for the times.
         bf16: Compute in bf16, as of ``frtune.load``.
         samples: Resamples of the bootstrap; the draws are the same for every model.
+        columns: As for ``frtune.evaluate``.
+        encoding: As for ``frtune.evaluate``.
+        text_columns: As for ``frtune.load_splits``.
+        decimal_comma: As for ``frtune.load_splits``.
 
     Raises:
         InputError: If the directories are of different tasks or labels, or the data does not fit.
@@ -60,16 +68,26 @@ def compare(
     if any(isinstance(size, bool) or size < 1 for size in batch_sizes) or not batch_sizes:
         raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
     places = [Path(directory) for directory in directories]
-    tasks = _same_task(places)
-    rows, _ = scored_rows(data, tasks[0], split=split, max_rows=max_rows)
+    columns = dict(columns or {})
+    separator = columns.pop("separator", None)
+    saved = _same_task(places)
+    tasks = [task.with_columns(columns) for task in saved]
+    rows, _ = scored_rows(
+        data, tasks[0], split=split, max_rows=max_rows, encoding=encoding,
+        text_columns=text_columns, decimal_comma=decimal_comma, separator=separator,
+    )  # fmt: skip
     for task in tasks[1:]:
         task.check(rows, str(data))
     found: list[RowScores] = []
     models: list[dict[str, Any]] = []
-    timed = rows.select_columns([*tasks[0].columns]).select(range(min(_TIMED, len(rows)))).to_list()
+    names = dict(zip(tasks[0].columns, saved[0].columns, strict=True))
+    timed = [
+        {names[column]: value for column, value in row.items()}
+        for row in rows.select_columns([*names]).select(range(min(_TIMED, len(rows)))).to_list()
+    ]
     for place, name in zip(places, _names(places), strict=True):
         logger.info("comparing %s", place)
-        found.append(_score(place, rows, bf16))
+        found.append(_score(place, rows, columns, bf16))
         record = quantization_record(place)
         models.append({
             "name": name, "directory": str(place), "sequence": lineage(place),
@@ -121,8 +139,8 @@ def _names(places: Sequence[Path]) -> list[str]:
     ]
 
 
-def _score(place: Path, rows: Dataset, bf16: bool | None) -> RowScores:
-    predictor = load(place, bf16=bf16)
+def _score(place: Path, rows: Dataset, columns: Mapping[str, str], bf16: bool | None) -> RowScores:
+    predictor = load(place, bf16=bf16).with_columns(columns)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=place.name)
     return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)

@@ -71,8 +71,9 @@ def separator_check(dataset: Dataset, column: str, separator: str, where: str) -
             having += 1
         else:
             seen.update(other for other in _CANDIDATES if other in text)
-    lacking = rows - having
-    if having and (2 * lacking <= rows or 2 * max(seen.values(), default=0) <= lacking):
+    lacking, most = rows - having, max(seen.values(), default=0)
+    enough = most > lacking / 2 if having else most > rows / 20  # a few are commas of numbers
+    if 2 * lacking <= rows or not enough:
         return
     if seen:
         found = ", ".join(f"{other!r} is in {count}" for other, count in seen.most_common(4))

@@ -150,12 +150,8 @@ def cut_splits(
     Returns:
         The splits in their order, and notes.
     """
-    found, notes = dict(splits), []
     tested = limits[-1] != 0
-    if not tested and (left := found.pop("test", None)) is not None:
-        notes.append(f"test: none of {len(left)} rows")
-        if not found:
-            raise InputError(f"{where}: has no rows but test's, and 0 of these are kept.")
+    found, notes = (dict(splits), []) if tested else without_test(splits, where)
     if missing and "train" in found:
         wanted = ("validation", "test") if tested else ("validation",)
         found, more = _cut_missing(found, seed, where, stratify_by, wanted)
@@ -168,6 +164,15 @@ def cut_splits(
             notes.append(f"{name}: {limit} of {len(found[name])} rows, drawn with seed {seed}")
             found[name] = found[name].shuffle(seed=seed).select(range(limit))
     return DatasetDict({name: found[name] for name in SPLITS if name in found}), notes
+
+
+def without_test(splits: Mapping[str, Dataset], where: str) -> tuple[dict[str, Dataset], list[str]]:
+    """The splits but test, which may lack labels, and a note if it was there."""
+    found = {name: rows for name, rows in splits.items() if name != "test"}
+    if not found:
+        raise InputError(f"{where}: has no rows but test's, and 0 of these are kept.")
+    left = splits.get("test")
+    return found, [] if left is None else [f"test: none of {len(left)} rows"]
 
 
 def _cut_missing(

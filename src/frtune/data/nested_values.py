@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from frtune.data.cleaning import split_keyphrases
@@ -95,20 +95,29 @@ def _phrases(value: Any, separator: str, field: str | None) -> list[str]:
         return _phrases(found, separator, field)
     if isinstance(value, Mapping):
         return _phrases(_field(value, field, value), separator, None)
-    if not isinstance(value, list | tuple):
+    if isinstance(value, bytes | bytearray | memoryview) or not isinstance(value, Iterable):
         raise _Unreadable(f"a {type(value).__name__}, {str(value)[:40]}; {_NEEDED}")
-    found = [_phrase(item, field) for item in value if not _is_none(item)]
+    items = [item for item in value if not _is_none(item)]
+    _check_forms(items)
+    found = [_phrase(item, field) for item in items]
     return [phrase for phrase in found if phrase.strip()]
+
+
+def _check_forms(items: Iterable[Any]) -> None:
+    """Refuse lists of a phrase's forms, which are no lists of words: a word has no space in it."""
+    lists = [item for item in items if isinstance(item, list | tuple)]
+    spaced = any(isinstance(word, str) and " " in word.strip() for each in lists for word in each)
+    several = next((each for each in lists if len(each) > 1), None)
+    if spaced and several is not None:
+        raise _Unreadable(
+            f"a list with several forms of a phrase in it, {str(several)[:40]}; keep one of each"
+        )
 
 
 def _phrase(item: Any, field: str | None) -> str:
     if isinstance(item, Mapping):
         item = _field(item, field, item)
     if isinstance(item, list | tuple) and all(isinstance(word, str) for word in item):
-        if len(item) > 1 and any(" " in word.strip() for word in item):
-            raise _Unreadable(
-                f"a list with several forms of a phrase in it, {str(item)[:40]}; keep one of each"
-            )
         return without_entities(" ".join(item))
     if not isinstance(item, str):
         raise _Unreadable(f"a list with {str(item)[:40]} in it; {_NEEDED}")

@@ -21,6 +21,7 @@ class Reading:
             ``None`` needs all.
         phrases_column: How the phrases of a folder of ``.txt`` and ``.key`` files are called.
         texts: Columns of which a list of words is a text.
+        scores: Columns with scores, in which ``decimal_comma`` holds for text of every source.
 
     Example:
         >>> from frtune import KeywordExtraction
@@ -34,6 +35,7 @@ class Reading:
     needed: tuple[str, ...] | None = None
     phrases_column: str = "keyphrases"
     texts: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
 
     @classmethod
     def of_task(
@@ -56,6 +58,7 @@ class Reading:
             tuple(map(_nfc, (*task.columns, *(task.label_columns if with_labels else ())))),
             task.label_columns[0] if of_phrases else "keyphrases",
             tuple(task.columns),
+            tuple(task.label_columns) if task.row_schema().target == "score" else (),
         )
 
 

@@ -110,7 +110,10 @@ class RowSchema:
             separator, name = self.separator or "; ", self.keyphrase_field
             return [clean_keyphrases(read_phrases(v, separator, name)) for v in values]
         if self.target == "score":
-            return [None if score_reason(v, "score") else score_of(v) for v in values]
+            named = values
+            if class_names is not None:
+                named = [label_name(value, class_names) for value in values]
+            return [None if score_reason(v, "score") else score_of(v) for v in named]
         if self.target == "label":
             return [label_name(value, class_names) for value in values]
         return list(values)

@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, Value, concatenate_datasets, load_dataset, load_from_disk
 
 from frtune.data.arrow_cache import SUFFIXES, read_file
 from frtune.data.compression import check_path, suffix_of
@@ -24,6 +24,7 @@ from frtune.data.splitting import SPLITS
 from frtune.data.text_lines import REPLACING, count_bad_bytes
 from frtune.errors import InputError, nearest
 
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+", re.ASCII)
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -45,7 +46,25 @@ def read_parts(
     parts, notes = _parts(source, task_name, reading)
     parts = [part._replace(rows=_in_nfc(part.rows, part.name)) for part in parts]
     parts, joined = words_joined(same_types(parts, reading), reading.texts)
+    if reading.decimal_comma:
+        parts = [part._replace(rows=_with_points(part.rows, reading.scores)) for part in parts]
     return parts, notes + joined
+
+
+def _with_points(rows: Dataset, columns: Collection[str]) -> Dataset:
+    """Write ``3,8`` as ``3.8`` in columns of text that hold scores."""
+    for column in columns:
+        if column in rows.column_names and rows.features[column] == Value("string"):
+            rows = rows.map(
+                lambda batch, name=column: {name: [_point(value) for value in batch[name]]},
+                batched=True,
+            )
+    return rows
+
+
+def _point(value: str | None) -> str | None:
+    whole = value is not None and _DECIMAL_COMMA.fullmatch(value.strip())
+    return value.replace(",", ".") if value is not None and whole else value
 
 
 def _parts(source: Any, task_name: str, reading: Reading) -> tuple[list[Part], list[str]]:

@@ -13,7 +13,12 @@ _ADJACENT_STRINGS = re.compile(r"(?<=['\"])\s+(?=['\"])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # begins as a list of text, or of lists or objects, does; is in brackets from end to end; or has an
 # opening bracket alone
-_LIST = re.compile(r"\[\s*['\"\[{(]|[\[{].*[\]}]\Z|\[[^\]]*\Z|\(\s*['\"].*\)\Z", re.DOTALL)
+_LIST = re.compile(
+    r"\[\s*['\"\[{(]|[\[{].*[\]}]\Z|\[[^\]]*\Z|\(\s*['\"].*\)\Z"
+    r"|[A-Za-z_.]+\(\s*[\[{(].*\)\Z",  # array([...], dtype=object)
+    re.DOTALL,
+)
+_CALL = re.compile(r"[A-Za-z_.]+\(\s*([\[{(].*[\]})])\s*(?:,[^\[\]'\"]*)?\)", re.DOTALL)
 
 UNREADABLE = object()
 
@@ -51,6 +56,8 @@ def parse_written(text: str) -> Any:
         (['TCP/IP', None, '1.10'], ["l'eau", '2.50'])
     """
     text = text.strip()
+    if call := _CALL.fullmatch(text):
+        text = call[1]
     try:
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
     except (ValueError, RecursionError):

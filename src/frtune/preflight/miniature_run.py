@@ -117,7 +117,7 @@ def run_miniature(task: Task, settings: Any, args: Any, log: Log, *, when: dict[
         log.say(f"{len(scores)} scores, {len(tested)} of them of the test rows")
         log.begin("predict", when["predict"])
         splits, _ = read_splits(settings.data)
-        row = {name: splits["test"][0][name] for name in task.columns}
+        row = {name: [*splits.values()][-1][0][name] for name in task.columns}
         with zero3_suspended():  # generation shares its rows among all processes
             answers = load(args.output_dir).predict([row])
         answer = {k: v for k, v in answers[0].items() if not k.startswith("text")}
@@ -179,7 +179,8 @@ def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
         settings,
         data=str(data),
         checkpoint=checkpoint,
-        **dict.fromkeys(("encoding", "max_train_rows", "max_eval_rows", "max_test_rows")),
+        **dict.fromkeys(("encoding", "text_columns", "max_train_rows", "max_eval_rows")),
+        max_test_rows=0 if settings.max_test_rows == 0 else None,
         lora=bool(settings.lora),
         merge_first=False,  # the miniature is of the merged model
         mixup_layer=settings.mixup_layer and min(settings.mixup_layer, LAYERS),

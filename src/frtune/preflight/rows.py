@@ -33,7 +33,7 @@ def leakage(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Texts of validation and test that training has too, after cleaning and without case."""
     known = set(_texts(splits["train"], task.text_columns))
     warnings = []
-    for name in ("validation", "test"):
+    for name in [name for name in splits if name != "train"]:
         rows = len(splits[name])
         if shared := sum(text in known for text in _texts(splits[name], task.text_columns)):
             warnings.append(
@@ -52,7 +52,7 @@ def _texts(dataset: Dataset, columns: Sequence[str]):
 def missing_classes(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Classes that validation or test lacks, so that no score speaks of them."""
     labels, warnings = task.classes or (), []
-    for name in ("validation", "test") if labels else ():
+    for name in [name for name in splits if labels and name != "train"]:
         found = set(task.references(splits[name]))
         if missing := [label for label in labels if label not in found]:
             shown, lacks = ", ".join(map(repr, missing[:3])), f"{len(missing)} of {len(labels)}"

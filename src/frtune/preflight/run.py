@@ -237,7 +237,10 @@ class _Stages:
         counts["train"] = miniature_run.few_steps(self.args)
         splits, encoded = self.found.splits, self.encoded
         few = DatasetDict(
-            {n: few_rows(splits[n], encoded[n], count, self.task) for n, count in counts.items()}
+            {
+                name: few_rows(rows, encoded[name], counts[name], self.task)
+                for name, rows in splits.items()
+            }
         )
         few.save_to_disk(str(self.folder / "rows"))
         return small, len(few["train"])

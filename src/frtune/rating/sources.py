@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from frtune.data.checks import columns_check
+from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text
-from frtune.data.loading import load_splits
-from frtune.data.nested_values import read_phrases
+from frtune.data.loading import read_whole
+from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.readers import numbered_rows
 from frtune.errors import InputError
 from frtune.names import named
@@ -70,6 +70,7 @@ def make_study(
     with_reference: bool = False,
     seed: int = 42,
     columns: Mapping[str, str | None] | None = None,
+    reading: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> RatingStudy:
     """Put a study together: the rows for which every run has a prediction.
@@ -81,8 +82,9 @@ def make_study(
         max_rows: So many, after a seeded shuffle.
         with_reference: Let raters judge the true phrases too, as one more run.
         seed: Of the shuffles.
-        columns: ``text`` and ``keyphrases``: names of the columns of ``data``; by default those
-            of the first run's task.
+        columns: ``text`` and ``keyphrases``: names of the columns of ``data``; ``separator`` and
+            ``field``, how its phrases are written; by default those of the first run's task.
+        reading: ``encoding``, ``text_columns`` and ``decimal_comma`` of ``frtune.load_splits``.
         **settings: ``mode``, ``scale`` and ``question`` of ``RatingStudy``.
 
     Raises:
@@ -93,7 +95,7 @@ def make_study(
     if data is None:
         rows = ((item.text, item.reference) for item in found[0].values())
     else:
-        rows = _rows_of_data(data, map(Path, names.values()), columns or {})
+        rows = _rows_of_data(data, map(Path, names.values()), columns or {}, reading or {})
     items, seen = [], set()
     for text, reference in rows:
         key = clean_text(text)
@@ -121,13 +123,21 @@ def make_study(
 
 
 def _rows_of_data(
-    data: str | Path, runs: Iterable[Path], columns: Mapping[str, str | None]
+    data: str | Path,
+    runs: Iterable[Path],
+    columns: Mapping[str, str | None],
+    reading: Mapping[str, Any],
 ) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Text and true phrases of each row; test rows come first."""
     saved = next((run for run in runs if (run / TASK_FILE).is_file()), None)
-    task = load_task(saved) if saved else KeyphraseGeneration()
-    splits, _ = load_splits(data, task_name=task.name, cut=False)
+    task: Any = load_task(saved) if saved else KeyphraseGeneration()
     text_column = columns.get("text") or task.text_columns[0]
+    separator = columns.get("separator") or task.separator or "; "
+    field = columns.get("field") or task.keyphrase_field
+    phrases_column = columns.get("keyphrases") or task.label_columns[0]
+    of_columns = {"text_column": text_column, "keyphrases_column": phrases_column}
+    reader = KeyphraseGeneration(**of_columns, separator=separator)
+    splits, _ = read_whole(data, task=reader, task_name=task.name, **reading)
     for name in sorted(splits):  # test, train, validation
         rows = splits[name]
         columns_check(rows, [text_column], f"{data}, {name}")
@@ -136,14 +146,16 @@ def _rows_of_data(
             columns_check(rows, [asked], f"{data}, {name}")
         usual = (asked, *task.label_columns, "keyphrases", "keywords")
         true = next((column for column in usual if column in rows.column_names), None)
-        separator = task.separator or "; "
-        for row in rows:
+        if true is not None:
+            separator_check(rows, true, separator, f"{data}, {name}")
+        for number, row in enumerate(rows, start=1):
             if not isinstance(row[text_column], str):
                 continue
             phrases = None
-            if true is not None and row[true] is not None:
-                found = read_phrases(row[true], separator, task.keyphrase_field)
-                phrases = tuple(clean_keyphrases(found))
+            if true is not None and row[true] not in (None, ""):
+                if detail := phrases_reason(row[true], true, field):
+                    raise InputError(f"{data}, {name}, row {number}: {detail}. Mend such rows.")
+                phrases = tuple(clean_keyphrases(read_phrases(row[true], separator, field)))
             yield row[text_column], phrases or None
 
 

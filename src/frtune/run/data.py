@@ -8,8 +8,9 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
-from frtune.data.loading import cut_splits, read_whole
+from frtune.data.loading import cut_splits, read_whole, without_test
 from frtune.data.row_checks import set_aside
+from frtune.errors import InputError
 from frtune.models.families import kind_of
 from frtune.run.settings import RunSettings
 from frtune.tasks.base import Task
@@ -59,6 +60,14 @@ def read_data(
             text_columns=settings.text_columns,
             decimal_comma=settings.decimal_comma,
         )
+        if "train" not in whole:
+            raise InputError(
+                f"{data}: has no train split; it has {' and '.join(whole)}. Name the training file "
+                "train, or give one file of another name."
+            )
+        if settings.max_test_rows == 0:
+            whole, left_out = without_test(whole, data)
+            notes = notes + left_out
         if leave_out:
             for name, rows in whole.items():
                 whole[name], rejected = set_aside(rows, task)

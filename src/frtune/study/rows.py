@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 
-from frtune.data.loading import columns_check, load_splits
+from frtune.data.labels import label_reason, label_text, label_values, text_reason
+from frtune.data.loading import columns_check, read_whole
+from frtune.data.row_checks import check_rows
 from frtune.data.sources import scored_split
 from frtune.errors import InputError
+from frtune.tasks.classification import SequenceClassification
 
 
 def read_rows(
@@ -22,6 +26,8 @@ def read_rows(
     max_rows: int | None = None,
     seed: int = 42,
     encoding: str | None = None,
+    text_columns: Sequence[str] | None = None,
+    decimal_comma: bool = False,
 ) -> tuple[list[str], list[Any] | None]:
     """Read the texts and labels of one split.
 
@@ -34,9 +40,11 @@ def read_rows(
         max_rows: So many rows, after a seeded shuffle; ``None`` takes all.
         seed: Of the shuffle.
         encoding: Encoding of text files.
+        text_columns: As for ``load_splits``; the texts stay text anyway.
+        decimal_comma: As for ``load_splits``.
 
     Returns:
-        The texts, and the labels or ``None``.
+        The texts, and the labels as text, or ``None``.
 
     Raises:
         InputError: For a split, a column or a label that is missing.
@@ -45,9 +53,17 @@ def read_rows(
         >>> from datasets import Dataset
         >>> rows = Dataset.from_dict({"text": ["bon film", "mauvais film"], "label": [1, 0]})
         >>> read_rows(rows)
-        (['bon film', 'mauvais film'], [1, 0])
+        (['bon film', 'mauvais film'], ['1', '0'])
     """
-    splits, _ = load_splits(data, task_name="classification", encoding=encoding, cut=False)
+    task = SequenceClassification(text_column=text_column, label_column=label_column or "label")
+    splits, _ = read_whole(
+        data,
+        task=task,
+        encoding=encoding,
+        text_columns=text_columns,
+        decimal_comma=decimal_comma,
+        with_labels=label_column is not None,
+    )
     where = data if isinstance(data, (str, Path)) else "the data"
     split = scored_split(splits, split, where)
     rows = splits[split]
@@ -56,7 +72,9 @@ def read_rows(
     columns_check(rows, [name for name in (text_column, label_column) if name], f"{where}, {split}")
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to take all.")
-    labels = None if label_column is None else _labels(rows, label_column, f"{where}, {split}")
+    where = f"{where}, {split}"
+    labels = None if label_column is None else _labels(rows, label_column, where)
+    check_rows(rows, [text_column], lambda row: _no_text(row[text_column], text_column), where)
     texts = list(rows[text_column])
     if max_rows is not None and max_rows < len(rows):
         chosen = np.random.default_rng(seed).permutation(len(rows))[:max_rows]
@@ -65,13 +83,18 @@ def read_rows(
     return texts, labels
 
 
-def _labels(rows: Dataset, column: str, where: str) -> list[Any]:
-    """The labels; those of a hub data set by their names."""
-    labels = list(rows[column])
-    missing = next((i for i, label in enumerate(labels) if label is None), None)
+def _no_text(value: Any, column: str) -> str | None:
+    """Say why a value is no text; one that is blank is left out later."""
+    return text_reason(value, column) if not isinstance(value, str | None) else None
+
+
+def _labels(rows: Dataset, column: str, where: str) -> list[str]:
+    """The labels as text; those of a ``ClassLabel`` by their names."""
+    check_rows(rows, [column], lambda row: label_reason(row[column], column), where)
+    labels = [label_text(value) for value in label_values(rows, column)]
+    missing = next((i for i, label in enumerate(labels, start=1) if label is None), None)
     if missing is not None:
         raise InputError(
-            f"{where}, row {missing + 1}, column {column!r}: no label. Give each row one."
+            f"{where}, row {missing}: column {column} has no label. Give each row one."
         )
-    names = getattr(rows.features[column], "names", None)
-    return labels if names is None else [names[label] for label in labels]
+    return [str(label) for label in labels]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from datasets import Dataset
@@ -174,6 +174,27 @@ class Task(Answers):
         """Every text of a data set, to train a tokenizer on and to try one on."""
         for row in rows_of(dataset, self.text_columns):
             yield from (clean_text(row[column]) for column in self.text_columns)
+
+    def with_columns(self, columns: Mapping[str, str]) -> Self:
+        """The task for rows whose columns have other names.
+
+        Args:
+            columns: Fields of the task to names, such as ``{"text_column": "comments"}``.
+
+        Raises:
+            InputError: For a field that the task has not.
+        """
+        known = [
+            item.name
+            for item in fields(self)
+            if item.name.endswith("_column") or item.name == "keyphrase_field"
+        ]
+        for name in columns:
+            if name not in known:
+                flags = ", ".join(f"--{each.replace('_', '-')}" for each in known)
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag}: not of {self.name}, which has {flags}.")
+        return replace(self, **columns)
 
     def row_schema(self) -> RowSchema:
         """How ``prepare`` reads, cleans and writes rows: the fields that end in ``_column``.

@@ -13,7 +13,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from frtune.data.checks import columns_check, separator_check
-from frtune.data.loading import read_whole
+from frtune.data.loading import read_noting
 from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import check_rows
 from frtune.data.sources import name_of, scored_split
@@ -133,15 +133,13 @@ def scored_rows(
     """
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1. Leave it out to score all.")
-    splits, notes = read_whole(
+    splits = read_noting(
         data,
         task=task,
         encoding=encoding,
         text_columns=text_columns,
         decimal_comma=decimal_comma,
     )
-    for note in notes:
-        logger.warning(note)
     if separator is not None:
         for name, each in splits.items():
             splits[name] = listed_phrases(each, task, separator, f"{data}, {name}")

@@ -26,6 +26,7 @@ class Options:
         output: File to write, NAME.jsonl; must be new. NAME.answers.jsonl, NAME.rejected.jsonl and
             NAME.report.json stand beside it.
         encoding: Encoding of the file (default: UTF-8, or the BOM's).
+        text_columns: Columns of CSV, TSV and Excel files whose cells stay text.
         max_rows: Label the first so many rows.
         dry_run: Show the first prompts and the estimated cost; ask nothing.
         partial: Write the rows that have an answer also when the budget or the endpoint stopped
@@ -36,6 +37,7 @@ class Options:
     data: str = field(metadata={"metavar": "X"})
     output: str = field(metadata={"metavar": "Y"})
     encoding: str | None = None
+    text_columns: list[str] | None = None
     max_rows: int | None = None
     dry_run: bool = False
     partial: bool = False
@@ -76,6 +78,7 @@ def main(argv: list[str]) -> int:
         "endpoint": made(Endpoint, chosen, parameters=_parameters(chosen.parameters)),
         "budget": made(Budget, chosen, tokens=chosen.budget_tokens, cost=chosen.budget_cost),
         "encoding": chosen.encoding,
+        "text_columns": chosen.text_columns,
         "max_rows": chosen.max_rows,
     }
     if chosen.dry_run:
@@ -135,7 +138,8 @@ def _show(report: dict[str, Any], output: str) -> int:
         "endpoint": f"stopped: {report.get('detail')}. {again}",
     }
     rejected = beside(Path(output), "rejected.jsonl")
-    none = f"no row could be labelled: {rejected} says why."
+    commonest = next(iter(report["rejected"]), "")
+    none = f"no row could be labelled ({commonest}, mostly): {rejected} says why."
     sys.stdout.flush()
     sys.stderr.write(f"frtune: {why.get(report['stopped'], none)}\n")
     return EXIT_FAILED

@@ -18,7 +18,7 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.checks import columns_check
 from frtune.data.compression import check_path, suffix_of
-from frtune.data.loading import read_whole
+from frtune.data.loading import read_noting
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
@@ -135,7 +135,7 @@ def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
                 raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
             yield line.strip()
         return
-    splits, _ = read_whole(path, task=task, with_labels=False, **asdict(reading))
+    splits = read_noting(path, task=task, with_labels=False, **asdict(reading))
     if len(splits) > 1:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
     (dataset,) = splits.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from frtune.data.splitting import SPLITS, cut_rows
 from frtune.errors import InputError
 
 __all__ = ["SPLITS", "columns_check", "cut_splits", "load_splits"]
+
+logger = logging.getLogger(__name__)
 
 
 def load_splits(
@@ -125,6 +128,14 @@ def read_whole(
     splits, notes = read_splits(source, task_name=task_name, reading=reading)
     check_named(splits.values(), text_columns, name_of(source))
     return splits, notes
+
+
+def read_noting(source: str | Path | Dataset | DatasetDict, **options: Any) -> dict[str, Dataset]:
+    """The splits of ``read_whole``, whose notes on what was left out are logged as warnings."""
+    splits, notes = read_whole(source, **options)
+    for note in notes:
+        logger.warning(note)
+    return splits
 
 
 def cut_splits(

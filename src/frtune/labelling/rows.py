@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from frtune.data.audit import join_title
-from frtune.data.checks import columns_check
+from frtune.data.checks import check_named, columns_check
+from frtune.data.compression import suffix_of
 from frtune.data.reading import Reading
 from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
@@ -19,9 +21,16 @@ from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 from frtune.labelling.prompts import LabelJob
 
+logger = logging.getLogger(__name__)
+
 
 def rows_to_label(
-    source: str | Path | Dataset, job: LabelJob, *, encoding: str | None, max_rows: int | None
+    source: str | Path | Dataset,
+    job: LabelJob,
+    *,
+    encoding: str | None,
+    max_rows: int | None,
+    text_columns: Sequence[str] | None = None,
 ) -> Dataset:
     """Read the rows of one file or data set; a ``.txt`` file has a text on each line.
 
@@ -31,12 +40,15 @@ def rows_to_label(
     if max_rows is not None and max_rows < 1:
         raise InputError(f"max_rows={max_rows}: at least 1.")
     where = name_of(source)
-    if isinstance(source, (str, Path)) and Path(source).suffix == ".txt":
+    if isinstance(source, (str, Path)) and suffix_of(Path(source)) == ".txt":
         rows = _lines(Path(source), job, encoding)
     else:
         texts = tuple(name for name in (job.text_column, job.title_column) if name)
-        reading = Reading(encoding, texts, texts=texts)
-        splits, _ = read_splits(source, task_name=job.task, reading=reading)
+        reading = Reading(encoding, (*texts, *(text_columns or ())), needed=texts, texts=texts)
+        splits, notes = read_splits(source, task_name=job.task, reading=reading)
+        check_named(splits.values(), text_columns, where)
+        for note in notes:
+            logger.warning(note)
         if len(splits) > 1:
             raise InputError(f"{where}: has splits {', '.join(splits)}. Give one file.")
         (rows,) = splits.values()
@@ -75,7 +87,10 @@ def texts_of(rows: Dataset, job: LabelJob) -> Iterator[tuple[str, str]]:
             yield "", "not_text"
         else:
             title = row[job.title_column] if job.title_column else None
-            yield join_title(str(title or "").strip(), text.strip()), ""
+            if title is not None and not isinstance(title, str):
+                yield "", "not_text"
+            else:
+                yield join_title((title or "").strip(), text.strip()), ""
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:

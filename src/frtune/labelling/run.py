@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def label(
     endpoint: Endpoint,
     budget: Budget | None = None,
     encoding: str | None = None,
+    text_columns: Sequence[str] | None = None,
     max_rows: int | None = None,
     partial: bool = False,
 ) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def label(
         endpoint: Whom to ask.
         budget: Prices and limits; the limits hold for all runs with this output together.
         encoding: Of text files; ``None`` is UTF-8, or what the byte order mark says.
+        text_columns: As for ``load_splits``.
         max_rows: Label the first so many rows; ``None`` labels all.
         partial: Write the rows that have an answer also when the run stopped early.
 
@@ -71,7 +74,9 @@ def label(
     """
     path, budget = _checked(output), budget or Budget()
     endpoint.read_key()
-    rows = rows_to_label(source, job, encoding=encoding, max_rows=max_rows)
+    rows = rows_to_label(
+        source, job, encoding=encoding, max_rows=max_rows, text_columns=text_columns
+    )
     steps, warm = _steps(job, endpoint), endpoint.parameters.get("temperature") != 0
     with Journal(beside(path, "answers.jsonl")) as journal:
         loop = RequestLoop(steps, endpoint=endpoint, budget=budget, journal=journal)
@@ -156,6 +161,7 @@ def estimate(
     endpoint: Endpoint,
     budget: Budget | None = None,
     encoding: str | None = None,
+    text_columns: Sequence[str] | None = None,
     max_rows: int | None = None,
 ) -> dict[str, Any]:
     """Say what ``label`` would ask and cost; ask nothing, write nothing, need no key.
@@ -169,7 +175,9 @@ def estimate(
         ``cost`` and ``most_cost`` where prices are given.
     """
     path, budget = _checked(output), budget or Budget()
-    rows = rows_to_label(source, job, encoding=encoding, max_rows=max_rows)
+    rows = rows_to_label(
+        source, job, encoding=encoding, max_rows=max_rows, text_columns=text_columns
+    )
     steps = _steps(job, endpoint)
     journal = Journal(beside(path, "answers.jsonl"))
     journal.read()

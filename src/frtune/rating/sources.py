@@ -9,7 +9,7 @@ from typing import Any
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text
-from frtune.data.loading import read_whole
+from frtune.data.loading import read_noting
 from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.readers import numbered_rows
 from frtune.errors import InputError
@@ -58,8 +58,8 @@ def read_run(path: str | Path) -> dict[str, Item]:
 
 def _phrases(values: Sequence[Any]) -> tuple[str, ...]:
     """Phrases, each once; keywords of ``frtune predict`` come with their places."""
-    texts = [value["text"] if isinstance(value, dict) else str(value) for value in values]
-    return tuple(dict.fromkeys(" ".join(text.split()) for text in texts if text.strip()))
+    texts = read_phrases(list(values), field="text")
+    return tuple(dict.fromkeys(" ".join(text.split()) for text in texts))
 
 
 def make_study(
@@ -137,7 +137,7 @@ def _rows_of_data(
     phrases_column = columns.get("keyphrases") or task.label_columns[0]
     of_columns = {"text_column": text_column, "keyphrases_column": phrases_column}
     reader = KeyphraseGeneration(**of_columns, separator=separator)
-    splits, _ = read_whole(data, task=reader, task_name=task.name, **reading)
+    splits = read_noting(data, task=reader, task_name=task.name, **reading)
     for name in sorted(splits):  # test, train, validation
         rows = splits[name]
         columns_check(rows, [text_column], f"{data}, {name}")

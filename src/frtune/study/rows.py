@@ -10,7 +10,7 @@ import numpy as np
 from datasets import Dataset
 
 from frtune.data.labels import label_reason, label_text, label_values, text_reason
-from frtune.data.loading import columns_check, read_whole
+from frtune.data.loading import columns_check, read_noting
 from frtune.data.row_checks import check_rows
 from frtune.data.sources import scored_split
 from frtune.errors import InputError
@@ -56,7 +56,7 @@ def read_rows(
         (['bon film', 'mauvais film'], ['1', '0'])
     """
     task = SequenceClassification(text_column=text_column, label_column=label_column or "label")
-    splits, _ = read_whole(
+    splits = read_noting(
         data,
         task=task,
         encoding=encoding,

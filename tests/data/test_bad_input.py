@@ -164,3 +164,14 @@ def test_files_that_unpack_to_very_much_are_refused_before_their_lines_are_read(
     with pytest.raises(InputError, match="200 times its size"):
         load_splits(file)
     assert time.perf_counter() - started < 10  # parsed as lines it takes minutes
+
+
+def test_saved_data_cut_between_batches_is_refused(tmp_path):
+    rows = Dataset.from_dict({"text": [f"row {i}" for i in range(2500)]})
+    rows.select(range(7)).save_to_disk(tmp_path / "few")
+    assert len(load_splits(tmp_path / "few", cut=False)[0]["train"]) == 7
+    rows.save_to_disk(tmp_path / "cut")
+    (file,) = (tmp_path / "cut").glob("*.arrow")
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(InputError, match="rows are missing"):
+        load_splits(tmp_path / "cut")

@@ -178,7 +178,7 @@ def _named_splits(splits: Mapping[Any, Dataset], where: str) -> tuple[list[Part]
 def _from_disk(path: Path) -> tuple[list[Part], list[str]]:
     try:
         loaded = load_from_disk(str(path))
-    except (FileNotFoundError, ValueError, OSError) as error:
+    except (IndexError, ValueError, OSError) as error:  # IndexError: a split without rows
         raise InputError(
             f"{path}: looks like a save_to_disk folder but does not open ({error}). "
             "Save the data set again."

@@ -1,10 +1,18 @@
 """Every way in which a file can be broken: one line that says what, where and what to do."""
 
+import gzip
 import json
+import lzma
+import time
+import zipfile
+from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from frtune.data.arrow_cache import read_file
 from frtune.data.loading import load_splits
 from frtune.errors import InputError
 
@@ -123,3 +131,47 @@ def test_objects_that_are_no_data_set(tmp_path):
     (tmp_path / "state.json").write_text("{}")
     with pytest.raises(InputError, match="looks like a save_to_disk folder but does not open"):
         load_splits(tmp_path)
+
+
+def test_joined_parquet_files_are_refused(tmp_path):
+    """The footer of the second knows its own rows alone, so the first's would vanish."""
+    table = pa.table({"text": [f"row {i}" for i in range(30)]})
+    for name, options in {
+        "plain": {},
+        "indexed": {"write_page_index": True, "row_group_size": 7},
+        "raw": {"use_dictionary": False, "compression": "none", "data_page_version": "2.0"},
+    }.items():
+        file = tmp_path / f"{name}.parquet"
+        pq.write_table(table, file, **options)
+        assert len(read_file(file)) == 30
+        joined = tmp_path / f"{name}_joined.parquet"
+        for between in (b"", b"\n"):
+            joined.write_bytes(file.read_bytes() + between + file.read_bytes())
+            with pytest.raises(InputError, match="several files joined"):
+                read_file(joined)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zip"])
+def test_files_that_unpack_to_very_much_are_refused_before_their_lines_are_read(tmp_path, suffix):
+    file, blank = tmp_path / f"train.csv{suffix}", b"\n" * (70 << 20)
+    if suffix == ".zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("train.csv", blank)
+    else:
+        compress = {".gz": gzip.compress, ".xz": partial(lzma.compress, preset=0)}[suffix]
+        file.write_bytes(compress(blank))
+    started = time.perf_counter()
+    with pytest.raises(InputError, match="200 times its size"):
+        load_splits(file)
+    assert time.perf_counter() - started < 10  # parsed as lines it takes minutes
+
+
+def test_saved_data_cut_between_batches_is_refused(tmp_path):
+    rows = Dataset.from_dict({"text": [f"row {i}" for i in range(2500)]})
+    rows.select(range(7)).save_to_disk(tmp_path / "few")
+    assert len(load_splits(tmp_path / "few", cut=False)[0]["train"]) == 7
+    rows.save_to_disk(tmp_path / "cut")
+    (file,) = (tmp_path / "cut").glob("*.arrow")
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(InputError, match="rows are missing"):
+        load_splits(tmp_path / "cut")

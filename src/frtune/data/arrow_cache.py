@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset, config
 
-from frtune.data.compression import check_path, suffix_of
+from frtune.data.compression import check_path, check_unpacked, suffix_of
 from frtune.data.json_files import write_values
 from frtune.data.json_scan import count_objects
 from frtune.data.key_files import files_of, key_rows
@@ -23,7 +23,7 @@ from frtune.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", *SPREADSHEETS)
 
-_FORMAT = 2  # part of the cache's key: raise it whenever the same file gives other rows
+_FORMAT = 3  # part of the cache's key: raise it whenever the same file gives other rows
 
 
 def read_file(
@@ -47,6 +47,7 @@ def read_file(
     key = _content_key(path, reading)
     arrow = Path(config.HF_DATASETS_CACHE) / "frtune" / key / "rows.arrow"
     if not arrow.exists():
+        check_unpacked(path)
         arrow.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=arrow.parent, suffix=".part")
         os.close(handle)

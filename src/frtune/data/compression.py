@@ -92,6 +92,18 @@ def open_bytes(path: Path) -> IO[bytes]:
     return io.BufferedReader(_Decompressed(path, raw, _DECOMPRESSORS[suffix]), _BLOCK)
 
 
+def check_unpacked(path: Path) -> None:
+    """Unpack a compressed file once without reading its lines: the limit comes before rows do.
+
+    Raises:
+        InputError: For a file that unpacks to very much more than its size, or is damaged.
+    """
+    if path.suffix.lower() in COMPRESSIONS:
+        with open_bytes(path) as file:
+            while file.read(1 << 20):
+                pass
+
+
 def _zipped(path: Path) -> _Checked:
     """The one file of a zip archive; folders and what macOS adds do not count."""
     archive = zipfile.ZipFile(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from frtune.data.reading import Reading
 from frtune.errors import InputError
 
 _BATCH_ROWS = 1000
+_JOINED = re.compile(rb"PAR1\s*PAR1")  # the end of a file, and the start of the next
 
 
 def write_parquet(path: Path, target: Path, reading: Reading) -> int:
@@ -29,6 +32,7 @@ def write_parquet(path: Path, target: Path, reading: Reading) -> int:
     try:
         with pq.ParquetFile(path) as source, open(target, "wb") as sink:
             counted = source.metadata.num_rows
+            _check_whole(path, source.metadata)
             if not counted:
                 raise InputError(f"{path}: has no rows.")
             names = source.schema_arrow.names
@@ -44,6 +48,24 @@ def write_parquet(path: Path, target: Path, reading: Reading) -> int:
     if rows != counted:
         raise InputError(f"{path}: holds {rows} rows, but says {counted}. Write the file anew.")
     return rows
+
+
+def _check_whole(path: Path, footer: pq.FileMetaData) -> None:
+    """Refuse joined files: the last footer names the rows of one, and its places are of that one.
+
+    Bytes that the footer's columns do not account for are indexes and filters, or other files.
+    """
+    held = sum(
+        footer.row_group(group).column(column).total_compressed_size
+        for group in range(footer.num_row_groups)
+        for column in range(footer.num_columns)
+    )
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] != b"PAR1" or _JOINED.search(data, 0, len(data) - held):
+            raise InputError(
+                f"{path}: seems to be several files joined, and the footer knows one of them. "
+                "Put each in a file of its own."
+            )
 
 
 def left_out(path: Path) -> dict[str, str]:

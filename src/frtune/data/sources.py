@@ -25,6 +25,7 @@ from frtune.data.text_lines import REPLACING, count_bad_bytes
 from frtune.errors import InputError, nearest
 
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+", re.ASCII)
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream in Arrow's format
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -177,11 +178,14 @@ def _named_splits(splits: Mapping[Any, Dataset], where: str) -> tuple[list[Part]
 def _from_disk(path: Path) -> tuple[list[Part], list[str]]:
     try:
         loaded = load_from_disk(str(path))
-    except (FileNotFoundError, ValueError, OSError) as error:
+    except (IndexError, ValueError, OSError) as error:  # IndexError: a split without rows
         raise InputError(
             f"{path}: looks like a save_to_disk folder but does not open ({error}). "
             "Save the data set again."
         ) from None
+    for rows in [loaded] if isinstance(loaded, Dataset) else loaded.values():
+        for file in rows.cache_files:
+            _check_end(Path(file["filename"]))
     if isinstance(loaded, Dataset):
         return [Part("train", str(path), loaded)], []
     parts, notes = _named_splits(loaded, str(path))
@@ -195,6 +199,16 @@ def _from_disk(path: Path) -> tuple[list[Part], list[str]]:
                 )
             notes.append(f"{folder.name} was not read: dataset_dict.json does not name it")
     return parts, notes
+
+
+def _check_end(file: Path) -> None:
+    """Refuse a saved file that was cut between two batches: it opens, with the rows before."""
+    with open(file, "rb") as stream:
+        stream.seek(max(0, file.stat().st_size - len(_END)))
+        if stream.read() != _END:
+            raise InputError(
+                f"{file}: ends too early, so rows are missing. Save the data set again."
+            )
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_a_split_beside_a_single_file_is_named(tmp_path):
     fill(tmp_path, "train.csv", "test.csv")
     assert sizes(tmp_path / "train.csv") == (
         {"train": 6},
-        ["test.csv beside train.csv was not read: name the folder"],
+        ["test.csv beside train.csv not read: name the folder"],
     )
 
 
@@ -180,5 +180,5 @@ def test_splits_are_found_beside_and_inside(tmp_path):
             split_files(folder)
     fill(tmp_path / "b", "reviews_train.csv", "reviews_test.csv", "films_test.csv")
     assert split_files(tmp_path / "b" / "reviews_train.csv")[1] == [
-        "reviews_test.csv beside reviews_train.csv was not read: name the folder"
+        "reviews_test.csv beside reviews_train.csv not read: name the folder"
     ]

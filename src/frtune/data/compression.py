@@ -98,10 +98,25 @@ def check_unpacked(path: Path) -> None:
     Raises:
         InputError: For a file that unpacks to very much more than its size, or is damaged.
     """
+    if path.suffix.lower() in (".xlsx", ".xlsm", ".xlsb", ".ods") and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _most_bytes(path):
+                raise _too_much(path)
     if path.suffix.lower() in COMPRESSIONS:
         with open_bytes(path) as file:
             while file.read(1 << 20):
                 pass
+
+
+def _most_bytes(path: Path) -> int:
+    return max(_UNPACKED, _RATIO * path.stat().st_size)
+
+
+def _too_much(path: Path) -> InputError:
+    return InputError(
+        f"{path}: unpacks to more than {_RATIO} times its size. Unpack it yourself, and name what "
+        "is in it."
+    )
 
 
 def _zipped(path: Path) -> _Checked:
@@ -129,7 +144,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, path: Path):
         super().__init__()
         self._path = path
-        self._most, self._given = max(_UNPACKED, _RATIO * path.stat().st_size), 0
+        self._most, self._given = _most_bytes(path), 0
 
     def readable(self) -> bool:
         return True
@@ -143,10 +158,7 @@ class _Stream(io.RawIOBase):
             ) from None
         self._given += len(found)
         if self._given > self._most:
-            raise InputError(
-                f"{self._path}: unpacks to more than {_RATIO} times its size. Unpack it yourself, "
-                "and name what is in it."
-            )
+            raise _too_much(self._path)
         buffer[: len(found)] = found
         return len(found)
 

@@ -126,7 +126,7 @@ def _one_file(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
             and (suffix_of(other) not in _NO_ROWS or other.is_dir())
         )
         if beside:
-            notes.append(f"{listed(beside)} beside {path.name} was not read: name the folder")
+            notes.append(f"{listed(beside)} beside {path.name} not read: name the folder")
     return {split: [path]}, notes
 
 

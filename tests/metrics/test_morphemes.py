@@ -21,7 +21,7 @@ def analysed(monkeypatch):
 
         return analyse
 
-    monkeypatch.setattr(morphemes, "_load", load)
+    monkeypatch.setattr(morphemes, "load_analyser", load)
     return asked
 
 

@@ -50,12 +50,14 @@ def make_model(folder: Path) -> None:
 
 def ours(timer: Timer, folder: Path) -> dict[str, float]:
     """The way of ``frtune predict --file``."""
+    from frtune.cli.columns import ReadingOptions
     from frtune.cli.predict import _windows, _write
     from frtune.inference import load
 
     predictor = load(folder / "model")
     with timer, (folder / "ours.jsonl").open("w", encoding="utf-8") as file:
-        _write(predictor, _windows(str(folder / "texts.txt"), predictor.task, None), file)
+        windows = _windows(str(folder / "texts.txt"), predictor.task, ReadingOptions())
+        _write(predictor, windows, file)
     return {}
 
 

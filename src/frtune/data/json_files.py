@@ -93,11 +93,13 @@ class _Types:
         for name in dict.fromkeys(name for _, row in batch for name in row):
             if name in self._odd:
                 continue
+            if "\0" in name:  # names end there in Arrow's files
+                raise InputError(f"{self._path}: the name {name!r} holds U+0000. Rename it.")
             known = self._known.get(name, pa.null())
             try:
                 found = _array([row.get(name) for _, row in batch]).type
                 self._known[name] = _wider(known, found)
-            except (pa.ArrowException, OverflowError, UnicodeError, _TooDeep):
+            except (pa.ArrowException, OverflowError, UnicodeError, _TooDeep, _BrokenName):
                 if self._needed is None or name in self._needed:
                     raise _culprit(self._path, name, batch, known) from None
                 self._odd.add(name)
@@ -116,6 +118,10 @@ class _Types:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+class _BrokenName(Exception):
+    """A name in an object holds U+0000, where names end in Arrow's files."""
+
+
 class _TooDeep(Exception):
     """Lists or objects in one another, beyond ``_DEEPEST``."""
 
@@ -130,6 +136,8 @@ def _array(values: Iterable[Any]) -> pa.Array:
 def _is_deep(value: list | dict) -> bool:
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
+        if any("\0" in name for each in level if isinstance(each, dict) for name in each):
+            raise _BrokenName
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [item for each in inner for item in each if isinstance(item, list | dict)]
         if not level:
@@ -152,6 +160,8 @@ def _culprit(path: Path, name: str, batch: Batch, known: pa.DataType) -> InputEr
             return InputError(f"{where}: the number is beyond 64 bits. Write it as text.")
         except UnicodeError:
             return InputError(f"{where}: holds half a surrogate pair. Write the character whole.")
+        except _BrokenName:
+            return InputError(f"{where}: holds an object with U+0000 in a name. Rename it.")
         except _TooDeep:
             return InputError(f"{where}: nests lists or objects too deeply. Write it flat.")
         except pa.ArrowException:

@@ -8,7 +8,6 @@ from .data.loading import load_splits as load_splits
 from .data.prepare import prepare as prepare
 from .errors import InputError as InputError
 from .evaluation import evaluate as evaluate
-from .evaluation import evaluate_predictions as evaluate_predictions
 from .inference import load as load
 from .labelling.budget import Budget as Budget
 from .labelling.endpoint import Endpoint as Endpoint
@@ -52,11 +51,13 @@ from .models.lora import lora_config as lora_config
 from .models.lora import merge as merge
 from .models.tiny import tiny_checkpoint as tiny_checkpoint
 from .models.transfer import prove_encoder as prove_encoder
+from .predictions import evaluate_predictions as evaluate_predictions
 from .run.data import read_data as read_data
 from .run.model import starting_checkpoint as starting_checkpoint
 from .run.model import with_lora as with_lora
 from .run.seed_statistics import difference_of_runs as difference_of_runs
 from .run.seed_statistics import mean_of_runs as mean_of_runs
+from .tasks.answer_files import AnswerColumns as AnswerColumns
 from .tasks.classification import SequenceClassification as SequenceClassification
 from .tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
 from .tasks.keywords import KeywordExtraction as KeywordExtraction

@@ -13,7 +13,8 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options
 from frtune.comparison.predictions import compare_predictions
 from frtune.errors import InputError
-from frtune.evaluation import evaluate, evaluate_predictions
+from frtune.evaluation import evaluate
+from frtune.predictions import evaluate_predictions
 from frtune.tasks.answer_files import AnswerColumns
 from frtune.tasks.config_file import task_class, task_names
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 from datasets import Dataset
 
 from frtune.comparison.row_scores import paired_difference
-from frtune.evaluation import ScoredPredictions, score_predictions
 from frtune.files import staged, write_json
 from frtune.metrics.bootstrap import Score
-from frtune.tasks.answer_files import AnswerColumns
+from frtune.predictions import ScoredPredictions, score_predictions
 from frtune.tasks.base import Task
 
 
@@ -24,14 +23,8 @@ def compare_predictions(
     task: str | Path | Task,
     *,
     output_dir: str | Path | None = None,
-    split: str | None = None,
-    encoding: str | None = None,
-    max_rows: int | None = None,
-    columns: AnswerColumns | None = None,
-    settings: Mapping[str, Any] | None = None,
     samples: int = 2000,
-    text_columns: Sequence[str] | None = None,
-    decimal_comma: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
     """Compare two lots of answers to the same rows, by the bootstrap over these rows.
 
@@ -39,17 +32,12 @@ def compare_predictions(
         first: Answers, as for ``frtune.evaluate_predictions``.
         second: Other answers; these are held against the first.
         data: The rows that were answered.
-        task: As for ``frtune.evaluate_predictions``, and so the options that follow.
+        task: As for ``frtune.evaluate_predictions``.
         output_dir: Where ``comparison.json`` goes, and in ``first`` and ``second`` what
             ``evaluate_predictions`` writes of each; ``None`` writes nothing.
-        split: Which split was answered.
-        encoding: Encoding of the data files.
-        max_rows: The answers are those of so many rows, after a seeded shuffle.
-        columns: Where answers and ids stand.
-        settings: Fields of the task that differ from its own.
         samples: Resamples; the draws are the same for both.
-        text_columns: As for ``frtune.load_splits``.
-        decimal_comma: As for ``frtune.load_splits``.
+        **options: Of ``frtune.evaluate_predictions``: ``split``, ``max_rows``, ``columns``,
+            ``settings``, and how the data is read.
 
     Returns:
         ``task``, ``rows``, ``first`` and ``second`` (``predictions`` and ``metrics``); ``score``,
@@ -68,10 +56,7 @@ def compare_predictions(
         >>> found["score"], round(found["difference"], 2), found["p_value"] < 0.05
         ('f1_macro', 0.67, True)
     """
-    both = score_predictions(
-        [first, second], data, task, split=split, encoding=encoding, max_rows=max_rows,
-        columns=columns, settings=settings, text_columns=text_columns, decimal_comma=decimal_comma,
-    )  # fmt: skip
+    both = score_predictions([first, second], data, task, **options)
     with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
         found: dict[str, Any] = {"task": both[0].task.name, "rows": len(both[0].rows)}
         for name, scored in zip(("first", "second"), both, strict=True):

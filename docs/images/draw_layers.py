@@ -18,7 +18,7 @@ PURPOSES = {
     "cli": "the commands: each a thin call of the library",
     "demo | preflight | rating": "pages for people; a run on a miniature, before it",
     "comparison | labelling | planning | study | web": "work on finished models and on data",
-    "run | predictions": "one run, from data to its report; scores of answers from anywhere",
+    "run | predictions": "one run and its report; scores of any answers",
     "evaluation | model_quantization": "scores of a directory; its int8 and nf4",
     "score_files": "metrics.json, signatures.json, predictions.jsonl",
     "inference": "frtune.load: answers of a directory",

@@ -123,11 +123,15 @@ def _one_file(path: Path) -> tuple[dict[str, list[Path]], list[str]]:
             for other in path.resolve().parent.iterdir()
             if are_siblings(shard.name, shard_of(_stem(other)).name)
             and likely_split(shard_of(_stem(other)).name) != "train"
-            and (suffix_of(other) not in _NO_ROWS or other.is_dir())
+            and (_has_files(other) if other.is_dir() else suffix_of(other) not in _NO_ROWS)
         )
         if beside:
             notes.append(f"{listed(beside)} beside {path.name} not read: name the folder")
     return {split: [path]}, notes
+
+
+def _has_files(folder: Path) -> bool:
+    return bool(folders_of(folder)) or any(map(_is_readable, folder.iterdir()))
 
 
 def _inner(path: Path, entries: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
@@ -135,7 +139,7 @@ def _inner(path: Path, entries: list[Path]) -> tuple[dict[str, list[Path]], list
     folders = [
         entry
         for entry in entries
-        if entry.is_dir() and (folders_of(entry) or any(map(_is_readable, entry.iterdir())))
+        if entry.is_dir() and _has_files(entry)
     ]
     if len(folders) == 1:
         groups, notes = split_files(folders[0])

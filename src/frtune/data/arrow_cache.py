@@ -66,6 +66,7 @@ def _content_key(path: Path, reading: Reading) -> str:
     for each in files_of(path) if path.is_dir() else [path]:
         if path.is_dir():
             digest.update(f"|{each.name}|".encode(errors="surrogateescape"))
+        check_path(each)
         with open(each, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

@@ -4,6 +4,7 @@ import gzip
 import os
 
 import pytest
+from datasets import Dataset
 
 from frtune.cli import main
 
@@ -67,3 +68,29 @@ def test_numbers_of_5000_digits_in_a_table_are_text(tmp_path, capsys):
     (tmp_path / "rows.csv").write_text("text,label\n" + rows)
     assert main([*command(tmp_path / "rows.csv", tmp_path), "--split", "1:0:0"]) == 0
     assert "1" * 5000 in (tmp_path / "out" / "train.jsonl").read_text()
+
+
+def test_a_pipe_in_a_folder_that_is_read_whole_is_one_line(tmp_path, capsys):
+    keys, saved = tmp_path / "keys", tmp_path / "saved"
+    keys.mkdir()
+    (keys / "a.txt").write_text("text")
+    os.mkfifo(keys / "a.key")
+    Dataset.from_dict({"text": ["a"], "label": ["b"]}).save_to_disk(saved)
+    arrow = next(saved.glob("*.arrow"))
+    arrow.unlink()
+    os.mkfifo(arrow)
+    for path, pipe in ((keys, "a.key"), (saved, arrow.name)):
+        one_line(command(path, tmp_path), f"{pipe}: is no file but a pipe", capsys)
+    (keys / "a.key").unlink()
+    (keys / "a.key").mkdir()
+    one_line(command(keys, tmp_path), "a.key: cannot be read (Is a directory)", capsys)
+
+
+def test_a_format_that_is_compressed_twice_is_one_line(tmp_path, capsys):
+    for name in ("a.parquet.gz", "a.xlsx.zip"):
+        (tmp_path / name).write_bytes(gzip.compress(b"PK"))
+        one_line(command(tmp_path / name, tmp_path), "Unpack it first", capsys)
+
+
+def test_a_very_long_word_of_a_message_is_cut(capsys):
+    one_line(["x" * 5000], "xxx... no such command", capsys)

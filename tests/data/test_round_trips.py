@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from frtune.data import table_files
+from frtune.data import readers, spreadsheets, table_files
 from frtune.data.cell_types import as_cells, cell_kind, column_kind, typed_array
 from frtune.data.loading import load_splits
 from frtune.data.reading import Reading
 from frtune.errors import InputError
+from frtune.tasks.classification import SequenceClassification
 
 QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -355,3 +356,26 @@ def test_without_the_extra_its_name_is_said(tmp_path, monkeypatch):
     (tmp_path / "a.xlsx").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"read with the extra excel. Install it \(pip install"):
         cells_of(tmp_path / "a.xlsx")
+
+
+def test_rows_of_excel_are_counted_in_its_xml(tmp_path, monkeypatch):
+    pytest.importorskip("python_calamine")
+    rows = [("text", "n"), ("a", 1), ("", ""), (" ", ""), ("b <&", 2), ("", 3)]
+    workbook(tmp_path / "a.xlsx", [rows, []])
+    assert spreadsheets.count_rows(tmp_path / "a.xlsx") == 4
+    assert cells_of(tmp_path / "a.xlsx") == [("a", "1"), ("b <&", "2"), ("", "3")]
+    records = list(spreadsheets.sheet_records(tmp_path / "a.xlsx"))
+    monkeypatch.setattr(readers, "sheet_records", lambda path: iter(records[:-1]))
+    workbook(tmp_path / "b.xlsx", [rows])
+    with pytest.raises(RuntimeError, match="2 rows were read, but the file holds 3"):
+        load_splits(tmp_path / "b.xlsx", cut=False, text_columns=["n"])
+
+
+def test_a_number_that_excel_rounds_is_refused_where_it_is_needed(tmp_path):
+    pytest.importorskip("python_calamine")
+    rows = [("text", "label"), ("a", 1234567890123456789), ("b", 1234567890123456788)]
+    workbook(tmp_path / "a.xlsx", [rows])
+    with pytest.raises(InputError, match=r"line 2, column label: holds 1\.23.*Write the column as"):
+        load_splits(tmp_path / "a.xlsx", task=SequenceClassification())
+    task = SequenceClassification(label_column="text")
+    assert len(load_splits(tmp_path / "a.xlsx", task=task, cut=False)[0]["train"]) == 2

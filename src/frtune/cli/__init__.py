@@ -38,6 +38,8 @@ COMMANDS = {name: text for group in GROUPS.values() for name, text in group.item
 
 # commands that compute with a model on batches of many lengths
 COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
+_LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
+
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 
 
@@ -133,5 +135,6 @@ def exit_code(
 
 
 def _told(name: str, message: str, code: int) -> int:
-    sys.stderr.write(f"{name}: {' '.join(message.split())}\n")
+    words = (word if len(word) < _LONGEST else f"{word[:40]}..." for word in message.split())
+    sys.stderr.write(f"{name}: {' '.join(words)}\n")
     return code

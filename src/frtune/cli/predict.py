@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -108,8 +108,9 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
     disable_progress_bars()  # one for each window
     quiet = file is sys.stdout
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
+    first = next(windows, [])  # what is wrong with the file is said before the bar
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:
-        for rows in windows:
+        for rows in chain([first], windows):
             for answer in predictor.predict(rows, progress=within):
                 file.write(json.dumps(answer, ensure_ascii=False) + "\n")
             file.flush()
@@ -130,10 +131,9 @@ def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
                 f"--file {path}: has one text a line; this model compares two sentences. "
                 f"Give a CSV or JSONL file with columns {' and '.join(task.columns)}."
             )
-        for number, line in read_lines(Path(path), reading.encoding):
-            if not line.strip():
-                raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
-            yield line.strip()
+        for _ in _lines(path, reading.encoding):  # to its end, before any answer
+            pass
+        yield from _lines(path, reading.encoding)
         return
     splits = read_noting(path, task=task, with_labels=False, **asdict(reading))
     if len(splits) > 1:
@@ -143,3 +143,10 @@ def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
     for column in task.text_columns:
         check_texts(dataset, column, path)
     yield from dataset
+
+
+def _lines(path: str, encoding: str | None) -> Iterator[str]:
+    for number, line in read_lines(Path(path), encoding):
+        if not line.strip():
+            raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
+        yield line.strip()

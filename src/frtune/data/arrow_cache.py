@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset, config
 
-from frtune.data.compression import check_path, check_unpacked, suffix_of
+from frtune.data.compression import COMPRESSIONS, check_path, check_unpacked, suffix_of
 from frtune.data.json_files import write_values
 from frtune.data.json_scan import count_objects
 from frtune.data.key_files import files_of, key_rows
@@ -46,6 +46,8 @@ def read_file(
     check_path(path)
     key = _content_key(path, reading)
     arrow = Path(config.HF_DATASETS_CACHE) / "frtune" / key / "rows.arrow"
+    if path.suffix.lower() in COMPRESSIONS and suffix_of(path) in (".parquet", *SPREADSHEETS):
+        raise InputError(f"{path}: its format is compressed in itself. Unpack it first.")
     if not arrow.exists():
         check_unpacked(path)
         arrow.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,7 @@ def _content_key(path: Path, reading: Reading) -> str:
     for each in files_of(path) if path.is_dir() else [path]:
         if path.is_dir():
             digest.update(f"|{each.name}|".encode(errors="surrogateescape"))
+        check_path(each)
         with open(each, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

@@ -44,7 +44,13 @@ def read_parts(
         InputError: With file and line, for what cannot be read.
     """
     reading = reading or Reading()
-    parts, notes = _parts(source, task_name, reading)
+    try:
+        parts, notes = _parts(source, task_name, reading)
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(
+            f"{error.filename or source}: cannot be read ({error.strerror}). Check what it is, and "
+            "who may read it."
+        ) from None
     parts = [part._replace(rows=_in_nfc(part.rows, part.name)) for part in parts]
     parts, joined = words_joined(same_types(parts, reading), reading.texts)
     if reading.decimal_comma:
@@ -176,6 +182,8 @@ def _named_splits(splits: Mapping[Any, Dataset], where: str) -> tuple[list[Part]
 
 
 def _from_disk(path: Path) -> tuple[list[Part], list[str]]:
+    for entry in path.rglob("*"):
+        check_path(entry)
     try:
         loaded = load_from_disk(str(path))
     except (IndexError, ValueError, OSError) as error:  # IndexError: a split without rows

@@ -12,8 +12,9 @@ import pyarrow.csv as pa_csv
 
 from frtune.data.cell_types import Kind, column_kind, points_for_commas, type_of, typed_array
 from frtune.data.compression import open_bytes, suffix_of
-from frtune.data.readers import TABLES, Layout, find_layout, numbered_rows, read_header
+from frtune.data.readers import TABLES, Layout, Row, find_layout, numbered_rows, read_header
 from frtune.data.reading import Reading
+from frtune.data.spreadsheets import Rounded, count_rows
 from frtune.data.table_scan import count_records
 from frtune.data.text_lines import find_encoding
 from frtune.errors import InputError
@@ -39,12 +40,10 @@ def write_table(path: Path, target: Path, reading: Reading) -> int:
 
 def _write_text(path: Path, target: Path, reading: Reading) -> tuple[dict[str, Kind], int]:
     """Write all cells as text; return what each column is, and the number of rows."""
-    layout = expected = None
-    if suffix_of(path) in TABLES:
-        layout = find_layout(path, reading.encoding)
-        expected = count_records(path, layout, reading.encoding)
-    if layout and expected is not None:
-        expected -= 1 + bool(layout.skipped)  # the header, and what is above
+    layout = find_layout(path, reading.encoding) if suffix_of(path) in TABLES else None
+    expected = count_records(path, layout, reading.encoding) if layout else count_rows(path)
+    if expected is not None:
+        expected -= 1 + bool(layout and layout.skipped)  # the header, and what is above
     plain = find_encoding(path, reading.encoding) in ("utf-8", "utf-8-sig") if layout else False
     if layout and plain and expected is not None:
         try:
@@ -136,11 +135,28 @@ def _header_lines(path: Path, layout: Layout) -> int:
 
 def _careful_batches(path: Path, reading: Reading) -> Iterator[pa.RecordBatch]:
     """Batches of our own reader, all cells as text."""
-    rows = (row for _, row in numbered_rows(path, reading.encoding))
+    numbered = numbered_rows(path, reading.encoding)
+    rows = (
+        (row for _, row in numbered)
+        if suffix_of(path) in TABLES
+        else _exact(path, numbered, reading)
+    )
     while batch := list(islice(rows, _BATCH_ROWS)):
         names = list(batch[0])
         columns = [pa.array([row[name] for row in batch], pa.string()) for name in names]
         yield pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _exact(path: Path, numbered: Iterator[tuple[int, Row]], reading: Reading) -> Iterator[Row]:
+    """The rows of a spreadsheet; a needed number that lost its last digits is refused."""
+    for line, row in numbered:
+        for name, cell in row.items():
+            if isinstance(cell, Rounded) and (reading.needed is None or name in reading.needed):
+                raise InputError(
+                    f"{path}, line {line}, column {name}: holds {cell}, a number of more digits "
+                    "than a spreadsheet keeps. Write the column as text."
+                )
+        yield row
 
 
 def _with_points(batch: pa.RecordBatch, text_columns: tuple[str, ...]) -> pa.RecordBatch:

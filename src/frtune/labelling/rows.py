@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from frtune.data.audit import join_title
 from frtune.data.checks import check_named, columns_check
-from frtune.data.compression import suffix_of
+from frtune.data.compression import check_path, suffix_of
 from frtune.data.reading import Reading
 from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
@@ -68,7 +68,7 @@ def rows_to_label(
 
 
 def _lines(path: Path, job: LabelJob, encoding: str | None) -> Dataset:
-    if not path.is_file():
+    if not check_path(path):
         raise InputError(f"{path}: no such file. Check the path.")
     lines = [line.strip() for _, line in read_lines(path, encoding)]
     if not lines:

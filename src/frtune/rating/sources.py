@@ -9,6 +9,7 @@ from typing import Any
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text
+from frtune.data.compression import check_path
 from frtune.data.loading import read_noting
 from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.readers import numbered_rows
@@ -32,8 +33,8 @@ def read_run(path: str | Path) -> dict[str, Item]:
         InputError: With the line, if it holds no lists of phrases.
     """
     path = Path(path)
-    file = path / "predictions.jsonl" if path.is_dir() else path
-    if not file.is_file():
+    file = path / "predictions.jsonl" if check_path(path) and path.is_dir() else path
+    if not check_path(file) or file.is_dir():
         wanted = "frtune evaluate leaves one" if path.is_dir() else "frtune predict writes one"
         raise InputError(f"{file}: no such file. {wanted}.")
     if file.suffix.lower() not in (".jsonl", ".json"):

@@ -136,11 +136,15 @@ def _use(task: Task, name: str) -> str:
 def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
     """What a reader must not expect of the model, as far as the run itself tells."""
     found = [
-        "The scores hold for rows like the test rows; of other sources, languages and times they "
-        "say nothing.",
         "What is wrong or one-sided in the training rows and in the checkpoint, the model may "
         "repeat. The licences of both hold for it.",
     ]
+    if "test" in splits:
+        found.insert(
+            0,
+            "The scores hold for rows like the test rows; of other sources, languages and times "
+            "they say nothing.",
+        )
     if is_tiny(settings):
         found.insert(0, "It started from random weights: for trying things out, not for use.")
     if len(splits.get("test", ())) < 200 and "test" in splits:

@@ -170,6 +170,10 @@ def rows_of(found: SeedScores, task: Task) -> list[tuple[str, list[Any]]]:
 
 def seeds_table(found: SeedScores, task: Task, directory: str) -> None:
     """Print mean and interval of the headline scores."""
+    console, where = Console(), f"{directory}/{SEEDS_FILE}, {directory}/report.html"
+    if not any(own for _, (own, *_) in rows_of(found, task)):
+        console.print(f"no test rows, no scores; {where}", soft_wrap=True)
+        return
     table = Table(title=f"Scores on the test rows: mean of {len(found.seeds)} seeds, 95 % (t)")
     table.add_column("score")
     for name in ("mean", "interval", *baselines_in(found.scores, task.headline)):
@@ -180,6 +184,5 @@ def seeds_table(found: SeedScores, task: Task, directory: str) -> None:
         span = f"{own['low']:.3f} to {own['high']:.3f}"
         shown = ("" if value is None else f"{value:.4f}" for value in others)
         table.add_row(score, f"{own['mean']:.4f}", span, *shown)
-    console = Console()
     console.print(table)
-    console.print(f"{directory}/{SEEDS_FILE}, {directory}/report.html", soft_wrap=True)
+    console.print(where, soft_wrap=True)

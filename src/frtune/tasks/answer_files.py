@@ -99,9 +99,9 @@ def _rows_of(source: Any, task: Task, columns: AnswerColumns) -> Dataset:
     if not isinstance(source, str | Path):
         return _listed(source)
     path = Path(source)
-    if not path.is_file():
+    if not check_path(path):
         raise InputError(f"{source}: no such file. Name a file of answers.")
-    if check_path(path) and suffix_of(path) == ".txt":
+    if suffix_of(path) == ".txt" and not path.is_dir():
         lines = [line.rstrip("\r\n") for _, line in read_lines(path, columns.encoding)]
         return Dataset.from_dict({"prediction": lines})
     splits, _ = read_splits(path, task_name=task.name, encoding=columns.encoding)

@@ -294,7 +294,10 @@ def score_predictions(
         text_columns=text_columns, decimal_comma=decimal_comma,
     )  # fmt: skip
     where = name_of(data)
-    given = [read_given(each, found, rows, where=where, columns=columns) for each in predictions]
+    given = [
+        read_given(each, found, rows, where=where, columns=columns, decimal_comma=decimal_comma)
+        for each in predictions
+    ]
     lot: list[Given] = max((lot for lot, _ in given), key=lambda lot: len(lot[0]))
     found = found.of_answers(lot, [rows, *([] if train is None else [train])], where)
     found.check_labels(rows, where)

@@ -140,7 +140,7 @@ REFUSED = [
     ([{"label": "a", "other": 1}] * 3, "classification", "--prediction-column"),
     ([{"pred": "a", "text": t} for t in ("un", "trois", "deux")], "classification", "row 2: its"),
     ([{"label": "a", "scores": {"a": 1, "b": 0}}, {"label": "a", "scores": {"a": 1}},
-      {"label": "a", "scores": {"a": 1, "b": 0}}], "classification", "row 2: 'None' is no number"),
+      {"label": "a", "scores": {"a": 1, "b": 0}}], "classification", "row 2: has no answer"),
     ([0.1, float("nan"), 0.2], "regression", "row 2: 'nan' is no number"),
     ([0.1, 0.2, float("inf")], "regression", "row 3: 'inf' is no number"),
     (["0.1", "x", "0.2"], "regression", "row 2: 'x' is no number"),
@@ -194,3 +194,46 @@ def test_the_command_refuses_what_does_not_go_together(data, tmp_path, capsys):
     assert main(["evaluate", *known, "--data", str(data), "--k", "5"]) == 0
     assert "test_f1_at_5" in json.loads(capsys.readouterr().out)
     assert (tmp_path / "evaluation" / "a" / "metrics.json").is_file()
+
+
+def test_numbers_with_decimal_commas_are_read_on_request(tmp_path):
+    pair = {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "score": [1.5, 2.5, 4.0]}
+    task = frtune.SentenceSimilarity(head="regression", label_column="score")
+    (tmp_path / "a.csv").write_text('pred\n"1,5"\n"2,5"\n"4,0"\n', encoding="utf-8")
+    (tmp_path / "a.txt").write_text("1,5\n2,5\n4,0\n", encoding="utf-8")
+    rows = Dataset.from_dict(pair)
+    for answers in (tmp_path / "a.csv", tmp_path / "a.txt", ["1,5", "2,5", "4,0"]):
+        found = frtune.evaluate_predictions(answers, rows, task, decimal_comma=True)
+        assert found["test_mse"] == 0
+        with pytest.raises(frtune.InputError, match=r"row 1: '1,5' .*--decimal-comma"):
+            frtune.evaluate_predictions(answers, rows, task)
+    with pytest.raises(frtune.InputError, match="row 2: has no answer"):
+        frtune.evaluate_predictions([1.5, None, 4.0], rows, task)
+
+
+def test_near_numbers_are_other_answers_to_a_paired_test():
+    count = 40
+    pairs = {name: [f"{name} {i}" for i in range(count)] for name in ("sentence1", "sentence2")}
+    rows = Dataset.from_dict({**pairs, "score": [i / count for i in range(count)]})
+    task = frtune.SentenceSimilarity(head="regression", label_column="score")
+    first = [0.5 + 0.001 * (i * 7 % count) for i in range(count)]
+    second = [0.5 + 0.001 * i for i in range(count)]
+    found = frtune.compare_predictions(first, second, rows, task)
+    assert found["p_value"] < 0.05 and found["p_note"] is None
+
+
+def test_advice_on_answers_names_their_own_options(tmp_path):
+    said = {"prediction": ["vent, sel", "budget, vote", "forêt, brûlée"]}
+    with pytest.raises(frtune.InputError, match="--prediction-separator ', '"):
+        frtune.evaluate_predictions(Dataset.from_dict(said), Dataset.from_dict(ROWS), "keyphrases")
+    lines = [{"input": "Le vent.", "reference": "a", "prediction": "a"}] * 2
+    rows = Dataset.from_dict({"text": ["Le vent."] * 3, "label": ["a", "b", "a"]})
+    own = write_lines(tmp_path / "predictions.jsonl", lines)
+    with pytest.raises(
+        frtune.InputError, match=r"2 answers for 3 rows.* --data .*predictions\.jsonl"
+    ):
+        frtune.evaluate_predictions(own, rows, "classification")
+    task = frtune.SequenceClassification(
+        text_column="input", label_column="reference", labels=("a", "b")
+    )
+    assert frtune.evaluate_predictions(own, own, task)["test_accuracy"] == 1

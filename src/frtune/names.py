@@ -11,6 +11,8 @@ from frtune.errors import InputError
 def named(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
     """Give each path a name: one of ``names``, else as much of its end as tells it from the others.
 
+    A path that stands there again is numbered.
+
     Args:
         paths: Directories or hub names.
         names: One for each path; ``None`` makes them.
@@ -26,10 +28,9 @@ def named(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[str,
         {'camembert-base': 'almanach/camembert-base', 'reviews': 'runs/reviews'}
         >>> list(named(["a/model", "b/model"]))
         ['a/model', 'b/model']
+        >>> list(named(["a/model", "a/model/", "b/model"]))
+        ['a/model', 'a/model (2)', 'b/model']
     """
-    if names is None and len(set(paths)) < len(paths):
-        twice = next(path for path in paths if list(paths).count(path) > 1)
-        raise InputError(f"checkpoints: {twice} stands there twice. Name each one once.")
     if names is not None:
         if len(names) != len(paths) or len(set(names)) < len(names) or "" in names:
             raise InputError(
@@ -40,6 +41,8 @@ def named(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[str,
     parts = [PurePath(path).parts or (path,) for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         ends = ["/".join(part[-length:]) for part in parts]
-        if len(set(ends)) == len(ends):
-            return dict(zip(ends, paths, strict=True))
-    return {path: path for path in paths}
+        if len(set(ends)) == len(set(parts)):
+            break
+    times = [ends[: at + 1].count(end) for at, end in enumerate(ends)]
+    found = [end if time == 1 else f"{end} ({time})" for end, time in zip(ends, times, strict=True)]
+    return dict(zip(found, paths, strict=True))

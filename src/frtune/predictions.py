@@ -141,7 +141,11 @@ def score_predictions(
     found.check_scores()
     rows, train = scored_rows(data, found, **reading)
     where = name_of(data)
-    given = [read_given(each, found, rows, where=where, columns=columns) for each in predictions]
+    comma = bool(reading.get("decimal_comma"))
+    given = [
+        read_given(each, found, rows, where=where, columns=columns, decimal_comma=comma)
+        for each in predictions
+    ]
     lot: list[Given] = max((lot for lot, _ in given), key=lambda lot: len(lot[0]))
     found = found.of_answers(lot, [rows, *([] if train is None else [train])], where)
     found.check_labels(rows, where)

@@ -199,10 +199,11 @@ def test_the_same_directory_twice_reads_identical(tiny, corpus, tmp_path):
         assert {"cosines", "norms", "spectrum"}.isdisjoint(said)
 
 
-def test_a_directory_may_stand_twice_under_two_names():
+def test_a_directory_may_stand_twice():
     assert named(["runs/a", "runs/a"], ["raw", "tuned"]) == {"raw": "runs/a", "tuned": "runs/a"}
-    with pytest.raises(InputError, match="stands there twice"):
-        named(["runs/a", "runs/a"])
+    assert named(["runs/a", "runs/a"]) == {"a": "runs/a", "a (2)": "runs/a"}
+    with pytest.raises(InputError, match="no two equal"):
+        named(["runs/a", "runs/a"], ["a", "a"])
 
 
 # --- axes ----------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def compare_predictions(
             found[name] = {"predictions": scored.name, "metrics": scored.write(place)}
         main = both[0].task.main_score
         first_score, second_score = (scored.scores[main] for scored in both)
-        said = (map(scored.task.agreement_key, scored.answers) for scored in both)
+        said = ([s.task.prediction(each)["prediction"] for each in s.answers] for s in both)
         unlike = sum(a != b for a, b in zip(*said, strict=True))
         found |= {
             "score": main,

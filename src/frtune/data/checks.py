@@ -47,10 +47,13 @@ def check_named(splits: Iterable[Dataset], text_columns: Iterable[str] | None, w
             )
 
 
-def separator_check(dataset: Dataset, column: str, separator: str, where: str) -> None:
+def separator_check(
+    dataset: Dataset, column: str, separator: str, where: str, option: str = "--separator"
+) -> None:
     """Raise an ``InputError`` when most rows of a string column have another separator.
 
     Lists, written out or not, need no separator and pass, and so do rows of single phrases.
+    ``option`` sets the separator of this column.
 
     Example:
         >>> from datasets import Dataset
@@ -80,7 +83,7 @@ def separator_check(dataset: Dataset, column: str, separator: str, where: str) -
         much = f"none of {rows} rows" if not having else f"{having} of {rows} rows only"
         raise InputError(
             f"{where}, column {column}: the separator {separator!r} is in {much}; {found}. Pass "
-            f"the one that is meant: --separator {seen.most_common(1)[0][0]!r}, say."
+            f"the one that is meant: {option} {seen.most_common(1)[0][0]!r}, say."
         )
 
 

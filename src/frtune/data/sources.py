@@ -54,11 +54,11 @@ def read_parts(
     parts = [part._replace(rows=_in_nfc(part.rows, part.name)) for part in parts]
     parts, joined = words_joined(same_types(parts, reading), reading.texts)
     if reading.decimal_comma:
-        parts = [part._replace(rows=_with_points(part.rows, reading.scores)) for part in parts]
+        parts = [part._replace(rows=with_points(part.rows, reading.scores)) for part in parts]
     return parts, notes + joined
 
 
-def _with_points(rows: Dataset, columns: Collection[str]) -> Dataset:
+def with_points(rows: Dataset, columns: Collection[str]) -> Dataset:
     """Write ``3,8`` as ``3.8`` in columns of text that hold scores."""
     for column in columns:
         if column in rows.column_names and rows.features[column] == Value("string"):

@@ -91,7 +91,11 @@ def make_study(
     Raises:
         InputError: If no row is in all runs, or ``with_reference`` finds no true phrases.
     """
-    names = named([str(Path(path)) for path in runs])
+    paths = [str(Path(path)) for path in runs]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise InputError(f"runs: {path} stands there twice. Name each one once.")
+    names = named(paths)
     found = [read_run(path) for path in names.values()]
     if data is None:
         rows = ((item.text, item.reference) for item in found[0].values())

@@ -15,7 +15,7 @@ from frtune.data.cleaning import clean_text
 from frtune.data.compression import check_path, suffix_of
 from frtune.data.labels import class_names, label_name, label_text
 from frtune.data.row_checks import rows_of
-from frtune.data.sources import read_splits
+from frtune.data.sources import read_splits, with_points
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 from frtune.tasks.answers import TEXTS, Given
@@ -52,6 +52,7 @@ def read_given(
     *,
     where: str,
     columns: AnswerColumns,
+    decimal_comma: bool = False,
 ) -> tuple[list[Given], str]:
     """Read the answers to some rows, one for each, in the order of the rows.
 
@@ -61,6 +62,7 @@ def read_given(
         rows: The raw rows that they are for.
         where: What messages call these rows.
         columns: Where the answers stand.
+        decimal_comma: Answers such as ``3,8`` are numbers, where numbers are answered.
 
     Returns:
         For each row its ``prediction`` and what there is of ``task.answer_details``; and what
@@ -77,8 +79,11 @@ def read_given(
     places = _places(answers, rows, columns.id, name, where)
     found = answers.select(places)
     _check_texts(found, task, rows, column, (name, where))
+    if decimal_comma and task.row_schema().target == "score":
+        found = with_points(found, [column])
     if task.separator is not None:
-        separator_check(found, column, columns.separator or task.separator, name)
+        separator = columns.separator or task.separator
+        separator_check(found, column, separator, name, "--prediction-separator")
     names = class_names(found, column)
     details = [n for n in task.answer_details if n in found.column_names and n != column]
     return [
@@ -138,8 +143,9 @@ def _prediction_column(
         found = [own]
     if len(found) != 1:
         what = f"any of {', '.join(found)}" if found else "none of them for sure"
+        shown = ", ".join(known[:20]) + ", ..." * (len(known) > 20)
         raise InputError(
-            f"{name}: which of its columns ({', '.join(known)}) holds the answers? It may be "
+            f"{name}: which of its columns ({shown}) holds the answers? It may be "
             f"{what}. Name it: --prediction-column {(found or known)[-1]}, say."
         )
     return found[0]
@@ -160,8 +166,10 @@ def _places(
     if {column} <= {*answers.column_names} & {*rows.column_names}:
         return _by_ids(_ids(answers, column, name), _ids(rows, column, where), counts, name)
     if len(answers) != len(rows):
+        own = f" Or pass the rows that they repeat: --data {name}, with input and reference as its "
+        own = f"{own}columns." if {INPUTS[0], "reference"} <= {*answers.column_names} else ""
         raise InputError(
-            f"{name}: {counts}. Give one for each row, in their order, or a column id in both."
+            f"{name}: {counts}. Give one for each row, in their order, or a column id in both.{own}"
         )
     return range(len(rows))
 

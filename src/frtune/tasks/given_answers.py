@@ -56,9 +56,13 @@ def number_of(value: Any) -> float:
         >>> number_of(3), number_of("0.50")
         (3.0, 0.5)
     """
+    if value is None or value == "":
+        raise InputError("has no answer. Give every row a number.")
     number = score_of(value)
     if number is None:
-        raise InputError(f"{str(value)[:60]!r} is no number. Give every row one.")
+        comma = isinstance(value, str) and score_of(value.replace(",", ".")) is not None
+        hint = "--decimal-comma reads it." if comma else "Give every row one."
+        raise InputError(f"{str(value)[:60]!r} is no number. {hint}")
     return number
 
 

@@ -116,6 +116,8 @@ class SequenceTask(Task):
     def read_label(self, value: Any) -> str:
         """The label of an answer from anywhere."""
         label = known_label(value, self.known_labels)
+        if label is None and (value is None or value == ""):
+            raise InputError("has no answer. Give every row a label.")
         if label is None:
             shown = ", ".join(self.known_labels[:10])
             raise InputError(f"{str(value)[:60]!r} is no label. The labels are {shown}.")

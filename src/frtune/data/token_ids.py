@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from itertools import chain
+from functools import lru_cache, partial
+from itertools import chain, compress
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+CHARACTERS_WORTH_WORDS = 500_000  # to look a tokenizer over takes as long as some texts
+
 _CONTROL_SPACE = re.compile(r"[\t-\r\x1c-\x1f\x85]")
 _MEASURED_TEXTS = 16  # tell how many characters a token has
-_TEXTS_WORTH_WORDS = 200  # to look a tokenizer over costs as much as some texts
 _KNOWN_WORDS = 1 << 16
 _WORD_CHARACTERS = 30  # on average; texts of longer words have few that come again
 # characters that no normaliser joins with a space beside them, as it may join accents
@@ -44,7 +45,8 @@ def token_ids(
     a quarter longer. A tokenizer in Python, or of a class that encodes in a way of its own, is
     called as it is. One that drops line ends without ending the word (FlauBERT's) gets spaces in
     their place. Of a text that has more ids than ``enough``, more than so many are returned, but
-    not all where the rest need not be looked at.
+    not all where the rest need not be looked at. Of many texts each word is encoded once, where its
+    ids depend on no other.
     """
     texts = list(texts)
     own = getattr(type(tokenizer), "_encode_plus", None)
@@ -61,37 +63,23 @@ def token_ids(
     backend.no_padding()
     backend.encode_special_tokens = tokenizer.split_special_tokens
 
-    def encode(some: list[str]) -> list[list[int]]:
+    def encode(some: list[str], special: bool = special) -> list[list[int]]:
         return [row.ids for row in backend.encode_batch_fast(some, add_special_tokens=special)]
 
-    frame = _frame(backend, special) if len(texts) >= _TEXTS_WORTH_WORDS else None
-    known = None
-    if frame is not None:
-        known = _known_ids(backend.to_str(), tokenizer.split_special_tokens)
+    def encode_whole(some: list[str]) -> list[list[int]]:
+        cuts = enough is not None and _splits_at_spaces(backend, some)
+        return _beginnings(some, encode, enough) if cuts else encode(some)
+
+    frame = _frame(backend, special) if sum(map(len, texts)) >= CHARACTERS_WORTH_WORDS else None
+    known = frame and _known_ids(backend.to_str(), tokenizer.split_special_tokens)
     if frame is None or known is None:
-        return _whole(texts, encode, backend, enough)
+        return encode_whole(texts)
     plain = [_is_plain(text) for text in texts]
-    others = [text for text, each in zip(texts, plain, strict=True) if not each]
-    whole = iter(_whole(others, encode, backend, enough))
-
-    def encode_words(some: list[str]) -> list[list[int]]:
-        return [row.ids for row in backend.encode_batch_fast(some, add_special_tokens=False)]
-
-    spaced = [text for text, each in zip(texts, plain, strict=True) if each]
-    rows = iter(_by_words(spaced, encode_words, known, enough))
+    spaced = list(compress(texts, plain))
+    rows = iter(_by_words(spaced, partial(encode, special=False), known, enough))
+    others = iter(encode_whole([text for text, each in zip(texts, plain, strict=True) if not each]))
     before, after = frame
-    return [[*before, *next(rows), *after] if each else next(whole) for each in plain]
-
-
-def _whole(
-    texts: list[str],
-    encode: Callable[[list[str]], list[list[int]]],
-    backend: Any,
-    enough: int | None,
-) -> list[list[int]]:
-    if enough is None or not _splits_at_spaces(backend, texts):
-        return encode(texts)
-    return _beginnings(texts, encode, enough)
+    return [[*before, *next(rows), *after] if each else next(others) for each in plain]
 
 
 def _is_plain(text: str) -> bool:
@@ -150,8 +138,8 @@ def _by_words(
     last = None if enough is None else enough + 1
     rows = [text.split(" ")[:last] for text in texts]
     if len(known) > _KNOWN_WORDS:
-        known.clear()
-    new = list(set().union(*rows) - known.keys())
+        _known_ids.cache_clear()  # the next texts begin anew; another thread may read these
+    new = [word for word in set().union(*rows) if word not in known]
     known.update(zip(new, encode(new), strict=True))
     found = [list(chain.from_iterable(map(known.__getitem__, row))) for row in rows]
     if enough is not None:  # a word may have no id

@@ -53,6 +53,15 @@ def test_signs_at_the_edges_fall_off(group):
     assert len({Letters(phrase).key for phrase in group}) == 1
 
 
+def test_a_sign_that_counts_as_a_space_leaves_its_neighbours_as_they_are():
+    draw, signs = random.Random(0), [", ", ". ", "; ", ": ", "’", "'"]
+    for _ in range(3000):
+        text = "".join(draw.choices([*"ab5 .,;:'’+#*<=>-/%é나", *signs, " < ", "5"], k=8))
+        other = "".join(f"‘{each}" if each in "’'" else each for each in text)
+        assert words(text) == words(other), text
+    assert words("< 5, >. 5 <, 5") == ["<", "5", "5", "5"]
+
+
 def test_two_phrases_that_differ_in_a_sign_of_a_word_never_merge():
     draw, stem = random.Random(0), stemmer_for("en")
     letters, inside, behind = "abcé나5", "+#*/.&@%=€°_:", ["+", "++", "#", "*", "%", "°", "€"]

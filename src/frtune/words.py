@@ -11,6 +11,7 @@ _KANA_HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 _SIGNS = re.compile(r"([^\w\s])\1*")  # runs of one sign
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])")
+_SPACES = (", ", ". ", "; ", ": ", "’", "'")  # the commonest of the signs that count as spaces
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2212"
 _APOSTROPHES = "'’‘ʼ"
 _BEHIND = "+#*♯"  # part of the word that they follow
@@ -50,6 +51,8 @@ def words(text: str) -> list[str]:
     text = folded(text)
     if "*" in text:
         text = _EMPHASIS.sub(r"\2", text)
+    for sign in _SPACES:
+        text = text.replace(sign, "  ")  # two, since a sign looks over one at a number: < 5
     return _SIGNS.sub(_spaced, text).split()
 
 

@@ -20,6 +20,7 @@ from frtune import (
     build_model,
     load_splits,
 )
+from frtune.data import token_ids as ids_module
 from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.training.encoding import encode_dataset, encode_once, is_encoded
@@ -177,6 +178,42 @@ def test_long_texts_begin_with_the_same_ids(family, kind, special, enough, tiny,
     for all_ids, ids in zip(whole, begun, strict=True):
         assert (len(all_ids) > enough) == (len(ids) > enough)
         assert ids == all_ids or ids[: len(ids) - last] == all_ids[: len(ids) - last]
+
+
+@pytest.mark.parametrize(("family", "kind"), TOKENIZERS)
+def test_texts_have_the_same_ids_when_each_word_is_encoded_once(
+    family, kind, tiny, corpus, monkeypatch
+):
+    tokenizer, draw = opened(tiny(family, kind)), random.Random(1)
+    specials = list(tokenizer.all_special_tokens)
+    words = [word for text in corpus for word in text.split()] + ["l’eau", "ﬁn…", "日本", "«", "»"]
+    for _ in range(3):  # words of the first texts are known in the next
+        texts = [
+            " ".join(draw.choices(words, k=30) + draw.choices([*STRANGE, *specials], k=n % 3))
+            for n in range(60)
+        ]
+        for special, enough in ((True, None), (False, None), (True, 20), (True, 200)):
+            monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 10**9)
+            expected = token_ids(texts, tokenizer, special=special)
+            monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 0)
+            found = token_ids(texts, tokenizer, special=special, enough=enough)
+            limit = 10**9 if enough is None else enough
+            for all_ids, ids in zip(expected, found, strict=True):
+                assert ids == all_ids or len(ids) > limit
+                assert ids[: limit - 1] == all_ids[: limit - 1]
+
+
+def test_a_changed_tokenizer_forgets_the_words_of_the_former(tiny, corpus, monkeypatch):
+    monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 0)
+    tokenizer = opened(tiny("bert"))
+    before = token_ids(corpus[:5], tokenizer)
+    added = corpus[0].split()[0]
+    tokenizer.add_tokens([added])
+    assert (
+        before
+        != token_ids(corpus[:5], tokenizer)
+        == [tokenizer.encode(t, add_special_tokens=False) for t in corpus[:5]]
+    )
 
 
 def test_the_rest_of_long_texts_is_not_looked_at(tiny, corpus):

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import chain, compress
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+CHARACTERS_WORTH_WORDS = 500_000  # to look a tokenizer over takes as long as some texts
+
 _CONTROL_SPACE = re.compile(r"[\t-\r\x1c-\x1f\x85]")
 _MEASURED_TEXTS = 16  # tell how many characters a token has
+_KNOWN_WORDS = 1 << 16
+_WORD_CHARACTERS = 30  # on average; texts of longer words have few that come again
+# characters that no normaliser joins with a space beside them, as it may join accents
+_PLAIN = (
+    r"!-~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u05d0-\u05ea\u0620-\u064a"
+    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2100-\u2bff\u3001-\u3029\u3041-\u3096"
+    r"\u30a1-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+)
+_ODD_SPACES = (re.compile(rf" (?![{_PLAIN}])"), re.compile(rf"[^{_PLAIN}] "))
+# steps of a tokenizer that look at one word at a time, where the first drops spaces
+_NORMALIZERS = {
+    "BertNormalizer", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Precompiled",
+}  # fmt: skip
+_SPACE_DROPPERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+_WORD_SPLITTERS = {*_SPACE_DROPPERS, "Metaspace", "Punctuation", "Digits"}
 
 
 def token_ids(
@@ -25,7 +45,8 @@ def token_ids(
     a quarter longer. A tokenizer in Python, or of a class that encodes in a way of its own, is
     called as it is. One that drops line ends without ending the word (FlauBERT's) gets spaces in
     their place. Of a text that has more ids than ``enough``, more than so many are returned, but
-    not all where the rest need not be looked at.
+    not all where the rest need not be looked at. Of many texts each word is encoded once, where its
+    ids depend on no other.
     """
     texts = list(texts)
     own = getattr(type(tokenizer), "_encode_plus", None)
@@ -42,12 +63,90 @@ def token_ids(
     backend.no_padding()
     backend.encode_special_tokens = tokenizer.split_special_tokens
 
-    def encode(some: list[str]) -> list[list[int]]:
+    def encode(some: list[str], special: bool = special) -> list[list[int]]:
         return [row.ids for row in backend.encode_batch_fast(some, add_special_tokens=special)]
 
-    if enough is None or not _splits_at_spaces(backend, texts):
-        return encode(texts)
-    return _beginnings(texts, encode, enough)
+    def encode_whole(some: list[str]) -> list[list[int]]:
+        cuts = enough is not None and _splits_at_spaces(backend, some)
+        return _beginnings(some, encode, enough) if cuts else encode(some)
+
+    frame = _frame(backend, special) if sum(map(len, texts)) >= CHARACTERS_WORTH_WORDS else None
+    known = frame and _known_ids(backend.to_str(), tokenizer.split_special_tokens)
+    if frame is None or known is None:
+        return encode_whole(texts)
+    plain = [_is_plain(text) for text in texts]
+    spaced = list(compress(texts, plain))
+    rows = iter(_by_words(spaced, partial(encode, special=False), known, enough))
+    others = iter(encode_whole([text for text, each in zip(texts, plain, strict=True) if not each]))
+    before, after = frame
+    return [[*before, *next(rows), *after] if each else next(others) for each in plain]
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is words with single spaces between, which nothing joins with them."""
+    short = len(text) <= _WORD_CHARACTERS * (text.count(" ") + 1)
+    return short and not any(pattern.search(text) for pattern in _ODD_SPACES)
+
+
+def _frame(backend: Any, special: bool) -> tuple[list[int], list[int]] | None:
+    """The special tokens before and after each text; ``None`` where they are not to be told."""
+    if not special:
+        return [], []
+    bare, whole = (backend.encode("a", add_special_tokens=each).ids for each in (False, True))
+    for at in range(len(whole) - len(bare) + 1):
+        if bare and whole[at : at + len(bare)] == bare:
+            both = whole[:at], whole[at + len(bare) :]
+            added = backend.num_special_tokens_to_add(False)
+            return both if sum(map(len, both)) == added else None
+    return None
+
+
+@lru_cache(2)
+def _known_ids(layout: str, split_special_tokens: bool) -> dict[str, list[int]] | None:
+    """Where the ids of words are kept for one tokenizer; ``None`` if a word's depend on others.
+
+    ``layout`` is the whole tokenizer as JSON: one that changes gets a new place.
+    """
+    parts = json.loads(layout)
+    model, splitters = parts["model"], _steps(parts["pre_tokenizer"], "pretokenizers")
+    alone = (
+        splitters
+        and splitters[0]["type"] in _SPACE_DROPPERS
+        and all(step["type"] in _WORD_SPLITTERS for step in splitters)
+        and all(step.get("prepend_scheme") != "first" for step in splitters)
+        and all(s["type"] in _NORMALIZERS for s in _steps(parts["normalizer"], "normalizers"))
+        and not any(re.search(r"\s", token["content"]) for token in parts["added_tokens"])
+        and not (model.get("dropout") or model.get("alpha"))  # draws at random
+    )
+    return {} if alone else None
+
+
+def _steps(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    if part is None:
+        return []
+    inner = part.get(name)
+    return [part] if inner is None else [step for each in inner for step in _steps(each, name)]
+
+
+def _by_words(
+    texts: list[str],
+    encode: Callable[[list[str]], list[list[int]]],
+    known: dict[str, list[int]],
+    enough: int | None,
+) -> list[list[int]]:
+    """Ids of each text, from those of its words, each encoded once; ``enough`` of a long text."""
+    last = None if enough is None else enough + 1
+    rows = [text.split(" ")[:last] for text in texts]
+    if len(known) > _KNOWN_WORDS:
+        _known_ids.cache_clear()  # the next texts begin anew; another thread may read these
+    new = [word for word in set().union(*rows) if word not in known]
+    known.update(zip(new, encode(new), strict=True))
+    found = [list(chain.from_iterable(map(known.__getitem__, row))) for row in rows]
+    if enough is not None:  # a word may have no id
+        cut = [i for i, row in enumerate(rows) if len(row) > enough >= len(found[i])]
+        for i, ids in zip(cut, encode([texts[i] for i in cut]), strict=True):
+            found[i] = ids
+    return found
 
 
 def _splits_at_spaces(backend: Any, texts: list[str]) -> bool:

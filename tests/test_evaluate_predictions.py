@@ -186,7 +186,8 @@ def test_the_command_refuses_what_does_not_go_together(data, tmp_path, capsys):
         ([*known, "--head", "regression"], "head: is no setting of keyphrases"),
         ([str(tmp_path), "--k", "5"], "--k: goes with --predictions"),
         (["--predictions", *[str(file)] * 3, "--task", "keyphrases"], "3 files"),
-        (["--predictions", str(tmp_path), "--task", "keyphrases"], "no such file"),
+        (["--predictions", str(tmp_path), "--task", "keyphrases"], "is a folder"),
+        (["--predictions", "none.csv", "--task", "keyphrases"], "no such file"),
     ]:
         assert main(["evaluate", *flags, "--data", str(data)]) == 2
         error = capsys.readouterr().err
@@ -237,3 +238,17 @@ def test_advice_on_answers_names_their_own_options(tmp_path):
         text_column="input", label_column="reference", labels=("a", "b")
     )
     assert frtune.evaluate_predictions(own, own, task)["test_accuracy"] == 1
+
+
+def test_predictions_repeat_their_rows_with_the_title_that_was_read(tmp_path):
+    rows = Dataset.from_dict({
+        "head": ["Magnetometer", "Budget"], "text": ["a field of noise", "the school canteen"],
+        "keyphrases": [["magnetometer"], ["canteen", "taxes"]],
+    })  # fmt: skip
+    task = frtune.KeyphraseGeneration(title_column="head")
+    said = [["magnetometer"], ["canteen"]]
+    first = frtune.evaluate_predictions(said, rows, task, output_dir=tmp_path / "a")
+    again = tmp_path / "a" / "predictions.jsonl"
+    columns = {"text_column": "input", "title_column": "title", "keyphrases_column": "reference"}
+    second = frtune.evaluate_predictions(again, again, "keyphrases", settings=columns)
+    assert second == first and first["test_present_f1_at_10"] == 1.0

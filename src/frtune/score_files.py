@@ -90,8 +90,7 @@ def _lines(
     task: Task, rows: Dataset, references: list[Any], answers: Sequence[Answer]
 ) -> list[dict[str, Any]]:
     """What ``predictions.jsonl`` says of each row."""
-    texts = [list(rows[column]) for column in task.text_columns]
-    names = ("input", "input_pair")[: len(texts)]
+    names, texts = [*task.repeated], [list(rows[column]) for column in task.repeated.values()]
     return [
         {**dict(zip(names, inputs, strict=True)), "reference": reference, **task.prediction(answer)}
         for *inputs, reference, answer in zip(*texts, references, answers, strict=True)

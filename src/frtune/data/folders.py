@@ -136,11 +136,7 @@ def _has_files(folder: Path) -> bool:
 
 def _inner(path: Path, entries: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
     """What a folder holds that has no rows itself: one other folder, perhaps."""
-    folders = [
-        entry
-        for entry in entries
-        if entry.is_dir() and _has_files(entry)
-    ]
+    folders = [entry for entry in entries if entry.is_dir() and _has_files(entry)]
     if len(folders) == 1:
         groups, notes = split_files(folders[0])
         others = [entry for entry in entries if entry != folders[0]]

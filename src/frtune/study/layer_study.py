@@ -28,9 +28,8 @@ from frtune.study.settings import Settings
 from frtune.study.store import Store, texts_hash
 
 Skipped = list[dict[str, str]]
-FEW = (
-    2  # vectors a dimension, below which statistics of spectra and likeness are far from their own
-)
+# vectors a dimension, below which statistics of spectra and likeness are far from their own
+FEW = 2
 
 
 def study(
@@ -92,8 +91,8 @@ def study(
         bf16=has_bf16() if bf16 is None else bf16,
     )
     keys = text_keys(words, classes, seed=seed)
-    pairs = zip(words, classes or [], strict=False)
-    by_key = None if classes is None else dict(zip(keys.tolist(), pairs, strict=True))
+    rows = zip(words, classes or [], strict=False)
+    by_key = None if classes is None else dict(zip(keys.tolist(), rows, strict=True))
     runs = []
     for checkpoint in opened:
         corpus = _encode(checkpoint, words, keys, settings, skipped)

@@ -106,7 +106,9 @@ def _rows_of(source: Any, task: Task, columns: AnswerColumns) -> Dataset:
     path = Path(source)
     if not check_path(path):
         raise InputError(f"{source}: no such file. Name a file of answers.")
-    if suffix_of(path) == ".txt" and not path.is_dir():
+    if path.is_dir():
+        raise InputError(f"{source}: is a folder. Name the file of answers in it.")
+    if suffix_of(path) == ".txt":
         lines = [line.rstrip("\r\n") for _, line in read_lines(path, columns.encoding)]
         return Dataset.from_dict({"prediction": lines})
     splits, _ = read_splits(path, task_name=task.name, encoding=columns.encoding)

@@ -142,6 +142,11 @@ class Task(Answers):
         found = (f"column {column} has no value" for column in missing)
         return self.text_reason(row) or next(found, None)
 
+    @property
+    def repeated(self) -> dict[str, str]:
+        """What ``predictions.jsonl`` repeats of a row: the names there, and the row's columns."""
+        return dict(zip(("input", "input_pair"), self.text_columns, strict=False))
+
     def text_reason(self, row: Row) -> str | None:
         """Say which text of a row cannot be learnt from, and why; ``None`` when all can."""
         return next(

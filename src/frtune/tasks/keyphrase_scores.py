@@ -76,6 +76,11 @@ class KeyphraseScores(Task):
         """Turn generated token ids into phrases: ``lines``, then ``parse``."""
         return [self.parse(line) for line in self.lines(generated, tokenizer)]
 
+    @property
+    def repeated(self) -> dict[str, str]:
+        titles = {} if self.title_column is None else {"title": self.title_column}
+        return {**super().repeated, **titles}
+
     # --- scores --------------------------------------------------------------------------------
 
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:

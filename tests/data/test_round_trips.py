@@ -213,6 +213,8 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5
 
 
 @QUICK
+@example(names=["a"], values=[2**53 + 1, 0.5], form="lines", ascii_only=False)
+@example(names=["a"], values=[0.5, 2**53 + 1], form="lines", ascii_only=False)
 @given(
     names=st.lists(NAMES, min_size=1, max_size=3),
     values=st.lists(VALUES, min_size=1, max_size=8),

@@ -170,9 +170,11 @@ def _culprit(path: Path, name: str, batch: Batch, known: pa.DataType) -> InputEr
                 f"{where}: holds {_kind_of(value)}, but {before}. "
                 "Give the column one type in every row."
             )
-        if pa.types.is_floating(known) and isinstance(value, int) and abs(value) > _EXACT:
+    for line, row in batch:  # a decimal may follow the number that it cannot stand beside
+        if isinstance(value := row.get(name), int) and abs(value) > _EXACT:
             return InputError(
-                f"{where}: the number {value} would lose digits beside decimals. Write it as text."
+                f"{path}, line {line}, column {name}: the number {value} would lose digits "
+                "beside decimals. Write it as text."
             )
     return InputError(f"{path}, column {name}: mixed types. Give the column one type in every row.")
 

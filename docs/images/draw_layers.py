@@ -28,7 +28,7 @@ PURPOSES = {
     "metrics": "scores: pure functions on lists",
     "data": "reading, cleaning, auditing, splitting",
     "environment | files | html": "the machine; whole files, one run a directory; HTML",
-    "names | plotting | words": "short names of directories; figures; words of a text",
+    "names | plotting | ranges | words": "short names of directories; figures; words of a text",
     "errors | moved | version": "the one error of bad input; old names; the version",
 }
 WIDTH, HEIGHT, LEFT, TOP = 860, 40, 20, 20

@@ -65,7 +65,7 @@ def locked(
         InputError: If another process holds the directory, or it cannot be written.
     """
     directory = Path(directory)
-    existed = directory.exists()
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / LOCK_FILE, is_singleton=True, thread_local=False)
@@ -88,6 +88,6 @@ def locked(
             with contextlib.suppress(OSError):
                 (directory / LOCK_FILE).unlink()
         lock.release()
-        if not existed:
+        for path in made:  # those that are empty still
             with contextlib.suppress(OSError):
-                directory.rmdir()
+                path.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from frtune.environment.process import keep_freed_memory, wait_briefly
@@ -104,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_FAILED
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+            return EXIT_FAILED
         return _told("frtune", f"{type(error).__name__}: {error} (--debug shows the traceback)", 1)
 
 
@@ -116,7 +118,7 @@ def exit_code(
     Args:
         program: Returns its exit code, or ``None`` when it is done.
         name: What the line begins with; ``None`` takes the script's name.
-        debug: Raise ``InputError``, with its traceback.
+        debug: Show the traceback of an ``InputError``, above its line.
 
     Returns:
         0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM. Other errors are raised.
@@ -130,7 +132,7 @@ def exit_code(
         return _told(name, "interrupted", 130)
     except InputError as error:
         if debug:
-            raise
+            traceback.print_exc()
         return _told(name, str(error), EXIT_BAD_INPUT)
 
 

@@ -15,10 +15,13 @@ from typing import Any, NoReturn, TypeVar
 from transformers import HfArgumentParser
 
 from frtune.errors import InputError, nearest
+from frtune.ranges import check_ranges
 
 Made = TypeVar("Made")
 
 WIDTH = 100  # columns of a help text, where the terminal has as many
+# texts that may be empty, or are checked where they are known
+MAY_BE_EMPTY = {"prefix", "separator", "instruction", "text", "text_pair", "question", "debug"}
 METAVARS = {"int": "N", "float": "X", "string_to_bool": "BOOL"}
 
 
@@ -49,7 +52,7 @@ def options_of(
         if action.help != SUPPRESS:
             text = texts[name].replace("%", "%%") if name in texts else action.help or ""
             action.help = text.replace("``", "").replace("`", "")
-        if name.endswith(("_column", "_columns", "_field")):
+        if name.endswith(("_column", "_columns", "_field")) and action.type is str:
             action.type = nfc
         if name in positional:
             action.option_strings, action.required = [], action.nargs != "*"
@@ -150,7 +153,18 @@ class Parser(argparse.ArgumentParser):
                 f"{flag}: no such option of {self.prog}.{nearest(flag.replace('_', '-'), known)} "
                 f"See {self.prog} --help."
             )
+        self._check(vars(found))
         return found
+
+    def _check(self, found: Mapping[str, Any]) -> None:
+        """Refuse numbers out of their ranges, and texts that are empty."""
+        check_ranges(found)
+        for action in self._actions:
+            value = found.get(action.dest)
+            words = value if isinstance(value, list) else [value]
+            if "" in words and action.dest not in MAY_BE_EMPTY:
+                flag = (action.option_strings or [action.metavar or action.dest])[0]
+                raise InputError(f"{flag}: is empty. Give a value, or leave it out.")
 
 
 class _Alias(Action):

@@ -10,11 +10,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers import Seq2SeqTrainingArguments
 
 from frtune.cli.arguments import Parser, made, options_of
-from frtune.errors import InputError, nearest
+from frtune.cli.config_file import read_config_file
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.config_file import task_class
 from frtune.training.arguments import recipe, training_arguments
@@ -165,19 +164,10 @@ def _from_file(parser: Parser, argv: Sequence[str]) -> dict[str, Any]:
     path = finder.parse_known_args(argv)[0].config
     if path is None:
         return {}
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path}: cannot be read ({error}).") from error
-    if not isinstance(content, dict):
-        raise InputError(f"--config {path}: holds no 'key: value' lines.")
-    several = {action.dest: action.nargs == "+" for action in parser._actions}
-    values = {str(key).replace("-", "_"): value for key, value in content.items()}
-    for key, value in values.items():
-        if key not in several or key in ("help", "help_all", "config", "seeds"):
-            raise InputError(f"--config {path}: {key}: no such key.{nearest(key, list(several))}")
-        if isinstance(value, dict) or (isinstance(value, list) and not several[key]):
-            raise InputError(f"--config {path}: {key}: one value, not {value!r}.")
-        if isinstance(value, bool | int | float):
-            values[key] = str(value)  # so that a wrong type is an error like a wrong flag
+    options = {action.dest: action for action in reversed(parser._actions)}
+    values = read_config_file(path, options)
+    for name, value in values.items():
+        kind = options[name].type
+        if isinstance(value, list) and callable(kind):  # argparse does it for single words
+            values[name] = [kind(each) for each in value]
     return values

@@ -103,6 +103,14 @@ def _tokenizer_files(
     return recipe(texts, vocab_size)
 
 
+def tiny_config(family: Family, **settings: Any) -> Any:
+    """The config of a tiny model of ``family``; ``settings`` are what its tokenizer says."""
+    config_class: Any = CONFIG_MAPPING[family.model_types[0]]
+    recipe = family.tiny
+    config = config_class(**recipe.settings, **settings)
+    return narrowed(config, **_SIZES, kept=recipe.settings)
+
+
 @brief_bars()
 def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed: int) -> None:
     if "tokenizer.json" in files:
@@ -112,10 +120,7 @@ def _write_model(family: Family, files: dict[str, Any], directory: Path, *, seed
         vocab = files["vocab.json"]
     recipe = family.tiny
     ids = {name: vocab[token] for name, token in recipe.token_ids.items()}
-    config_class: Any = CONFIG_MAPPING[family.model_types[0]]
-    rows = len(vocab) + recipe.spare_rows
-    config = config_class(**recipe.settings, **ids, vocab_size=rows)
-    small = narrowed(config, **_SIZES, kept=recipe.settings)
+    small = tiny_config(family, **ids, vocab_size=len(vocab) + recipe.spare_rows)
     untied = family.own_output is not None and recipe.settings.get("tie_word_embeddings") is False
     finish = _start_untied if untied else None
     write_random(family, small, directory, seed=seed, finish=finish)

@@ -7,7 +7,7 @@ import copy
 import gc
 import io
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
 from frtune.tasks.base import Task
+from frtune.training.argument_effects import OF_HUB, OF_TRACKERS
 
 BATCH, EVAL_ROWS = 2, 8
+_LEFT_OUT = (*OF_TRACKERS, *OF_HUB)  # no tracker and no hub hears of the miniature
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
 
 KILL = "kill and resume"
@@ -213,8 +215,11 @@ def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool =
         logging_steps=1,
         disable_tqdm=True,
         report_to="none",
-        push_to_hub=False,
         torch_compile=False,
+        torch_compile_backend=None,  # would turn it on
+        torch_compile_mode=None,
+        push_to_hub=False,
+        **{each.name: each.default for each in fields(args) if each.name in _LEFT_OUT},
         deepspeed=_open_ends(args.deepspeed),
     )
 

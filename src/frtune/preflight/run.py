@@ -29,7 +29,7 @@ from frtune.preflight.schedule import Schedule, check_deepspeed_steps, forecasts
 from frtune.preflight.stages import Log, Stage, warnings_to
 from frtune.preflight.weights import check_loadable
 from frtune.run.data import RunData, read_data
-from frtune.run.model import adapter, starting_checkpoint, with_lora
+from frtune.run.model import adapter, check_model, starting_checkpoint, with_lora
 from frtune.run.settings import RunSettings, check_settings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
@@ -108,7 +108,8 @@ class _Stages:
 
     def arguments(self) -> None:
         self.log.begin("arguments", "as soon as it starts")
-        check_settings(self.settings, self.args)
+        check_settings(self.settings, self.args, self.task)
+        check_model(self.task, self.settings, self.args)
         if self.args.process_index == 0:
             check_output_dir(self.args.output_dir, resume=self.settings.resume)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.training.batching import check_filled
 
 _RATES = {"full": (1e-7, 1e-3), "lora": (1e-6, 1e-2), "tiny": (1e-6, 3e-2)}
 _PATIENCE = 3  # the default of --early-stopping-patience
@@ -67,13 +68,9 @@ def schedule(args: Any, rows: int) -> Schedule:
     Raises:
         InputError: If the rows do not fill a batch and short batches are dropped.
     """
+    check_filled(args, rows)
     at_once = args.per_device_train_batch_size * max(1, args.n_gpu) * args.world_size
     batches = rows // at_once if args.dataloader_drop_last else math.ceil(rows / at_once)
-    if batches == 0:
-        raise InputError(
-            f"dataloader_drop_last=True: the {rows} training rows do not fill a batch of "
-            f"{at_once}, and no step is left. Leave it out, or pass smaller batches."
-        )
     accumulated = args.gradient_accumulation_steps
     per_epoch = math.ceil(batches / accumulated)
     total = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * per_epoch)
@@ -152,10 +149,7 @@ def _selection(args: Any, settings: Any, found: Schedule) -> list[str]:
     patience, evaluates = settings.early_stopping_patience, found.evaluates_every(args)
     told, named = patience not in (0, _PATIENCE), f"early_stopping_patience={patience}"
     if evaluates is None:
-        stops = f"; {named} does nothing" if told else ""
-        return [f"eval_strategy=no: the last weights are kept, whatever they are{stops}"]
-    if told and not args.load_best_model_at_end:
-        return [f"{named}: does nothing without load_best_model_at_end"]
+        return ["eval_strategy=no: the last weights are kept, whatever they are"]
     evaluations = found.steps // evaluates
     if told and 0 < evaluations <= patience:
         return [f"{named}: the run evaluates {evaluations} times and is never stopped"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from peft import LoraConfig
@@ -12,16 +13,18 @@ from transformers import set_seed
 from frtune.errors import InputError
 from frtune.models.adapter_base import base_of, is_adapter, read_adapter_config
 from frtune.models.bitsandbytes import base_quantization
-from frtune.models.build import build_model
-from frtune.models.checkpoint_files import read_config
+from frtune.models.build import build_model, check_options
+from frtune.models.checkpoint_files import check_family, check_task, read_config
 from frtune.models.continued_adapter import further, merge_saved
 from frtune.models.families import family_for, family_named
+from frtune.models.family import Family
 from frtune.models.lora import lora_config
-from frtune.models.tiny import tiny_checkpoint
+from frtune.models.tiny import tiny_checkpoint, tiny_config
 from frtune.models.weights import Built
 from frtune.run.data import RunData
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
+from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, TINY
 
 
@@ -40,12 +43,7 @@ def starting_checkpoint(
         InputError: If neither checkpoint nor family is named.
     """
     if not is_tiny(settings):
-        if settings.checkpoint:
-            return settings.checkpoint
-        named = settings.family and family_named(settings.family).default_checkpoint
-        if named:
-            return named
-        raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
+        return _named_checkpoint(settings)
     directory = Path(output_dir or args.output_dir) / TINY
     family = settings.family or data.task.tiny_family
     # one process of all hosts: they share the output directory
@@ -54,6 +52,65 @@ def starting_checkpoint(
             texts = data.task.corpus(data.splits["train"])
             tiny_checkpoint(family, texts, directory, seed=args.seed)
     return str(directory)
+
+
+def _named_checkpoint(settings: RunSettings) -> str:
+    named = settings.family and family_named(settings.family).default_checkpoint
+    if found := settings.checkpoint or named:
+        return found
+    raise InputError("--checkpoint: missing. Give a hub name, a directory, or 'tiny'.")
+
+
+def check_model(task: Task, settings: RunSettings, args: Any) -> None:
+    """Refuse (``InputError``) what does not fit the model, by its config, before data is read.
+
+    What ``check_training`` and ``build_model`` refuse once the task is fitted is left to them.
+    """
+    if is_tiny(settings):
+        family = family_named(settings.family or task.tiny_family)
+        config, lora = tiny_config(family), settings.lora
+        if settings.merge_first:
+            raise InputError("--merge-first: tiny holds no adapter. Leave it out.")
+    else:
+        checkpoint = _named_checkpoint(settings)
+        if is_adapter(checkpoint):
+            return
+        wanted = family_named(settings.family) if settings.family else None
+        config = read_config(checkpoint)
+        family, lora = check_family(checkpoint, config.model_type, wanted), settings.lora
+        with_lora(settings, task, checkpoint)
+    check_task(task, family)
+    if lora is None:
+        lora = _usual_lora(task, family)
+    _check_lora(settings, lora=lora)
+    check_options(
+        family, task, adapter(replace(settings, lora=lora)), settings.quantization,
+        bool(args.gradient_checkpointing), None,
+    )  # fmt: skip
+    options, mixup = settings.trainer_options, settings.mixing()
+    check_training(task, SimpleNamespace(config=config), args, **options | {"mixup": None})
+    blocks = getattr(config, "num_hidden_layers", None)
+    if mixup is not None and blocks and (mixup.layer or 0) > blocks:
+        raise InputError(f"--mixup-layer {mixup.layer}: this model has blocks 1 to {blocks}.")
+
+
+def _usual_lora(task: Task, family: Family) -> bool:
+    return family.kind == "decoder" and not task.generates
+
+
+def _check_lora(settings: RunSettings, *, lora: bool) -> None:
+    """Refuse settings of an adapter where none is trained."""
+    if lora:
+        return
+    if settings.merge:
+        raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
+    usual = with_sizes(RunSettings(), lora_config())  # config.yaml of any run has these
+    for name in ("lora_r", "lora_alpha", "lora_dropout"):
+        if getattr(settings, name) not in (None, getattr(usual, name)):
+            raise InputError(
+                f"--{name.replace('_', '-')} {getattr(settings, name)}: no adapter is trained. "
+                "Pass --lora too, or leave it out."
+            )
 
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
@@ -77,18 +134,17 @@ def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings
         settings, saved = _further(settings, task, checkpoint)
     lora = settings.lora
     if lora is None:
-        kind = family_for(read_config(base_of(checkpoint)).model_type).kind
-        lora = saved is not None or (kind == "decoder" and not task.generates)
-    if settings.merge and not lora:
-        raise InputError("--merge: needs an adapter to merge. Pass --lora too.")
-    return dataclasses.replace(with_sizes(settings, saved or lora_config()), lora=lora)
+        family = family_for(read_config(base_of(checkpoint)).model_type)
+        lora = saved is not None or _usual_lora(task, family)
+    _check_lora(settings, lora=lora)
+    return replace(with_sizes(settings, saved or lora_config()), lora=lora)
 
 
 def with_sizes(settings: RunSettings, usual: LoraConfig) -> RunSettings:
     """The settings with rank, scale and dropout of ``usual`` where none are given."""
     kept = {"lora_r": usual.r, "lora_alpha": usual.lora_alpha, "lora_dropout": usual.lora_dropout}
     unset = {name: value for name, value in kept.items() if getattr(settings, name) is None}
-    return dataclasses.replace(settings, **unset)
+    return replace(settings, **unset)
 
 
 def _further(settings: RunSettings, task: Task, checkpoint: str) -> tuple[RunSettings, LoraConfig]:
@@ -103,9 +159,7 @@ def _further(settings: RunSettings, task: Task, checkpoint: str) -> tuple[RunSet
     saved = further(checkpoint, task, lora_config(**asked, dropout=own.lora_dropout))
     quantized = base_quantization(checkpoint)
     if quantized is not None and settings.quantization is None:
-        settings = dataclasses.replace(
-            settings, int8=quantized.load_in_8bit, nf4=quantized.load_in_4bit
-        )
+        settings = replace(settings, int8=quantized.load_in_8bit, nf4=quantized.load_in_4bit)
     return settings, saved
 
 

@@ -9,16 +9,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from frtune.files import locked, staged
 from frtune.run.config import run_config, write_config
 from frtune.run.data import read_data, tokenise
-from frtune.run.model import build, starting_checkpoint, with_lora
+from frtune.run.manifest import RUN_MANIFEST
+from frtune.run.model import build, check_model, starting_checkpoint, with_lora
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, opening, score
 from frtune.tasks.base import Task
+from frtune.training.argument_checks import check_callbacks
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
 
@@ -42,10 +44,12 @@ def run(
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
     """
-    check_settings(settings, args)
+    check_settings(settings, args, task)
+    check_callbacks(args, callbacks)
+    check_model(task, settings, args)
     main = args.process_index == 0
     with _output_dir(args, resume=settings.resume):
-        with _undone_on_error(Path(args.output_dir), resume=settings.resume):
+        with _undone_on_error(Path(args.output_dir)) as begun:
             data = read_data(task, settings, args)
             checkpoint = starting_checkpoint(data, settings, args)
             settings = with_lora(settings, data.task, checkpoint)
@@ -59,10 +63,10 @@ def run(
             start = checkpoint_to_resume(trainer, resume=settings.resume)
             if main:
                 write_config(trainer, data.splits, run_config(task, settings, args))
-        for note in [*data.notes, opening(trainer)] if main else ():
-            logger.warning(note)
-
-        result = trainer.train(resume_from_checkpoint=start)
+            for note in [*data.notes, opening(trainer)] if main else ():
+                logger.warning(note)
+            trainer.add_callback(begun)
+            result = trainer.train(resume_from_checkpoint=start)
         # the weights first: what comes after may fail, and took no hours
         save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
         scores, test_rows = score(trainer, data.splits.get("test"))
@@ -93,17 +97,29 @@ def _output_dir(args: TrainingArguments, *, resume: bool) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _undone_on_error(output_dir: Path, *, resume: bool) -> Iterator[None]:
-    """Leave no trace of a run that ends before its first step.
+class _Begun(TrainerCallback):
+    """Notes that the first step has begun: from there on a run's files are kept."""
 
-    Else the same command, once the input is mended, would find "another run" there. A resumed run
-    keeps the tiny checkpoint: its own checkpoints are of that model.
+    yes = False
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.yes = True
+
+
+@contextlib.contextmanager
+def _undone_on_error(output_dir: Path) -> Iterator[_Begun]:
+    """Leave no trace of a run that ends before its first step, but what was there before it.
+
+    Else the same command, once the input is mended, would find "another run" there.
     """
+    written = ("config.yaml", RUN_MANIFEST, TINY, MERGED_BASE)
+    own = [name for name in written if not (output_dir / name).exists()]
+    begun = _Begun()
     try:
-        yield
+        yield begun
     except BaseException:
-        if not resume:
-            for name in (TINY, MERGED_BASE):
-                shutil.rmtree(output_dir / name, ignore_errors=True)
+        for name in own if not begun.yes else ():
+            shutil.rmtree(output_dir / name, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (output_dir / name).unlink()
         raise

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.ranges import check_fields
+from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments
 from frtune.training.batching import check_batches
+from frtune.training.make_trainer import check_task
 from frtune.training.mixup.mixup import Level, Mixup
 from frtune.training.saving import TINY
 from frtune.training.trainer import GenerationSchedule
@@ -80,6 +83,10 @@ class RunSettings:
     proof: bool = True
 
     def __post_init__(self):
+        check_fields(self)
+        for name in ("data", "checkpoint", "family", "encoding"):
+            if (value := getattr(self, name)) is not None and not str(value).strip():
+                raise InputError(f"--{name}: is empty. Give a value, or leave it out.")
         if self.int8 and self.nf4:
             raise InputError("--int8 and --nf4: one of the two. Leave one out.")
         for name in ("level", "alpha", "layer", "rows"):
@@ -109,19 +116,31 @@ class RunSettings:
         return "int8" if self.int8 else "nf4" if self.nf4 else None
 
 
-def check_settings(settings: RunSettings, args: Any) -> None:
+def check_settings(settings: RunSettings, args: Any, task: Task | None = None) -> None:
     """Refuse settings and arguments that would fail later or be ignored, before anything is read.
+
+    With ``task``, those too that do not fit it.
 
     Raises:
         InputError: Names the argument and the way out.
     """
-    check_arguments(args)
+    check_arguments(args, of_run=True)
     check_batches(args, settings.max_tokens_per_batch)
-    if args.resume_from_checkpoint:
+    patience = settings.early_stopping_patience
+    usual = RunSettings.early_stopping_patience
+    if patience not in (0, usual) and not stops_early(settings, args):
         raise InputError(
-            f"resume_from_checkpoint={args.resume_from_checkpoint}: pass --resume with the "
-            "run's --output-dir; its newest whole checkpoint is taken."
+            f"early_stopping_patience={patience}: does nothing without --load-best-model-at-end "
+            "true and an --eval-strategy. Leave it out."
         )
+    if task is not None:
+        check_task(task, args, **settings.trainer_options)
+
+
+def stops_early(settings: RunSettings, args: Any) -> bool:
+    """Whether the run ends once its score no longer improves."""
+    patience = settings.early_stopping_patience
+    return patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
 
 
 def is_tiny(settings: RunSettings | Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from datasets import Dataset
 from transformers import EarlyStoppingCallback
 
-from frtune.run.settings import RunSettings
+from frtune.run.settings import RunSettings, stops_early
 from frtune.tasks.base import Task
 from frtune.training.atomic_checkpoints import checkpoints, tidy
 from frtune.training.distributed import on_main
@@ -30,8 +30,7 @@ def build_trainer(
     callbacks: Sequence[Any] = (),
 ) -> TaskTrainer:
     """Make the trainer of a run from its parts: what ``build`` and ``tokenise`` returned."""
-    patience = settings.early_stopping_patience
-    stops = patience > 0 and args.load_best_model_at_end and args.eval_strategy != "no"
+    patience, stops = settings.early_stopping_patience, stops_early(settings, args)
     trainer: Any = task.trainer(
         model,
         tokenizer,

@@ -18,6 +18,7 @@ from frtune.errors import InputError
 from frtune.metrics import class_intervals, classification_scores, classification_signatures
 from frtune.metrics.classification import roc_auc, softmax, write_class_details
 from frtune.metrics.text_baselines import majority, tfidf_logistic
+from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
@@ -77,6 +78,7 @@ class SequenceClassification(SequenceTask):
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
+        check_fields(self)
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
             raise InputError(f"class_weights={self.class_weights!r}: 'balanced', or leave it out.")

@@ -19,6 +19,7 @@ from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
 from frtune.metrics.tokenizers import NAMES, TokenizerName
+from frtune.ranges import check_fields
 from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Line
@@ -118,6 +119,7 @@ class KeyphraseGeneration(KeyphraseScores):
     as_written: bool = False
 
     def __post_init__(self):
+        check_fields(self)
         for name, least in (("max_source_tokens", 8), ("max_target_tokens", 4), ("k", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:

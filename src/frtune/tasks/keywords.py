@@ -19,6 +19,7 @@ from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
+from frtune.ranges import check_fields
 from frtune.tasks import keyword_rows
 from frtune.tasks.answer_html import Say, keywords_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
@@ -99,6 +100,7 @@ class KeywordExtraction(Task):
     focal_gamma: float = 0.0
 
     def __post_init__(self):
+        check_fields(self)
         size, overlap = self.max_source_tokens, self.overlap_tokens
         check_limit(size)
         whole = overlap is None or (isinstance(overlap, int) and not isinstance(overlap, bool))

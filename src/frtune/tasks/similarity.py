@@ -28,6 +28,7 @@ from frtune.metrics.bootstrap import Score, spearman_score
 from frtune.metrics.classification import softmax
 from frtune.metrics.intervals import class_intervals, pair_intervals
 from frtune.metrics.text_baselines import pair_baselines
+from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, similarity_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
@@ -94,6 +95,7 @@ class SentenceSimilarity(SequenceTask):
     symmetric: bool = False
 
     def __post_init__(self):
+        check_fields(self)
         check_limit(self.max_source_tokens)
         if self.head not in ("classification", "regression"):
             raise InputError(f"head={self.head!r}: 'classification' or 'regression'.")

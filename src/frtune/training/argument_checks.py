@@ -1,19 +1,109 @@
-"""Training arguments that would fail once the data is read, refused before anything is."""
+"""The gate: training arguments that would fail late, or do nothing, before anything is read."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
-import torch
+from accelerate.utils import DynamoBackend
 from huggingface_hub import constants, get_token
-from transformers import Trainer, get_scheduler
+from transformers import EarlyStoppingCallback
 from transformers.integrations import get_reporting_integration_callbacks
+from transformers.training_args import trainer_log_levels
 
-from frtune.errors import InputError
+from frtune.errors import InputError, nearest
+from frtune.ranges import check_fields
+from frtune.training.argument_effects import check_effects
+from frtune.training.optimizer_checks import check_optimizer, check_scheduler
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "log_level": tuple(trainer_log_levels),
+    "log_level_replica": tuple(trainer_log_levels),
+    "train_sampling_strategy": ("random", "sequential", "group_by_length", "batch_rebalance"),
+    "include_num_input_tokens_seen": ("no", "all", "non_padding"),
+    "dataloader_multiprocessing_context": ("fork", "spawn", "forkserver"),
+    "torch_compile_backend": tuple(each.value.lower() for each in DynamoBackend),
+    "torch_compile_mode": (
+        "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs",
+    ),
+}  # fmt: skip
+DICTS = (
+    "activation_checkpointing_kwargs", "gradient_checkpointing_kwargs", "lr_scheduler_kwargs",
+)  # fmt: skip
 
 
-def check_arguments(args: Any) -> None:
-    """Refuse (``InputError``) what ``Trainer`` takes, and what would fail later or do nothing."""
+def check_arguments(args: Any, *, of_run: bool = False, compute_metrics: Any = None) -> None:
+    """Refuse what ``Trainer`` takes, and what would fail later or do nothing.
+
+    Called by ``make_trainer``, by ``run`` and by ``preflight``, so that all three refuse alike.
+
+    Args:
+        args: ``TrainingArguments``.
+        of_run: They are of ``run()`` or ``frtune train``, and no script's own.
+        compute_metrics: The user's own, which may read what ``include_for_metrics`` adds.
+
+    Raises:
+        InputError: Names the argument, what is allowed, and what to do.
+    """
+    check_fields(args)
+    _check_words(args)
+    check_effects(args, of_run=of_run)
+    _check_metrics_input(args, compute_metrics)
+    _check_trackers(args)
+    _check_hub(args)
+    _check_deepspeed(args)
+    check_scheduler(args)
+    check_optimizer(args)
+
+
+def check_callbacks(args: Any, callbacks: Sequence[Any]) -> None:
+    """Refuse (``InputError``) an ``EarlyStoppingCallback`` that has no score to follow."""
+    kinds = [each if isinstance(each, type) else type(each) for each in callbacks]
+    if not any(issubclass(kind, EarlyStoppingCallback) for kind in kinds):
+        return
+    for name, missing in (
+        ("eval_strategy", args.eval_strategy == "no"),
+        ("metric_for_best_model", not args.metric_for_best_model),
+    ):
+        if missing:
+            value = getattr(args, name)
+            raise InputError(
+                f"EarlyStoppingCallback with {name}={getattr(value, 'value', value)}: has no score "
+                f"to follow. Pass {name} too, or leave the callback out."
+            )
+
+
+def _check_words(args: Any) -> None:
+    """Texts that are one of a few, dictionaries, and what may not be empty."""
+    if not os.fspath(args.output_dir).strip():
+        raise InputError("output_dir='': is empty. Name a directory.")
+    for name, allowed in CHOICES.items():
+        value = getattr(args, name, None)
+        if value is not None and value not in allowed:
+            raise InputError(
+                f"{name}={value!r}: {', '.join(allowed)}.{nearest(str(value), list(allowed))}"
+            )
+    for name in DICTS:
+        value = getattr(args, name, None)
+        if value is not None and not isinstance(value, dict):
+            raise InputError(f"{name}={value!r}: names and values. Pass '{{\"name\": 1}}'.")
+    if "tpu_metrics_debug" in [getattr(each, "value", each) for each in args.debug or ()]:
+        raise InputError("debug=tpu_metrics_debug: there is no TPU. Leave it out.")
+
+
+def _check_metrics_input(args: Any, compute_metrics: Any) -> None:
+    for name in args.include_for_metrics:
+        if name not in ("inputs", "loss"):
+            raise InputError(f"include_for_metrics={name}: inputs or loss.")
+        if compute_metrics is None:
+            raise InputError(
+                f"include_for_metrics={name}: does nothing without compute_metrics of your own. "
+                "Leave it out."
+            )
+
+
+def _check_trackers(args: Any) -> None:
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()
@@ -24,21 +114,6 @@ def check_arguments(args: Any) -> None:
             ) from error
         except ValueError as error:
             raise InputError(f"report_to={name}: no such tracker. {error}") from error
-    _check_hub(args)
-    config = getattr(args, "hf_deepspeed_config", None)
-    if found := [line.strip(" -") for line in getattr(config, "mismatches", [])]:
-        raise InputError(
-            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
-            'Write "auto" there, or pass the same value.'
-        )
-    _check_optimizer(args)
-    for name, reason in (
-        ("prediction_loss_only", "the scores need predictions"),
-        ("batch_eval_metrics", "the scores are of all rows together"),
-        ("label_names", "the task names its labels"),
-    ):
-        if getattr(args, name, None):
-            raise InputError(f"{name}={getattr(args, name)}: {reason}. Leave it out.")
 
 
 def _check_hub(args: Any) -> None:
@@ -57,24 +132,10 @@ def _check_hub(args: Any) -> None:
         raise InputError("push_to_hub=True: there is no token. Run hf auth login, or set HF_TOKEN.")
 
 
-def _check_optimizer(args: Any) -> None:
-    """Make the scheduler for nothing, and ask for the optimizer's package."""
-    try:
-        Trainer.get_optimizer_cls_and_kwargs(args, None)
-    except ImportError as error:
-        raise InputError(f"optim={args.optim.value}: its package is missing. {error}") from error
-    except (ValueError, AttributeError, TypeError):
-        pass  # it needs the model
-    try:
-        get_scheduler(
-            args.lr_scheduler_type,
-            torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0),
-            num_warmup_steps=1,
-            num_training_steps=10,
-            scheduler_specific_kwargs=dict(args.lr_scheduler_kwargs or {}),
-        )
-    except (ValueError, TypeError) as error:
+def _check_deepspeed(args: Any) -> None:
+    config = getattr(args, "hf_deepspeed_config", None)
+    if found := [line.strip(" -") for line in getattr(config, "mismatches", [])]:
         raise InputError(
-            f"lr_scheduler_type={args.lr_scheduler_type.value}: {error}. Pass "
-            "--lr-scheduler-kwargs with what it takes, as '{\"min_lr_rate\": 0.1}'."
-        ) from error
+            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
+            'Write "auto" there, or pass the same value.'
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,14 @@ from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.errors import InputError, nearest
+from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
+
+# each field fails in its own way on a value it was not made for
+_ERRORS = (
+    ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError,
+    NotImplementedError, OverflowError,
+)  # fmt: skip
 
 # random weights learn at a higher rate, in smaller steps
 TINY_RECIPE = {
@@ -68,10 +76,14 @@ def training_arguments(
     settings = {**recipe(task, tiny=tiny), **overrides}
     if settings.get("fp16") and "bf16" not in overrides:
         settings["bf16"] = False
+    check_ranges(settings)
+    if not os.fspath(output_dir).strip():
+        raise InputError("output_dir='': is empty. Name a directory.")
     try:
         return Seq2SeqTrainingArguments(output_dir, **settings)
-    except ValueError as error:
-        raise InputError(f"training arguments: {error}") from error
+    except _ERRORS as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"training arguments: {said or type(error).__name__}") from error
 
 
 def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> float:

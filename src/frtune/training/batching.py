@@ -123,3 +123,13 @@ def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:
             f"max_tokens_per_batch={max_tokens}: needs batches of rows of like length. Pass "
             "--train-sampling-strategy group_by_length, without dropping or splitting batches."
         )
+
+
+def check_filled(args: TrainingArguments, rows: int) -> None:
+    """Refuse (``InputError``) to drop the only batch of so many encoded training rows."""
+    at_once = args.per_device_train_batch_size * max(1, args.n_gpu) * args.world_size
+    if args.dataloader_drop_last and rows < at_once:
+        raise InputError(
+            f"dataloader_drop_last=True: the {rows} training rows do not fill a batch of "
+            f"{at_once}, and no step is left. Leave it out, or pass smaller batches."
+        )

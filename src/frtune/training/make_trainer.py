@@ -17,7 +17,8 @@ from transformers import (
 from frtune.errors import InputError, nearest
 from frtune.models.families import family_for, kind_of
 from frtune.tasks.base import Task
-from frtune.training.batching import check_batches
+from frtune.training.argument_checks import check_arguments, check_callbacks
+from frtune.training.batching import check_batches, check_filled
 from frtune.training.encoding import check_length, encode_split
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
@@ -61,12 +62,19 @@ def make_trainer(
     kind = kind_of(model)
     task = task.settled(tokenizer, kind)
     schedule = schedule or GenerationSchedule()
+    check_arguments(args, compute_metrics=settings.get("compute_metrics"))
+    check_callbacks(args, settings.get("callbacks") or ())
     check_training(
         task, model, args, schedule=schedule, mixup=mixup,
         max_tokens_per_batch=settings.get("max_tokens_per_batch"), packing=settings.get("packing"),
     )  # fmt: skip
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
+    if eval_dataset is None and args.eval_strategy != "no":
+        raise InputError(
+            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
+            'eval_strategy="no".'
+        )
     encode = partial(encode_split, task=task, tokenizer=tokenizer, kind=kind)
     with args.main_process_first(desc="tokenising"):
         if train_dataset is not None:
@@ -78,6 +86,8 @@ def make_trainer(
             train_dataset = with_mixed_rows(
                 train_dataset, mixup, task, model, collator=collator, seed=args.seed
             )
+    if train_dataset is not None:
+        check_filled(args, len(train_dataset))
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
@@ -109,15 +119,57 @@ def check_training(
 
     The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
     """
+    check_task(
+        task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch,
+        packing=packing,
+    )  # fmt: skip
     check_length(task, model)
     check_precision(model, args)
     check_fsdp(args)
-    check_batches(args, max_tokens_per_batch)
-    check_metric(task, args, schedule)
     if mixup is not None:
         check_mixup(mixup, task, model, args)
     if packing:
         check_packing(task, model, args)
+
+
+def check_task(
+    task: Task,
+    args: TrainingArguments,
+    *,
+    schedule: GenerationSchedule,
+    mixup: Mixup | None = None,
+    max_tokens_per_batch: int | None = None,
+    packing: bool | None = False,
+) -> None:
+    """Refuse (``InputError``) arguments that do not fit the task, whatever the model.
+
+    The arguments are those of ``check_training``, which calls this.
+    """
+    check_batches(args, max_tokens_per_batch)
+    check_metric(task, args, schedule)
+    check_schedule(task, args, schedule)
+    if mixup is not None:
+        check_mixup(mixup, task, None, args)
+    if packing and not task.generates:
+        raise InputError(f"packing: for decoders that write text, not {task.name}. Leave it out.")
+
+
+def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
+    """Refuse (``InputError``) generation of a task that writes no text, and rows of none."""
+    always = getattr(args, "predict_with_generate", False)
+    asked = {
+        "predict_with_generate": always or None,
+        "generate_every_epochs": schedule.every_epochs,
+        "generate_max_rows": schedule.max_rows,
+    }
+    for name, value in asked.items():
+        if value is not None and not task.generates:
+            raise InputError(f"{name}={value}: {task.name} writes no text. Leave it out.")
+    if schedule.max_rows and not (schedule.every_epochs or always):
+        raise InputError(
+            f"generate_max_rows={schedule.max_rows}: nothing is generated while training. Pass "
+            "--generate-every-epochs 1 too, or leave it out."
+        )
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
@@ -160,7 +212,7 @@ def _check_dataset(name: str, dataset: Any) -> None:
 def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
     """Refuse (``InputError``) a metric that no evaluation will report, before the first step."""
     wanted = args.metric_for_best_model
-    if not (wanted and (args.load_best_model_at_end or args.save_strategy == "best")):
+    if not wanted or args.eval_strategy == "no":  # Trainer looks it up at every evaluation
         return
     name = wanted.removeprefix("eval_")
     scores = task.metric_directions()

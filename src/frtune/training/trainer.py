@@ -28,6 +28,7 @@ from frtune.training.autocast import cast_once
 from frtune.training.batching import LengthBatches, by_length, groups_by_length
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import generate_rows
+from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
 from frtune.training.packing import packing_collator
@@ -129,6 +130,25 @@ class TaskTrainer(ResumableTrainer):
             seed=self.args.seed if seed is None else seed,
             epoch=lambda: int(self.state.epoch or 0),
         )
+
+    def _get_dataloader(self, dataset, description, batch_size, sampler_fn=None, is_training=False,
+                        dataloader_key=None):  # fmt: skip
+        """As ``Trainer``'s; ``dataloader_drop_last`` is for training, every other row is scored."""
+        dropped, self.args.dataloader_drop_last = (
+            self.args.dataloader_drop_last,
+            self.args.dataloader_drop_last and is_training,
+        )
+        try:
+            return super()._get_dataloader(
+                dataset, description, batch_size, sampler_fn, is_training, dataloader_key
+            )
+        finally:
+            self.args.dataloader_drop_last = dropped
+
+    def create_scheduler(self, num_training_steps, optimizer=None):
+        """As ``Trainer.create_scheduler``; one that follows a score has the score's direction."""
+        with scheduled(self.args):
+            return super().create_scheduler(num_training_steps, optimizer)
 
     # --- training batches are packed or mixed, others are not -----------------------------------
 

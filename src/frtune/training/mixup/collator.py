@@ -62,7 +62,7 @@ class MixupCollator:
 
 
 def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
-    """Refuse (``InputError``) what cannot be mixed, before the first step."""
+    """Refuse (``InputError``) what cannot be mixed; without ``model``, what the task says of it."""
     if task.generates:
         raise InputError(
             f"mixup: not for {task.name}, which writes text and has no label to mix. Leave it out."
@@ -81,7 +81,7 @@ def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
         what = "torch_compile=True" if args.torch_compile else f"{args.n_gpu} GPUs in one process"
         way = "Leave it out" if args.torch_compile else "Launch with torchrun, a process for each"
         raise InputError(f"mixup: not with {what}. {way}.")
-    if mixup.level == "hidden":
+    if mixup.level == "hidden" and model is not None:
         blocks = block_count(model)
         if mixup.layer is not None and mixup.layer > blocks:
             raise InputError(f"mixup layer={mixup.layer}: this model has blocks 1 to {blocks}.")

@@ -1,0 +1,104 @@
+"""The flat YAML file of ``--config``: options by name, and nothing that YAML could do besides."""
+
+from __future__ import annotations
+
+from argparse import Action
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frtune.cli.arguments import MAY_BE_EMPTY
+from frtune.errors import InputError, first_line, nearest
+
+MOST_BYTES = 1_000_000  # longer than thousands of labels
+NOT_THERE = ("help", "help_all", "config", "seeds")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_config_file(path: str, options: Mapping[str, Action]) -> dict[str, Any]:
+    """What the file says, by the names of options; its keys have dashes or underscores.
+
+    Args:
+        path: Of a regular file: ``key: value`` lines, a value being one word or number, or a list.
+        options: The options of the command by name.
+
+    Returns:
+        Texts, ``None``, and lists of texts, as the command line gives them.
+
+    Raises:
+        InputError: If it cannot be read, has no such form, or a key is unknown or comes twice.
+    """
+    text = _read(path)
+    try:
+        _check_form(text, path)
+        content = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"--config {path}: cannot be read ({said}).") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: holds no 'key: value' lines.")
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = str(key).replace("-", "_")
+        if name not in options or name in NOT_THERE:
+            raise InputError(f"--config {path}: {key}: no such key.{nearest(name, [*options])}")
+        if name in values:
+            raise InputError(f"--config {path}: {key}: stands there twice. Remove one.")
+        values[name] = _value(value, options[name], f"--config {path}: {key}")
+    return values
+
+
+def _read(path: str) -> str:
+    try:
+        file = Path(path)
+        if file.exists() and not file.is_file():  # a pipe or a device may never end
+            raise InputError(f"--config {path}: is no regular file. Give a YAML file.")
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise InputError(
+                f"--config {path}: has {size:,} bytes, and options take {MOST_BYTES:,} at most."
+            )
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--config {path}: is not UTF-8 ({first_line(error)}).") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--config {path}: cannot be read ({error}).") from error
+
+
+def _check_form(text: str, path: str) -> None:
+    """Refuse aliases, which may grow without end, and what is nested: before anything is built."""
+    depth, documents = 0, 0
+    for event in yaml.parse(text, Loader=_Loader):
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise InputError(f"--config {path}, line {line}: an anchor or alias. Write the value.")
+        if depth > 2 or documents > 1:
+            raise InputError(f"--config {path}, line {line}: one value or one list for each key.")
+
+
+def _value(value: Any, option: Action, where: str) -> Any:
+    """A value as the command line would give it, so that a wrong one is an error like there."""
+    if value is None and option.default is not None:
+        raise InputError(f"{where}: has no value. Give one, or remove the line.")
+    if isinstance(value, list) and option.nargs == "+":
+        return [_word(each, option, where) for each in value]
+    return None if value is None else _word(value, option, where)
+
+
+def _word(value: Any, option: Action, where: str) -> str:
+    if isinstance(value, bool) and getattr(option.type, "__name__", "") in ("str", "nfc"):
+        raise InputError(f'{where}: {value} is true or false in YAML. Quote it ("yes").')
+    if not isinstance(value, str | bool | int | float):
+        kind = type(value).__name__
+        raise InputError(f"{where}: one value, not a {kind} ({value}). Quote it if it is text.")
+    if value == "" and option.dest not in MAY_BE_EMPTY:
+        raise InputError(f"{where}: is empty. Give a value, or remove the line.")
+    return value if isinstance(value, str) else str(value)

@@ -164,14 +164,15 @@ def check_ranges(values: Mapping[str, Any]) -> None:
     Args:
         values: By the names of settings; ``None`` is a setting that was not given. A list is
             checked number by number.
+
     Raises:
         InputError: Names the first one, and its range.
 
     Example:
-        >>> check_ranges({"seed": -1})
+        >>> check_ranges({"lora_dropout": 2})
         Traceback (most recent call last):
         ...
-        frtune.errors.InputError: seed=-1: at least 0 and at most 4,294,967,295, a whole number. Pass another.
+        frtune.errors.InputError: lora_dropout=2: at least 0 and below 1. Pass another.
     """
     for name, value in values.items():
         for number in value if isinstance(value, list | tuple) else [value]:

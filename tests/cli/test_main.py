@@ -53,9 +53,10 @@ def test_debug_is_ours_unless_it_has_a_value(argv, kept, debug):
     assert _take_debug(argv) == (kept, debug)
 
 
-def test_debug_lets_the_error_through():
-    with pytest.raises(InputError):
-        main(["--debug", "trian"])
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(capsys):
+    assert main(["trian"]) == main(["--debug", "trian"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("Traceback") == 1 and error.count("frtune: trian: no such command") == 2
 
 
 def test_a_stopped_run_ends_with_its_code_and_a_line(monkeypatch, capsys):

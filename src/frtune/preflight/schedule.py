@@ -149,7 +149,10 @@ def _selection(args: Any, settings: Any, found: Schedule) -> list[str]:
     patience, evaluates = settings.early_stopping_patience, found.evaluates_every(args)
     told, named = patience not in (0, _PATIENCE), f"early_stopping_patience={patience}"
     if evaluates is None:
-        return ["eval_strategy=no: the last weights are kept, whatever they are"]
+        stops = f"; {named} does nothing" if told else ""
+        return [f"eval_strategy=no: the last weights are kept, whatever they are{stops}"]
+    if told and not args.load_best_model_at_end:
+        return [f"{named}: does nothing without load_best_model_at_end"]
     evaluations = found.steps // evaluates
     if told and 0 < evaluations <= patience:
         return [f"{named}: the run evaluates {evaluations} times and is never stopped"]

@@ -24,7 +24,7 @@ from frtune.models.weights import Built
 from frtune.run.data import RunData
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
-from frtune.training.make_trainer import check_training
+from frtune.training.make_trainer import check_fit
 from frtune.training.saving import MERGED_BASE, TINY
 
 
@@ -87,9 +87,8 @@ def check_model(task: Task, settings: RunSettings, args: Any) -> None:
         family, task, adapter(replace(settings, lora=lora)), settings.quantization,
         bool(args.gradient_checkpointing), None,
     )  # fmt: skip
-    options, mixup = settings.trainer_options, settings.mixing()
-    check_training(task, SimpleNamespace(config=config), args, **options | {"mixup": None})
-    blocks = getattr(config, "num_hidden_layers", None)
+    check_fit(task, SimpleNamespace(config=config), args, packing=settings.packing)
+    mixup, blocks = settings.mixing(), getattr(config, "num_hidden_layers", None)
     if mixup is not None and blocks and (mixup.layer or 0) > blocks:
         raise InputError(f"--mixup-layer {mixup.layer}: this model has blocks 1 to {blocks}.")
 

@@ -123,6 +123,22 @@ def check_training(
         task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch,
         packing=packing,
     )  # fmt: skip
+    check_fit(task, model, args, mixup=mixup, packing=packing)
+
+
+def check_fit(
+    task: Task,
+    model: Any,
+    args: TrainingArguments,
+    *,
+    mixup: Mixup | None = None,
+    packing: bool | None = False,
+) -> None:
+    """Refuse (``InputError``) arguments that do not fit the model.
+
+    The arguments are those of ``check_training``, which calls this. Without ``mixup``, anything
+    with a ``config`` will do for ``model``.
+    """
     check_length(task, model)
     check_precision(model, args)
     check_fsdp(args)

@@ -155,7 +155,9 @@ class Draw:
         """As the command line has them."""
         words: list[str] = []
         for name, value in self.settings.items():
-            words += [f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"]
+            words += [
+                f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"
+            ]
         return words
 
 
@@ -164,7 +166,14 @@ def beyond(name: str, chance: random.Random) -> Any:
     if name in WRONG:
         return chance.choice(WRONG[name])
     limits = RANGES[name]
-    values = [limits.lowest - 1, limits.highest * 10, float("nan"), float("inf"), -float("inf"), "x"]
+    values = [
+        limits.lowest - 1,
+        limits.highest * 10,
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        "x",
+    ]
     if limits.kind == "whole":
         values += [limits.lowest + 0.5]
     if limits.ends[0] == "(":
@@ -177,7 +186,9 @@ def draw(seed: int, *, names: set[str] | None = None) -> Draw:
     chance = random.Random(seed)
     task = chance.choice(TASKS)
     others = set().union(*OWN.values()) - OWN[task]
-    usable = sorted(({*WITHIN, *SWITCHES, *WRONG} - others) & (names or {*WITHIN, *SWITCHES, *WRONG}))
+    usable = sorted(
+        ({*WITHIN, *SWITCHES, *WRONG} - others) & (names or {*WITHIN, *SWITCHES, *WRONG})
+    )
     usable = [name for name in usable if name not in KNOWN or name in KNOWN]
     settings: dict[str, Any] = {}
     wild = chance.random() < 0.45
@@ -212,6 +223,9 @@ def write_rows(task: str, folder: Path) -> Path:
     """Three files of rows, named after their splits."""
     folder.mkdir(parents=True)
     for name in ("train", "validation", "test"):
-        lines = [json.dumps(each, ensure_ascii=False) for each in rows(task, 12 if name == "train" else 4)]
+        lines = [
+            json.dumps(each, ensure_ascii=False)
+            for each in rows(task, 12 if name == "train" else 4)
+        ]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

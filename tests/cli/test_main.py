@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from frtune import InputError, __version__
+from frtune import __version__
 from frtune.cli import COMMANDS, _take_debug, main
 from frtune.errors import RunStopped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Action
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,13 @@ def read_config_file(path: str, options: Mapping[str, Action]) -> dict[str, Any]
         name = str(key).replace("-", "_")
         if name not in options or name in NOT_THERE:
             raise InputError(f"--config {path}: {key}: no such key.{nearest(name, [*options])}")
-        if name in values:
-            raise InputError(f"--config {path}: {key}: stands there twice. Remove one.")
         values[name] = _value(value, options[name], f"--config {path}: {key}")
     return values
 
 
 def _read(path: str) -> str:
+    if not path:
+        raise InputError("--config: is empty. Give a YAML file, or leave it out.")
     try:
         file = Path(path)
         if file.exists() and not file.is_file():  # a pipe or a device may never end
@@ -73,15 +74,21 @@ def _read(path: str) -> str:
 def _check_form(text: str, path: str) -> None:
     """Refuse aliases, which may grow without end, and what is nested: before anything is built."""
     depth, documents = 0, 0
+    words: list[str | None] = []  # keys and values by turns
     for event in yaml.parse(text, Loader=_Loader):
         documents += isinstance(event, yaml.DocumentStartEvent)
-        depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        line = event.start_mark.line + 1
+        if depth == 1 and isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            words.append(getattr(event, "value", None))
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        where = f"--config {path}, line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InputError(f"--config {path}, line {line}: an anchor or alias. Write the value.")
+            raise InputError(f"{where}: an anchor or alias. Write the value.")
         if depth > 2 or documents > 1:
-            raise InputError(f"--config {path}, line {line}: one value or one list for each key.")
+            raise InputError(f"{where}: one value or one list for each key.")
+    keys = Counter(str(word).replace("-", "_") for word in words[::2])
+    if twice := [key for key, count in keys.items() if count > 1]:
+        raise InputError(f"--config {path}: {twice[0]}: stands there twice. Remove one.")
 
 
 def _value(value: Any, option: Action, where: str) -> Any:

@@ -88,8 +88,6 @@ def _check_words(args: Any) -> None:
         value = getattr(args, name, None)
         if value is not None and not isinstance(value, dict):
             raise InputError(f"{name}={value!r}: names and values. Pass '{{\"name\": 1}}'.")
-    if "tpu_metrics_debug" in [getattr(each, "value", each) for each in args.debug or ()]:
-        raise InputError("debug=tpu_metrics_debug: there is no TPU. Leave it out.")
 
 
 def _check_metrics_input(args: Any, compute_metrics: Any) -> None:

@@ -21,6 +21,9 @@ REFUSED = {
     "enable_jit_checkpoint": "SIGTERM saves a checkpoint without it",
     "use_liger_kernel": "its loss returns no logits, and the task's loss reads them",
     "liger_kernel_config": "use_liger_kernel is not for frtune",
+    "bf16_full_eval": "the scores would be of other weights than the saved ones; pass --bf16",
+    "fp16_full_eval": "the scores would be of other weights than the saved ones; pass --fp16",
+    "debug": "a loss that is not finite names its rows without it",
     "sortish_sampler": "Trainer does not read it; pass --train-sampling-strategy",
     "parallelism_config": "models are split with --deepspeed",
 }
@@ -120,6 +123,7 @@ def changed(args: Any) -> dict[str, Any]:
     for item in fields(args):
         default = item.default_factory() if item.default_factory is not MISSING else item.default
         value = getattr(args, item.name, default)
+        value, default = value or None, default or None  # no words, no number, no switch
         if getattr(value, "value", value) != getattr(default, "value", default):
             found[item.name] = value
     return found

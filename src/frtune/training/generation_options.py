@@ -46,7 +46,7 @@ _RANGES = {
 }
 _OFF_AT_0 = ("top_k", "no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff")
 LIMITS = ("max_target_tokens", "max_new_tokens", "max_length")  # one limit, by its three names
-TOKENS_OF_BEAMS = 2**16  # beams times tokens written, of a row
+TOKENS_OF_ROW = 2**16  # beams times tokens written
 _IDS = ("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id")
 _NOTES = ("transformers_version", "_from_model_config")
 
@@ -120,11 +120,12 @@ def generation_options(
         _check_settings(settings, own, decoder)
     if limit is not None:
         _check_positions(limit, task, config, decoder)
-    beams = settings.get("num_beams", 1)
-    if beams > 1 and beams * (most := limit or task.max_target_tokens) > TOKENS_OF_BEAMS:
+    beams, most = settings.get("num_beams", 1), limit or task.max_target_tokens
+    if given and beams * most > TOKENS_OF_ROW:
+        chosen = f"num_beams={beams}" if beams > 1 else f"max_target_tokens={most}"
         raise InputError(
-            f"num_beams={beams}: with {most} tokens each, a row would hold {beams * most:,}, and "
-            f"{TOKENS_OF_BEAMS:,} is the most. Pass {max(1, TOKENS_OF_BEAMS // most)} or less."
+            f"{chosen}: a row would hold {beams * most:,} tokens ({beams} x {most:,}), and "
+            f"{TOKENS_OF_ROW:,} are the most. Pass fewer beams, or tokens."
         )
     return options
 

@@ -36,6 +36,8 @@ def evaluate(
     batch_size: int = 16,
     dtype: Any = None,
     bf16: bool | None = None,
+    num_beams: int | None = None,
+    max_target_tokens: int | None = None,
     progress: str | None = None,
     columns: Mapping[str, str] | None = None,
     text_columns: Sequence[str] | None = None,
@@ -56,6 +58,8 @@ def evaluate(
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
         bf16: Compute in bf16, as of ``load``.
+        num_beams: Beams of the search, as of ``load``; the signatures of the scores say so.
+        max_target_tokens: Tokens written at most, as of ``load``; the signatures say so, too.
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
             trained on, by the task's fields: ``{"text_column": "comments"}``; ``"separator"`` is
@@ -74,9 +78,12 @@ def evaluate(
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
-    predictor = load(directory, batch_size=batch_size, dtype=dtype, bf16=bf16)
-    predictor = predictor.with_columns(columns)
+    running = {"batch_size": batch_size, "dtype": dtype, "bf16": bf16}
+    predictor = load(
+        directory, **running, num_beams=num_beams, max_target_tokens=max_target_tokens
+    ).with_columns(columns)
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
+    task = predictor.generation.applied(task)
     rows, train = scored_rows(
         data,
         task,
@@ -100,6 +107,7 @@ def evaluate(
             outputs=outputs,
             train=train,
             metrics={f"test_{name}": float(value) for name, value in scores.items()},
+            generation=predictor.generation.signature,
         )
     return metrics
 

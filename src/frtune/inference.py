@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from frtune.training.autocast import cast_once
 from frtune.training.batching import by_length
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import generate_rows
+from frtune.training.generation_options import GenerationOptions, generation_options, merged
 
 LARGE = 10**9  # weights of a model; see default_dtype
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
@@ -47,6 +48,7 @@ class Predictor:
         tokenizer: The model's tokenizer.
         batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
         bf16: Compute in bf16 under autocast, but heads, and labels that hang on rounding, in fp32.
+        generation: How answers are written, where the task writes text.
     """
 
     task: Task
@@ -54,6 +56,7 @@ class Predictor:
     tokenizer: PreTrainedTokenizerBase
     batch_size: int = 16
     bf16: bool = False
+    generation: GenerationOptions = field(default_factory=GenerationOptions)
 
     def with_columns(self, columns: Mapping[str, str]) -> Predictor:
         """The predictor for rows whose columns have other names than the model was trained on.
@@ -71,6 +74,8 @@ class Predictor:
         texts: Sequence[str | Mapping[str, Any]] | Mapping[str, Any] | str,
         *,
         progress: str | None = None,
+        num_beams: int | None = None,
+        max_target_tokens: int | None = None,
     ) -> list[dict[str, Any]]:
         """Answer for each text.
 
@@ -78,14 +83,23 @@ class Predictor:
             texts: Texts, or rows with the task's columns (a title beside the text, or the two
                 sentences of a pair).
             progress: Label of a progress bar; ``None`` shows none.
+            num_beams: Beams of the search, where the task writes text; ``None`` takes those that
+                the predictor was loaded with.
+            max_target_tokens: Tokens written at most; ``None`` as of ``num_beams``.
 
         Returns:
             One dict per text, in order: ``text`` (and of a pair ``text_pair``) and the task's
             answer, such as ``keyphrases``.
 
         Raises:
-            InputError: For a text that is not a string or is blank, and for half a pair.
+            InputError: For a text that is not a string or is blank, for half a pair, and for a
+                setting of generation that does not go with task or model.
         """
+        chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
+        generation = merged(self.task, self.model, self.generation, chosen)
+        if generation is not self.generation:
+            told = dataclasses.replace(self, generation=generation)
+            return told.predict(texts, progress=progress)
         rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
             return []
@@ -134,9 +148,9 @@ class Predictor:
         return generate_rows(
             self.model,
             encoded,
-            self.task,
+            self.generation.applied(self.task),
             self.tokenizer,
-            options={},
+            options=self.generation.settings,
             batch_size=self.batch_size,
             autocast=self._autocast,
             shared=False,  # one process may answer while others do something else
@@ -203,6 +217,8 @@ def load(
     bf16: bool | None = None,
     device: str | None = None,
     dtype: Any = None,
+    num_beams: int | None = None,
+    max_target_tokens: int | None = None,
 ) -> Predictor:
     """Open a directory that ``frtune train`` (or ``frtune.save``) left.
 
@@ -214,18 +230,25 @@ def load(
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
         dtype: Type of the weights: ``"fp32"``, ``"bf16"`` or ``"fp16"``, or a ``torch.dtype``;
             ``None`` takes bf16 for a decoder of a billion weights or more on a GPU, else fp32.
+        num_beams: Beams of the search, where the task writes text; ``None`` takes what the
+            directory says, which is 1 unless it was trained with more.
+        max_target_tokens: Tokens written at most; ``None`` takes the task's.
 
     Returns:
         The predictor of the directory's task.
 
     Raises:
         InputError: If the directory does not exist, or holds no whole model, or the type does not
-            go with it.
+            go with it, or a setting of generation with task or model.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     task = load_task(directory)
+    chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
+    generation = GenerationOptions()
+    if any(value is not None for value in chosen.values()):
+        generation = generation_options(task, read_config(_base(directory)), chosen)
     if device is None and has_accelerator():
         device = torch.accelerator.current_accelerator().type
     if dtype is not None:
@@ -240,7 +263,8 @@ def load(
     model.eval()
     if model.device.type == "cpu":
         fit_threads()
-    return Predictor(task, model, tokenizer, batch_size, has_bf16() if bf16 is None else bf16)
+    bf16 = has_bf16() if bf16 is None else bf16
+    return Predictor(task, model, tokenizer, batch_size, bf16, generation)
 
 
 def default_dtype(directory: Path) -> torch.dtype | None:

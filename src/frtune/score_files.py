@@ -24,12 +24,14 @@ def write_scores(
     outputs: list[Any],
     train: Dataset | None,
     metrics: dict[str, float],
+    generation: str = "",
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl`` of scored test rows.
 
     ``encoded`` are the raw ``rows`` encoded, maybe several for one, and ``outputs`` what the model
     said of each of those. ``train`` are raw training rows, for the baselines that learn; ``None``
     where there are none. ``metrics`` are the scores of the model, ``test_*`` among them.
+    ``generation`` ends each signature: how answers were written, where that was chosen.
 
     Returns:
         The metrics written, with baselines, and the signatures.
@@ -50,6 +52,7 @@ def write_scores(
         intervals=task.intervals(outputs, encoded, tokenizer),
         train=train,
         metrics=metrics,
+        generation=generation,
     )
 
 
@@ -64,6 +67,7 @@ def write_answers(
     train: Dataset | None,
     metrics: Mapping[str, float],
     unscored: Sequence[str] = (),
+    generation: str = "",
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Write the files of ``write_scores``, of answers whose scores and intervals are known.
 
@@ -76,7 +80,9 @@ def write_answers(
         **baseline_metrics(task, train, rows, references),
     }
     signatures = task.signatures(references)
-    signatures = {name: text for name, text in signatures.items() if name not in unscored}
+    signatures = {
+        name: text + generation for name, text in signatures.items() if name not in unscored
+    }
     lines = _lines(task, rows, references, answers)
     write_json(directory / "metrics.json", metrics)
     write_json(directory / "signatures.json", signatures)

@@ -49,11 +49,15 @@ class ModelOptions:
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
+        max_target_tokens: Tokens written at most (default: the model's).
     """
 
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
     bf16: bool | None = None
+    num_beams: int | None = None
+    max_target_tokens: int | None = None
 
 
 @dataclass(frozen=True)

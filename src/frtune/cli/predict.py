@@ -42,6 +42,8 @@ class Options:
         batch_size: Rows a batch.
         dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
+        max_target_tokens: Tokens written at most (default: the model's).
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -52,6 +54,8 @@ class Options:
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
     bf16: bool | None = None
+    num_beams: int | None = None
+    max_target_tokens: int | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -74,7 +78,8 @@ def main(argv: list[str]) -> None:
     if chosen.output and Path(chosen.output).exists():
         raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
 
-    options = {name: getattr(chosen, name) for name in ("batch_size", "dtype", "bf16")}
+    names = ("batch_size", "dtype", "bf16", "num_beams", "max_target_tokens")
+    options = {name: getattr(chosen, name) for name in names}
     predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))
     if chosen.file is None:
         windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])

@@ -10,7 +10,13 @@ from typing import Any
 
 from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
-from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from frtune.errors import InputError
 from frtune.models.adapter_base import ADAPTER_CONFIG, find_base, read_adapter_config
@@ -110,6 +116,8 @@ def _load_adapter(
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
     serve(model, task.served_end_ids(tokenizer, family.kind))
+    if (directory / GENERATION_CONFIG_NAME).is_file():
+        model.generation_config = GenerationConfig.from_pretrained(directory)
     return put_adapter(model, directory), tokenizer
 
 

@@ -37,7 +37,7 @@ def write_report(
     ``encoded`` is ``None`` and there are no scores of them. Returned are ``metrics`` with the
     baselines' scores and the intervals of the model's beside them.
     """
-    task = trainer.task
+    task = trainer.generation.applied(trainer.task)
     signatures: dict[str, str] = {}
     if encoded is None:
         write_json(directory / "metrics.json", metrics)
@@ -51,6 +51,7 @@ def write_report(
             outputs=trainer.outputs or [],
             train=splits["train"],
             metrics=metrics,
+            generation=trainer.generation.signature,
         )
     trainer.state.save_to_json(str(directory / "trainer_state.json"))
     plain = plain_use(

@@ -147,6 +147,10 @@ class Answers(ABC):
         """The texts of raw rows that ``compute_metrics`` takes: what the model reads of each."""
         return list(rows[self.columns[0]])
 
+    def scored_columns(self, kind: str) -> tuple[str, ...]:
+        """Columns of encoded rows that scores read beside the labels, for this kind of model."""
+        return (*self.columns, *self.label_columns)
+
     def check_scores(self) -> None:
         """Raise before any work if something that the scores need is missing here."""
         return None

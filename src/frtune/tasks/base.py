@@ -329,10 +329,12 @@ class Task(Answers):
 
     def trainer(
         self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        args: TrainingArguments,
+        model: PreTrainedModel | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        args: TrainingArguments | None = None,
         **settings: Any,
     ) -> Any:
         """Make a ``TaskTrainer`` for this task; ``frtune.make_trainer`` says more."""
+        if "task" in settings:
+            raise InputError("task: is the one whose trainer this is. Leave it out.")
         return frtune.make_trainer(self, model, tokenizer, args, **settings)

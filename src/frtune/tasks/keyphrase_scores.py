@@ -170,6 +170,9 @@ class KeyphraseScores(Task):
         """Where phrases are present or absent: the text, with its title where that is read."""
         return [self.source(row) for row in rows_of(rows, self.columns)]
 
+    def scored_columns(self, kind: str) -> tuple[str, ...]:
+        return ("prompt_length",) if kind == "decoder" else ()
+
     def check_scores(self) -> None:
         if self.rouge_tokenizer is not None:
             check_tokenizer(self.rouge_tokenizer)

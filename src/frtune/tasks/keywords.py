@@ -237,6 +237,9 @@ class KeywordExtraction(Task):
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
         return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
 
+    def scored_columns(self, kind: str) -> tuple[str, ...]:
+        return (*super().scored_columns(kind), *keyword_rows.WINDOW_COLUMNS)
+
     def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
         """As of every task; keywords that come without their places stay text."""
         value = given.get("spans") or given["prediction"]

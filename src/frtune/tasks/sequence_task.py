@@ -185,6 +185,9 @@ class SequenceTask(Task):
         labels = self.known_labels
         return [labels[i] for i in values]
 
+    def scored_columns(self, kind: str) -> tuple[str, ...]:
+        return ()
+
     @property
     def comparable(self) -> dict[str, Any]:
         return {"labels": self.labels}

@@ -147,6 +147,11 @@ def is_encoded(
     return False
 
 
+def tokenised_elsewhere(dataset: Dataset) -> bool:
+    """Whether a data set holds tokens that frtune did not make."""
+    return "input_ids" in dataset.column_names and _MARK not in (dataset.info.description or "")
+
+
 def encode_once(
     splits: DatasetDict,
     directory: str | Path,
@@ -263,3 +268,21 @@ def check_length(task: Task, model: Any) -> None:
                 f"max_{name}_tokens={tokens}: this {model.config.model_type} has {positions} "
                 f"positions. Pass --max-{name}-tokens {room} or less."
             )
+
+
+def check_dataset(name: str, dataset: Any) -> None:
+    """Refuse (``InputError``) what is no ``Dataset`` of rows; ``name`` is the argument's."""
+    if dataset is None:
+        return
+    if isinstance(dataset, DatasetDict):
+        raise InputError(
+            f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "
+            f'{name}=data["{next(iter(dataset), "train")}"].'
+        )
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"{name}: a {type(dataset).__name__}. Pass a datasets.Dataset; "
+            "datasets.Dataset.from_list(rows) makes one."
+        )
+    if len(dataset) == 0:
+        raise InputError(f"{name}: has no rows.")

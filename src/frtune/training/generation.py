@@ -6,7 +6,7 @@ Only token ids are kept; no logits are held.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,13 @@ def generation_settings(
 
 
 def generate_rows(
-    model: Any, rows: Dataset, task: Task, tokenizer: Any, *, options: dict, **running: Any
+    model: Any,
+    rows: Dataset,
+    task: Task,
+    tokenizer: Any,
+    *,
+    options: Mapping[str, Any],
+    **running: Any,
 ) -> list[Generated]:
     """``generate`` for encoded rows of ``task``; ``options`` are for ``generation_settings``."""
     kind = kind_of(model)

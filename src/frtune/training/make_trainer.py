@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset, DatasetDict
@@ -19,22 +19,30 @@ from frtune.models.families import family_for, kind_of
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments, check_callbacks
 from frtune.training.batching import check_batches, check_filled
-from frtune.training.encoding import check_length, encode_split
+from frtune.training.encoding import check_dataset, check_length, encode_split
+from frtune.training.generation_options import argument_options
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
+from frtune.training.tokenised_rows import prepared
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
+from frtune.training.trainer_settings import (
+    check_names,
+    first_model,
+    one_tokenizer,
+    trainer_settings,
+)
 
 
 def make_trainer(
     task: Task,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    args: TrainingArguments,
+    model: PreTrainedModel | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    args: TrainingArguments | None = None,
     *,
     train_dataset: Dataset | None = None,
-    eval_dataset: Dataset | None = None,
+    eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
     schedule: GenerationSchedule | None = None,
     mixup: Mixup | None = None,
     **settings: Any,
@@ -43,44 +51,69 @@ def make_trainer(
 
     Args:
         task: The task.
-        model: As a builder returned it.
-        tokenizer: As a builder returned it.
+        model: As a builder returned it; ``None`` with ``model_init``.
+        tokenizer: As a builder returned it (or ``processing_class``).
         args: ``TrainingArguments``, left as they are; ``Seq2SeqTrainingArguments`` give a
             ``Seq2SeqTrainer`` for encoder-decoders.
         train_dataset: Raw rows, or encoded ones.
-        eval_dataset: The same for validation.
+        eval_dataset: The same for validation; or several sets by name, whose scores are
+            ``eval_NAME_...``.
         schedule: When evaluation generates; by default only outside training.
         mixup: Train on mixes of rows; ``None`` trains on the rows alone.
-        settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``, and
+        settings: Further arguments of ``Trainer``: ``callbacks``, ``compute_loss_func``,
+            ``compute_metrics``, ``data_collator``, ``model_init``, ``optimizers``,
+            ``optimizer_cls_and_kwargs``, ``preprocess_logits_for_metrics``. And
             ``max_tokens_per_batch``: train on as many rows at once as fit, padding included;
             ``packing=True`` lays the rows of a training batch end to end (``PackingCollator``).
 
+    ``compute_metrics`` is called whenever answers are scored, with an ``EvalPrediction`` whose rows
+    are in the order of the data. Its ``predictions`` and ``label_ids`` are logits (rows, classes)
+    and ids (rows,) of classification; logits (rows, 2), or (rows, 1) of scores, and ids or scores
+    (rows,) of similarity; labels (windows, tokens) and true labels, -100 where none counts, of
+    keywords; and lists of phrases, one list a row, of keyphrases. What it returns joins the scores,
+    with the prefix ``eval_``, and may choose the best model.
+
     Raises:
-        InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, or
-            a budget of tokens cannot be kept.
+        InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, a
+            budget of tokens cannot be kept, or an argument cannot act.
     """
+    check_names(settings)
+    tokenizer = one_tokenizer(tokenizer, settings.pop("processing_class", None))
+    if not isinstance(args, TrainingArguments):
+        raise InputError("args: are missing. Pass training_arguments(task, OUTPUT_DIR).")
+    model, settings["model_init"] = first_model(model, settings.get("model_init"), args)
     kind = kind_of(model)
     task = task.settled(tokenizer, kind)
     schedule = schedule or GenerationSchedule()
     check_arguments(args, compute_metrics=settings.get("compute_metrics"))
     check_callbacks(args, settings.get("callbacks") or ())
+    sets = _check_eval_sets(eval_dataset)
     check_training(
         task, model, args, schedule=schedule, mixup=mixup,
         max_tokens_per_batch=settings.get("max_tokens_per_batch"), packing=settings.get("packing"),
+        more_metrics=settings.get("compute_metrics") is not None,
+        eval_sets=sets if isinstance(eval_dataset, Mapping) else (),
     )  # fmt: skip
-    for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
-        _check_dataset(name, dataset)
-    if eval_dataset is None and args.eval_strategy != "no":
+    check_dataset("train_dataset", train_dataset)
+    if not sets and args.eval_strategy != "no":
         raise InputError(
             f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
             'eval_strategy="no".'
         )
-    encode = partial(encode_split, task=task, tokenizer=tokenizer, kind=kind)
+    settings = trainer_settings(
+        task, model, tokenizer, args, given=settings, mixed=mixup is not None
+    )
+
+    def encode(rows: Dataset, split: str, needs: Sequence[str] = ()) -> Dataset:
+        needs = ("labels", *needs)
+        rows = prepared(rows, task, model, tokenizer, where=f"{split} rows", needs=needs)
+        return encode_split(rows, task, tokenizer, kind=kind, split=split)
+
     with args.main_process_first(desc="tokenising"):
         if train_dataset is not None:
-            train_dataset = encode(train_dataset, split="training")
-        if eval_dataset is not None:
-            eval_dataset = encode(eval_dataset, split="validation")
+            train_dataset = encode(train_dataset, "training")
+        needs = task.scored_columns(kind)
+        encoded = {name: encode(rows, "validation", needs) for name, rows in sets.items()}
         if mixup is not None and mixup.rows is not None and train_dataset is not None:
             collator = task.collator(model, tokenizer)
             train_dataset = with_mixed_rows(
@@ -93,14 +126,11 @@ def make_trainer(
         task=task,
         schedule=schedule,
         mixup=mixup,
-        model=model,
+        model=None if settings.get("model_init") else model,
         args=args,
         processing_class=tokenizer,
         train_dataset=train_dataset,
-        eval_dataset=eval_dataset,
-        data_collator=task.collator(model, tokenizer),
-        compute_loss_func=task.loss(model, args),
-        preprocess_logits_for_metrics=None if task.generates else task.preprocess_logits,
+        eval_dataset=encoded if isinstance(eval_dataset, Mapping) else encoded.get(""),
         **settings,
     )
 
@@ -114,14 +144,18 @@ def check_training(
     mixup: Mixup | None = None,
     max_tokens_per_batch: int | None = None,
     packing: bool | None = False,
+    more_metrics: bool = False,
+    eval_sets: Collection[str] = (),
 ) -> None:
     """Refuse arguments that do not fit the task or the model, before a row is tokenised.
 
     The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
+    ``more_metrics`` says that a function of the user's reports scores, too, and ``eval_sets`` are
+    the names of several evaluation sets.
     """
     check_task(
         task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch,
-        packing=packing,
+        packing=packing, more_metrics=more_metrics, eval_sets=eval_sets,
     )  # fmt: skip
     check_fit(task, model, args, mixup=mixup, packing=packing)
 
@@ -142,6 +176,7 @@ def check_fit(
     check_length(task, model)
     check_precision(model, args)
     check_fsdp(args)
+    argument_options(task, model, args)
     if mixup is not None:
         check_mixup(mixup, task, model, args)
     if packing:
@@ -156,13 +191,15 @@ def check_task(
     mixup: Mixup | None = None,
     max_tokens_per_batch: int | None = None,
     packing: bool | None = False,
+    more_metrics: bool = False,
+    eval_sets: Collection[str] = (),
 ) -> None:
     """Refuse (``InputError``) arguments that do not fit the task, whatever the model.
 
     The arguments are those of ``check_training``, which calls this.
     """
     check_batches(args, max_tokens_per_batch)
-    check_metric(task, args, schedule)
+    check_metric(task, args, schedule, more=more_metrics, eval_sets=eval_sets)
     check_schedule(task, args, schedule)
     if mixup is not None:
         check_mixup(mixup, task, None, args)
@@ -171,17 +208,23 @@ def check_task(
 
 
 def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
-    """Refuse (``InputError``) generation of a task that writes no text, and rows of none."""
+    """Refuse (``InputError``) generation of a task that writes no text, and a schedule of none."""
     always = getattr(args, "predict_with_generate", False)
     asked = {
         "predict_with_generate": always or None,
         "generate_every_epochs": schedule.every_epochs,
         "generate_max_rows": schedule.max_rows,
+        "generate_batch_size": schedule.batch_size,
     }
     for name, value in asked.items():
         if value is not None and not task.generates:
             raise InputError(f"{name}={value}: {task.name} writes no text. Leave it out.")
-    if schedule.max_rows and not (schedule.every_epochs or always):
+    if schedule.every_epochs is not None and args.eval_strategy == "no":
+        raise InputError(
+            f"generate_every_epochs={schedule.every_epochs}: needs evaluations. Pass "
+            "--eval-strategy epoch."
+        )
+    if schedule.max_rows is not None and not (schedule.every_epochs or always):
         raise InputError(
             f"generate_max_rows={schedule.max_rows}: nothing is generated while training. Pass "
             "--generate-every-epochs 1 too, or leave it out."
@@ -208,44 +251,67 @@ def check_fsdp(args: TrainingArguments) -> None:
         )
 
 
-def _check_dataset(name: str, dataset: Any) -> None:
-    if dataset is None:
-        return
-    if isinstance(dataset, DatasetDict):
-        raise InputError(
-            f"{name}: a DatasetDict with splits {', '.join(map(str, dataset))}. Pick one: "
-            f'{name}=data["{next(iter(dataset), "train")}"].'
-        )
-    if not isinstance(dataset, Dataset):
-        raise InputError(
-            f"{name}: a {type(dataset).__name__}. Pass a datasets.Dataset; "
-            "datasets.Dataset.from_list(rows) makes one."
-        )
-    if len(dataset) == 0:
-        raise InputError(f"{name}: has no rows.")
+def _check_eval_sets(given: Any) -> dict[str, Dataset]:
+    """Evaluation sets by name; the only one has none."""
+    if given is None:
+        return {}
+    if isinstance(given, DatasetDict) or not isinstance(given, Mapping):
+        check_dataset("eval_dataset", given)
+        return {"": given}
+    if not given:
+        raise InputError("eval_dataset: holds no data set. Leave it out, or name one.")
+    for name, rows in given.items():
+        if not isinstance(name, str) or not name:
+            raise InputError(f"eval_dataset: {name!r} is no name of a data set. Give it text.")
+        if rows is None:
+            raise InputError(f"eval_dataset[{name!r}]: is None. Leave it out.")
+        check_dataset(f"eval_dataset[{name!r}]", rows)
+    return dict(given)
 
 
-def check_metric(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:
-    """Refuse (``InputError``) a metric that no evaluation will report, before the first step."""
+def check_metric(
+    task: Task,
+    args: TrainingArguments,
+    schedule: GenerationSchedule,
+    *,
+    more: bool = False,
+    eval_sets: Collection[str] = (),
+) -> None:
+    """Refuse (``InputError``) a metric that no evaluation will report, before the first step.
+
+    With ``more``, a function of the user's may report it; of several ``eval_sets``, its name begins
+    with one of theirs.
+    """
     wanted = args.metric_for_best_model
     if not wanted or args.eval_strategy == "no":  # Trainer looks it up at every evaluation
         return
+    prefixes = [f"{name}_" for name in eval_sets] or [""]
+    directions = {"loss": False, **task.metric_directions()}
+    scores = {f"{prefix}{name}": directions[name] for prefix in prefixes for name in directions}
     name = wanted.removeprefix("eval_")
-    scores = task.metric_directions()
-    if name not in (known := ["loss", *scores]):
+    whose = name.startswith(tuple(prefixes))
+    if name not in scores and not (more and whose):
+        known = list(scores)
+        several = "" if whose else f" Its name begins with that of a set: {prefixes[0]}{name}, say."
         raise InputError(
-            f"metric_for_best_model={name}: no score of this task.{nearest(name, known)} "
+            f"metric_for_best_model={name}: no score of this task."
+            f"{several or nearest(name, known)} "
             f"There are {', '.join(known[:4])} and {len(known) - 4} more, those of metrics.json."
         )
     each_epoch = schedule.every_epochs == 1 and args.eval_strategy == "epoch"
     generating = each_epoch or getattr(args, "predict_with_generate", False)
-    if name != "loss" and task.generates and not generating:
+    losses = [f"{prefix}loss" for prefix in prefixes]
+    if name not in losses and task.generates and not generating:
         raise InputError(
             f"metric_for_best_model={wanted}: needs generation at every evaluation. "
             "Pass --generate-every-epochs 1 --eval-strategy epoch, or select by eval_loss."
         )
-    greater = scores.get(name, False)
-    if bool(args.greater_is_better) != greater:
+    if args.greater_is_better is None:
+        raise InputError(
+            f"greater_is_better: is missing, and nobody else knows which {name} is better. Pass it."
+        )
+    greater = scores.get(name)
+    if greater is not None and bool(args.greater_is_better) != greater:
         raise InputError(
             f"greater_is_better={args.greater_is_better}: {name} is better when it is "
             f"{'greater' if greater else 'smaller'}. Pass greater_is_better={greater}."

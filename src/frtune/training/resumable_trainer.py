@@ -81,7 +81,11 @@ class ResumableTrainer(Trainer):
         """
         with self._surviving():
             checkpoint = self.checked_resume(resume_from_checkpoint)
-            result = super().train(checkpoint, *args, **options)
+            self.last_step = self.saved_step = -1  # of an earlier trial
+            try:
+                result = super().train(checkpoint, *args, **options)
+            finally:
+                self.is_in_train = False  # a trial may be pruned
             if signum := self.stop.agreed(self.args.device):
                 raise RunStopped(signum, "training was done; pass --resume for what comes after")
             return result
@@ -97,7 +101,8 @@ class ResumableTrainer(Trainer):
             safe_deepspeed() if self.is_deepspeed_enabled else contextlib.nullcontext(),
             self._explained_memory("training"),
         ):
-            on_main(args, lambda: check_room(self))
+            if self.model is not None:  # a search drops its models
+                on_main(args, lambda: check_room(self))
             try:
                 yield
             except (pickle.UnpicklingError, SafetensorError) as error:

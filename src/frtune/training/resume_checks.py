@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
         ``data``, ``model``, ``arguments`` (each a dict), ``deepspeed``, ``processes`` and
         ``rows_per_step``.
     """
-    data = {"train": train, "validation": validation}
+    sets = validation if isinstance(validation, Mapping) else {"": validation}
+    data = {"train": train, **{f"validation {n}".strip(): rows for n, rows in sets.items()}}
     return _as_json({
         "data": {name: data_hash(rows) for name, rows in data.items() if hasattr(rows, "features")},
         "model": _model(model),

@@ -108,6 +108,8 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool, merge: bool)
 def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:
     """The first rows of training or validation, as the model gets them."""
     rows = trainer.train_dataset if trainer.train_dataset is not None else trainer.eval_dataset
+    if isinstance(rows, dict):
+        rows = next(iter(rows.values()))
     if rows is None:
         return None
     batch = trainer.data_collator([rows[i] for i in range(min(PROOF_ROWS, len(rows)))])

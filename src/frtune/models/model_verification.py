@@ -58,7 +58,8 @@ def prove_saved(
         expected = probe_logits(model, batch)
     found = probe_logits(reloaded, batch)
     difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
-    precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
+    # DeepSpeed's bf16 rounds what is not packed, on a quantised base too
+    precision = "half" if dtype != torch.float32 else "quantized" if quantization else "float32"
     allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
     if difference is None or not difference <= allowed:
         raise RuntimeError(

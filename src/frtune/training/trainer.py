@@ -239,7 +239,7 @@ class TaskTrainer(ResumableTrainer):
     ):
         """As ``Trainer.evaluation_loop``; the task's scores join the metrics."""
         loss_only = True if self._scored is None or self.task.generates else None
-        with cast_once(self.model, self.compute_loss_context_manager):
+        with cast_once(self.model, self.accelerator.autocast):
             output = super().evaluation_loop(
                 dataloader, description, loss_only, ignore_keys, metric_key_prefix
             )
@@ -263,7 +263,8 @@ class TaskTrainer(ResumableTrainer):
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
         """Generate for all rows of an encoded data set, in order."""
-        model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+        # without keeping the wrapper, the steps that follow would go on without mixed precision
+        model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=True)
         options = {"synced_gpus": is_deepspeed_zero3_enabled()}
         if beams := getattr(self.args, "generation_num_beams", None):
             options["num_beams"] = beams
@@ -274,7 +275,7 @@ class TaskTrainer(ResumableTrainer):
             self.processing_class,
             options=options,
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
-            autocast=self.compute_loss_context_manager,
+            autocast=self.accelerator.autocast,
             progress=None if self.args.disable_tqdm else progress,
         )
 

@@ -22,6 +22,7 @@ from frtune.preflight.schedule import Schedule
 from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
 from frtune.tasks.base import Task
+from frtune.training.in_force import deepspeed_config, precision
 
 BATCH, EVAL_ROWS = 2, 8
 _TOLERANCE = 1e-2  # of the loss after resuming: mixed precision on a GPU is not exact
@@ -215,12 +216,15 @@ def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool =
         report_to="none",
         push_to_hub=False,
         torch_compile=False,
-        deepspeed=_open_ends(args.deepspeed),
+        deepspeed=_open_ends(args),
+        **{name: precision(args) == name for name in ("bf16", "fp16")},
     )
 
 
-def _open_ends(deepspeed: Any) -> Any:
+def _open_ends(args: Any) -> Any:
     """The DeepSpeed configuration with "auto" for the numbers that follow from rows and steps."""
+    launched = deepspeed_config(args)
+    deepspeed = args.deepspeed or (launched and launched.config)
     if not deepspeed:
         return None
     config = copy.deepcopy(deepspeed)

@@ -10,10 +10,12 @@ from transformers import Trainer, get_scheduler
 from transformers.integrations import get_reporting_integration_callbacks
 
 from frtune.errors import InputError
+from frtune.training.in_force import check_in_force
 
 
 def check_arguments(args: Any) -> None:
     """Refuse (``InputError``) what ``Trainer`` takes, and what would fail later or do nothing."""
+    check_in_force(args)
     for name in args.report_to or []:
         try:
             get_reporting_integration_callbacks([name])[0]()
@@ -25,12 +27,6 @@ def check_arguments(args: Any) -> None:
         except ValueError as error:
             raise InputError(f"report_to={name}: no such tracker. {error}") from error
     _check_hub(args)
-    config = getattr(args, "hf_deepspeed_config", None)
-    if found := [line.strip(" -") for line in getattr(config, "mismatches", [])]:
-        raise InputError(
-            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
-            'Write "auto" there, or pass the same value.'
-        )
     _check_optimizer(args)
     for name, reason in (
         ("prediction_loss_only", "the scores need predictions"),

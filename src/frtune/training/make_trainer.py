@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from frtune.models.families import family_for, kind_of
 from frtune.tasks.base import Task
 from frtune.training.batching import check_batches
 from frtune.training.encoding import check_length, encode_split
+from frtune.training.in_force import check_in_force, precision
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
@@ -110,8 +110,8 @@ def check_training(
     The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
     """
     check_length(task, model)
+    check_in_force(args)
     check_precision(model, args)
-    check_fsdp(args)
     check_batches(args, max_tokens_per_batch)
     check_metric(task, args, schedule)
     if mixup is not None:
@@ -123,20 +123,10 @@ def check_training(
 def check_precision(model: Any, args: TrainingArguments) -> None:
     """Refuse (``InputError``) fp16 for a family that overflows in it."""
     family = family_for(model.config.model_type)
-    if args.fp16 and not family.fp16:
+    if precision(args) == "fp16" and not family.fp16:
         raise InputError(
             f"fp16=True: {family.name} overflows in half precision and its loss becomes NaN. "
             "Pass --bf16, or leave both out for fp32."
-        )
-
-
-def check_fsdp(args: TrainingArguments) -> None:
-    """Refuse (``InputError``) FSDP on CPUs, where Accelerate would silently train with DDP."""
-    asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
-    if asked and args.device.type == "cpu":
-        raise InputError(
-            "fsdp: on CPUs Accelerate shards nothing. "
-            "Pass --deepspeed deepspeed_configs/zero3.json, which splits the same."
         )
 
 

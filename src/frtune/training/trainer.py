@@ -28,6 +28,7 @@ from frtune.training.autocast import cast_once
 from frtune.training.batching import LengthBatches, by_length, groups_by_length
 from frtune.training.encoding import encode_dataset
 from frtune.training.generation import generate_rows
+from frtune.training.in_force import compiles
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
 from frtune.training.packing import packing_collator
@@ -155,7 +156,7 @@ class TaskTrainer(ResumableTrainer):
         """As ``Trainer.compute_loss``; a decoder computes only the logits that the loss reads."""
         # compiling wants shapes that do not depend on the labels; of a model split over devices the
         # last one has the logits, and the first the labels
-        if not (self.args.torch_compile or self.is_model_parallel):
+        if not (compiles(self.args) or self.is_model_parallel):
             keep_scored(inputs, self.compute_loss_func)
         return super().compute_loss(model, inputs, *args, **options)
 

@@ -109,7 +109,7 @@ def check_state(checkpoint: Path, *, deepspeed: bool = False) -> None:
     if sharded != deepspeed and (sharded or "scheduler.pt" in files):
         made, way = ("with", "with the same") if sharded else ("without", "without")
         raise InputError(
-            f"{checkpoint}: was saved {made} DeepSpeed, and its optimizer cannot be read otherwise. "
+            f"{checkpoint}: was saved {made} DeepSpeed, whose optimizer differs. "
             f"Start {way} --deepspeed or accelerate launch --use_deepspeed."
         )
     if "scheduler.pt" not in files and not sharded:

@@ -82,7 +82,7 @@ def test_a_metric_that_cannot_be_is_refused_before_the_first_step(setup, overrid
 
 def test_fp16_is_refused_for_t5_with_the_way_out(setup, monkeypatch):
     trainer = setup()
-    trainer.args.fp16 = True
+    trainer.args.mixed_precision = "fp16"  # a launcher may have said so
     from frtune.training.make_trainer import check_precision
 
     with pytest.raises(InputError, match="--bf16"):

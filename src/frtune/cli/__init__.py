@@ -5,9 +5,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 
+from frtune.environment.launcher import (
+    is_lost_peer,
+    leave_launch,
+    place_in_launch,
+    tell_launcher,
+)
 from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.environment.startup import leave_out_messages
 from frtune.errors import InputError, RunStopped, nearest
@@ -39,6 +46,9 @@ COMMANDS = {name: text for group in GROUPS.values() for name, text in group.item
 
 # commands that compute with a model on batches of many lengths
 COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
+# commands whose processes, where a launcher started several, work together
+SHARED = {"train", "preflight"}
+_ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
@@ -85,11 +95,28 @@ def _dispatch(argv: list[str]) -> int:
         raise InputError(
             f"{name}: no such {kind} of frtune.{nearest(name, list(COMMANDS))} See frtune --help."
         )
+    if not _works_here(name, rest):
+        return EXIT_DONE
     wait_briefly()
     if name in COMPUTING:
         keep_freed_memory()
     leave_out_messages()
     return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
+
+
+def _works_here(name: str, words: list[str]) -> bool:
+    """Whether this process does the command: of several, the first alone does most of them."""
+    rank, processes = place_in_launch()
+    if processes == 1 or (name in SHARED and not {"-h", "--help", "--help-all"} & {*words}):
+        return True
+    if rank > 0:
+        return False
+    leave_launch()
+    sys.stderr.write(
+        f"frtune {name}: one process does this; the other {processes - 1} ended at once. "
+        f"Only {' and '.join(sorted(SHARED, reverse=True))} share their work.\n"
+    )
+    return True
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,7 +148,8 @@ def exit_code(
         debug: Show the traceback of an ``InputError``, above its line.
 
     Returns:
-        0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM. Other errors are raised.
+        0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 1 where another process of
+        the launch ended first. Other errors are raised.
     """
     name = name or os.path.basename(sys.argv[0])
     try:
@@ -134,9 +162,19 @@ def exit_code(
         if debug:
             traceback.print_exc()
         return _told(name, str(error), EXIT_BAD_INPUT)
+    except RuntimeError as error:
+        if debug or not is_lost_peer(error):
+            raise
+        # what the other one said is the reason: its launcher ends this process meanwhile
+        time.sleep(_ENDED_SECONDS)
+        lost = "another process of the run ended first, and its line says why"
+        return _told(name, f"process {place_in_launch()[0]}: {lost} ({error})", EXIT_FAILED)
 
 
 def _told(name: str, message: str, code: int) -> int:
     words = (word if len(word) < _LONGEST else f"{word[:40]}..." for word in message.split())
-    sys.stderr.write(f"{name}: {' '.join(words)}\n")
+    line = f"{name}: {' '.join(words)}"
+    sys.stderr.write(f"{line}\n")
+    if code in (EXIT_FAILED, EXIT_BAD_INPUT):
+        tell_launcher(line)
     return code

@@ -14,7 +14,7 @@ from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
 from frtune.tasks.base import Task
 
-_TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
+_TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2, "quantized half": 5e-2}
 
 
 def prove_saved(
@@ -42,7 +42,7 @@ def prove_saved(
 
     Returns:
         The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
-        least of 1), 1e-2 on a quantised base, 3e-2 in bf16 and fp16.
+        least of 1), 1e-2 on a quantised base, 3e-2 in bf16 and fp16, 5e-2 with both.
 
     Raises:
         RuntimeError: If the logits or the ids differ.
@@ -58,7 +58,9 @@ def prove_saved(
         expected = probe_logits(model, batch)
     found = probe_logits(reloaded, batch)
     difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
-    precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
+    # DeepSpeed's bf16 rounds what is not packed, on a quantised base too
+    kinds = ["quantized"] * bool(quantization) + ["half"] * (dtype != torch.float32)
+    precision = " ".join(kinds) or "float32"
     allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
     if difference is None or not difference <= allowed:
         raise RuntimeError(

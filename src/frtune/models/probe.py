@@ -7,13 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 
 
 def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
-    """Logits of a batch in evaluation mode, in fp32 on the CPU, without mixed precision."""
+    """Logits of a batch in evaluation mode, in fp32 on the CPU, without mixed precision.
+
+    ``model`` may stand in the wrapper of several processes (DDP, DeepSpeed's engine).
+    """
+    # the mixed-precision forward is the inner model's, and the config too
+    model = extract_model_from_parallel(model)
     device = next(model.parameters()).device
     inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
-    config = getattr(model, "module", model).config  # DeepSpeed's engine has another of its own
+    config = model.config
     if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):
         shape = (len(inputs["input_ids"]), 1)
         start = torch.full(shape, config.decoder_start_token_id, device=device)

@@ -23,6 +23,7 @@ from frtune.preflight.stages import Log, warnings_dropped
 from frtune.run.run import run
 from frtune.tasks.base import Task
 from frtune.training.argument_effects import OF_HUB, OF_TRACKERS
+from frtune.training.in_force import deepspeed_config, precision
 
 BATCH, EVAL_ROWS = 2, 8
 _LEFT_OUT = (*OF_TRACKERS, *OF_HUB)  # no tracker and no hub hears of the miniature
@@ -220,12 +221,15 @@ def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool =
         torch_compile_mode=None,
         push_to_hub=False,
         **{each.name: each.default for each in fields(args) if each.name in _LEFT_OUT},
-        deepspeed=_open_ends(args.deepspeed),
+        deepspeed=_open_ends(args),
+        **{name: precision(args) == name for name in ("bf16", "fp16")},
     )
 
 
-def _open_ends(deepspeed: Any) -> Any:
+def _open_ends(args: Any) -> Any:
     """The DeepSpeed configuration with "auto" for the numbers that follow from rows and steps."""
+    launched = deepspeed_config(args)
+    deepspeed = args.deepspeed or (launched and launched.config)
     if not deepspeed:
         return None
     config = copy.deepcopy(deepspeed)

@@ -16,13 +16,15 @@ from frtune.planning.parameters import Architecture, Parameters, count
 from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
 from frtune.tasks.base import Task
+from frtune.training.in_force import deepspeed_config
+from frtune.training.in_force import precision as precision_of
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
 
 
 def sharding_of(args: Any) -> Sharding:
     """The sharding that the arguments ask for."""
-    config = getattr(args, "hf_deepspeed_config", None)
+    config = deepspeed_config(args)
     if config is None:
         return "none" if args.world_size * max(1, args.n_gpu) == 1 else "ddp"
     if config.get_value("zero_optimization.stage", 0) == 3:
@@ -33,9 +35,9 @@ def sharding_of(args: Any) -> Sharding:
 def checkpoint_bytes(parameters: Parameters, method: Method, args: Any) -> tuple[int, int]:
     """Bytes of a checkpoint during training, and of the model directory's weights at the end."""
     count = trained(parameters, method)
-    size = 2 if sharding_of(args).startswith("zero") and args.bf16 else 4
+    size = 2 if sharding_of(args).startswith("zero") and precision_of(args) != "fp32" else 4
     weights = size * count
-    states = 0 if args.save_only_model else (12 if args.deepspeed else 8) * count
+    states = 0 if args.save_only_model else (12 if deepspeed_config(args) else 8) * count
     return weights + states, weights
 
 
@@ -77,7 +79,7 @@ def memory_forecast(
     host = psutil.virtual_memory().available // processes
     available = torch.cuda.mem_get_info()[1] if on_gpu else host
     place = "the GPU" if on_gpu else "this host, free for each process"
-    sharding, precision = sharding_of(args), "bf16" if args.bf16 or args.fp16 else "fp32"
+    sharding, precision = sharding_of(args), "fp32" if precision_of(args) == "fp32" else "bf16"
     casting = casting_of(precision, sharding)
     batch = args.per_device_train_batch_size
     step = Step(batch, task.max_source_tokens, task.max_target_tokens)

@@ -34,6 +34,7 @@ from frtune.run.settings import RunSettings, check_settings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
+from frtune.training.in_force import launcher_forgotten
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, check_output_dir
 
@@ -223,9 +224,11 @@ class _Stages:
         self.log.say(f"2 narrow layers, {rows} training rows")
         by_tokens = bool(settings.max_tokens_per_batch)
         options = miniature_run.small_settings(settings, folder / "rows", checkpoint)
-        arguments = miniature_run.small_arguments(args, folder / "run", rows, by_tokens=by_tokens)
         when = miniature_run.failure_times(args, self.steps)
-        miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)
+        small: Any = {"output_dir": folder / "run", "rows": rows, "by_tokens": by_tokens}
+        with launcher_forgotten():  # its numbers are those of the real run
+            arguments = miniature_run.small_arguments(args, **small)
+            miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)
 
     def _write_miniature(self) -> tuple[str, int]:
         """Write the small checkpoint and the few rows; return its directory and their number."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from frtune.errors import InputError
 from frtune.training.batching import check_filled
+from frtune.training.in_force import compiles, deepspeed_config
 
 _RATES = {"full": (1e-7, 1e-3), "lora": (1e-6, 1e-2), "tiny": (1e-6, 3e-2)}
 _PATIENCE = 3  # the default of --early-stopping-patience
@@ -83,7 +84,7 @@ def check_deepspeed_steps(args: Any, found: Schedule) -> None:
     Raises:
         InputError: Names the number.
     """
-    config = getattr(args, "hf_deepspeed_config", None)
+    config = deepspeed_config(args)
     warmup = args.get_warmup_steps(found.steps)
     for name, value in (("total_num_steps", found.steps), ("warmup_num_steps", warmup)):
         given = config and config.get_value(f"scheduler.params.{name}")
@@ -110,7 +111,7 @@ def forecasts(args: Any, settings: Any, found: Schedule, *, lora: bool) -> list[
             f"learning_rate={args.learning_rate:g}: is very {far}; from {low:g} to {high:g} are "
             f"usual {'with LoRA' if lora else 'without LoRA'}"
         )
-    if args.torch_compile:
+    if compiles(args):
         warnings.append("torch_compile=True: not tried here")
     return warnings
 

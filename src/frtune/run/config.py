@@ -13,6 +13,7 @@ from frtune.run.manifest import RUN_MANIFEST, run_manifest
 from frtune.run.settings import RunSettings
 from frtune.tasks.base import Task
 from frtune.training.arguments import recipe
+from frtune.training.in_force import precision
 from frtune.training.trainer import TaskTrainer
 
 # training arguments that config.yaml leaves out: secrets, deprecated names, what the recipe derives
@@ -22,7 +23,7 @@ NOT_REPEATED = {"hub_token", "push_to_hub_token", "gradient_checkpointing", "rep
 def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
     """What ``config.yaml`` holds: ``frtune train TASK --config`` of it repeats the run."""
     # not by comparing with default arguments: making some resets accelerate's state
-    values = args.to_dict()
+    values = args.to_dict() | {name: precision(args) == name for name in ("bf16", "fp16")}
     chosen = recipe(task)  # whose values differ from the Trainer's defaults
     changed = {
         item.name: values[item.name]

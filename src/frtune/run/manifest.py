@@ -12,6 +12,7 @@ from datasets import DatasetDict
 
 from frtune.environment.hardware import hardware
 from frtune.environment.versions import versions
+from frtune.training.in_force import in_force
 from frtune.training.resume_checks import data_hash
 from frtune.training.trainer import TaskTrainer
 
@@ -27,7 +28,8 @@ def run_manifest(
 
     Returns:
         JSON values: ``task``, ``arguments``, ``seeds``, ``data`` (rows and hash of each split),
-        ``model``, ``versions``, ``git``, ``hardware``, ``environment``, ``started`` (UTC) and
+        ``model``, ``versions``, ``git``, ``in_force`` (precision and ZeRO, whoever decided them),
+        ``hardware``, ``environment``, ``started`` (UTC) and
         ``resumed_from``, the checkpoint's name.
     """
     args = trainer.args
@@ -43,6 +45,7 @@ def run_manifest(
         "model": trainer.conditions()["model"],
         "versions": versions(),
         "git": git_state(),
+        "in_force": in_force(args),
         "hardware": hardware(args.world_size),
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }

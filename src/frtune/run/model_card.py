@@ -12,6 +12,7 @@ from frtune.environment.versions import versions
 from frtune.run import manifest
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
+from frtune.training.in_force import summary
 from frtune.training.resume_checks import data_hash
 
 THIS = "this model"
@@ -113,7 +114,7 @@ def model_card(
         f"`frtune train {task.name} --config config.yaml`. `manifest.json` has what it was made "
         "with. `report.html` shows its curves, and the rows it answered worst and best.\n",
         "## Hardware and versions\n",
-        hardware(args) + _duration(history) + ".\n",
+        f"{hardware(args)}, {summary(args)}{_duration(history)}.\n",
         ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
     ]
     return "\n".join(sections)

@@ -23,6 +23,7 @@ from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
 from frtune.training.encoding import truncation_report
+from frtune.training.in_force import summary
 from frtune.training.trainer import TaskTrainer
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:
         f"learning rate {args.learning_rate:g} ({schedule})",
         f"{rows_per_step(args)} rows a step",
         f"seed {args.seed}",
-        "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32",
+        summary(args),
     ]
     if settings.lora:
         parts.append(f"LoRA of rank {settings.lora_r}")

@@ -15,6 +15,7 @@ from transformers.training_args import trainer_log_levels
 from frtune.errors import InputError, nearest
 from frtune.ranges import check_fields
 from frtune.training.argument_effects import check_effects
+from frtune.training.in_force import check_in_force
 from frtune.training.optimizer_checks import check_optimizer, check_scheduler
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -48,11 +49,11 @@ def check_arguments(args: Any, *, of_run: bool = False, compute_metrics: Any = N
     """
     check_fields(args)
     _check_words(args)
+    check_in_force(args)
     check_effects(args, of_run=of_run)
     _check_metrics_input(args, compute_metrics)
     _check_trackers(args)
     _check_hub(args)
-    _check_deepspeed(args)
     check_scheduler(args)
     check_optimizer(args)
 
@@ -128,12 +129,3 @@ def _check_hub(args: Any) -> None:
         raise InputError("push_to_hub=True: HF_HUB_OFFLINE is set. Unset it, or leave this out.")
     if not (args.hub_token or get_token()):
         raise InputError("push_to_hub=True: there is no token. Run hf auth login, or set HF_TOKEN.")
-
-
-def _check_deepspeed(args: Any) -> None:
-    config = getattr(args, "hf_deepspeed_config", None)
-    if found := [line.strip(" -") for line in getattr(config, "mismatches", [])]:
-        raise InputError(
-            f"deepspeed={args.deepspeed}: {'; '.join(found)}. "
-            'Write "auto" there, or pass the same value.'
-        )

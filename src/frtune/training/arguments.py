@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import fields
 from typing import Any
 
+import torch.distributed as dist
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.errors import InputError, nearest
 from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
+from frtune.training.deepspeed_config import check_deepspeed
+from frtune.training.in_force import check_agreed, launched
 
 # each field fails in its own way on a value it was not made for
 _ERRORS = (
@@ -33,7 +37,8 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
     Rates and batches are the task's own ``recipe``; the rest is as the ``Trainer`` has it, with 3
     epochs. The best checkpoint by the task's primary metric is kept and reloaded; batches hold rows
     of like length; bf16 is used where the hardware is fast at it. A ``tiny`` checkpoint has rates
-    of its own, and learns the bundled ``sample`` for longer.
+    of its own, and learns the bundled ``sample`` for longer. What ``accelerate launch`` decided
+    (precision, accumulation, clipping, compiling) beats all of that.
     """
     directions = task.metric_directions()  # a loss is not among them
     return {
@@ -52,6 +57,7 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
         "use_cpu": not has_accelerator(),
         "bf16": has_bf16() and not tiny,  # casting costs a tiny model more than it saves
         "seed": 42,
+        **launched(),
     }
 
 
@@ -73,7 +79,9 @@ def training_arguments(
     for name in overrides:
         if name not in known:
             raise InputError(f"{name}: no such training argument.{nearest(name, known)}")
+    check_agreed(overrides)
     settings = {**recipe(task, tiny=tiny), **overrides}
+    _check_deepspeed(settings.get("deepspeed"))
     if settings.get("fp16") and "bf16" not in overrides:
         settings["bf16"] = False
     check_ranges(settings)
@@ -84,6 +92,23 @@ def training_arguments(
     except _ERRORS as error:
         said = " ".join(str(error).split())
         raise InputError(f"training arguments: {said or type(error).__name__}") from error
+
+
+def _check_deepspeed(given: Any) -> None:
+    """Refuse (``InputError``) a configuration that is none, and DeepSpeed without a launcher."""
+    variable = "ACCELERATE_DEEPSPEED_CONFIG_FILE"
+    if given:
+        check_deepspeed(given)
+    elif variable in os.environ:
+        check_deepspeed(os.environ[variable], name="accelerate launch, its deepspeed_config_file")
+    told = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    # DeepSpeed asks MPI who the others are, where nothing else has said it
+    if given and not (told or dist.is_initialized() or importlib.util.find_spec("mpi4py")):
+        raise InputError(
+            f"deepspeed={given if isinstance(given, str) else '...'}: DeepSpeed needs a launcher, "
+            "for one process too. Start with torchrun --nproc-per-node N -m frtune train ... (a "
+            "script: torchrun --nproc-per-node N script.py ...), N processes for N GPUs."
+        )
 
 
 def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> float:

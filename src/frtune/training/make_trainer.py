@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from frtune.training.argument_checks import check_arguments, check_callbacks
 from frtune.training.batching import check_batches, check_filled
 from frtune.training.encoding import check_dataset, check_length, encode_split
 from frtune.training.generation_options import argument_options
+from frtune.training.in_force import check_in_force, precision
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
@@ -174,8 +174,8 @@ def check_fit(
     with a ``config`` will do for ``model``.
     """
     check_length(task, model)
+    check_in_force(args)
     check_precision(model, args)
-    check_fsdp(args)
     argument_options(task, model, args)
     if mixup is not None:
         check_mixup(mixup, task, model, args)
@@ -234,20 +234,10 @@ def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSche
 def check_precision(model: Any, args: TrainingArguments) -> None:
     """Refuse (``InputError``) fp16 for a family that overflows in it."""
     family = family_for(model.config.model_type)
-    if args.fp16 and not family.fp16:
+    if precision(args) == "fp16" and not family.fp16:
         raise InputError(
             f"fp16=True: {family.name} overflows in half precision and its loss becomes NaN. "
             "Pass --bf16, or leave both out for fp32."
-        )
-
-
-def check_fsdp(args: TrainingArguments) -> None:
-    """Refuse (``InputError``) FSDP on CPUs, where Accelerate would silently train with DDP."""
-    asked = args.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
-    if asked and args.device.type == "cpu":
-        raise InputError(
-            "fsdp: on CPUs Accelerate shards nothing. "
-            "Pass --deepspeed deepspeed_configs/zero3.json, which splits the same."
         )
 
 

@@ -29,6 +29,7 @@ from frtune.training.atomic_checkpoints import (
 from frtune.training.deepspeed_checkpoints import safe_deepspeed
 from frtune.training.distributed import on_main
 from frtune.training.hub import push, push_checkpoint
+from frtune.training.in_force import precision
 from frtune.training.resource_errors import (
     check_room,
     disk_full,
@@ -148,7 +149,7 @@ class ResumableTrainer(Trainer):
                     "Leave out resume_from_checkpoint to start."
                 )
             check_conditions(self.conditions(), read_manifest(found)["conditions"], found)
-            check_state(found)
+            check_state(found, deepspeed=self.is_deepspeed_enabled)
             logger.warning("resuming from %s", found)
             return str(found)
 
@@ -345,7 +346,7 @@ class ResumableTrainer(Trainer):
     def _get_grad_norm(self, model, grad_norm=None):
         norm = super()._get_grad_norm(model, grad_norm)
         rows, self._step_rows = self._step_rows, []
-        scaled = self.args.fp16  # its scaler skips a step whose gradients overflow
+        scaled = precision(self.args) == "fp16"  # its scaler skips a step whose gradients overflow
         # DeepSpeed says -1 for a norm that is not finite
         if norm is not None and not scaled and not 0 <= float(norm) < float("inf"):
             self._raise_non_finite("gradient norm", float(norm), rows)

@@ -20,6 +20,7 @@ from frtune.errors import InputError
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
+from frtune.training.in_force import precision, zero
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,11 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
     return _as_json({
         "data": {name: data_hash(rows) for name, rows in data.items() if hasattr(rows, "features")},
         "model": _model(model),
-        "arguments": {name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
-        "deepspeed": _deepspeed(args),
+        "arguments": {
+            **{name: getattr(args, name, None) for name in (*ARGUMENTS, *CHANGEABLE)},
+            **{name: precision(args) == name for name in ("bf16", "fp16")},
+        },
+        "deepspeed": zero(args),
         "processes": args.world_size,
         "rows_per_step": rows_per_step(args),
     })  # fmt: skip
@@ -88,8 +92,11 @@ def check_whole(checkpoint: Path) -> Path:
     return checkpoint
 
 
-def check_state(checkpoint: Path) -> None:
-    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's."""
+def check_state(checkpoint: Path, *, deepspeed: bool = False) -> None:
+    """Refuse a checkpoint whose state is of another step, or lacks the optimizer's.
+
+    ``deepspeed`` says whether the run that goes on from it is DeepSpeed's.
+    """
     path = checkpoint / TRAINER_STATE_NAME
     try:
         step = TrainerState.load_from_json(str(path)).global_step
@@ -100,7 +107,14 @@ def check_state(checkpoint: Path) -> None:
         raise InputError(f"{path}: is the state of step {step}. Give another checkpoint.")
     # without them Trainer would start a new optimizer and schedule, and say nothing
     files = manifest["files"]
-    if "scheduler.pt" not in files and not any(name.startswith("global_step") for name in files):
+    sharded = any(name.startswith("global_step") for name in files)
+    if sharded != deepspeed and (sharded or "scheduler.pt" in files):
+        made, way = ("with", "with the same") if sharded else ("without", "without")
+        raise InputError(
+            f"{checkpoint}: was saved {made} DeepSpeed, whose optimizer differs. "
+            f"Start {way} --deepspeed or accelerate launch --use_deepspeed."
+        )
+    if "scheduler.pt" not in files and not sharded:
         raise InputError(
             f"{checkpoint}: was saved with --save-only-model and cannot be resumed, only trained "
             f"from: pass --checkpoint {checkpoint} and a new --output-dir."
@@ -237,15 +251,3 @@ def _frozen_hash(model: Any) -> str | None:
         digest.update(name.encode() + values.contiguous().numpy().tobytes())
         count += 1
     return digest.hexdigest() if count else None
-
-
-def _deepspeed(args: Any) -> dict[str, Any] | None:
-    """ZeRO's stage and the optimizer that its configuration names."""
-    config = getattr(args, "hf_deepspeed_config", None)
-    if config is None:
-        return None
-    content = config.config
-    return {
-        "stage": content.get("zero_optimization", {}).get("stage", 0),
-        "optimizer": content.get("optimizer", {}).get("type"),
-    }

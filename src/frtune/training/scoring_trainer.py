@@ -226,7 +226,7 @@ class ScoringTrainer(ResumableTrainer):
         given, found = self.compute_metrics, []
         self.compute_metrics = None if given is None else lambda each: found.append(each) or {}
         try:
-            with cast_once(self.model, self.compute_loss_context_manager):
+            with cast_once(self.model, self.accelerator.autocast):
                 output = super().evaluation_loop(
                     dataloader, description, loss_only, ignore_keys, metric_key_prefix
                 )
@@ -262,7 +262,8 @@ class ScoringTrainer(ResumableTrainer):
 
     def generate_rows(self, dataset: Dataset, progress: str | None = None) -> list[Generated]:
         """Generate for all rows of an encoded data set, in order."""
-        model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+        # without keeping the wrapper, the steps that follow would go on without mixed precision
+        model = self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=True)
         return generate_rows(
             model,
             dataset,
@@ -270,6 +271,6 @@ class ScoringTrainer(ResumableTrainer):
             self.processing_class,
             options={**self.generation.settings, "synced_gpus": is_deepspeed_zero3_enabled()},
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
-            autocast=self.compute_loss_context_manager,
+            autocast=self.accelerator.autocast,
             progress=None if self.args.disable_tqdm else progress,
         )

@@ -17,6 +17,7 @@ from frtune.tasks.base import Task
 from frtune.tasks.config_file import save_task
 from frtune.tasks.loss import keep_scored
 from frtune.training.batching import LengthBatches, groups_by_length
+from frtune.training.in_force import compiles
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
@@ -206,7 +207,7 @@ class TaskTrainer(ScoringTrainer):
         """As ``Trainer.compute_loss``; a decoder computes only the logits that the loss reads."""
         # compiling wants shapes that do not depend on the labels; of a model split over devices the
         # last one has the logits, and the first the labels
-        if not (self.args.torch_compile or self.is_model_parallel):
+        if not (compiles(self.args) or self.is_model_parallel):
             keep_scored(inputs, self.compute_loss_func)
         return super().compute_loss(model, inputs, *args, **options)
 

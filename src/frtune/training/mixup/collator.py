@@ -10,6 +10,7 @@ import torch
 
 from frtune.errors import InputError
 from frtune.tasks.base import Task
+from frtune.training.in_force import compiles
 from frtune.training.mixup.hooks import block_count, check_hidden
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
@@ -77,9 +78,9 @@ def check_mixup(mixup: Mixup, task: Task, model: Any, args: Any) -> None:
             "mixup with per_device_train_batch_size=1: a row is mixed with another of its batch. "
             "Pass 2 or more."
         )
-    if args.torch_compile or args.n_gpu > 1:
-        what = "torch_compile=True" if args.torch_compile else f"{args.n_gpu} GPUs in one process"
-        way = "Leave it out" if args.torch_compile else "Launch with torchrun, a process for each"
+    if compiles(args) or args.n_gpu > 1:
+        what = "torch_compile=True" if compiles(args) else f"{args.n_gpu} GPUs in one process"
+        way = "Leave it out" if compiles(args) else "Launch with torchrun, a process for each"
         raise InputError(f"mixup: not with {what}. {way}.")
     if mixup.level == "hidden" and model is not None:
         blocks = block_count(model)

@@ -97,7 +97,7 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: b
     if args.process_index == 0:
         weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
         save_file(weights, folder / "weights")
-        (folder / END).write_text(json.dumps(report(trainer)), encoding="utf-8")
+        (folder / END).write_text(json.dumps(report(trainer), sort_keys=True), encoding="utf-8")
         (folder / IMPORTED).write_text("\n".join(sys.modules), encoding="utf-8")
     leave()
 

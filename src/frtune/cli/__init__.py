@@ -10,6 +10,7 @@ from collections.abc import Callable
 from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.environment.startup import leave_out_messages
 from frtune.errors import InputError, RunStopped, nearest
+from frtune.failures import failure_line
 from frtune.version import __version__
 
 GROUPS = {
@@ -105,6 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if line := failure_line(error):
+            return _told("frtune", line, EXIT_FAILED)
         return _told("frtune", f"{type(error).__name__}: {error} (--debug shows the traceback)", 1)
 
 

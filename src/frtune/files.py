@@ -34,7 +34,6 @@ DRAFT = ".draft-"
 _NAME = re.compile(
     r"(?:\.draft|frtune)-([0-9a-f]{8})-(\d+)-(\d+)-[\w.-]+|\.draft-\w{8}"
 )  # of 0.1.0
-_PREFIXES = (DRAFT, TEMPORARY := "frtune-")
 _FOREIGN_SECONDS = 24 * 3600  # after which a draft of another host counts as dead
 
 
@@ -81,7 +80,7 @@ def draft_folder(place: str | Path | None = None) -> Iterator[Path]:
     ``None`` is the folder for temporary files. What a kill left there goes at the next draft.
     """
     # among temporary files it is no hidden one: a page serves none out of those
-    prefix = _prefix(TEMPORARY if place is None else DRAFT)
+    prefix = _prefix("frtune-" if place is None else DRAFT)
     place = Path(tempfile.gettempdir() if place is None else place)
     remove_dead_drafts(place)
     draft = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
@@ -146,10 +145,8 @@ def _move(draft: Path, directory: Path) -> None:
 def remove_dead_drafts(directory: str | Path) -> None:
     """Remove the drafts in ``directory`` whose writer was killed; those of living ones stay."""
     with contextlib.suppress(OSError):  # it may not be there, or not be readable
-        for draft in [
-            path for path in Path(directory).iterdir() if path.name.startswith(_PREFIXES)
-        ]:
-            if is_draft(draft.name) and _is_dead(draft):
+        for draft in [path for path in Path(directory).iterdir() if is_draft(path.name)]:
+            if _is_dead(draft):
                 if draft.is_dir() and not draft.is_symlink():
                     shutil.rmtree(draft, ignore_errors=True)
                 else:

@@ -23,8 +23,9 @@ def check_output_file(path: Place, name: str = "output", *, new: bool = True) ->
         new: Refuse a file that is there.
     """
     shown = _shown(path, name)
+    named_folder = os.fspath(path).endswith(os.sep)
     path = _path(path, shown)
-    if path.is_dir():
+    if path.is_dir() or named_folder:
         raise InputError(f"{shown}: is a directory. Name a file.")
     if path.exists() and new:
         raise InputError(f"{shown}: exists. Name a new file, or remove it.")
@@ -77,14 +78,12 @@ def _path(path: Place, shown: str) -> Path:
     found = Path(path)
     try:
         os.lstat(found)
-        if found.is_symlink() and not found.exists():
-            raise InputError(
-                f"{shown}: is a link to what is not there. Remove it, or name another."
-            )
     except FileNotFoundError:
-        pass
+        return found
     except (OSError, ValueError) as error:  # too long, under a file, with a zero byte
         raise _cannot(shown, error) from error
+    if found.is_symlink() and not found.exists():
+        raise InputError(f"{shown}: is a link to nothing. Remove it, or name another place.")
     return found
 
 

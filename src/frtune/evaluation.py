@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +15,9 @@ from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import check_rows
 from frtune.data.sources import scored_split
 from frtune.errors import InputError
-from frtune.files import staged
+from frtune.files import draft_folder, staged
 from frtune.inference import load
+from frtune.outputs import check_output_directory
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
@@ -73,6 +73,8 @@ def evaluate(
     Returns:
         The scores, as ``test_*``, the baselines' among them.
     """
+    if output_dir is not None:
+        check_output_directory(output_dir, inputs=[directory])
     columns = dict(columns or {})
     separator = columns.pop("separator", None)
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
@@ -97,9 +99,9 @@ def evaluate(
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
     scores = task.score_outputs(outputs, encoded, tokenizer)
-    with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
+    with staged(output_dir) if output_dir is not None else draft_folder() as draft:
         metrics, _ = write_scores(
-            Path(draft),
+            draft,
             task,
             tokenizer,
             rows=rows,

@@ -1,50 +1,194 @@
-"""Files that appear whole or not at all, and the lock of a directory that is written."""
+"""Files that appear whole or not at all, and the lock of a directory that is written.
+
+What is not finished is a draft: a file or folder whose hidden name says which process writes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock, Timeout
 
 from frtune.errors import InputError
+from frtune.failures import DiskFullError, disk_full, is_disk_full
 
 LOCK_FILE = ".frtune.lock"
 
 
+DRAFT = ".draft-"
+# host and process namespace, process id, its start, and what tells its drafts apart
+_NAME = re.compile(
+    r"(?:\.draft|frtune)-([0-9a-f]{8})-(\d+)-(\d+)-[\w.-]+|\.draft-\w{8}"
+)  # of 0.1.0
+_FOREIGN_SECONDS = 24 * 3600  # after which a draft of another host counts as dead
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    draft.replace(path)
+    with draft_file(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    """Say where the disk is full: the operating system names no file when a write fails."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, DiskFullError | InputError) or not is_disk_full(error):
+            raise
+        raise disk_full(place) from error
+
+
+@contextlib.contextmanager
+def draft_file(path: str | Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to; on success the file gets its final name.
+
+    An error or a kill leaves nothing under the final name; what a kill left goes at the next draft.
+    """
+    path = Path(path)
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    remove_dead_drafts(path.parent)
+    draft = path.with_name(f"{_prefix()}{secrets.token_hex(4)}")
+    try:
+        with _explained(path):
+            yield draft
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def draft_folder(place: str | Path | None = None) -> Iterator[Path]:
+    """Give a folder in ``place`` for as long as the block runs, for what is not finished.
+
+    ``None`` is the folder for temporary files. What a kill left there goes at the next draft.
+    """
+    # among temporary files it is no hidden one: a page serves none out of those
+    prefix = _prefix("frtune-" if place is None else DRAFT)
+    place = Path(tempfile.gettempdir() if place is None else place)
+    remove_dead_drafts(place)
+    draft = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    try:
+        with _explained(place):
+            yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def staged(directory: str | Path) -> Iterator[Path]:
     """Give a draft folder inside ``directory``; on success its files move to their final names.
 
-    An error or a kill leaves nothing under a final name.
+    An error or a kill leaves nothing under a final name, and an error no new directory.
     """
     directory = Path(directory)
+    existed = directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=directory))
     try:
+        with draft_folder(directory) as draft:
+            yield draft
+            _move(draft, directory)
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def new_folder(directory: str | Path) -> Iterator[Path]:
+    """Give a draft of ``directory``, new or empty; on success it gets the name, whole.
+
+    An error or a kill leaves nothing under the final name.
+    """
+    directory = Path(directory)
+    directory.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with draft_folder(directory.absolute().parent) as place:
+        draft = place / (directory.name or "draft")
+        draft.mkdir()
         yield draft
-        for item in sorted(draft.iterdir()):
-            target = directory / item.name
-            if target.is_dir() and item.is_dir():
-                shutil.rmtree(target)
-            os.replace(item, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        publish(draft, directory)
+
+
+def publish(draft: Path, directory: Path) -> None:
+    """Give a finished folder its name; into one that is there, and empty, its files are moved."""
+    if directory.exists():  # it may be the root of a disk
+        _move(draft, directory)
+    else:
+        os.rename(draft, directory)
+
+
+def _move(draft: Path, directory: Path) -> None:
+    for item in sorted(draft.iterdir()):
+        target = directory / item.name
+        if target.is_dir() and item.is_dir():
+            shutil.rmtree(target)
+        os.replace(item, target)
+
+
+def remove_dead_drafts(directory: str | Path) -> None:
+    """Remove the drafts in ``directory`` whose writer was killed; those of living ones stay."""
+    with contextlib.suppress(OSError):  # it may not be there, or not be readable
+        for draft in [path for path in Path(directory).iterdir() if is_draft(path.name)]:
+            if _is_dead(draft):
+                if draft.is_dir() and not draft.is_symlink():
+                    shutil.rmtree(draft, ignore_errors=True)
+                else:
+                    draft.unlink(missing_ok=True)
+
+
+def is_draft(name: str) -> bool:
+    """Whether a name is that of a draft.
+
+    Example:
+        >>> is_draft(f"{_prefix()}x1"), is_draft("metrics.json")
+        (True, False)
+    """
+    return _NAME.fullmatch(name) is not None
+
+
+def _prefix(kind: str = DRAFT) -> str:
+    start = int(psutil.Process().create_time())
+    return f"{kind}{_host()}-{os.getpid()}-{start}-"
+
+
+@functools.cache
+def _host() -> str:
+    """Where process ids have a meaning: the host, and in it the container."""
+    with contextlib.suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+        return _hashed(f"{platform.node()} {namespace}")
+    return _hashed(platform.node())
+
+
+def _hashed(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _is_dead(draft: Path) -> bool:
+    found = _NAME.fullmatch(draft.name)
+    if found is None or found[1] != _host():
+        return time.time() - draft.lstat().st_mtime > _FOREIGN_SECONDS
+    with contextlib.suppress(psutil.Error):
+        # the clock that a start is counted by may be set meanwhile
+        return abs(psutil.Process(int(found[2])).create_time() - int(found[3])) > 5
+    return True
 
 
 # the helpers of a process that was killed hold its lock until they notice

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, nearest
-from frtune.files import staged, write_json
+from frtune.files import draft_folder, new_folder, write_json
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.int8 import pack_layers, quantize_layers, save_int8
@@ -29,6 +29,7 @@ from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
 from frtune.models.weights import kept_names, load_weights
+from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
 from frtune.version import __version__
@@ -73,6 +74,7 @@ def quantize(
             not a new directory.
         RuntimeError: If the fresh process finds other logits.
     """
+    check_output_directory(output_dir, "output")
     directory, output_dir = Path(directory), Path(output_dir)
     if method not in get_args(Method):
         hint = nearest(str(method), list(METHODS))
@@ -83,7 +85,7 @@ def quantize(
     before = sum(t.numel() * t.element_size() for t in model.parameters())
     batch = _probe_batch(directory, tokenizer)
     original = probe_logits(model, batch)
-    with _removed_on_error(output_dir), staged(output_dir) as draft:
+    with new_folder(output_dir) as draft:
         tokenizer.save_pretrained(draft)
         save_task(task, draft)
         copy_lineage(directory, draft)
@@ -128,10 +130,7 @@ def _check_places(directory: Path, output_dir: Path) -> Any:
     inside, place = directory.resolve(), output_dir.resolve()
     if place == inside or inside in place.parents:
         raise InputError(f"output={output_dir}: is inside {directory}. Give a directory beside it.")
-    if output_dir.exists() and not output_dir.is_dir():
-        raise InputError(f"output={output_dir}: is a file. Give a new directory.")
-    if output_dir.exists() and any(output_dir.iterdir()):
-        raise InputError(f"output={output_dir}: holds files. Give a new directory.")
+    check_output_directory(output_dir, "output", empty=True)
     return load_task(directory)
 
 
@@ -205,8 +204,8 @@ def _differences(original: Any, found: Any, real: Any) -> dict[str, float | None
 
 def _prove(directory: Path, task: Task, batch: dict[str, Any], expected: Any) -> float:
     """Open ``directory`` in a fresh process; how far a logit is from ``expected`` at most."""
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder) / "batch.safetensors", Path(folder) / "logits.safetensors"
+    with draft_folder() as folder:
+        asked, answered = folder / "batch.safetensors", folder / "logits.safetensors"
         save_file({name: value.contiguous() for name, value in batch.items()}, asked)
         program = (
             f"{import_program(task)}; from frtune.model_quantization import _answer; "

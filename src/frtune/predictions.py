@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
@@ -14,7 +13,8 @@ from datasets import Dataset
 from frtune.data.sources import name_of
 from frtune.errors import InputError, nearest
 from frtune.evaluation import scored_rows
-from frtune.files import staged
+from frtune.files import draft_folder, staged
+from frtune.outputs import check_output_directory
 from frtune.score_files import write_answers
 from frtune.tasks.answer_files import AnswerColumns, read_given
 from frtune.tasks.answers import Given
@@ -73,13 +73,15 @@ def evaluate_predictions(
         >>> evaluate_predictions(["a", "a"], rows, "classification")["test_accuracy"]
         0.5
     """
+    if output_dir is not None:
+        check_output_directory(output_dir)
     scored = score_predictions(
         [predictions], data, task, columns=columns, settings=settings, split=split,
         encoding=encoding, max_rows=max_rows, text_columns=text_columns,
         decimal_comma=decimal_comma,
     )  # fmt: skip
-    with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
-        return scored[0].write(Path(draft))
+    with staged(output_dir) if output_dir is not None else draft_folder() as draft:
+        return scored[0].write(draft)
 
 
 @dataclass(frozen=True)

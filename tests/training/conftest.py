@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from datasets import Dataset
+from transformers import TrainingArguments
+
+from frtune.training.resumable_trainer import ResumableTrainer
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +49,6 @@ def arguments(tmp_path):
 @pytest.fixture(scope="session")
 def saver(tiny, rows):
     """``saver(directory, **arguments)``: a trainer of four steps that saves at each of them."""
-    import torch
-
     from frtune import KeyphraseGeneration, build_model, training_arguments
 
     def make(directory, *, dataset=rows, source=64, callbacks=(), **overrides):
@@ -62,6 +64,41 @@ def saver(tiny, rows):
         return task.trainer(
             model, tokenizer, args, train_dataset=dataset, eval_dataset=dataset,
             callbacks=list(callbacks),
+        )  # fmt: skip
+
+    return make
+
+
+class Line(torch.nn.Module):
+    """The smallest model that ``Trainer`` takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x, labels):
+        logits = self.layer(self.dropout(x))
+        return {"loss": torch.nn.functional.mse_loss(logits[:, 0], labels), "logits": logits}
+
+
+@pytest.fixture
+def plain():
+    """``plain(directory, **arguments)``: a ``ResumableTrainer`` that knows no task."""
+
+    def make(directory, *, rows=None, callbacks=(), optimizers=(None, None), **overrides):
+        torch.manual_seed(0)
+        rows = rows or [{"x": [i, 1.0, -i, 0.5], "labels": 2.0 * i, "row": i} for i in range(12)]
+        settings = {
+            "max_steps": 8, "save_steps": 2, "per_device_train_batch_size": 3, "use_cpu": True,
+            "disable_tqdm": True, "report_to": "none", "learning_rate": 1e-2, "logging_steps": 1,
+            "remove_unused_columns": False,
+        }  # fmt: skip
+        args = TrainingArguments(str(directory), **{**settings, **overrides})
+        data = Dataset.from_list(rows)
+        return ResumableTrainer(
+            Line(), args, train_dataset=data, eval_dataset=data, callbacks=list(callbacks),
+            optimizers=optimizers,
         )  # fmt: skip
 
     return make

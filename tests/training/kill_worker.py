@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
+from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers.trainer_callback import ExportableState
 
 import frtune.training.trainer  # noqa: F401 - before the forks, which share it
 from frtune import KeyphraseGeneration, build_model, lora_config, training_arguments
@@ -29,6 +31,7 @@ from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.distributed import leave
 
 STEPS = 24
+END = "end.json"
 IMPORTED = "imported.txt"
 # so that no run is done before it was killed often enough
 STEPS_AN_ATTEMPT = 1
@@ -41,21 +44,51 @@ ZERO2 = {
 }
 
 
+class Counter(TrainerCallback, ExportableState):
+    """Lowers the rate at every third step that it saw."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def on_step_end(self, args, state, control, optimizer=None, **kwargs):
+        self.seen += 1
+        if self.seen % 3 == 0:
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.9
+
+    def state(self):
+        return {"args": {}, "attributes": {"seen": self.seen}}
+
+
+# the loss never falls by so much: early stopping ends it at step 16, and the rate falls on and on
+DECIDING = {
+    "lr_scheduler_type": "reduce_lr_on_plateau",
+    "lr_scheduler_kwargs": {"patience": 1, "threshold": 0.5, "factor": 0.7},
+    "load_best_model_at_end": True,
+    "logging_steps": 5,
+}
+
+
 def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: bool) -> None:
     """One training, from where the last one was killed if it ``goes_on``, to its end."""
     task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=8)
-    args = training_arguments(
-        task, str(folder), max_steps=STEPS, per_device_train_batch_size=2, learning_rate=1e-3,
-        bf16=False, disable_tqdm=True, save_strategy="steps", save_steps=1, logging_steps=1,
-        eval_strategy="steps", eval_steps=1, metric_for_best_model="eval_loss",
-        greater_is_better=False, deepspeed=ZERO2 if kind == "zero2" else None,
-    )  # fmt: skip
+    settings = {
+        "max_steps": STEPS, "per_device_train_batch_size": 2, "learning_rate": 1e-3, "bf16": False,
+        "disable_tqdm": True, "save_strategy": "steps", "save_steps": 1, "logging_steps": 1,
+        "eval_strategy": "steps", "eval_steps": 1, "metric_for_best_model": "eval_loss",
+        "greater_is_better": False, "deepspeed": ZERO2 if kind == "zero2" else None,
+    }  # fmt: skip
+    settings |= DECIDING if kind == "deciding" else {}
+    args = training_arguments(task, str(folder), **settings)
     torch.manual_seed(0)
     lora = lora_config() if kind == "lora" else None
     model, tokenizer = build_model(task, checkpoint=checkpoint, lora=lora, proof=False)
     data = Dataset.from_list(rows)
     held_out = data.select(range(2))
-    trainer = task.trainer(model, tokenizer, args, train_dataset=data, eval_dataset=held_out)
+    callbacks = [EarlyStoppingCallback(15, 99.0), Counter()] if kind == "deciding" else []
+    trainer = task.trainer(
+        model, tokenizer, args, train_dataset=data, eval_dataset=held_out, callbacks=callbacks
+    )
     try:
         trainer.train(resume_from_checkpoint=goes_on or None)
     except RunStopped:
@@ -64,8 +97,19 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: b
     if args.process_index == 0:
         weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
         save_file(weights, folder / "weights")
+        (folder / END).write_text(json.dumps(report(trainer), sort_keys=True), encoding="utf-8")
         (folder / IMPORTED).write_text("\n".join(sys.modules), encoding="utf-8")
     leave()
+
+
+def report(trainer) -> list:
+    """What the run tells of itself, but for times and places."""
+    state, timed = trainer.state, ("_runtime", "_per_second")
+    history = [
+        {key: value for key, value in entry.items() if not key.endswith(timed)}
+        for entry in state.log_history
+    ]
+    return [state.global_step, state.best_global_step, state.stateful_callbacks, history]
 
 
 def any_saved(folder: Path) -> bool:
@@ -127,8 +171,10 @@ def kill(ids: list[int], folder: Path, chance: random.Random) -> bool:
     else:
         raise RuntimeError("the training ended before it was killed")
     chance.shuffle(ids)
+    # SIGTERM has it finish the step and save
+    signum = signal.SIGTERM if len(ids) == 1 and chance.random() < 0.2 else signal.SIGKILL
     for pid in ids:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signum)
     for pid in ids:
         os.waitpid(pid, 0)
     return bool(drafts(folder) - before)
@@ -177,12 +223,14 @@ def compare(kind: str, checkpoint: str, folder: Path, rows: list[dict], kills: i
         ends.append(directory)
     best, last = (
         [load_file(end / name) for end in ends]
-        for name in ("weights", f"checkpoint-{STEPS}/{weights_of(kind)}")
+        for name in ("weights", f"checkpoint-{newest_step(ends[0])}/{weights_of(kind)}")
     )
     return {
         "kills": len(struck),
         "while saving": sum(struck),
         "exit codes": codes,
+        "steps": [newest_step(end) for end in ends],
+        "same report": len({(end / END).read_text(encoding="utf-8") for end in ends}) == 1,
         "largest difference": max(difference(*best), difference(*last)),
         "left": sorted(path.name for path in ends[1].iterdir()),
     }

@@ -14,7 +14,7 @@ import torch
 from frtune.training.deepspeed_checkpoints import safe_deepspeed
 
 WORKER = Path(__file__).with_name("kill_worker.py")
-KILLS = 20
+KILLS = 10
 
 
 def killed(checkpoint, folder, rows, *kinds) -> dict:
@@ -34,11 +34,13 @@ def check_end(found: dict) -> None:
 
 @pytest.mark.slow
 def test_killed_training_ends_with_the_same_weights_bit_by_bit(tiny, rows, tmp_path):
-    found = killed(tiny("t5"), tmp_path, rows, "full", "lora")
-    assert set(found) == {"full", "lora"}
+    found = killed(tiny("t5"), tmp_path, rows, "full", "lora", "deciding")
+    assert set(found) == {"full", "lora", "deciding"}
     for kind in found.values():
         check_end(kind)
         assert kind["largest difference"] == 0
+        assert kind["same report"]
+    assert found["deciding"]["steps"] == [16, 16]  # early stopping
 
 
 @pytest.mark.distributed

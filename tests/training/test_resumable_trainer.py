@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback, TrainingArguments
+from transformers import TrainerCallback
 
 from frtune import InputError
 from frtune.errors import RunStopped
 from frtune.training.atomic_checkpoints import damage
 from frtune.training.resource_errors import DiskFullError, MemoryFullError
-from frtune.training.resumable_trainer import NonFiniteLossError, ResumableTrainer
+from frtune.training.resumable_trainer import NonFiniteLossError
 from frtune.training.signals import listening
 
 
@@ -255,40 +255,6 @@ def test_a_gradient_that_is_not_finite_names_the_rows_of_the_step(saver, tmp_pat
 # --- without a task ------------------------------------------------------------------------------
 
 
-class Line(torch.nn.Module):
-    """The smallest model that ``Trainer`` takes."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(4, 1)
-        self.dropout = torch.nn.Dropout(0.5)
-
-    def forward(self, x, labels):
-        logits = self.layer(self.dropout(x))
-        return {"loss": torch.nn.functional.mse_loss(logits[:, 0], labels), "logits": logits}
-
-
-@pytest.fixture
-def plain():
-    """``plain(directory, **arguments)``: a ``ResumableTrainer`` that knows no task."""
-
-    def make(directory, *, rows=None, callbacks=(), **overrides):
-        torch.manual_seed(0)
-        rows = rows or [{"x": [i, 1.0, -i, 0.5], "labels": 2.0 * i, "row": i} for i in range(12)]
-        settings = {
-            "max_steps": 8, "save_steps": 2, "per_device_train_batch_size": 3, "use_cpu": True,
-            "disable_tqdm": True, "report_to": "none", "learning_rate": 1e-2, "logging_steps": 1,
-            "remove_unused_columns": False,
-        }  # fmt: skip
-        args = TrainingArguments(str(directory), **{**settings, **overrides})
-        data = Dataset.from_list(rows)
-        return ResumableTrainer(
-            Line(), args, train_dataset=data, eval_dataset=data, callbacks=list(callbacks)
-        )
-
-    return make
-
-
 def ends_alike(one, other):
     ends = one.model.state_dict(), other.model.state_dict()
     return all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
@@ -334,8 +300,8 @@ def test_a_plain_model_names_its_rows_and_its_memory(plain, tmp_path, monkeypatc
     def hungry(self, x, labels):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(Line, "forward", hungry)
     trainer = plain(tmp_path)
+    monkeypatch.setattr(type(trainer.model), "forward", hungry)
     with pytest.raises(MemoryFullError, match=r"at step 1 with a batch of 3 rows x 4 tokens\. Try"):
         trainer.train()
     trainer = plain(tmp_path, per_device_eval_batch_size=6)

@@ -18,6 +18,7 @@ from frtune.environment.launcher import (
 from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.environment.startup import leave_out_messages
 from frtune.errors import InputError, RunStopped, nearest
+from frtune.failures import failure_line
 from frtune.version import __version__
 
 GROUPS = {
@@ -134,6 +135,8 @@ def main(argv: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
             return EXIT_FAILED
+        if line := failure_line(error):
+            return _told("frtune", line, EXIT_FAILED)
         return _told("frtune", f"{type(error).__name__}: {error} (--debug shows the traceback)", 1)
 
 

@@ -137,7 +137,9 @@ def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str
     options = asdict(made(Options, parsed)) | asdict(made(ModelOptions, parsed))
     options |= asdict(made(ReadingOptions, parsed)) | scoring
     name = Path(options["data"]).stem or "data"
-    output = options.pop("output_dir") or Path(options["directory"]) / "evaluation" / name
+    output = options.pop("output_dir")
+    if output is None:
+        output = Path(options["directory"]) / "evaluation" / name
     return evaluate(**options, columns=columns, output_dir=output, progress="Evaluation")
 
 
@@ -169,5 +171,6 @@ def _of_predictions(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[s
     if len(files) == 2:
         return compare_predictions(*files, data, parsed.task, output_dir=output, **options)
     name = Path(files[0]).name.split(".")[0] or "predictions"
-    output = output or Path(files[0]).parent / "evaluation" / name
+    if output is None:
+        output = Path(files[0]).parent / "evaluation" / name
     return evaluate_predictions(files[0], data, parsed.task, output_dir=output, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -22,7 +21,9 @@ from frtune.data.loading import read_noting
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
+from frtune.files import draft_file
 from frtune.inference import load
+from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
 
 WINDOW = 1_000
@@ -75,8 +76,8 @@ def main(argv: list[str]) -> None:
         raise InputError("--text-pair: goes with --text. A file has both sentences in its columns.")
     if chosen.batch_size < 1:
         raise InputError(f"--batch-size {chosen.batch_size}: at least 1.")
-    if chosen.output and Path(chosen.output).exists():
-        raise InputError(f"--output {chosen.output}: exists. Name a new file, or remove it.")
+    if chosen.output is not None:
+        check_output_file(chosen.output, "--output")
 
     names = ("batch_size", "dtype", "bf16", "num_beams", "max_target_tokens")
     options = {name: getattr(chosen, name) for name in names}
@@ -87,13 +88,8 @@ def main(argv: list[str]) -> None:
         windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
     if chosen.output is None:
         return _write(predictor, windows, sys.stdout)
-    draft = Path(f"{chosen.output}.part")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            _write(predictor, windows, file)
-        os.replace(draft, chosen.output)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_file(chosen.output) as draft, draft.open("w", encoding="utf-8") as file:
+        _write(predictor, windows, file)
 
 
 def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions
 from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.errors import InputError
+from frtune.outputs import check_output_directory, check_output_file
 from frtune.rating.app import build_page
 from frtune.rating.report import rating_report, report_markdown, write_report
 from frtune.rating.sources import make_study, summary
@@ -90,7 +91,7 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> None:
     """Parse ``argv``; serve the page until Ctrl-C, or write report and table."""
     chosen = _parser().parse(argv)
-    if chosen.report or chosen.export:
+    if chosen.report is not None or chosen.export is not None:
         if chosen.runs:
             raise InputError("RUN: --report and --export read --output alone. Leave the runs out.")
         return _evaluate(chosen)
@@ -101,6 +102,10 @@ def main(argv: list[str]) -> None:
 
 def _evaluate(chosen: argparse.Namespace) -> None:
     store = RatingStore(chosen.output)
+    if chosen.export is not None:
+        check_output_file(chosen.export, "--export")
+    if chosen.report is not None:
+        check_output_directory(chosen.report, "--report")
     if chosen.export:
         print(f"{store.export(chosen.export)} rows written to {chosen.export}")
     if chosen.report:
@@ -112,6 +117,7 @@ def _evaluate(chosen: argparse.Namespace) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> None:
+    check_output_file(chosen.output, "--output", new=False)
     server = server_of(chosen)
     load_gradio()  # says at once if it is missing
     given = ("max_rows", "with_reference", "seed", "mode", "question")

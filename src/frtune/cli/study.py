@@ -11,6 +11,7 @@ from rich.table import Table
 from frtune.cli.arguments import Parser, options_of
 from frtune.cli.columns import ReadingOptions
 from frtune.names import named
+from frtune.outputs import check_output_directory
 from frtune.plotting import require_matplotlib
 from frtune.study import study
 from frtune.study.findings import headlines
@@ -75,6 +76,7 @@ def main(argv: list[str]) -> None:
 
     require_matplotlib()  # now, and not after hours
     checkpoints = named(chosen.checkpoints, chosen.names)
+    check_output_directory(chosen.output_dir, "--output-dir", inputs=checkpoints.values())
     rows = {name: getattr(chosen, name) for name in (*ROWS, *READING)}
     texts, labels = read_rows(chosen.data, seed=chosen.seed, **rows)
     size = {name: getattr(chosen, name) for name in (*SIZE, "bf16")}

@@ -21,6 +21,7 @@ from frtune.inference import load
 from frtune.metrics.bootstrap import interval, resampled
 from frtune.models.bitsandbytes import quantization_record
 from frtune.models.lineage import lineage
+from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 
@@ -68,6 +69,8 @@ def compare(
     if any(isinstance(size, bool) or size < 1 for size in batch_sizes) or not batch_sizes:
         raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
     places = [Path(directory) for directory in directories]
+    if output_dir is not None:
+        check_output_directory(output_dir, inputs=places)
     columns = dict(columns or {})
     separator = columns.pop("separator", None)
     saved = _same_task(places)

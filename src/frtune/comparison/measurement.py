@@ -6,7 +6,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from frtune.files import draft_folder
 from frtune.inference import load
 from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.models.checkpoint_files import weight_files
@@ -51,8 +51,8 @@ def measure(
     Raises:
         RuntimeError: If the process fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder) / "rows.json", Path(folder) / "found.json"
+    with draft_folder() as folder:
+        asked, answered = folder / "rows.json", folder / "found.json"
         content = {
             "rows": [dict(row) for row in rows],
             "batch_sizes": list(batch_sizes),

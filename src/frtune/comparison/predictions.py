@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
 
 from frtune.comparison.row_scores import paired_difference
-from frtune.files import staged, write_json
+from frtune.files import draft_folder, staged, write_json
 from frtune.metrics.bootstrap import Score
+from frtune.outputs import check_output_directory
 from frtune.predictions import ScoredPredictions, score_predictions
 from frtune.tasks.base import Task
 
@@ -56,11 +56,13 @@ def compare_predictions(
         >>> found["score"], round(found["difference"], 2), found["p_value"] < 0.05
         ('f1_macro', 0.67, True)
     """
+    if output_dir is not None:
+        check_output_directory(output_dir)
     both = score_predictions([first, second], data, task, **options)
-    with staged(output_dir) if output_dir else TemporaryDirectory() as draft:
+    with staged(output_dir) if output_dir is not None else draft_folder() as draft:
         found: dict[str, Any] = {"task": both[0].task.name, "rows": len(both[0].rows)}
         for name, scored in zip(("first", "second"), both, strict=True):
-            place = Path(draft) / name
+            place = draft / name
             place.mkdir()
             found[name] = {"predictions": scored.name, "metrics": scored.write(place)}
         main = both[0].task.main_score
@@ -72,7 +74,7 @@ def compare_predictions(
             "difference": second_score - first_score,
             **paired_difference(*map(_resample, both), len(both[0].rows), unlike, samples),
         }
-        write_json(Path(draft) / "comparison.json", found)
+        write_json(draft / "comparison.json", found)
     return found
 
 

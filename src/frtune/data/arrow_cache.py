@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +18,7 @@ from frtune.data.reading import Reading
 from frtune.data.spreadsheets import SPREADSHEETS
 from frtune.data.table_files import counted, write_table
 from frtune.errors import InputError
+from frtune.files import draft_file
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", *SPREADSHEETS)
 
@@ -51,14 +50,9 @@ def read_file(
     if not arrow.exists():
         check_unpacked(path)
         arrow.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=arrow.parent, suffix=".part")
-        os.close(handle)
-        try:
-            rows = _write(path, Path(partial), reading)
-            _check_rows(path, Path(partial), rows)
-            os.replace(partial, arrow)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with draft_file(arrow) as draft:
+            rows = _write(path, draft, reading)
+            _check_rows(path, draft, rows)
     return Dataset.from_file(str(arrow))
 
 

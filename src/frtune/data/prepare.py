@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +23,8 @@ from frtune.data.row_schema import Prepared
 from frtune.data.sources import name_of, quiet_hub, read_parts
 from frtune.data.splitting import SPLITS, Cut
 from frtune.errors import InputError
+from frtune.files import draft_folder
+from frtune.outputs import check_output_directory
 
 __all__ = ["Cut", "Filters", "prepare"]
 
@@ -77,10 +77,7 @@ def prepare(
     schema.check_filters(filters)
     if num_proc is not None and num_proc < 1:
         raise InputError(f"num_proc={num_proc}: at least 1. Leave it out to use all cores.")
-    output = Path(output_dir)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        kind = "holds files already" if output.is_dir() else "is a file"
-        raise InputError(f"output={output}: {kind}. Name a new or an empty directory.")
+    output = check_output_directory(output_dir, "output", empty=True)
     counter = _tokenizer(tokenizer, filters)
     reading = Reading.of_task(
         task, encoding=encoding, text_columns=text_columns, decimal_comma=decimal_comma
@@ -90,9 +87,8 @@ def prepare(
     for part in parts:
         schema.check(part.rows, part.name)
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
+    output.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with draft_folder(output.absolute().parent) as work:
         table = examine(
             parts, work, schema=schema, filters=filters, tokenizer=counter, num_proc=num_proc
         )
@@ -107,8 +103,6 @@ def prepare(
         report |= {"settings": settings, "notes": notes + _label_notes(found["splits"])}
         publish(work / "output", output, report)
         return report
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _compare(assignment: RowAssignment, filters: Filters) -> dict[str, Any]:

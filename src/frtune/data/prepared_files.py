@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from datasets.utils import tqdm
 from frtune.data.assignment import RowAssignment
 from frtune.data.row_checks import rows_of
 from frtune.data.splitting import SPLITS
+from frtune.files import publish as publish_folder
 
 
 def write_rows(assignment: RowAssignment, folder: Path) -> dict[str, Any]:
@@ -88,6 +88,4 @@ def publish(folder: Path, output: Path, report: dict[str, Any]) -> None:
     """Write ``audit.json`` into ``folder`` and move the folder to its final name."""
     text = json.dumps(report, ensure_ascii=False, indent=2)
     (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
-    if output.exists():
-        output.rmdir()  # it is empty: that was checked, and it fails if that changed
-    os.rename(folder, output)
+    publish_folder(folder, output)

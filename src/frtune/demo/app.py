@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from frtune.demo.files import answer_file
 from frtune.demo.models import PageModel, TooLong
 from frtune.demo.uploads import SUFFIXES, uploaded_rows
 from frtune.errors import InputError, nearest
+from frtune.files import draft_folder
 from frtune.tasks.highlight import escape
 from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
@@ -106,8 +106,8 @@ class DemoSession:
             return
         source, done, left = Path(path), 0, 0
         # what is yielded is copied to the page's own folder, where it does not stay long
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / f"{source.stem}.answers.csv"
+        with draft_folder() as folder:
+            output = folder / f"{source.stem}.answers.csv"
             try:
                 rows = uploaded_rows(source, source.name)
                 steps = answer_file(self.model(name), rows, source.name, output)

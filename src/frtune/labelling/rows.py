@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
+from frtune.files import draft_file
 from frtune.labelling.prompts import LabelJob
 
 logger = logging.getLogger(__name__)
@@ -95,14 +95,10 @@ def texts_of(rows: Dataset, job: LabelJob) -> Iterator[tuple[str, str]]:
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
     """Write JSON lines under a draft's name, then move them to ``path``; return how many."""
-    draft, count = path.with_name(f"{path.name}.part"), 0
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            for record in records:
-                count += 1
-                # what JSON lacks, such as a date in a Parquet file, is written as text
-                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    count = 0
+    with draft_file(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        for record in records:
+            count += 1
+            # what JSON lacks, such as a date in a Parquet file, is written as text
+            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
     return count

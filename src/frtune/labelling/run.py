@@ -19,6 +19,7 @@ from frtune.labelling.results import Results
 from frtune.labelling.rows import rows_to_label, write_lines
 from frtune.labelling.steps import Request, Steps
 from frtune.labelling.store import Journal
+from frtune.outputs import check_output_file
 
 _TOKENS_A_PHRASE = 5  # for an estimate
 _SAME_TWICE = (
@@ -109,13 +110,11 @@ def label(
 
 
 def _checked(output: str | Path) -> Path:
-    path = Path(output)
+    path = check_output_file(output)
     if path.suffix != ".jsonl":
         raise InputError(f"output={path}: JSON lines are written. Name a file that ends in .jsonl.")
-    if path.exists():
-        raise InputError(f"output={path}: exists. Name a new file, or remove it.")
-    if not path.parent.is_dir():
-        raise InputError(f"output={path}: its folder does not exist. Make it first.")
+    for ending in ("answers.jsonl", "rejected.jsonl", "report.json"):
+        check_output_file(beside(path, ending), new=False)
     return path
 
 

@@ -109,6 +109,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         """Lock the file against a second run, read it, cut off a torn last line."""
+        self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
         try:
             self._lock.acquire()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from peft import LoraConfig
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
+from frtune.files import new_folder
 from frtune.models import deepspeed
 from frtune.models.adapter_base import find_base, is_adapter, read_adapter_config
 from frtune.models.checkpoint_files import read_for_task
@@ -19,6 +18,7 @@ from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built
+from frtune.outputs import check_output_directory
 from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.config_file import TASK_FILE, load_task, save_task
 
@@ -101,22 +101,16 @@ def merge_saved(
     Raises:
         InputError: If there is no adapter, its base is not found, or ``output`` exists.
     """
-    directory, output = Path(directory), Path(output)
+    directory, output = Path(directory), check_output_directory(output, "output")
     if not is_adapter(directory):
         raise InputError(f"directory={str(directory)!r}: holds no adapter. Pass a LoRA directory.")
     if output.exists():
         raise InputError(f"output={str(output)!r}: exists. Give a new directory.")
     task = load_task(directory)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
+    with new_folder(output) as draft:
         with deepspeed.zero3_suspended():
             merged = load_saved(directory, task, dtype=dtype, merge=True)
         write_merged(merged, task, source=directory, target=draft)
-        draft.chmod(0o755)
-        draft.rename(output)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return output
 
 

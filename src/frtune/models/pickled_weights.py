@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import pickle
-import shutil
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from safetensors.torch import save_file
 
 from frtune.environment.disk import free_bytes, size_text
 from frtune.errors import InputError, first_line
-from frtune.files import staged, write_json
+from frtune.files import remove_dead_drafts, staged, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +89,7 @@ def _key(files: Sequence[Path]) -> str:
 
 
 def _convert(files: Sequence[Path], place: Path) -> None:
-    for draft in place.glob(".draft-*"):  # of a process that was killed
-        shutil.rmtree(draft)
+    remove_dead_drafts(place)  # before the room is counted
     needed, free = sum(file.stat().st_size for file in files), free_bytes(place)
     if needed > free:
         raise InputError(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +14,12 @@ from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
+from frtune.files import new_folder
 from frtune.models.config_sizes import narrowed
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import family_named
 from frtune.models.family import Family
+from frtune.outputs import check_output_directory, contents
 
 _SIZES = {"layers": 2, "width": 128, "heads": 4, "inner": 512}
 
@@ -65,26 +65,18 @@ def tiny_checkpoint(
         ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
     row = family_named(family)
+    directory = check_output_directory(directory, "directory")
     files = _tokenizer_files(row, corpus, tokenizer, vocab_size)
-    directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if contents(directory):
         raise InputError(
             f"directory={str(directory)!r}: a new or empty directory. Choose another, or remove it."
         )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
+    with new_folder(directory) as draft:
         for name, content in files.items():
             if not isinstance(content, str):
                 content = json.dumps(content, ensure_ascii=False, indent=None) + "\n"
-            (unfinished / name).write_text(content, encoding="utf-8")
-        _write_model(row, files, unfinished, seed=seed)
-        unfinished.chmod(0o755)
-        if directory.exists():
-            directory.rmdir()
-        unfinished.rename(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            (draft / name).write_text(content, encoding="utf-8")
+        _write_model(row, files, draft, seed=seed)
     return directory
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from transformers import PreTrainedConfig
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
+from frtune.files import draft_folder
 from frtune.models.checkpoint_files import first_line
 from frtune.models.config_sizes import narrowed
 from frtune.models.deepspeed import zero3_suspended
@@ -56,8 +56,8 @@ def prove_type(
         return
     stage = ["be made"]
     try:
-        with _apart(), tempfile.TemporaryDirectory() as folder:
-            _live_through(config, family, auto_class, lora, Path(folder), stage)
+        with _apart(), draft_folder() as folder:
+            _live_through(config, family, auto_class, lora, folder, stage)
     except Exception as error:  # each type fails in its own way
         raise InputError(
             f"model_type={config.model_type!r}: has no row in the table of families, and a tiny "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from frtune.errors import InputError
+from frtune.files import draft_folder
 from frtune.models.adapter_base import base_of, is_adapter
 from frtune.models.build import check_options
 from frtune.models.compatibility import method_name
@@ -82,16 +81,13 @@ def preflight(
 @contextlib.contextmanager
 def _folder(args: Any) -> Iterator[Path]:
     """A temporary folder, the same for all processes."""
-    name = on_main(args, lambda: tempfile.mkdtemp(prefix="frtune-preflight-"))
-    try:
+    with contextlib.ExitStack() as stack:
+        name = on_main(args, lambda: str(stack.enter_context(draft_folder())))
         if not Path(name).is_dir():
             raise InputError(
                 f"TMPDIR: {name} is not seen on every host. Set TMPDIR to a folder that they share."
             )
         yield Path(name)
-    finally:
-        if args.process_index == 0:
-            shutil.rmtree(name, ignore_errors=True)
 
 
 class _Stages:

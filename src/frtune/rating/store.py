@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.files import draft_file
+from frtune.outputs import check_output_file
 from frtune.rating.study import Item, Judgement, RatingStudy
 
 _FORMAT = "frtune ratings 1"
@@ -61,19 +63,17 @@ class RatingStore:
         Raises:
             InputError: If the file is of another study.
         """
-        path = Path(path)
+        path = check_output_file(path, new=False)
         if not path.exists():
-            if not path.absolute().parent.is_dir():
-                raise InputError(f"{path}: {path.parent} is no folder. Make it first.")
-            draft = path.with_name(f".{path.name}.draft")
-            draft.unlink(missing_ok=True)
-            with contextlib.closing(sqlite3.connect(draft)) as file:
+            with (
+                draft_file(path) as draft,
+                contextlib.closing(sqlite3.connect(draft)) as file,
+            ):
                 file.execute("PRAGMA journal_mode=WAL")
                 file.executescript(_TABLES)
                 content = json.dumps(_content(study), ensure_ascii=False)
                 file.execute("INSERT INTO study VALUES (?, ?)", (_FORMAT, content))
                 file.commit()
-            draft.replace(path)
         store = cls(path)
         if store.study != study:
             raise InputError(
@@ -132,11 +132,10 @@ class RatingStore:
             InputError: If the file exists.
         """
         study, count = self.study, 0
-        try:
-            stream = open(output, "x", encoding="utf-8-sig", newline="")
-        except FileExistsError:
-            raise InputError(f"{output}: exists. Name a new file, or remove it.") from None
-        with stream as file:
+        with (
+            draft_file(check_output_file(output)) as draft,
+            open(draft, "w", encoding="utf-8-sig", newline="") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",
                              "wrong_phrases", "reference", "text"])  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 
 from frtune.environment.hardware import has_bf16
 from frtune.errors import InputError
+from frtune.outputs import check_output_directory
 from frtune.study.answers import convergence
 from frtune.study.checkpoints import Checkpoint, load_base, read_checkpoint
 from frtune.study.collect import Collected, collect
@@ -77,6 +78,8 @@ def study(
         InputError: If there is no checkpoint or no text, if labels and texts differ in number, or
             if a checkpoint cannot be read.
     """
+    if output_dir is not None:
+        check_output_directory(output_dir, inputs=map(str, checkpoints.values()))
     texts, labels, skipped = _check(checkpoints, texts, labels)
     kept = [i for i, text in enumerate(texts) if text.strip()]
     words = [texts[i] for i in kept]

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from frtune.errors import InputError
+from frtune.files import draft_file
 from frtune.study.collect import Collected
 from frtune.study.corpus import Corpus
 from frtune.study.cosines import Value
@@ -32,15 +32,10 @@ class Store:
 
     Args:
         directory: Folder of the study; ``None`` keeps nothing.
-
-    Raises:
-        InputError: If the directory is a file.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None) -> None:
         self._folder = None if directory is None else Path(directory) / FOLDER
-        if directory is not None and Path(directory).exists() and not Path(directory).is_dir():
-            raise InputError(f"output_dir={os.fspath(directory)!r}: is a file. Give a directory.")
 
     def path(self, weights_hash: str, corpus: Corpus, settings: Settings) -> Path | None:
         """Where a checkpoint's statistics are or will be; the batch size is no part of it."""
@@ -76,9 +71,5 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = ("statistics", "broken", "probed", "notes")
         content = {name: getattr(found, name) for name in names}
-        draft = path.with_name(f".{path.stem}.{os.getpid()}")
-        try:
+        with draft_file(path) as draft:
             save_file(found.arrays, draft, metadata={"study": json.dumps(content)})
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)

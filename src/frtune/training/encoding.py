@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frtune.data.labels import with_names
 from frtune.errors import InputError
+from frtune.files import draft_folder
 from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
 from frtune.moved import moved_names
@@ -180,17 +181,14 @@ def encode_once(
     note = directory / "tokens.json"
     if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == wanted:
         return DatasetDict.load_from_disk(str(directory))
-    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
     encoded = DatasetDict(
         {name: encode_dataset(rows, task, tokenizer, kind=kind) for name, rows in splits.items()}
     )
-    try:
-        encoded.save_to_disk(str(draft))
+    with draft_folder(directory.absolute().parent) as place:
+        encoded.save_to_disk(str(draft := place / directory.name))
         (draft / note.name).write_text(json.dumps(wanted), encoding="utf-8")
         shutil.rmtree(directory, ignore_errors=True)
         draft.rename(directory)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return DatasetDict.load_from_disk(str(directory))
 
 

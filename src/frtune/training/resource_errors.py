@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,17 +11,12 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import Trainer
 
 from frtune.environment.disk import check_disk, free_bytes, size_text
+from frtune.failures import DiskFullError as DiskFullError
+from frtune.failures import is_disk_full as is_disk_full
 from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.resume_checks import name_of
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# safetensors and torch report the operating system's error in words
-_FULL_WORDS = ("os error 28", "os error 122", "os error 27", "file write failed", "unexpected pos")
 _SPARE = 1.05  # tokenizer, states and the file system's own needs
-
-
-class DiskFullError(RuntimeError):
-    """A checkpoint did not fit on the disk; the message says how much is needed."""
 
 
 class MemoryFullError(RuntimeError):
@@ -68,23 +62,6 @@ def disk_full(trainer: Trainer, checkpoint: Path) -> DiskFullError:
         f"{size_text(checkpoint_bytes(trainer))}, and {size_text(free_bytes(checkpoint.parent))} "
         f"are free. {kept}, or pass --save-total-limit 1 to keep fewer."
     )
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that a disk is full.
-
-    Example:
-        >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device"))
-        True
-        >>> is_disk_full(OSError(errno.ENOENT, "No such file"))
-        False
-    """
-    if isinstance(error, OSError):
-        full = error.errno in _FULL
-    else:
-        full = any(word in str(error) for word in _FULL_WORDS)
-    before = error.__cause__ or error.__context__
-    return full or (before is not None and is_disk_full(before))
 
 
 def is_memory_full(error: BaseException) -> bool:

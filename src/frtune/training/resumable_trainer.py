@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import EarlyStoppingCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import rotate_checkpoints
 
@@ -20,7 +19,6 @@ from frtune.errors import InputError, RunStopped
 from frtune.files import locked, staged, write_json
 from frtune.training.atomic_checkpoints import (
     checkpoints,
-    damage,
     draft_of,
     finish,
     newest_whole,
@@ -37,8 +35,15 @@ from frtune.training.resource_errors import (
     is_memory_full,
     memory_full,
 )
-from frtune.training.resume_checks import check_conditions, check_state, check_whole, conditions
+from frtune.training.resume_checks import (
+    check_conditions,
+    check_state,
+    check_whole,
+    conditions,
+    given_optimizers,
+)
 from frtune.training.signals import StopRequest, listening
+from frtune.training.stateful_trainer import StatefulTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class NonFiniteLossError(RuntimeError):
     """Loss or gradients became NaN or infinite; the message names the step and the rows."""
 
 
-class ResumableTrainer(Trainer):
+class ResumableTrainer(StatefulTrainer):
     """A ``Trainer`` that may be killed, stopped, or run out of disk or memory, and goes on.
 
     Checkpoints are whole or not there. SIGTERM and SIGINT finish the step, save it and raise
@@ -70,6 +75,7 @@ class ResumableTrainer(Trainer):
         self._step_rows: list[int] = []
         self._conditions: dict[str, Any] | None = None
         super().__init__(*args, **settings)
+        self._optimizers = given_optimizers(self)
 
     # --- a run from its first step, or from a checkpoint, to its end ------------------------------
 
@@ -118,9 +124,10 @@ class ResumableTrainer(Trainer):
     def conditions(self) -> dict[str, Any]:
         """What a run must share with this one to go on from its checkpoints, as JSON values."""
         if self._conditions is None:  # takes seconds for large data
-            self._conditions = conditions(
+            found = conditions(
                 self.args, self.model, train=self.train_dataset, validation=self.eval_dataset
             )
+            self._conditions = {**found, "optimizers": self._optimizers}
         return self._conditions
 
     def checked_resume(self, resume: str | bool | None) -> str | None:
@@ -156,37 +163,6 @@ class ResumableTrainer(Trainer):
         self.checked = on_main(self.args, choose)
         return self.checked
 
-    def _init_training_state(self, *args, **options):
-        """As ``Trainer``'s; the best checkpoint is that step's in this directory, and whole."""
-        found, state = super()._init_training_state(*args, **options), self.state
-        if state.best_global_step is None:
-            state.best_model_checkpoint = None
-            return found
-        # the path in the file may be of another place
-        best = Path(str(self.args.output_dir)) / f"checkpoint-{int(state.best_global_step)}"
-        # the checkpoint that is gone on from has been read already
-        if str(best) == self.checked or on_main(self.args, lambda: damage(best) is None):
-            state.best_model_checkpoint = str(best)
-            return found
-        lost = "the best checkpoint, %s, is lost: the best of those to come is kept"
-        logger.warning(lost, best.name)
-        state.best_model_checkpoint = state.best_global_step = state.best_metric = None
-        return found
-
-    def _load_callback_state(self):
-        """As ``Trainer``'s; early stopping has used up as much patience as it had at that step.
-
-        Trainer starts it anew, or takes the patience itself from the checkpoint too; that is the
-        user's to change.
-        """
-        super()._load_callback_state()
-        states: Any = self.state.stateful_callbacks
-        stored = states.get("EarlyStoppingCallback")
-        for callback in self.callback_handler.callbacks:
-            if isinstance(callback, EarlyStoppingCallback) and isinstance(stored, dict):
-                used = stored["attributes"]["early_stopping_patience_counter"]
-                callback.early_stopping_patience_counter = int(used)
-
     def _issue_warnings_after_load(self, load_result):
         """As ``Trainer``'s, but silent on a missing name whose weight was loaded under another."""
         model: Any = self.model
@@ -201,12 +177,6 @@ class ResumableTrainer(Trainer):
         super()._issue_warnings_after_load(load_result)
 
     # --- signals --------------------------------------------------------------------------------
-
-    def _run_epoch(self, *args, **options):
-        if self.state.global_step >= self.state.max_steps:
-            self.control.should_training_stop = True  # resumed after the last step
-            return
-        super()._run_epoch(*args, **options)
 
     def _maybe_log_save_evaluate(self, tr_loss, grad_norm, model, trial, *args, **options):
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **options)
@@ -288,11 +258,11 @@ class ResumableTrainer(Trainer):
 
     def _complete(self, checkpoint: Path) -> None:
         """Put the final name where the draft's stands, and drop what nothing loads."""
-        state = self.state
+        state, draft = self.state, draft_of(checkpoint)
         if state.best_global_step == state.global_step:
             state.best_model_checkpoint = str(checkpoint)
+        self.save_progress(draft)
         if self.args.should_save:
-            draft = draft_of(checkpoint)
             state.save_to_json(str(draft / TRAINER_STATE_NAME))
             (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 

@@ -65,6 +65,17 @@ def conditions(args: Any, model: Any, *, train: Any, validation: Any) -> dict[st
     })  # fmt: skip
 
 
+def given_optimizers(trainer: Any) -> dict[str, str]:
+    """Optimizer and scheduler that a trainer, just made, was given besides its arguments."""
+    chosen = getattr(trainer, "optimizer_cls_and_kwargs", None)
+    given = {
+        "optimizer": chosen[0] if chosen else trainer.optimizer and type(trainer.optimizer),
+        "scheduler": trainer.lr_scheduler and type(trainer.lr_scheduler),
+    }
+    usual = "what the arguments say"
+    return {name: f"a {kind.__name__}" if kind else usual for name, kind in given.items()}
+
+
 def task_conditions(
     task: Task, *, mixup: Any, max_tokens_per_batch: int | None, packing: bool
 ) -> dict[str, Any]:
@@ -140,8 +151,10 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
             changes.append((name, f"{name} is {_shown(mine)} in place of {_shown(other)}"))
         elif where == "data":
             differences.append(f"other {name} rows")
-        elif where == "model" and name == "frozen":
+        elif where == "model" and name == "frozen_in_use":
             differences.append("other frozen weights")
+        elif where == "optimizers":
+            differences.append(f"the {name} is {mine} in place of {other} (optimizers=)")
         else:
             label = name if where in ("arguments", "task") else f"{where} {name}".strip()
             differences.append(f"{label} is {_shown(mine)} in place of {_shown(other)}")
@@ -150,6 +163,8 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
             f"--resume: not the run of {checkpoint}: {'; '.join(differences)}. Give what that run "
             "had (config.yaml beside it says), or train anew in a new directory."
         )
+    if theirs.get("model", {}).get("frozen") and "frozen_in_use" not in theirs["model"]:
+        logger.warning("%s: of an earlier version: its frozen weights are not compared", checkpoint)
     for name, change in changes:
         note = "%s: %s, so that the result is not that of one run with these settings"
         logger.warning(note, change, CHANGEABLE[name])
@@ -215,7 +230,7 @@ def _model(model: Any) -> dict[str, Any]:
         "type": getattr(config, "model_type", type(model).__name__),
         "lora": {key: _lora(config) for key, config in peft.items()} or None,
         "quantized": None if quantized is None else str(getattr(quantized, "quant_method", "yes")),
-        "frozen": _frozen_hash(model),
+        "frozen_in_use": _frozen_hash(model),  # "frozen" of earlier versions had all of them
     }
 
 
@@ -226,11 +241,11 @@ def name_of(model: Any) -> str:
 
 
 def _lora(config: Any) -> dict[str, Any]:
-    targets = config.target_modules
+    targets = getattr(config, "target_modules", None)  # other adapters than LoRA may have none
     return {
-        "r": config.r,
-        "alpha": config.lora_alpha,
-        "dropout": config.lora_dropout,
+        "r": getattr(config, "r", None),
+        "alpha": getattr(config, "lora_alpha", None),
+        "dropout": getattr(config, "lora_dropout", None),
         "targets": targets if isinstance(targets, str) else sorted(targets or ()),
     }
 
@@ -238,13 +253,17 @@ def _lora(config: Any) -> dict[str, Any]:
 def _frozen_hash(model: Any) -> str | None:
     """Hash a sample of the weights that no checkpoint of the run holds, since they do not change.
 
-    ``None`` where there are none, or where ZeRO-3 holds parts of them only.
+    PEFT keeps a copy of what ``modules_to_save`` trains, as drawn: it is never computed with.
+
+    Returned is ``None`` where there are none, or where ZeRO-3 holds parts of them only.
     """
     if any(hasattr(weight, "ds_id") for weight in model.parameters()):
         return None  # parts of some are kept whole: a hash of those would vary with the engine
     digest, count = hashlib.blake2b(digest_size=16), 0
     for name, weight in sorted(model.named_parameters()):
         if weight.requires_grad or not weight.is_floating_point() or not weight.numel():
+            continue
+        if "original_module" in name.split("."):
             continue
         values = weight.detach().reshape(-1)
         values = values[:: max(1, len(values) // _SAMPLED_VALUES)].to("cpu", torch.float32)

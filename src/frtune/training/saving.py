@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from frtune.models.families import kind_of
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import prove_saved
 from frtune.models.probe import probe_logits
+from frtune.outputs import check_output_directory, contents
 from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
@@ -31,11 +31,8 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
 
     So is one that is a file, or cannot be written.
     """
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"output_dir={directory}: is a file. Give a directory.")
-    found = sorted(item.name for item in directory.iterdir()) if directory.exists() else []
-    found = [name for name in found if name != LOCK_FILE]
+    directory = check_output_directory(directory)
+    found = [name for name in contents(directory) if name != LOCK_FILE]
     if found and not resume:
         if "config.yaml" in found or found in ([TINY], [MERGED_BASE]):
             what, way = "another run", ", or pass --resume to go on with it"
@@ -49,9 +46,6 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
             f"output_dir={directory}: holds no run to resume, but {', '.join(found[:3])}. "
             "Give a new directory."
         )
-    parent = next(path for path in [directory, *directory.absolute().parents] if path.exists())
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"output_dir={directory}: {parent} is not writable. Give another place.")
 
 
 def save(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
+from frtune.files import draft_folder
 from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def private_folder() -> Iterator[None]:
     Pages must be built and served inside.
     """
     before = os.environ.get("GRADIO_TEMP_DIR")
-    with tempfile.TemporaryDirectory(prefix="frtune-page-", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with draft_folder() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
         try:
             yield
         finally:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets, confi
 from datasets.arrow_writer import ArrowWriter
 
 from frtune.errors import InputError
+from frtune.files import draft_file
 from frtune.models import deepspeed
 from frtune.tasks.base import Task
 from frtune.training.mixup.hooks import head_of, sentence_place
@@ -96,18 +95,15 @@ def _write(
     path: Path, dataset: Dataset, mixup: Mixup, task: Task, model: Any, *, collator: Any, seed: int
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".mixup-", suffix=".arrow", dir=path.parent)
-    os.close(handle)
     classes = head_classes(task, model)
     features = _features(dataset, mixup, classes)
-    try:
-        with ArrowWriter(path=draft, features=features, writer_batch_size=PAIRS_AT_ONCE) as writer:
+    with draft_file(path) as draft:
+        with ArrowWriter(
+            path=str(draft), features=features, writer_batch_size=PAIRS_AT_ONCE
+        ) as writer:
             for row in mixed_rows(dataset, mixup, model, collator, classes=classes, seed=seed):
                 writer.write(row)
             writer.finalize()
-        os.replace(draft, path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:

@@ -1,0 +1,115 @@
+"""Places that are written to, tried before the work begins."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from frtune.errors import InputError
+from frtune.files import DRAFT, is_draft, remove_dead_drafts
+
+Place = str | os.PathLike[str]
+
+
+def check_output_file(path: Place, name: str = "output", *, new: bool = True) -> Path:
+    """Refuse (``InputError``) a file that cannot be written, before the work for it.
+
+    Args:
+        path: Its folder is made when it is written.
+        name: What messages call it: an argument, or ``--a-flag``.
+        new: Refuse a file that is there.
+    """
+    shown = _shown(path, name)
+    named_folder = os.fspath(path).endswith(os.sep)
+    path = _path(path, shown)
+    if path.is_dir() or named_folder:
+        raise InputError(f"{shown}: is a directory. Name a file.")
+    if path.exists() and new:
+        raise InputError(f"{shown}: exists. Name a new file, or remove it.")
+    _try(path.absolute().parent, shown)
+    return path
+
+
+def check_output_directory(
+    path: Place, name: str = "output_dir", *, empty: bool = False, inputs: Iterable[Place] = ()
+) -> Path:
+    """Refuse (``InputError``) a directory that cannot be written, before the work for it.
+
+    Args:
+        path: It is made when it is written, with those above it.
+        name: What messages call it: an argument, or ``--a-flag``.
+        empty: Refuse a directory that holds something.
+        inputs: Directories that are read, whose files would be replaced.
+    """
+    shown = _shown(path, name)
+    path = _path(path, shown)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{shown}: is a file. Give a directory.")
+    if empty and contents(path):
+        raise InputError(f"{shown}: holds files. Give a new directory.")
+    for each in inputs:
+        if path.is_dir() and Path(each).is_dir() and path.samefile(each):
+            raise InputError(f"{shown}: is read itself. Give a directory in it, or beside it.")
+    _try(path.absolute(), shown)
+    return path
+
+
+def contents(directory: Place) -> list[str]:
+    """Names in a directory, but for drafts; those that a kill left are removed."""
+    if not Path(directory).is_dir():
+        return []
+    remove_dead_drafts(Path(directory))
+    return sorted(name for name in os.listdir(directory) if not is_draft(name))
+
+
+def _shown(path: Place, name: str) -> str:
+    text = os.fspath(path)
+    text = text if len(text) <= 200 else f"{text[:60]}..."
+    text = text if text.strip() else repr(text)
+    return f"{name} {text}" if name.startswith("--") else f"{name}={text}"
+
+
+def _path(path: Place, shown: str) -> Path:
+    if not os.fspath(path).strip():
+        raise InputError(f"{shown}: is empty. Name a place to write to.")
+    found = Path(path)
+    try:
+        os.lstat(found)
+    except FileNotFoundError:
+        return found
+    except (OSError, ValueError) as error:  # too long, under a file, with a zero byte
+        raise _cannot(shown, error) from error
+    if found.is_symlink() and not found.exists():
+        raise InputError(f"{shown}: is a link to nothing. Remove it, or name another place.")
+    return found
+
+
+def _try(folder: Path, shown: str) -> None:
+    """Make the folder, write a file there, and remove what was made.
+
+    Permissions say too little: root has all of them, on a disk that is read-only as well.
+    """
+    made: list[Path] = []
+    probe = folder / f"{DRAFT}{secrets.token_hex(4)}"
+    try:
+        for place in [*reversed(folder.parents), folder]:
+            if not place.is_dir():
+                place.mkdir()
+                made.append(place)
+        probe.write_bytes(b"0")
+    except OSError as error:
+        raise _cannot(shown, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+        for place in reversed(made):
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def _cannot(shown: str, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{shown}: cannot be written ({reason}). Give another place.")

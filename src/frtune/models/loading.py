@@ -39,6 +39,7 @@ def load_saved(
     dtype: Any = None,
     quantization: QuantizationName | BitsAndBytesConfig | None = None,
     merge: bool = False,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Built:
     """Open a saved directory.
 
@@ -50,6 +51,7 @@ def load_saved(
         dtype: Type of the weights; ``None`` is fp32.
         quantization: Load the weights in 8 or 4 bits.
         merge: Merge an adapter into its base, which must not be quantised then.
+        tokenizer: The directory's tokenizer, where it is known without reading it.
 
     Returns:
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
@@ -73,21 +75,24 @@ def load_saved(
             f"({record['method']}). Leave it out."
         )
     if not (directory / ADAPTER_CONFIG).is_file():
-        return _load_full(directory, task, dtype, quantization, record and record["method"])
-    model, tokenizer = _load_adapter(directory, task, dtype, quantization)
+        method = record and record["method"]
+        return _load_full(directory, task, dtype, quantization, method, tokenizer)
+    model, tokenizer = _load_adapter(directory, task, dtype, quantization, tokenizer)
     if merge:
         model = merge_adapter(model).model
     return model.eval(), tokenizer
 
 
-def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any, method: Any) -> Built:
+def _load_full(
+    directory: Path, task: Task, dtype: Any, quantization: Any, method: Any, tokenizer: Any
+) -> Built:
     config, family, auto_class = read_for_task(directory, task)
     if method in ("int8", "int8-weights"):
         activations = "int8" if method == "int8" else "float"
         model = load_int8(directory, auto_class, config, activations=activations)
         return model, load_tokenizer(directory, family, config)
     check_weights(directory)
-    tokenizer = load_tokenizer(directory, family, config)
+    tokenizer = tokenizer or load_tokenizer(directory, family, config)
     model = load_weights(
         directory, auto_class, config, dtype=dtype, quantization=quantization, new_head=False
     )
@@ -95,7 +100,7 @@ def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any, metho
 
 
 def _load_adapter(
-    directory: Path, task: Task, dtype: Any, quantization: Any
+    directory: Path, task: Task, dtype: Any, quantization: Any, tokenizer: Any
 ) -> tuple[Any, PreTrainedTokenizerBase]:
     if not (directory / ADAPTER_WEIGHTS).is_file():
         raise InputError(
@@ -106,7 +111,7 @@ def _load_adapter(
     base = find_base(directory)
     config, family, auto_class = read_for_task(base, task)
     check_weights(base)
-    tokenizer = load_tokenizer(directory, family, config)
+    tokenizer = tokenizer or load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
     serve(model, task.served_end_ids(tokenizer, family.kind))

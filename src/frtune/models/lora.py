@@ -30,7 +30,7 @@ from frtune.errors import InputError
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
 from frtune.models.family import Family
-from frtune.models.probe import probe_logits
+from frtune.models.probe import made_up_batch, probe_logits
 from frtune.models.weights import kept_names, load_weights, untied_output
 
 PEFT_TARGETS = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
@@ -208,10 +208,7 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     if not hasattr(model, "merge_and_unload"):
         raise InputError(f"model={type(model).__name__}: has no adapter. Pass a model with LoRA.")
     dtype = torch_dtype(dtype)
-    if batch is None:
-        rows = model.config.get_text_config().vocab_size
-        batch = {"input_ids": torch.arange(rows - 12, rows).reshape(2, 6)}
-        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    batch = made_up_batch(model) if batch is None else batch
     before = probe_logits(model, batch)
     if getattr(model.config, "quantization_config", None) is not None:
         model = _on_full_base(model, dtype or torch.float32)

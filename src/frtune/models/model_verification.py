@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+import transformers
 from transformers import PreTrainedTokenizerBase
 
+from frtune.environment.progress import brief_bars
+from frtune.models.checkpoint_files import read_for_task
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
+from frtune.models.weights import quiet
 from frtune.tasks.base import Task
 
 _TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
+MERGING = 10  # times that: sums are formed in another order
 
 
 def prove_saved(
@@ -25,6 +31,7 @@ def prove_saved(
     batch: Mapping[str, Any],
     *,
     expected: Any = None,
+    with_tokenizer: bool = True,
 ) -> float:
     """Reload a saved model from disk; its logits must be those of the model in memory.
 
@@ -39,6 +46,7 @@ def prove_saved(
         batch: Model inputs: ``input_ids``, ``attention_mask``, ..., each ``(batch, length)``.
         expected: ``probe_logits`` of the model and the batch, where the model is split by ZeRO-3
             and all ranks had to compute them together; ``None`` computes them here.
+        with_tokenizer: Whether the tokenizer was saved too.
 
     Returns:
         The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
@@ -49,24 +57,69 @@ def prove_saved(
     """
     dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
     quantization = getattr(model.config, "quantization_config", None)
-    reloaded, tokenizer_again = load_saved(directory, task, dtype=dtype, quantization=quantization)
-    _check_same_ids(directory, tokenizer, tokenizer_again)
+    known = None if with_tokenizer else tokenizer
+    reloaded, tokenizer_again = load_saved(
+        directory, task, dtype=dtype, quantization=quantization, tokenizer=known
+    )
+    if with_tokenizer:
+        _check_same_ids(directory, tokenizer, tokenizer_again)
     device = next(model.parameters()).device
     if quantization is None:
         reloaded.to(device)
     if expected is None:
         expected = probe_logits(model, batch)
     found = probe_logits(reloaded, batch)
-    difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
-    precision = "quantized" if quantization else "float32" if dtype == torch.float32 else "half"
-    allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
-    if difference is None or not difference <= allowed:
+    allowed = allowed_difference(model, expected)
+    difference = difference_of(expected, found)
+    if not difference <= allowed:
         raise RuntimeError(
             f"directory={os.fspath(directory)!r}: the saved model gives other logits than the one "
             f"in memory (difference {difference}, allowed {allowed:.2g}). Do not use it; "
             "report the model, task and adapter settings."
         )
     return difference
+
+
+@brief_bars()
+def prove_plain(
+    directory: str | os.PathLike[str], task: Task, batch: Mapping[str, Any], expected: Any
+) -> None:
+    """Open a saved full model by Transformers alone; its logits must be those expected.
+
+    Args:
+        directory: What ``save_pretrained`` wrote.
+        task: Its task, which names the auto class.
+        batch: As of :func:`prove_saved`.
+        expected: ``probe_logits`` of the model that was saved.
+
+    Raises:
+        RuntimeError: If the logits differ.
+    """
+    _, _, auto_class = read_for_task(directory, task)
+    with quiet():
+        plain = getattr(transformers, auto_class).from_pretrained(directory, dtype="auto")
+    difference = difference_of(expected, probe_logits(plain, batch))
+    allowed = allowed_difference(plain, expected)
+    if not difference <= allowed:
+        raise RuntimeError(
+            f"directory={os.fspath(directory)!r}: opened by Transformers, the merged model gives "
+            f"other logits (difference {difference:.2g}, allowed {allowed:.2g}). Use the adapter."
+        )
+
+
+def difference_of(expected: Any, found: Any) -> float:
+    """Largest difference between two logits; infinite where their shapes differ."""
+    if expected.shape != found.shape:
+        return math.inf
+    return (expected - found).abs().max().item()
+
+
+def allowed_difference(model: Any, logits: Any) -> float:
+    """How far apart logits of a model may be, before and after it is saved."""
+    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    quantized = getattr(model.config, "quantization_config", None) is not None
+    precision = "quantized" if quantized else "float32" if dtype == torch.float32 else "half"
+    return _TOLERANCE[precision] * max(1.0, logits.abs().max().item())
 
 
 def _check_same_ids(directory: object, expected: Any, found: Any) -> None:

@@ -23,6 +23,7 @@ from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
+from frtune.training.start_proof import prove_start
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
 
 
@@ -36,6 +37,7 @@ def make_trainer(
     eval_dataset: Dataset | None = None,
     schedule: GenerationSchedule | None = None,
     mixup: Mixup | None = None,
+    proof: bool = True,
     **settings: Any,
 ) -> TaskTrainer:
     """Make the trainer of ``task``; what ``task.trainer`` calls.
@@ -50,13 +52,14 @@ def make_trainer(
         eval_dataset: The same for validation.
         schedule: When evaluation generates; by default only outside training.
         mixup: Train on mixes of rows; ``None`` trains on the rows alone.
+        proof: Prove that the model can be saved and opened again (``start_proof.prove_start``).
         settings: Further arguments of ``Trainer``, such as ``callbacks`` and ``optimizers``, and
             ``max_tokens_per_batch``: train on as many rows at once as fit, padding included;
             ``packing=True`` lays the rows of a training batch end to end (``PackingCollator``).
 
     Raises:
-        InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, or
-            a budget of tokens cannot be kept.
+        InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, a
+            budget of tokens cannot be kept, or the model cannot be saved and opened again.
     """
     kind = kind_of(model)
     task = task.settled(tokenizer, kind)
@@ -79,7 +82,7 @@ def make_trainer(
                 train_dataset, mixup, task, model, collator=collator, seed=args.seed
             )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
-    return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
+    trainer = (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
         schedule=schedule,
         mixup=mixup,
@@ -93,6 +96,9 @@ def make_trainer(
         preprocess_logits_for_metrics=None if task.generates else task.preprocess_logits,
         **settings,
     )
+    if proof:
+        prove_start(trainer)
+    return trainer
 
 
 def check_training(

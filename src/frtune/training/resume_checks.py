@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 from datasets import Dataset
+from peft import PeftType
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -210,13 +211,16 @@ def name_of(model: Any) -> str:
 
 
 def _lora(config: Any) -> dict[str, Any]:
-    targets = config.target_modules
-    return {
-        "r": config.r,
-        "alpha": config.lora_alpha,
-        "dropout": config.lora_dropout,
-        "targets": targets if isinstance(targets, str) else sorted(targets or ()),
-    }
+    """What identifies an adapter: LoRA's sizes, and all settings of another method of PEFT."""
+    targets = getattr(config, "target_modules", None)
+    targets = targets if isinstance(targets, str) else sorted(targets or ())
+    if config.peft_type == PeftType.LORA:
+        sizes = {"r": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
+        return {**sizes, "targets": targets}
+    passing = ("base_model_name_or_path", "inference_mode", "target_modules")
+    found = {name: value for name, value in vars(config).items() if name not in passing}
+    found = {n: sorted(v, key=str) if isinstance(v, set) else v for n, v in found.items()}
+    return {**found, "peft_type": str(config.peft_type.value), "targets": targets}
 
 
 def _frozen_hash(model: Any) -> str | None:

@@ -21,7 +21,7 @@ from frtune.models.loading import load_saved
 from frtune.models.model_verification import difference_of, prove_plain
 from frtune.models.probe import made_up_batch, probe_logits
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import Built
+from frtune.models.weights import Built, unshare
 from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.config_file import TASK_FILE, load_task, save_task
 
@@ -181,6 +181,8 @@ def write_merged(
             (default: a few made-up ids).
     """
     model, tokenizer = merged
+    if not getattr(model.config, "tie_word_embeddings", True):
+        unshare(model)
     model.save_pretrained(target)
     if proof:
         batch = batch or made_up_batch(model)

@@ -20,6 +20,7 @@ from peft import (
     set_peft_model_state_dict,
 )
 from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import constants
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
@@ -213,10 +214,26 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     if getattr(model.config, "quantization_config", None) is not None:
         model = _on_full_base(model, dtype or torch.float32)
     kept = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    _own_weights(model)
     merged: Any = model.merge_and_unload(safe_merge=True)
     merged.to(dtype or kept)
     difference = (probe_logits(merged, batch) - before).abs().max().item()
     return Merged(merged, difference)
+
+
+def _own_weights(model: PeftModel) -> None:
+    """Give an adapted layer whose weight is shared (a tied output layer) one of its own; in place.
+
+    Merged into the shared one, the update would act in the other layer too.
+    """
+    shared: dict[int, int] = {}
+    for _, weight in model.named_parameters(remove_duplicate=False):
+        shared[id(weight)] = shared.get(id(weight), 0) + 1
+    for layer in model.modules():
+        if isinstance(layer, BaseTunerLayer) and not isinstance(layer, TrainableTokensLayer):
+            weight = getattr(base := layer.get_base_layer(), "weight", None)
+            if isinstance(weight, torch.nn.Parameter) and shared.get(id(weight), 0) > 1:
+                base.weight = torch.nn.Parameter(weight.detach().clone(), requires_grad=False)
 
 
 def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:

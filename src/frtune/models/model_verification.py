@@ -16,7 +16,7 @@ from frtune.models.checkpoint_files import read_for_task
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
-from frtune.models.weights import quiet
+from frtune.models.weights import Built, quiet
 from frtune.tasks.base import Task
 
 _TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2}
@@ -31,7 +31,6 @@ def prove_saved(
     batch: Mapping[str, Any],
     *,
     expected: Any = None,
-    with_tokenizer: bool = True,
 ) -> float:
     """Reload a saved model from disk; its logits must be those of the model in memory.
 
@@ -46,7 +45,6 @@ def prove_saved(
         batch: Model inputs: ``input_ids``, ``attention_mask``, ..., each ``(batch, length)``.
         expected: ``probe_logits`` of the model and the batch, where the model is split by ZeRO-3
             and all ranks had to compute them together; ``None`` computes them here.
-        with_tokenizer: Whether the tokenizer was saved too.
 
     Returns:
         The largest difference between two logits. Allowed are 1e-4 of the largest logit (at
@@ -55,17 +53,8 @@ def prove_saved(
     Raises:
         RuntimeError: If the logits or the ids differ.
     """
-    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
-    quantization = getattr(model.config, "quantization_config", None)
-    known = None if with_tokenizer else tokenizer
-    reloaded, tokenizer_again = load_saved(
-        directory, task, dtype=dtype, quantization=quantization, tokenizer=known
-    )
-    if with_tokenizer:
-        _check_same_ids(directory, tokenizer, tokenizer_again)
-    device = next(model.parameters()).device
-    if quantization is None:
-        reloaded.to(device)
+    reloaded, tokenizer_again = open_again(directory, model, task)
+    _check_same_ids(directory, tokenizer, tokenizer_again)
     if expected is None:
         expected = probe_logits(model, batch)
     found = probe_logits(reloaded, batch)
@@ -78,6 +67,21 @@ def prove_saved(
             "report the model, task and adapter settings."
         )
     return difference
+
+
+def open_again(
+    directory: str | os.PathLike[str], model: Any, task: Task, tokenizer: Any = None
+) -> Built:
+    """Open what was saved of ``model`` in its type, its bits and on its device.
+
+    ``tokenizer`` is taken for the saved one, which is not read then.
+    """
+    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    packed = getattr(model.config, "quantization_config", None)
+    again = load_saved(directory, task, dtype=dtype, quantization=packed, tokenizer=tokenizer)
+    if packed is None:
+        again[0].to(next(model.parameters()).device)  # type: ignore[arg-type]
+    return again
 
 
 @brief_bars()

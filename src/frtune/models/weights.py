@@ -109,6 +109,20 @@ def untie_output(model: PreTrainedModel) -> None:
         model.config.tie_word_embeddings = False
 
 
+def unshare(model: PreTrainedModel) -> None:
+    """Give each module of a model that is called untied weights of its own; in place.
+
+    Transformers writes a shared weight once, and opens an untied BART without the other copies.
+    """
+    seen: set[int] = set()
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if id(weight) in seen:
+                own = torch.nn.Parameter(weight.detach().clone(), weight.requires_grad)
+                setattr(module, name, own)
+            seen.add(id(weight))
+
+
 def _under_own_names(
     published: str, model: Any, state_dict: dict[str, Any], prefix: str, *_: Any
 ) -> None:

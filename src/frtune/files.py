@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -18,12 +19,35 @@ from frtune.errors import InputError
 LOCK_FILE = ".frtune.lock"
 
 
+def json_text(value: Any, *, indent: int | None = None, default: Any = None) -> str:
+    """Return ``value`` as JSON that any reader takes: NaN and infinity, which JSON lacks, are null.
+
+    ``indent`` and ``default`` are those of ``json.dumps``.
+
+    Example:
+        >>> json_text({"loss": float("nan"), "scores": (0.5, float("inf"))})
+        '{"loss": null, "scores": [0.5, null]}'
+    """
+    options: Any = {"ensure_ascii": False, "indent": indent, "default": default}
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
+    """Write ``value`` as UTF-8 JSON (``json_text``); the file appears whole or not at all."""
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
+    draft.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
     draft.replace(path)
 
 

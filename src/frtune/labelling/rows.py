@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
+from frtune.files import json_text
 from frtune.labelling.prompts import LabelJob
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
             for record in records:
                 count += 1
                 # what JSON lacks, such as a date in a Parquet file, is written as text
-                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+                file.write(json_text(record, default=str) + "\n")
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

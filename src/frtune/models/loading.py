@@ -25,6 +25,7 @@ from frtune.models.int8 import load_int8
 from frtune.models.lora import merge as merge_adapter
 from frtune.models.lora import wrap
 from frtune.models.tokenizer import load_tokenizer
+from frtune.models.weight_verification import check_finite
 from frtune.models.weights import Built, fit_tokens, load_weights, serve
 from frtune.tasks.base import Task
 
@@ -57,7 +58,8 @@ def load_saved(
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
 
     Raises:
-        InputError: If the directory or its base is missing or not whole, or the base another model.
+        InputError: If the directory or its base is missing or not whole, the base another model,
+            or a weight NaN.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -149,9 +151,11 @@ def put_adapter(
     if dropout is not None:
         lora.lora_dropout = dropout
     lora.base_model_name_or_path = model.name_or_path  # it may have moved
+    trained = load_file(directory / ADAPTER_WEIGHTS)
+    check_finite(f"directory={str(directory)!r}", trained.items())
     try:
         adapted = wrap(model, lora)
-        result = set_peft_model_state_dict(adapted, load_file(directory / ADAPTER_WEIGHTS))
+        result = set_peft_model_state_dict(adapted, trained)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"directory={str(directory)!r}: its adapter does not fit its base. "

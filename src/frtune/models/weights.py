@@ -29,7 +29,7 @@ from frtune.models.checkpoint_files import (
     weights_source,
 )
 from frtune.models.families import family_for
-from frtune.models.weight_verification import check_size, check_whole
+from frtune.models.weight_verification import check_finite, check_size, check_whole
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 
@@ -177,6 +177,7 @@ def read_weights(
             f"checkpoint={name!r}: its weights cannot be read ({first_line(error)}). "
             "Copy the whole directory."
         ) from error
+    check_finite(f"checkpoint={name!r}", model.named_parameters())
     model.name_or_path = model.config._name_or_path = name
     return model, info
 

@@ -36,7 +36,13 @@ from frtune.training.resource_errors import (
     is_memory_full,
     memory_full,
 )
-from frtune.training.resume_checks import check_conditions, check_state, check_whole, conditions
+from frtune.training.resume_checks import (
+    check_conditions,
+    check_state,
+    check_whole,
+    conditions,
+    save_state,
+)
 from frtune.training.signals import StopRequest, listening
 
 logger = logging.getLogger(__name__)
@@ -287,7 +293,7 @@ class ResumableTrainer(Trainer):
             state.best_model_checkpoint = str(checkpoint)
         if self.args.should_save:
             draft = draft_of(checkpoint)
-            state.save_to_json(str(draft / TRAINER_STATE_NAME))
+            save_state(state, draft / TRAINER_STATE_NAME)
             (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     # --- memory ---------------------------------------------------------------------------------

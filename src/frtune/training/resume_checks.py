@@ -17,6 +17,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
+from frtune.files import write_json
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
@@ -107,6 +108,11 @@ def check_state(checkpoint: Path) -> None:
     latest = checkpoint / "latest"  # where DeepSpeed looks for its files
     if latest.is_file() and latest.read_text("utf-8").strip() != f"global_step{step}":
         raise InputError(f"{latest}: is not of step {step}. Give another checkpoint.")
+
+
+def save_state(state: TrainerState, path: Path) -> None:
+    """Write a state as ``TrainerState.save_to_json`` does; a score that is NaN becomes null."""
+    write_json(path, json.loads(json.dumps(dataclasses.asdict(state), sort_keys=True)))
 
 
 def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:

@@ -17,6 +17,7 @@ from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import kind_of
 from frtune.models.model_verification import MERGING, allowed_difference, prove_saved
 from frtune.models.probe import probe_logits
+from frtune.models.weight_verification import check_finite
 from frtune.training.resource_errors import is_disk_full, is_memory_full
 from frtune.training.trainer import TaskTrainer
 
@@ -95,6 +96,8 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool) -> tuple[Any
 
     Returns the rows of the proof, and their logits.
     """
+    model: Any = trainer.model
+    _check_finite(model)
     batch = _probe_batch(trainer) if proof else None
     if proof and batch is None:
         logger.warning("save-reload proof left out: the trainer has no rows to try")
@@ -103,7 +106,6 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool) -> tuple[Any
     trainer.write_model(draft)
     if trainer.args.process_index > 0:
         return batch, expected
-    model: Any = trainer.model
     if trainer.task.served_end_ids(trainer.processing_class, kind_of(model)):
         model.generation_config.save_pretrained(draft)  # an adapter is saved without it
     if batch:
@@ -114,6 +116,13 @@ def _write_model(trainer: TaskTrainer, draft: Path, *, proof: bool) -> tuple[Any
             )  # fmt: skip
         logger.info("save-reload proof: logits differ by %.2g at most", difference)
     return batch, expected
+
+
+def _check_finite(model: Any) -> None:
+    try:
+        check_finite("the trained model", model.named_parameters())
+    except InputError as error:
+        raise RuntimeError(f"nothing is saved: {error}") from error
 
 
 def _probe_batch(trainer: TaskTrainer) -> dict[str, Any] | None:

@@ -125,7 +125,7 @@ def _live_through(
         again = open_again(folder, model, task, tokenizer)[0]
         difference = difference_of(expected, probe_logits(again, batch))
         if not difference <= allowed_difference(model, expected):
-            raise ValueError(f"they differ by {difference:.2g}")
+            raise ValueError(f"they differ by {difference:.2g}{_lost(model, again)}")
         if merge:
             stage.append("be merged")
             quantized = getattr(model.config, "quantization_config", None) is not None
@@ -134,6 +134,20 @@ def _live_through(
                 allowed=None if quantized else MERGING * allowed_difference(model, expected),
                 tokenizer=tokenizer,
             )  # fmt: skip
+
+
+def _lost(model: Any, again: Any) -> str:
+    """Names of trained weights that are others in what was opened."""
+    found = dict(again.named_parameters())
+    lost = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+        and name in found
+        and not torch.equal(weight.cpu(), found[name].to(weight.dtype).cpu())
+    ]
+    shown = ", ".join(lost[:2]) + (", ..." if len(lost) > 2 else "")
+    return f"; not stored: {shown}" if lost else ""
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from peft.utils.other import ModulesToSaveWrapper
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
 from frtune.models.family import Family
@@ -120,7 +120,7 @@ def add_adapter(
         token_ids: Rows to train in the input embedding and in the output layer.
 
     Raises:
-        InputError: If a target layer is not in the model.
+        InputError: If a target layer is not in the model, or PEFT refuses the settings.
     """
     completed: Any = copy.deepcopy(lora)
     if completed.target_modules is None:
@@ -134,7 +134,10 @@ def add_adapter(
         return wrap(model, completed)
     except ValueError as error:
         if "target modules" not in str(error).lower():
-            raise
+            raise InputError(
+                f"lora: PEFT refuses it for {family.name} ({first_line(error).rstrip('.')}). "
+                "Leave that setting out; the rows of new tokens are trained without it."
+            ) from error
         raise InputError(
             f"target_modules={sorted(completed.target_modules)}: not in this model. "
             f"Use {', '.join(target_modules(family, model))} for {family.name}, or leave it out."

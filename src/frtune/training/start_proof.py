@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import random
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ _USUAL = {
     "lora_dropout", "num_attention_heads", "num_layers", "num_transformer_submodules", "peft_type",
     "peft_version", "r", "revision", "target_modules", "task_type", "token_dim",
 }  # fmt: skip
+_PLACE = re.compile(r"directory='[^']*': ")  # temporary
 _proven: set[str] = set()
 
 
@@ -100,9 +102,10 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
         way = "use lora_config()" if adapters else "build the model with build_model"
         if stage[-1] == "be merged":
             way = "leave out merge"
+        reason = _PLACE.sub("", first_line(error)).rstrip(".")
         raise InputError(
-            f"{_named(model)}: cannot {stage[-1]}, as was tried before the first step "
-            f"({first_line(error).rstrip('.')}). {way[0].upper()}{way[1:]}."
+            f"{_named(model)}: cannot {stage[-1]}, as was tried before the first step ({reason}). "
+            f"{way[0].upper()}{way[1:]}."
         ) from error
 
 

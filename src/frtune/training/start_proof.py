@@ -25,6 +25,7 @@ from transformers import Trainer
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models.adapter_base import save_base_record, save_head_config
+from frtune.models.checkpoint_files import read_for_task
 from frtune.models.config_sizes import narrowed
 from frtune.models.continued_adapter import write_proven
 from frtune.models.deepspeed import zero3_suspended
@@ -93,7 +94,7 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
     stage = ["be trained"]
     try:
         with _apart(model), tempfile.TemporaryDirectory(prefix="frtune-proof-") as folder:
-            subject = model if _is_tried_whole(model) else _narrow(model, Path(folder, "base"))
+            subject = model if _is_tried_whole(model) else _narrow(trainer, Path(folder, "base"))
             if subject is not None:
                 _live_through(trainer, subject, Path(folder, "saved"), stage, merge=merge)
     except Exception as error:  # each method fails in its own way
@@ -159,6 +160,7 @@ def _apart(model: Any) -> Iterator[None]:
     states = random.getstate(), np.random.get_state()
     device = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
+    data = [(weight, weight.data) for weight in model.parameters()]
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         zero3_suspended(),
@@ -173,6 +175,9 @@ def _apart(model: Any) -> Iterator[None]:
         finally:
             for module, training in modes:
                 module.training = training
+            for weight, own in data:
+                if weight.dtype != own.dtype:  # bitsandbytes casts biases where it computes
+                    weight.data = own
             random.setstate(states[0])
             np.random.set_state(states[1])
 
@@ -243,11 +248,12 @@ def _is_tried_whole(model: Any) -> bool:
     return not split and len(devices) == 1 and sum(w.numel() for w in weights) <= WHOLE
 
 
-def _narrow(model: Any, folder: Path) -> Any:
+def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
     """A copy with all layers, 64 wide, random weights and the same adapter, its base on disk.
 
     ``None``, with a warning, where the adapter's own sizes do not fit so narrow a model.
     """
+    model: Any = trainer.model
     adapters = getattr(model, "peft_config", None)
     base = model.get_base_model() if adapters else model
     config = narrowed(base.config, layers=None, width=64, heads=4, inner=128)
@@ -261,8 +267,8 @@ def _narrow(model: Any, folder: Path) -> Any:
         small.save_pretrained(folder)
         small.name_or_path = small.config._name_or_path = str(folder)
         if packed is not None:
-            again = copy.deepcopy(config)
-            small = load_weights(folder, type(base).__name__, again, quantization=packed)
+            again, _, auto_class = read_for_task(folder, trainer.task)
+            small = load_weights(folder, auto_class, again, quantization=packed)
         if adapters:
             settings = copy.deepcopy(adapters["default"])
             settings.base_model_name_or_path = str(folder)
@@ -307,5 +313,6 @@ def _structure(model: Any) -> str:
     adapters = getattr(model, "peft_config", None) or {}
     settings = [sorted((name, str(value)) for name, value in vars(config).items())
                 for config in adapters.values()]  # fmt: skip
-    content = [type(model).__name__, str(model.config), settings, weights, kind_of(model)]
+    config = {**model.config.to_dict(), "architectures": None}  # saving writes them
+    content = [type(model).__name__, str(config), settings, weights, kind_of(model)]
     return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()

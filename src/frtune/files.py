@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -27,21 +28,42 @@ from frtune.errors import InputError
 from frtune.failures import DiskFullError, disk_full, is_disk_full
 
 LOCK_FILE = ".frtune.lock"
-
-
 DRAFT = ".draft-"
 # host and process namespace, process id, its start, and what tells its drafts apart
 _NAME = re.compile(
-    r"(?:\.draft|frtune)-([0-9a-f]{8})-(\d+)-(\d+)-[\w.-]+|\.draft-\w{8}"
-)  # of 0.1.0
+    r"(?:\.draft|frtune)-([0-9a-f]{8})-(\d+)-(\d+)-[\w.-]+|\.draft-\w{8}"  # the last: of 0.1.0
+)
 _FOREIGN_SECONDS = 24 * 3600  # after which a draft of another host counts as dead
 
 
+def json_text(value: Any, *, indent: int | None = None, default: Any = None) -> str:
+    """Return ``value`` as JSON that any reader takes: NaN and infinity, which JSON lacks, are null.
+
+    ``indent`` and ``default`` are those of ``json.dumps``.
+
+    Example:
+        >>> json_text({"loss": float("nan"), "scores": (0.5, float("inf"))})
+        '{"loss": null, "scores": [0.5, null]}'
+    """
+    options: Any = {"ensure_ascii": False, "indent": indent, "default": default}
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as UTF-8 JSON; the file appears whole or not at all."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    """Write ``value`` as UTF-8 JSON (``json_text``); the file appears whole or not at all."""
     with draft_file(path) as draft:
-        draft.write_text(text + "\n", encoding="utf-8")
+        draft.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
-from frtune.files import write_json
+from frtune.files import json_text, write_json
 from frtune.tasks.answers import Answer, Intervals
 from frtune.tasks.base import Task
 
@@ -87,7 +86,7 @@ def write_answers(
     write_json(directory / "metrics.json", metrics)
     write_json(directory / "signatures.json", signatures)
     with (directory / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        file.writelines(json_text(line) + "\n" for line in lines)
     task.write_details(directory, [line["prediction"] for line in lines], references)
     return metrics, signatures
 

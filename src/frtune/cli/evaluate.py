@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from argparse import SUPPRESS, Action
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from frtune.cli.columns import ReadingOptions, column_options
 from frtune.comparison.predictions import compare_predictions
 from frtune.errors import InputError
 from frtune.evaluation import evaluate
+from frtune.files import json_text
 from frtune.predictions import evaluate_predictions
 from frtune.tasks.answer_files import AnswerColumns
 from frtune.tasks.config_file import task_class, task_names
@@ -104,9 +104,9 @@ def main(argv: list[str]) -> None:
     parsed = parser.parse(argv)
     given = {name: value for name, value in vars(parsed).items() if name in settings}
     if parsed.predictions is None:
-        print(json.dumps(_of_directory(parsed, given), indent=2))
+        print(json_text(_of_directory(parsed, given), indent=2))
     else:
-        print(json.dumps(_of_predictions(parsed, given), indent=2))
+        print(json_text(_of_predictions(parsed, given), indent=2))
 
 
 def _score_options() -> dict[str, list[Action]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import SUPPRESS
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
+from frtune.files import json_text
 from frtune.planning.plan import Plan, default_task, plan
 from frtune.tasks.config_file import task_class
 
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
     as_json = options.pop("json")
     found = plan(options.pop("checkpoint"), task=task, **options)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json_text(found.to_dict(), indent=2))
     else:
         _show(found)
 

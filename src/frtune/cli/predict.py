@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,7 +20,7 @@ from frtune.data.loading import read_noting
 from frtune.data.row_checks import check_texts
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
-from frtune.files import draft_file
+from frtune.files import draft_file, json_text
 from frtune.inference import load
 from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
@@ -113,7 +112,7 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:
         for rows in chain([first], windows):
             for answer in predictor.predict(rows, progress=within):
-                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
+                file.write(json_text(answer) + "\n")
             file.flush()
             bar.update(len(rows))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from datasets.utils import tqdm
 from frtune.data.assignment import RowAssignment
 from frtune.data.row_checks import rows_of
 from frtune.data.splitting import SPLITS
+from frtune.files import json_text
 from frtune.files import publish as publish_folder
 
 
@@ -80,12 +80,12 @@ def _write_row(
             "original": part.rows[row["row"]],
         }
     # what JSON lacks, such as a date in a Parquet file, is written as text
-    files[name].write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+    files[name].write(json_text(record, default=str) + "\n")
     return name
 
 
 def publish(folder: Path, output: Path, report: dict[str, Any]) -> None:
     """Write ``audit.json`` into ``folder`` and move the folder to its final name."""
-    text = json.dumps(report, ensure_ascii=False, indent=2)
+    text = json_text(report, indent=2)
     (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
     publish_folder(folder, output)

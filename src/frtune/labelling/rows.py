@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from frtune.data.row_checks import rows_of
 from frtune.data.sources import name_of, read_splits
 from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
-from frtune.files import draft_file
+from frtune.files import draft_file, json_text
 from frtune.labelling.prompts import LabelJob
 
 logger = logging.getLogger(__name__)
@@ -100,5 +99,5 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
         for record in records:
             count += 1
             # what JSON lacks, such as a date in a Parquet file, is written as text
-            file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+            file.write(json_text(record, default=str) + "\n")
     return count

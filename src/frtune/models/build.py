@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
+from frtune.errors import InputError
 from frtune.models import deepspeed
 from frtune.models.adapter_base import base_of, is_adapter
 from frtune.models.bitsandbytes import QuantizationName, base_quantization, torch_dtype
@@ -74,6 +75,11 @@ def build_model(
             be proven. All but a missing weight is found before any weight is loaded.
         ImportError: If an optional package is missing.
     """
+    if lora is not None and not isinstance(lora, LoraConfig):
+        raise InputError(
+            f"lora={type(lora).__name__}: a LoraConfig, such as lora_config() makes. For another "
+            "method pass peft.get_peft_model(model, ...) of the model to task.trainer."
+        )
     wanted = family_named(family) if family else None
     base, saved = base_of(checkpoint), is_adapter(checkpoint)
     config, row, auto_class = read_for_task(base, task, wanted)

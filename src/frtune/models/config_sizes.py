@@ -23,13 +23,19 @@ _EMBEDDED = (  # often the width, not always
 
 
 def narrowed(
-    config: Any, *, layers: int, width: int, heads: int, inner: int, kept: Collection[str] = ()
+    config: Any,
+    *,
+    layers: int | None,
+    width: int,
+    heads: int,
+    inner: int,
+    kept: Collection[str] = (),
 ) -> Any:
     """Copy a config with few and narrow layers; vocabulary, positions and the rest stay.
 
     Args:
         config: A Transformers config.
-        layers: Blocks; of an encoder-decoder, of each of its two stacks.
+        layers: Blocks; of an encoder-decoder, of each of its two stacks. ``None`` keeps them all.
         width: Hidden size.
         heads: Attention heads, of keys and values too.
         inner: Width of the feed-forward layers, where the config names one.
@@ -49,7 +55,8 @@ def narrowed(
         "rotary_dim": width // heads // 2,
         **{name: width for name in _EMBEDDED if getattr(config, name, 0) == config.hidden_size},
     }
-    small = shallow(config, dict.fromkeys(depth_names(config), layers))
+    depths = {} if layers is None else dict.fromkeys(depth_names(config), layers)
+    small = shallow(config, depths)
     for name, size in sizes.items():
         if name not in kept and getattr(small, name, None) is not None and _is_set(small, name):
             setattr(small, name, size)

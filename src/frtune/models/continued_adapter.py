@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from frtune.models.adapter_base import find_base, is_adapter, read_adapter_confi
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
+from frtune.models.model_verification import difference_of, prove_plain
+from frtune.models.probe import made_up_batch, probe_logits
 from frtune.models.tokenizer import load_tokenizer
-from frtune.models.weights import Built
+from frtune.models.weights import Built, unshare
 from frtune.outputs import check_output_directory
 from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.config_file import TASK_FILE, load_task, save_task
@@ -114,10 +117,70 @@ def merge_saved(
     return output
 
 
-def write_merged(merged: Built, task: Task, *, source: Path, target: Path) -> None:
-    """Write a merged model, its tokenizer, its task and the lineage of ``source``."""
+def write_proven(
+    directory: Path,
+    task: Task,
+    target: Path,
+    *,
+    batch: Mapping[str, Any] | None,
+    expected: Any = None,
+    allowed: float | None = None,
+    tokenizer: Any = None,
+) -> float | None:
+    """Merge a saved adapter into its full-precision base, and write it to ``target``, proven.
+
+    Args:
+        directory: The saved adapter.
+        task: Its task.
+        target: Where to.
+        batch: Model inputs to compare logits on; ``None`` compares nothing.
+        expected: Logits of the adapter on its base.
+        allowed: How far those of the merged model may be from them; ``None`` for a quantised base,
+            where they differ by what quantisation had cost.
+        tokenizer: The directory's tokenizer, where it is known without reading it.
+
+    Returns:
+        The largest difference between a logit of the merged model and ``expected``.
+
+    Raises:
+        RuntimeError: If merging changes the logits, or Transformers opens another model.
+    """
+    merged = load_saved(directory, task, merge=True, tokenizer=tokenizer)
+    if batch is None:
+        write_merged(merged, task, source=directory, target=target, proof=False)
+        return None
+    difference = difference_of(expected, probe_logits(merged[0], batch))
+    if allowed is not None and not difference <= allowed:
+        raise RuntimeError(
+            f"directory={str(directory)!r}: its adapter, merged, gives other logits "
+            f"(difference {difference:.2g}, allowed {allowed:.2g}). Use the adapter as it is."
+        )
+    write_merged(merged, task, source=directory, target=target, batch=batch)
+    return difference
+
+
+def write_merged(
+    merged: Built,
+    task: Task,
+    *,
+    source: Path,
+    target: Path,
+    batch: Mapping[str, Any] | None = None,
+    proof: bool = True,
+) -> None:
+    """Write a merged model, its tokenizer, its task and the lineage of ``source``.
+
+    Raises:
+        RuntimeError: With ``proof``, if Transformers opens a model with other logits of ``batch``
+            (default: a few made-up ids).
+    """
     model, tokenizer = merged
+    if not getattr(model.config, "tie_word_embeddings", True):
+        unshare(model)
     model.save_pretrained(target)
+    if proof:
+        batch = batch or made_up_batch(model)
+        prove_plain(target, task, batch, probe_logits(model, batch))
     copy_lineage(source, target)
     tokenizer.save_pretrained(target)
     save_task(task, target)

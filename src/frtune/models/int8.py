@@ -25,7 +25,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from frtune.errors import InputError, first_line
-from frtune.models.weight_verification import empty_model
+from frtune.models.weight_verification import check_finite, empty_model
 
 INT8_WEIGHTS = "model.int8.safetensors"  # a name that Transformers does not take for full weights
 _SCALE = "weight_scale"
@@ -230,6 +230,7 @@ def load_int8(
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}). Copy the whole directory.") from error
+    check_finite(str(path), tensors.items())
     model = empty_model(directory, getattr(transformers, auto_class), config)
     try:
         _fill(model, tensors, tied, activations)

@@ -31,6 +31,7 @@ from frtune.models.int8 import load_int8
 from frtune.models.lora import merge as merge_adapter
 from frtune.models.lora import wrap
 from frtune.models.tokenizer import load_tokenizer
+from frtune.models.weight_verification import check_finite
 from frtune.models.weights import Built, fit_tokens, load_weights, serve
 from frtune.tasks.base import Task
 
@@ -45,6 +46,7 @@ def load_saved(
     dtype: Any = None,
     quantization: QuantizationName | BitsAndBytesConfig | None = None,
     merge: bool = False,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Built:
     """Open a saved directory.
 
@@ -56,12 +58,14 @@ def load_saved(
         dtype: Type of the weights; ``None`` is fp32.
         quantization: Load the weights in 8 or 4 bits.
         merge: Merge an adapter into its base, which must not be quantised then.
+        tokenizer: The directory's tokenizer, where it is known without reading it.
 
     Returns:
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
 
     Raises:
-        InputError: If the directory or its base is missing or not whole, or the base another model.
+        InputError: If the directory or its base is missing or not whole, the base another model,
+            or a weight NaN.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -79,21 +83,24 @@ def load_saved(
             f"({record['method']}). Leave it out."
         )
     if not (directory / ADAPTER_CONFIG).is_file():
-        return _load_full(directory, task, dtype, quantization, record and record["method"])
-    model, tokenizer = _load_adapter(directory, task, dtype, quantization)
+        method = record and record["method"]
+        return _load_full(directory, task, dtype, quantization, method, tokenizer)
+    model, tokenizer = _load_adapter(directory, task, dtype, quantization, tokenizer)
     if merge:
         model = merge_adapter(model).model
     return model.eval(), tokenizer
 
 
-def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any, method: Any) -> Built:
+def _load_full(
+    directory: Path, task: Task, dtype: Any, quantization: Any, method: Any, tokenizer: Any
+) -> Built:
     config, family, auto_class = read_for_task(directory, task)
     if method in ("int8", "int8-weights"):
         activations = "int8" if method == "int8" else "float"
         model = load_int8(directory, auto_class, config, activations=activations)
         return model, load_tokenizer(directory, family, config)
     check_weights(directory)
-    tokenizer = load_tokenizer(directory, family, config)
+    tokenizer = tokenizer or load_tokenizer(directory, family, config)
     model = load_weights(
         directory, auto_class, config, dtype=dtype, quantization=quantization, new_head=False
     )
@@ -101,7 +108,7 @@ def _load_full(directory: Path, task: Task, dtype: Any, quantization: Any, metho
 
 
 def _load_adapter(
-    directory: Path, task: Task, dtype: Any, quantization: Any
+    directory: Path, task: Task, dtype: Any, quantization: Any, tokenizer: Any
 ) -> tuple[Any, PreTrainedTokenizerBase]:
     if not (directory / ADAPTER_WEIGHTS).is_file():
         raise InputError(
@@ -112,7 +119,7 @@ def _load_adapter(
     base = find_base(directory)
     config, family, auto_class = read_for_task(base, task)
     check_weights(base)
-    tokenizer = load_tokenizer(directory, family, config)
+    tokenizer = tokenizer or load_tokenizer(directory, family, config)
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
     serve(model, task.served_end_ids(tokenizer, family.kind))
@@ -152,9 +159,11 @@ def put_adapter(
     if dropout is not None:
         lora.lora_dropout = dropout
     lora.base_model_name_or_path = model.name_or_path  # it may have moved
+    trained = load_file(directory / ADAPTER_WEIGHTS)
+    check_finite(f"directory={str(directory)!r}", trained.items())
     try:
         adapted = wrap(model, lora)
-        result = set_peft_model_state_dict(adapted, load_file(directory / ADAPTER_WEIGHTS))
+        result = set_peft_model_state_dict(adapted, trained)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"directory={str(directory)!r}: its adapter does not fit its base. "

@@ -20,17 +20,18 @@ from peft import (
     set_peft_model_state_dict,
 )
 from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import constants
 from peft.utils.integrations import gather_params_ctx
 from peft.utils.other import ModulesToSaveWrapper
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from frtune.errors import InputError
+from frtune.errors import InputError, first_line
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
 from frtune.models.family import Family
-from frtune.models.probe import probe_logits
+from frtune.models.probe import made_up_batch, probe_logits
 from frtune.models.weights import kept_names, load_weights, untied_output
 
 PEFT_TARGETS = constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
@@ -119,7 +120,7 @@ def add_adapter(
         token_ids: Rows to train in the input embedding and in the output layer.
 
     Raises:
-        InputError: If a target layer is not in the model.
+        InputError: If a target layer is not in the model, or PEFT refuses the settings.
     """
     completed: Any = copy.deepcopy(lora)
     if completed.target_modules is None:
@@ -133,7 +134,10 @@ def add_adapter(
         return wrap(model, completed)
     except ValueError as error:
         if "target modules" not in str(error).lower():
-            raise
+            raise InputError(
+                f"lora: PEFT refuses it for {family.name} ({first_line(error).rstrip('.')}). "
+                "Leave that setting out; the rows of new tokens are trained without it."
+            ) from error
         raise InputError(
             f"target_modules={sorted(completed.target_modules)}: not in this model. "
             f"Use {', '.join(target_modules(family, model))} for {family.name}, or leave it out."
@@ -208,18 +212,31 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     if not hasattr(model, "merge_and_unload"):
         raise InputError(f"model={type(model).__name__}: has no adapter. Pass a model with LoRA.")
     dtype = torch_dtype(dtype)
-    if batch is None:
-        rows = model.config.get_text_config().vocab_size
-        batch = {"input_ids": torch.arange(rows - 12, rows).reshape(2, 6)}
-        batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    batch = made_up_batch(model) if batch is None else batch
     before = probe_logits(model, batch)
     if getattr(model.config, "quantization_config", None) is not None:
         model = _on_full_base(model, dtype or torch.float32)
     kept = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    _own_weights(model)
     merged: Any = model.merge_and_unload(safe_merge=True)
     merged.to(dtype or kept)
     difference = (probe_logits(merged, batch) - before).abs().max().item()
     return Merged(merged, difference)
+
+
+def _own_weights(model: PeftModel) -> None:
+    """Give an adapted layer whose weight is shared (a tied output layer) one of its own; in place.
+
+    Merged into the shared one, the update would act in the other layer too.
+    """
+    shared: dict[int, int] = {}
+    for _, weight in model.named_parameters(remove_duplicate=False):
+        shared[id(weight)] = shared.get(id(weight), 0) + 1
+    for layer in model.modules():
+        if isinstance(layer, BaseTunerLayer) and not isinstance(layer, TrainableTokensLayer):
+            weight = getattr(base := layer.get_base_layer(), "weight", None)
+            if isinstance(weight, torch.nn.Parameter) and shared.get(id(weight), 0) > 1:
+                base.weight = torch.nn.Parameter(weight.detach().clone(), requires_grad=False)
 
 
 def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+import transformers
 from transformers import PreTrainedTokenizerBase
 
+from frtune.environment.progress import brief_bars
+from frtune.models.checkpoint_files import read_for_task
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
+from frtune.models.weights import Built, quiet
 from frtune.tasks.base import Task
 
 _TOLERANCE = {"float32": 1e-4, "quantized": 1e-2, "half": 3e-2, "quantized half": 5e-2}
+MERGING = 10  # times that: sums are formed in another order
 
 
 def prove_saved(
@@ -47,28 +53,79 @@ def prove_saved(
     Raises:
         RuntimeError: If the logits or the ids differ.
     """
-    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
-    quantization = getattr(model.config, "quantization_config", None)
-    reloaded, tokenizer_again = load_saved(directory, task, dtype=dtype, quantization=quantization)
+    reloaded, tokenizer_again = open_again(directory, model, task)
     _check_same_ids(directory, tokenizer, tokenizer_again)
-    device = next(model.parameters()).device
-    if quantization is None:
-        reloaded.to(device)
     if expected is None:
         expected = probe_logits(model, batch)
     found = probe_logits(reloaded, batch)
-    difference = (expected - found).abs().max().item() if expected.shape == found.shape else None
-    # DeepSpeed's bf16 rounds what is not packed, on a quantised base too
-    kinds = ["quantized"] * bool(quantization) + ["half"] * (dtype != torch.float32)
-    precision = " ".join(kinds) or "float32"
-    allowed = _TOLERANCE[precision] * max(1.0, expected.abs().max().item())
-    if difference is None or not difference <= allowed:
+    allowed = allowed_difference(model, expected)
+    difference = difference_of(expected, found)
+    if not difference <= allowed:
         raise RuntimeError(
             f"directory={os.fspath(directory)!r}: the saved model gives other logits than the one "
             f"in memory (difference {difference}, allowed {allowed:.2g}). Do not use it; "
             "report the model, task and adapter settings."
         )
     return difference
+
+
+def open_again(
+    directory: str | os.PathLike[str], model: Any, task: Task, tokenizer: Any = None
+) -> Built:
+    """Open what was saved of ``model`` in its type, its bits and on its device.
+
+    ``tokenizer`` is taken for the saved one, which is not read then.
+    """
+    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    packed = getattr(model.config, "quantization_config", None)
+    again = load_saved(directory, task, dtype=dtype, quantization=packed, tokenizer=tokenizer)
+    if packed is None:
+        again[0].to(next(model.parameters()).device)  # type: ignore[arg-type]
+    return again
+
+
+@brief_bars()
+def prove_plain(
+    directory: str | os.PathLike[str], task: Task, batch: Mapping[str, Any], expected: Any
+) -> None:
+    """Open a saved full model by Transformers alone; its logits must be those expected.
+
+    Args:
+        directory: What ``save_pretrained`` wrote.
+        task: Its task, which names the auto class.
+        batch: As of :func:`prove_saved`.
+        expected: ``probe_logits`` of the model that was saved.
+
+    Raises:
+        RuntimeError: If the logits differ.
+    """
+    _, _, auto_class = read_for_task(directory, task)
+    with quiet():
+        plain = getattr(transformers, auto_class).from_pretrained(directory, dtype="auto")
+    difference = difference_of(expected, probe_logits(plain, batch))
+    allowed = allowed_difference(plain, expected)
+    if not difference <= allowed:
+        raise RuntimeError(
+            f"directory={os.fspath(directory)!r}: opened by Transformers, the merged model gives "
+            f"other logits (difference {difference:.2g}, allowed {allowed:.2g}). Use the adapter."
+        )
+
+
+def difference_of(expected: Any, found: Any) -> float:
+    """Largest difference between two logits; infinite where their shapes differ."""
+    if expected.shape != found.shape:
+        return math.inf
+    return (expected - found).abs().max().item()
+
+
+def allowed_difference(model: Any, logits: Any) -> float:
+    """How far apart logits of a model may be, before and after it is saved."""
+    dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
+    quantized = getattr(model.config, "quantization_config", None) is not None
+    # DeepSpeed's bf16 rounds what is not packed, on a quantised base too
+    kinds = ["quantized"] * quantized + ["half"] * (dtype != torch.float32)
+    precision = " ".join(kinds) or "float32"
+    return _TOLERANCE[precision] * max(1.0, logits.abs().max().item())
 
 
 def _check_same_ids(directory: object, expected: Any, found: Any) -> None:

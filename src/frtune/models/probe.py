@@ -33,6 +33,13 @@ def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
         model.train(training)
 
 
+def made_up_batch(model: Any) -> dict[str, Any]:
+    """Two rows of six ids, the last of the vocabulary, where new tokens are."""
+    rows = model.config.get_text_config().vocab_size
+    ids = torch.arange(rows - 12, rows).reshape(2, 6)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
 @contextlib.contextmanager
 def _without_autocast(model: Any) -> Iterator[None]:
     """Take off the mixed-precision forward that ``accelerate`` puts on a model it trains."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from frtune.errors import InputError, first_line
 from frtune.models import deepspeed
 from frtune.models.checkpoint_files import number_of_weights
 
+_FLOATING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _NEW_WEIGHTS = 10**7  # of a new head; less need not be refused before it is allocated
 
 
@@ -91,6 +93,28 @@ def check_whole(
             f"{where}: {len(surplus)} of its weights ({_some(surplus)}) have no place in the model "
             "of its config.json, which would be cut. Copy the config.json that belongs to them."
         )
+
+
+def check_finite(where: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Refuse weights that are NaN or infinite: every answer would hang on them.
+
+    Args:
+        where: What they are of, for the message.
+        tensors: Names and weights. What holds no floating-point numbers here, such as packed
+            weights and those that ZeRO-3 keeps elsewhere, is passed over.
+
+    Raises:
+        InputError: Names the first of them.
+    """
+    for name, tensor in tensors:
+        if tensor.is_meta or not tensor.numel() or tensor.dtype not in _FLOATING:
+            continue
+        low, high = torch.aminmax(tensor.detach())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise InputError(
+                f"{where}: its weight {name} holds NaN or infinity. Copy it again; if it was "
+                "trained so, take an earlier checkpoint or train anew with a lower learning rate."
+            )
 
 
 def _some(names: list[str]) -> str:

@@ -29,7 +29,7 @@ from frtune.models.checkpoint_files import (
     weights_source,
 )
 from frtune.models.families import family_for
-from frtune.models.weight_verification import check_size, check_whole
+from frtune.models.weight_verification import check_finite, check_size, check_whole
 
 Built = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
 
@@ -109,6 +109,20 @@ def untie_output(model: PreTrainedModel) -> None:
         model.config.tie_word_embeddings = False
 
 
+def unshare(model: PreTrainedModel) -> None:
+    """Give each module of a model that is called untied weights of its own; in place.
+
+    Transformers writes a shared weight once, and opens an untied BART without the other copies.
+    """
+    seen: set[int] = set()
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if id(weight) in seen:
+                own = torch.nn.Parameter(weight.detach().clone(), weight.requires_grad)
+                setattr(module, name, own)
+            seen.add(id(weight))
+
+
 def _under_own_names(
     published: str, model: Any, state_dict: dict[str, Any], prefix: str, *_: Any
 ) -> None:
@@ -163,6 +177,7 @@ def read_weights(
             f"checkpoint={name!r}: its weights cannot be read ({first_line(error)}). "
             "Copy the whole directory."
         ) from error
+    check_finite(f"checkpoint={name!r}", model.named_parameters())
     model.name_or_path = model.config._name_or_path = name
     return model, info
 

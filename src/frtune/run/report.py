@@ -16,6 +16,7 @@ from frtune.run.page import write_page
 from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
+from frtune.training.resume_checks import save_state
 from frtune.training.trainer import TaskTrainer
 
 __getattr__ = moved_names(__name__)
@@ -53,7 +54,7 @@ def write_report(
             metrics=metrics,
             generation=trainer.generation.signature,
         )
-    trainer.state.save_to_json(str(directory / "trainer_state.json"))
+    save_state(trainer.state, directory / "trainer_state.json")
     plain = plain_use(
         task, trainer.model, trainer.processing_class,
         output_dir=trainer.args.output_dir, merged=settings.merge,

@@ -23,6 +23,7 @@ from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_callbacks
 from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
+from frtune.training.start_proof import prove_start
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def run(
                 data.task, settings, args,
                 model=model, tokenizer=tokenizer, encoded=encoded, callbacks=callbacks,
             )  # fmt: skip
+            if settings.merge and settings.proof:
+                prove_start(trainer, merge=True)
             start = checkpoint_to_resume(trainer, resume=settings.resume)
             if main:
                 write_config(trainer, data.splits, run_config(task, settings, args))

@@ -37,6 +37,7 @@ def build_trainer(
         args,
         train_dataset=encoded["train"],
         eval_dataset=encoded["validation"],
+        proof=settings.proof,
         callbacks=[*([EarlyStoppingCallback(patience)] if stops else []), *callbacks],
         **settings.trainer_options,
     )

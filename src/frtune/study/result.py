@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from frtune.files import staged
+from frtune.files import json_text, staged
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Study:
             The directory.
         """
         with staged(directory) as draft:
-            text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
+            text = json_text(self.to_dict(), indent=1)
             (draft / "study.json").write_text(text + "\n", encoding="utf-8")
             for name in ("layers", "pairs", "dimensions"):
                 getattr(self, name).to_parquet(draft / f"{name}.parquet", index=False)

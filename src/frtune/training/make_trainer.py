@@ -25,6 +25,7 @@ from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
 from frtune.training.packing import check_packing
+from frtune.training.start_proof import prove_start
 from frtune.training.tokenised_rows import prepared
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
 from frtune.training.trainer_settings import (
@@ -45,6 +46,7 @@ def make_trainer(
     eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
     schedule: GenerationSchedule | None = None,
     mixup: Mixup | None = None,
+    proof: bool = True,
     **settings: Any,
 ) -> TaskTrainer:
     """Make the trainer of ``task``; what ``task.trainer`` calls.
@@ -60,6 +62,7 @@ def make_trainer(
             ``eval_NAME_...``.
         schedule: When evaluation generates; by default only outside training.
         mixup: Train on mixes of rows; ``None`` trains on the rows alone.
+        proof: Prove that the model can be saved and opened again (``start_proof.prove_start``).
         settings: Further arguments of ``Trainer``: ``callbacks``, ``compute_loss_func``,
             ``compute_metrics``, ``data_collator``, ``model_init``, ``optimizers``,
             ``optimizer_cls_and_kwargs``, ``preprocess_logits_for_metrics``. And
@@ -75,7 +78,8 @@ def make_trainer(
 
     Raises:
         InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, a
-            budget of tokens cannot be kept, or an argument cannot act.
+            budget of tokens cannot be kept, an argument cannot act, or the model cannot be saved
+            and opened again.
     """
     check_names(settings)
     tokenizer = one_tokenizer(tokenizer, settings.pop("processing_class", None))
@@ -122,7 +126,7 @@ def make_trainer(
     if train_dataset is not None:
         check_filled(args, len(train_dataset))
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
-    return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
+    trainer = (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
         schedule=schedule,
         mixup=mixup,
@@ -133,6 +137,9 @@ def make_trainer(
         eval_dataset=encoded if isinstance(eval_dataset, Mapping) else encoded.get(""),
         **settings,
     )
+    if proof:
+        prove_start(trainer)
+    return trainer
 
 
 def check_training(

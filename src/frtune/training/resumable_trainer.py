@@ -41,6 +41,7 @@ from frtune.training.resume_checks import (
     check_whole,
     conditions,
     given_optimizers,
+    save_state,
 )
 from frtune.training.signals import StopRequest, listening
 from frtune.training.stateful_trainer import StatefulTrainer
@@ -263,7 +264,7 @@ class ResumableTrainer(StatefulTrainer):
             state.best_model_checkpoint = str(checkpoint)
         self.save_progress(draft)
         if self.args.should_save:
-            state.save_to_json(str(draft / TRAINER_STATE_NAME))
+            save_state(state, draft / TRAINER_STATE_NAME)
             (draft / TRAINING_ARGS_NAME).unlink(missing_ok=True)
 
     # --- memory ---------------------------------------------------------------------------------

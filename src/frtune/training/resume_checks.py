@@ -13,10 +13,12 @@ from typing import Any
 import pyarrow as pa
 import torch
 from datasets import Dataset
+from peft import PeftType
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from frtune.errors import InputError
+from frtune.files import write_json
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
 from frtune.training.atomic_checkpoints import check_foreign, damage, read_manifest
@@ -135,6 +137,11 @@ def check_state(checkpoint: Path, *, deepspeed: bool = False) -> None:
         raise InputError(f"{latest}: is not of step {step}. Give another checkpoint.")
 
 
+def save_state(state: TrainerState, path: Path) -> None:
+    """Write a state as ``TrainerState.save_to_json`` does; a score that is NaN becomes null."""
+    write_json(path, json.loads(json.dumps(dataclasses.asdict(state), sort_keys=True)))
+
+
 def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: Path) -> None:
     """Refuse to go on from a checkpoint of another run.
 
@@ -241,13 +248,16 @@ def name_of(model: Any) -> str:
 
 
 def _lora(config: Any) -> dict[str, Any]:
-    targets = getattr(config, "target_modules", None)  # other adapters than LoRA may have none
-    return {
-        "r": getattr(config, "r", None),
-        "alpha": getattr(config, "lora_alpha", None),
-        "dropout": getattr(config, "lora_dropout", None),
-        "targets": targets if isinstance(targets, str) else sorted(targets or ()),
-    }
+    """What identifies an adapter: LoRA's sizes, and all settings of another method of PEFT."""
+    targets = getattr(config, "target_modules", None)
+    targets = targets if isinstance(targets, str) else sorted(targets or ())
+    if config.peft_type == PeftType.LORA:
+        sizes = {"r": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
+        return {**sizes, "targets": targets}
+    passing = ("base_model_name_or_path", "inference_mode", "target_modules")
+    found = {name: value for name, value in vars(config).items() if name not in passing}
+    found = {n: sorted(v, key=str) if isinstance(v, set) else v for n, v in found.items()}
+    return {**found, "peft_type": str(config.peft_type.value), "targets": targets}
 
 
 def _frozen_hash(model: Any) -> str | None:

@@ -1,0 +1,318 @@
+"""Before the first step: what will be trained can be saved, and opens with equal logits."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import hashlib
+import itertools
+import json
+import logging
+import random
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft.utils.other import ModulesToSaveWrapper
+from transformers import Trainer
+
+from frtune.environment.progress import brief_bars
+from frtune.errors import InputError, first_line
+from frtune.models.adapter_base import save_base_record, save_head_config
+from frtune.models.checkpoint_files import read_for_task
+from frtune.models.config_sizes import narrowed
+from frtune.models.continued_adapter import write_proven
+from frtune.models.deepspeed import zero3_suspended
+from frtune.models.families import kind_of
+from frtune.models.lora import wrap
+from frtune.models.model_verification import (
+    MERGING,
+    allowed_difference,
+    difference_of,
+    open_again,
+)
+from frtune.models.probe import probe_logits
+from frtune.models.weights import load_weights, quiet, untie_output, untied_output
+from frtune.tasks.config_file import save_task
+from frtune.training.distributed import on_main
+from frtune.training.resource_errors import is_memory_full
+from frtune.training.trainer import TaskTrainer
+
+logger = logging.getLogger(__name__)
+
+WHOLE = 50_000_000  # weights up to which the model itself is tried; of a larger one a narrow copy
+_ROWS, _LOOKED_AT = 2, 16
+_NOISE = 0.05
+# settings of an adapter that no failure hangs on; the others are named when it fails
+_USUAL = {
+    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "inference_mode", "lora_alpha",
+    "lora_dropout", "num_attention_heads", "num_layers", "num_transformer_submodules", "peft_type",
+    "peft_version", "r", "revision", "target_modules", "task_type", "token_dim",
+}  # fmt: skip
+_PLACE = re.compile(r"directory='[^']*': ")  # temporary
+_proven: set[str] = set()
+
+
+def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
+    """Prove that the trainer's model can be saved and opened again, once what trains has moved.
+
+    Every weight that trains is moved a little; the model is saved as ``frtune.save`` does, in a
+    temporary directory, opened as ``frtune.load`` does, and must give the same logits on two rows.
+    Then the weights and the random state are put back, bit by bit. Of a model of more than 50
+    million weights, and of one that ZeRO-3 splits, a copy is tried that has all of its layers, 64
+    wide. A model of the same structure is proven once a process. All processes must call this.
+
+    Args:
+        trainer: Before its first step.
+        merge: Whether the adapter is to be merged too.
+
+    Raises:
+        InputError: Names the adapter's method and settings, and what it fails in.
+    """
+    model: Any = trainer.model
+    if trainer.train_dataset is None:
+        return
+    key = f"{_structure(model)} {trainer.task.name} {merge}"
+    if key not in _proven:
+        on_main(trainer.args, lambda: _prove(trainer, model, merge=merge))
+        _proven.add(key)
+
+
+def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
+    adapters = getattr(model, "peft_config", None) or {}
+    if adapters and set(adapters) != {"default"}:
+        raise InputError(
+            f"adapter_name={', '.join(map(str, adapters))}: one adapter is trained and saved, the "
+            "one called 'default'. Leave adapter_name out, and add no other."
+        )
+    stage = ["be trained"]
+    try:
+        with _apart(model), tempfile.TemporaryDirectory(prefix="frtune-proof-") as folder:
+            subject = model if _is_tried_whole(model) else _narrow(trainer, Path(folder, "base"))
+            if subject is not None:
+                _live_through(trainer, subject, Path(folder, "saved"), stage, merge=merge)
+    except Exception as error:  # each method fails in its own way
+        if is_memory_full(error):
+            raise
+        way = "use lora_config()" if adapters else "build the model with build_model"
+        if stage[-1] == "be merged":
+            way = "leave out merge"
+        reason = _PLACE.sub("", first_line(error)).rstrip(".")
+        raise InputError(
+            f"{_named(model)}: cannot {stage[-1]}, as was tried before the first step ({reason}). "
+            f"{way[0].upper()}{way[1:]}."
+        ) from error
+
+
+def _live_through(
+    trainer: TaskTrainer, model: Any, folder: Path, stage: list[str], *, merge: bool
+) -> None:
+    task, tokenizer = trainer.task, trainer.processing_class
+    inputs = _inputs(trainer, model)
+    if hasattr(model, "peft_config"):
+        _check_trains(trainer, model, inputs)
+    batch = {name: value for name, value in inputs.items() if name != "labels"}
+    before = probe_logits(model, batch)
+    with _moved(model, batch, before) as expected:
+        stage.append("be saved")
+        model.save_pretrained(str(folder))
+        save_task(task, folder)
+        save_base_record(folder, model)
+        save_head_config(folder, model, task, tokenizer)
+        stage.append("be opened again with equal logits")
+        again = open_again(folder, model, task, tokenizer)[0]
+        difference = difference_of(expected, probe_logits(again, batch))
+        if not difference <= allowed_difference(model, expected):
+            raise ValueError(f"they differ by {difference:.2g}{_lost(model, again)}")
+        if merge:
+            stage.append("be merged")
+            quantized = getattr(model.config, "quantization_config", None) is not None
+            write_proven(
+                folder, task, folder / "merged", batch=batch, expected=expected,
+                allowed=None if quantized else MERGING * allowed_difference(model, expected),
+                tokenizer=tokenizer,
+            )  # fmt: skip
+
+
+def _lost(model: Any, again: Any) -> str:
+    """Names of trained weights that are others in what was opened."""
+    found = dict(again.named_parameters())
+    lost = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+        and name in found
+        and not torch.equal(weight.cpu(), found[name].to(weight.dtype).cpu())
+    ]
+    shown = ", ".join(lost[:2]) + (", ..." if len(lost) > 2 else "")
+    return f"; not stored: {shown}" if lost else ""
+
+
+@contextlib.contextmanager
+def _apart(model: Any) -> Iterator[None]:
+    """Leave no trace in the run: random numbers, modes of modules, ZeRO-3, its log."""
+    states = random.getstate(), np.random.get_state()
+    device = next(model.parameters()).device
+    modes = [(module, module.training) for module in model.modules()]
+    data = [(weight, weight.data) for weight in model.parameters()]
+    with (
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        zero3_suspended(),
+        quiet(),
+        brief_bars(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+            for weight, own in data:
+                if weight.dtype != own.dtype:  # bitsandbytes casts biases where it computes
+                    weight.data = own
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+
+
+def _inputs(trainer: TaskTrainer, model: Any) -> dict[str, Any]:
+    """Two short rows of the training set, as the model gets them."""
+    rows = list(itertools.islice(iter(trainer.train_dataset), _LOOKED_AT))  # type: ignore[arg-type]
+    rows = sorted(rows, key=lambda row: len(row["input_ids"]))[:_ROWS]
+    device = next(model.parameters()).device
+    batch = trainer.data_collator(rows)
+    return {name: value.to(device) for name, value in batch.items() if name != "row"}
+
+
+def _check_trains(trainer: TaskTrainer, model: Any, inputs: dict[str, Any]) -> None:
+    """A loss must have a gradient for what trains, and each trained copy of a module must act."""
+    copies = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, ModulesToSaveWrapper)
+    }
+    called: set[str] = set()
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: called.add(name))
+        for name, module in copies.items()
+    ]
+    kept = {name: weight.grad for name, weight in model.named_parameters()}
+    try:
+        items = (inputs["labels"] != -100).sum() if "labels" in inputs else None
+        loss: Any = Trainer.compute_loss(trainer, model, dict(inputs), num_items_in_batch=items)
+        loss.backward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for name, weight in model.named_parameters():
+            weight.grad = kept[name]
+    if idle := sorted(copies.keys() - called):
+        raise ValueError(f"modules_to_save: the model does not compute with {', '.join(idle)}")
+
+
+@contextlib.contextmanager
+def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
+    """Move every weight that trains, for a while; yields the logits, which must have moved too."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    kept = [weight.detach().clone() for weight in trained]
+    generator = torch.Generator().manual_seed(0)
+    try:
+        for noise in (_NOISE, 4 * _NOISE, 16 * _NOISE):
+            with torch.no_grad():
+                for weight, own in zip(trained, kept, strict=True):
+                    change = noise * torch.randn(own.shape, generator=generator)
+                    weight.copy_(own + change.to(own))
+            logits = probe_logits(model, batch)
+            if (logits - before).abs().max() > 10 * allowed_difference(model, logits):
+                break
+        if torch.equal(logits, before):
+            raise ValueError("its logits do not change with its weights")
+        yield logits
+    finally:
+        with torch.no_grad():
+            for weight, own in zip(trained, kept, strict=True):
+                weight.copy_(own)
+
+
+def _is_tried_whole(model: Any) -> bool:
+    weights = list(model.parameters())
+    split = any(hasattr(weight, "ds_id") for weight in weights)
+    devices = {weight.device for weight in weights}
+    return not split and len(devices) == 1 and sum(w.numel() for w in weights) <= WHOLE
+
+
+def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
+    """A copy with all layers, 64 wide, random weights and the same adapter, its base on disk.
+
+    ``None``, with a warning, where the adapter's own sizes do not fit so narrow a model.
+    """
+    model: Any = trainer.model
+    adapters = getattr(model, "peft_config", None)
+    base = model.get_base_model() if adapters else model
+    config = narrowed(base.config, layers=None, width=64, heads=4, inner=128)
+    packed = getattr(config, "quantization_config", None)
+    if packed is not None:
+        del config.quantization_config
+    try:
+        small: Any = type(base)(config)
+        if untied_output(base) is not None:
+            untie_output(small)
+        small.save_pretrained(folder)
+        small.name_or_path = small.config._name_or_path = str(folder)
+        if packed is not None:
+            again, _, auto_class = read_for_task(folder, trainer.task)
+            small = load_weights(folder, auto_class, again, quantization=packed)
+        if adapters:
+            settings = copy.deepcopy(adapters["default"])
+            settings.base_model_name_or_path = str(folder)
+            small = wrap(small, settings)
+    except Exception as error:
+        logger.warning("not tried before the first step, on a narrow copy: %s", first_line(error))
+        return None
+    trains = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    for name, weight in small.named_parameters():
+        if name in trains:
+            weight.requires_grad_(trains[name])
+    return small.eval()
+
+
+def _named(model: Any) -> str:
+    """The method of an adapter and its unusual settings; or the class of a model."""
+    adapters = getattr(model, "peft_config", None)
+    if not adapters:
+        return f"model={type(model).__name__}"
+    config = next(iter(adapters.values()))
+    usual = {
+        field.name: field.default
+        for field in dataclasses.fields(config)
+        if field.default is not dataclasses.MISSING
+    }
+    unusual = [
+        f"{name}={value!r}"
+        for name, value in vars(config).items()
+        if name not in _USUAL and value and name in usual and value != usual[name]
+    ]
+    shown = f" ({', '.join(text[:60] for text in unusual)})" if unusual else ""
+    return f"adapter={config.peft_type.value}{shown}"
+
+
+def _structure(model: Any) -> str:
+    """What the proof hangs on: classes, settings, names, shapes, types, and what is shared."""
+    seen: dict[int, int] = {}
+    weights = [
+        (name, tuple(w.shape), str(w.dtype), w.requires_grad, seen.setdefault(id(w), len(seen)))
+        for name, w in model.named_parameters(remove_duplicate=False)
+    ]
+    adapters = getattr(model, "peft_config", None) or {}
+    settings = [sorted((name, str(value)) for name, value in vars(config).items())
+                for config in adapters.values()]  # fmt: skip
+    config = {**model.config.to_dict(), "architectures": None}  # saving writes them
+    content = [type(model).__name__, str(config), settings, weights, kind_of(model)]
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()

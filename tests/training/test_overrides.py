@@ -19,19 +19,25 @@ from transformers import (
 from frtune.training.batching import LengthBatches
 from frtune.training.progress import HeadlinePrinter
 from frtune.training.resumable_trainer import ResumableTrainer
+from frtune.training.scoring_trainer import ScoringTrainer
 from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 
 # methods that override nothing; every other one must be an upstream method
 OWN = {
     "checked_resume", "conditions", "encode", "generate_rows", "write_model",
-    "_complete", "_drafted", "_explained_memory", "_raise_non_finite", "_scores_now", "_scoring",
-    "_stop_if_asked", "_surviving",
+    "_complete", "_drafted", "_explained_memory", "_raise_non_finite", "_rows_to_answer",
+    "_scores_now", "_scoring", "_settle_model", "_stop_if_asked", "_surviving",
 }  # fmt: skip
 HEADLINES = HeadlinePrinter.__bases__[0]
-MADE_BY_US = {TaskTrainer: {"__init__"}, HEADLINES: {"__init__"}}  # called by our code alone
+MADE_BY_US = {
+    ScoringTrainer: {"__init__"},
+    TaskTrainer: {"__init__"},
+    HEADLINES: {"__init__"},
+}  # called by our code alone
 
 PAIRS = [
     (ResumableTrainer, Trainer), (ResumableTrainer, Seq2SeqTrainer),
+    (ScoringTrainer, Trainer), (ScoringTrainer, Seq2SeqTrainer),
     (TaskTrainer, Trainer), (TaskTrainer, Seq2SeqTrainer), (TaskSeq2SeqTrainer, Seq2SeqTrainer),
     (HEADLINES, PrinterCallback),
     (HEADLINES, ProgressCallback),
@@ -136,7 +142,9 @@ def test_every_override_is_upstream_with_the_same_parameters(ours, upstream):
 
 
 def test_what_is_listed_as_our_own_is_there():
-    defined = {name for ours in (ResumableTrainer, TaskTrainer) for name in vars(ours)}
+    defined = {
+        name for ours in (ResumableTrainer, ScoringTrainer, TaskTrainer) for name in vars(ours)
+    }
     assert defined >= OWN
 
 

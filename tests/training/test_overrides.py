@@ -19,6 +19,7 @@ from transformers import (
 from frtune.training.batching import LengthBatches
 from frtune.training.progress import HeadlinePrinter
 from frtune.training.resumable_trainer import ResumableTrainer
+from frtune.training.scoring_trainer import ScoringTrainer
 from frtune.training.stateful_trainer import StatefulTrainer
 from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 
@@ -26,16 +27,21 @@ from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 OWN = {
     "checked_resume", "conditions", "encode", "generate_rows", "save_progress", "write_model",
     "_complete", "_drafted", "_explained_memory", "_exported", "_find_best", "_had_ended",
-    "_name_without_state", "_raise_non_finite", "_scores_now", "_scoring",
-    "_stop_if_asked", "_surviving", "_take_up",
+    "_name_without_state", "_raise_non_finite", "_rows_to_answer", "_scores_now", "_scoring",
+    "_settle_model", "_stop_if_asked", "_surviving", "_take_up",
 }  # fmt: skip
-OURS = (StatefulTrainer, ResumableTrainer, TaskTrainer)
+OURS = (StatefulTrainer, ResumableTrainer, ScoringTrainer, TaskTrainer)
 HEADLINES = HeadlinePrinter.__bases__[0]
-MADE_BY_US = {TaskTrainer: {"__init__"}, HEADLINES: {"__init__"}}  # called by our code alone
+MADE_BY_US = {
+    ScoringTrainer: {"__init__"},
+    TaskTrainer: {"__init__"},
+    HEADLINES: {"__init__"},
+}  # called by our code alone
 
 PAIRS = [
     (StatefulTrainer, Trainer), (StatefulTrainer, Seq2SeqTrainer),
     (ResumableTrainer, Trainer), (ResumableTrainer, Seq2SeqTrainer),
+    (ScoringTrainer, Trainer), (ScoringTrainer, Seq2SeqTrainer),
     (TaskTrainer, Trainer), (TaskTrainer, Seq2SeqTrainer), (TaskSeq2SeqTrainer, Seq2SeqTrainer),
     (HEADLINES, PrinterCallback),
     (HEADLINES, ProgressCallback),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Set
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -136,11 +137,6 @@ OWN = {
     "keywords": {"keyword_weight", "focal_gamma", "overlap_tokens"},
     "keyphrases": {"max_target_tokens", "max_keyphrases", "k"},
 }  # fmt: skip
-RUN_ONLY = {"early_stopping_patience", "max_train_rows", "max_eval_rows", "max_test_rows",
-            "lora_r", "lora_alpha", "lora_dropout", "max_tokens_per_batch", "mixup_alpha",
-            "mixup_layer", "mixup_rows", "mixup_level", "generate_every_epochs",
-            "generate_max_rows", "lora", "merge", "merge_first", "packing", "mixup", "resume",
-            "data", "checkpoint", "family", "encoding", "max_source_tokens"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,12 +149,10 @@ class Draw:
     @property
     def flags(self) -> list[str]:
         """As the command line has them."""
-        words: list[str] = []
-        for name, value in self.settings.items():
-            words += [
-                f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"
-            ]
-        return words
+        return [
+            f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"
+            for name, value in self.settings.items()
+        ]
 
 
 def beyond(name: str, chance: random.Random) -> Any:
@@ -181,23 +175,21 @@ def beyond(name: str, chance: random.Random) -> Any:
     return chance.choice([value for value in values if value != limits.off])
 
 
-def draw(seed: int, *, names: set[str] | None = None) -> Draw:
-    """Draw a task and a few settings, each half the time beyond its range."""
+def draw(seed: int, *, only: Set[str] | None = None) -> Draw:
+    """Draw a task and one to five settings; in about every second draw, some beyond their range.
+
+    ``only`` are the names to draw from.
+    """
     chance = random.Random(seed)
     task = chance.choice(TASKS)
-    others = set().union(*OWN.values()) - OWN[task]
-    usable = sorted(
-        ({*WITHIN, *SWITCHES, *WRONG} - others) & (names or {*WITHIN, *SWITCHES, *WRONG})
-    )
-    usable = [name for name in usable if name not in KNOWN or name in KNOWN]
-    settings: dict[str, Any] = {}
+    names = {*WITHIN, *SWITCHES, *WRONG} - (set().union(*OWN.values()) - OWN[task])
     wild = chance.random() < 0.45
-    for name in chance.sample(usable, chance.randint(1, 5)):
+    settings: dict[str, Any] = {}
+    for name in chance.sample(sorted(names & (only or names)), chance.randint(1, 5)):
         if name in SWITCHES:
             settings[name] = chance.random() < 0.6
-        elif name in WRONG and name not in WITHIN:
-            if wild:
-                settings[name] = chance.choice(WRONG[name])
+        elif name not in WITHIN:
+            settings |= {name: chance.choice(WRONG[name])} if wild else {}
         elif wild and chance.random() < 0.4 and (name in WRONG or name in RANGES):
             settings[name] = beyond(name, chance)
         else:

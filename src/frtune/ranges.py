@@ -75,7 +75,7 @@ RANGES = {
     # training arguments
     "per_device_train_batch_size": Range(1, 10**6),
     "per_device_eval_batch_size": Range(1, 10**6),
-    "num_train_epochs": Range(0, 10**6, "number", "(]"),
+    "num_train_epochs": Range(0, MOST, "number", "(]"),
     "max_steps": Range(1, MOST, off=-1),
     "learning_rate": Range(0, 100, "number"),
     "warmup_steps": Range(0, MOST, "steps"),

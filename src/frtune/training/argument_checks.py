@@ -54,6 +54,7 @@ def check_arguments(args: Any, *, of_run: bool = False, compute_metrics: Any = N
     _check_metrics_input(args, compute_metrics)
     _check_trackers(args)
     _check_hub(args)
+    _check_best(args)
     check_scheduler(args)
     check_optimizer(args)
 
@@ -89,6 +90,16 @@ def _check_words(args: Any) -> None:
         value = getattr(args, name, None)
         if value is not None and not isinstance(value, dict):
             raise InputError(f"{name}={value!r}: names and values. Pass '{{\"name\": 1}}'.")
+
+
+def _check_best(args: Any) -> None:
+    """What selects the best checkpoint."""
+    best = args.save_strategy == "best"
+    if (best or args.load_best_model_at_end) and not args.metric_for_best_model:
+        what = "save_strategy=best" if best else "load_best_model_at_end=True"
+        raise InputError(f"{what}: by which score? Pass --metric-for-best-model, as loss.")
+    if best and args.eval_strategy == "no":
+        raise InputError("save_strategy=best: needs --eval-strategy epoch or steps. Pass it too.")
 
 
 def _check_metrics_input(args: Any, compute_metrics: Any) -> None:

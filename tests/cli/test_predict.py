@@ -60,3 +60,48 @@ def test_half_a_pair_is_refused_in_one_line(pairs_model, tmp_path, capsys, flags
     last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
     assert last.startswith("frtune: ") and message in last
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half.csv", "lines.txt"]
+
+
+@pytest.fixture(scope="module")
+def writer(tiny, tmp_path_factory):
+    """A model directory of keyphrases; its weights are random."""
+    task = frtune.KeyphraseGeneration(max_source_tokens=32, max_target_tokens=8)
+    model, tokenizer = frtune.build_model(task, checkpoint=tiny("t5"), proof=False)
+    directory = tmp_path_factory.mktemp("writer")
+    args = frtune.training_arguments(task, str(directory), eval_strategy="no", save_strategy="no",
+                                     load_best_model_at_end=False, bf16=False)  # fmt: skip
+    return str(frtune.save(task.trainer(model, tokenizer, args), directory / "model"))
+
+
+def test_beams_and_limit_act_and_stand_in_the_signatures(writer, tmp_path, capsys):
+    flags = ["--num-beams", "2", "--max-target-tokens", "5"]
+    assert main(["predict", writer, "--text", "Le budget.", *flags]) == 0
+    said = json.loads(capsys.readouterr().out)
+    predictor = frtune.load(writer)
+    chosen = {"num_beams": 2, "max_target_tokens": 5}
+    assert [said] == predictor.predict(["Le budget."], **chosen)
+    assert [said] == frtune.load(writer, **chosen).predict(["Le budget."])
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "Le budget.", "keyphrases": ["budget"]}\n' * 2)
+    output = str(tmp_path / "scores")
+    assert main(["evaluate", writer, "--data", str(rows), "--output-dir", output, *flags]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["test_mean_tokens"] == 5 and scores["test_cut_by_limit_rate"] == 1
+    signatures = json.loads((tmp_path / "scores" / "signatures.json").read_text())
+    assert signatures["f1_at_10"].endswith("|max_target_tokens:5|num_beams:2")
+
+
+def test_settings_of_generation_are_refused_in_one_line(pairs_model, writer, tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"sentence1": "a", "sentence2": "b", "label": 0}\n')
+    pair = ["--text", "a", "--text-pair", "b"]
+    for command, message in [
+        (["predict", pairs_model, *pair, "--num-beams", "2"], "similarity writes no text"),
+        (["evaluate", pairs_model, "--data", str(rows), "--num-beams", "2"], "writes no text"),
+        (["predict", writer, "--text", "a", "--num-beams", "0"], "num_beams=0: a whole number"),
+        (["predict", writer, "--text", "a", "--max-target-tokens", "1"], "at least 4"),
+        (["predict", writer, "--text", "a", "--max-target-tokens", "99999"], "99,999 tokens"),
+    ]:
+        assert main(command) == 2
+        last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
+        assert last.startswith("frtune: ") and message in last

@@ -82,6 +82,10 @@ def training_arguments(
     check_agreed(overrides)
     settings = {**recipe(task, tiny=tiny), **overrides}
     _check_deepspeed(settings.get("deepspeed"))
+    if "metric_for_best_model" in overrides and "greater_is_better" not in overrides:
+        directions, name = task.metric_directions(), str(overrides["metric_for_best_model"])
+        # of a score that the task does not know, Trainer decides by its name
+        settings["greater_is_better"] = directions.get(name.removeprefix("eval_"))
     if settings.get("fp16") and "bf16" not in overrides:
         settings["bf16"] = False
     check_ranges(settings)

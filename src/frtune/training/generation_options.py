@@ -109,7 +109,7 @@ def generation_options(
             known = [*LIMITS, *SETTINGS]
             raise InputError(
                 f"{name}={value!r}: no setting of generation here.{nearest(name, known)} There are "
-                f"{', '.join(known[:6])} and {len(known) - 6} more, all in docs/keyphrases.md."
+                f"{', '.join(known[:6])} and {len(known) - 6} more, all in docs/trainer.md."
             )
     decoder = not getattr(config, "is_encoder_decoder", False)
     settings = {name: value for name, value in given.items() if name not in LIMITS}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import Seq2SeqTrainer, Trainer
-from transformers.trainer_utils import default_hp_space_optuna
+from transformers.trainer_utils import default_hp_space_optuna, number_of_arguments
 
 from frtune.environment.progress import brief_bars
 from frtune.environment.threads import fit_threads
@@ -74,6 +74,25 @@ class TaskTrainer(ScoringTrainer):
         return {**super().conditions(), **own}
 
     # --- models that are made anew, for each training or trial ------------------------------------
+
+    def train(self, resume_from_checkpoint=None, trial=None, ignore_keys_for_eval=None):
+        """As ``ResumableTrainer.train``.
+
+        Raises:
+            InputError: As of ``ResumableTrainer.train``; and for a ``trial`` that nothing reads, or
+                ``ignore_keys_for_eval``: the scores read logits alone.
+        """
+        if ignore_keys_for_eval:
+            raise InputError(
+                f"ignore_keys_for_eval={ignore_keys_for_eval}: the scores read the logits alone. "
+                "Leave it out."
+            )
+        reads = self.model_init is not None and number_of_arguments(self.model_init.make)
+        if trial is not None and self.hp_search_backend is None and not reads:
+            raise InputError(
+                "trial: is for hyperparameter_search, or a model_init that takes it. Leave it out."
+            )
+        return super().train(resume_from_checkpoint, trial)
 
     def _settle_model(self) -> None:
         """Have the model write as the arguments say, wherever its directory is opened."""

@@ -159,7 +159,9 @@ class UserCollator:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Make the batch of ``examples``."""
-        hidden = ("row", "length")
+        hidden = ["row", "length"]
+        if "labels" in examples[0]:
+            hidden += ["label", "label_ids"]  # raw columns, which collators take for labels
         seen = [{k: v for k, v in example.items() if k not in hidden} for example in examples]
         batch = dict(self.collator(seen))
         if "row" in examples[0]:

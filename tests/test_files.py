@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -9,7 +10,17 @@ import time
 import pytest
 
 from frtune import InputError
-from frtune.files import LOCK_FILE, locked, staged
+from frtune.failures import DiskFullError, failure_line
+from frtune.files import (
+    LOCK_FILE,
+    draft_file,
+    draft_folder,
+    is_draft,
+    locked,
+    new_folder,
+    staged,
+    write_json,
+)
 
 
 def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
@@ -42,6 +53,70 @@ def test_a_place_that_cannot_be_a_directory_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file" / "run"):
         pass
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_drafts_of_killed_processes_go_at_the_next_draft_and_no_others(tmp_path, kill):
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        with draft_folder(tmp_path) as folder, draft_file(tmp_path / "file.txt") as file:
+            (folder / "a.txt").write_text("half")
+            file.write_text("half")
+            os.write(write, b"written")
+            time.sleep(600)
+    os.read(read, 7)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 2 and all(is_draft(name) for name in left)
+    if kill:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    write_json(tmp_path / "one.json", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"one.json"} | (set() if kill else left)
+    if not kill:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_drafts_of_elsewhere_go_when_they_are_old(tmp_path):
+    names = [".draft-00000000-1-1-x", ".draft-ab12_xyz", ".draft-checkpoint-4", ".drafts"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    write_json(tmp_path / "one.json", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"one.json", *names}
+    for name in names:
+        os.utime(tmp_path / name, (0, 0))
+    write_json(tmp_path / "one.json", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"one.json", *names[2:]}
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(KeyError), new_folder(tmp_path / "a" / "out") as draft:
+        (draft / "x").write_text("1")
+        raise KeyError
+    assert list((tmp_path / "a").iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    for name in ("out", "empty"):
+        with new_folder(tmp_path / name) as draft:
+            (draft / "x").write_text("1")
+            assert files_in(tmp_path / "a") == set()
+        assert files_in(tmp_path / name) == {"x"}
+    assert not [path for path in tmp_path.iterdir() if is_draft(path.name)]
+
+
+def test_a_disk_that_is_full_is_told_with_the_place(tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for draft in (staged, new_folder, draft_file):
+        with pytest.raises(DiskFullError, match=r"out: the disk is full") as error:
+            with draft(tmp_path / "out"):
+                full()
+        assert "MB are free. Make room" in failure_line(error.value)
+    assert list(tmp_path.iterdir()) == []
+    for number, words in ((errno.EMFILE, "ulimit -n"), (errno.EROFS, "cannot be written")):
+        line = failure_line(OSError(number, os.strerror(number), "/some/file"))
+        assert words in line and "\n" not in line
+    assert failure_line(OSError(errno.ENOENT, "none", "x")) is None
 
 
 def files_in(directory):

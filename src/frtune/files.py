@@ -141,7 +141,7 @@ def new_folder(directory: str | Path) -> Iterator[Path]:
     """
     directory = Path(directory)
     directory.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(directory.absolute().parent) as place:
+    with draft_folder(directory.absolute().parent) as place, _explained(directory):
         draft = place / (directory.name or "draft")
         draft.mkdir()
         yield draft

@@ -49,7 +49,7 @@ def check_output_directory(
     if path.exists() and not path.is_dir():
         raise InputError(f"{shown}: is a file. Give a directory.")
     if empty and contents(path):
-        raise InputError(f"{shown}: holds files. Give a new directory.")
+        raise InputError(f"{shown}: holds files already. Give a new directory, or an empty one.")
     for each in inputs:
         if path.is_dir() and Path(each).is_dir() and path.samefile(each):
             raise InputError(f"{shown}: is read itself. Give a directory in it, or beside it.")

@@ -185,7 +185,7 @@ def test_a_spent_budget_is_code_1_and_says_how_to_go_on(words, capsys):
         ("--concurrency 0", "concurrency=0: at least 1"),
         ("--base-url localhost:8000", "base_url: is no address"),
         ("--output x.csv", "Name a file that ends in .jsonl"),
-        ("--output none/x.jsonl", "its folder does not exist"),
+        ("--output /proc/none/x.jsonl", "cannot be written"),
         ("--api-key=sk-x", "--api-key: no such option"),
         ("--max-rows 0", "max_rows=0"),
     ],

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import time
 
 import pytest
+import torch
 
 from conftest import FAMILY_NAMES
 from frtune import InputError, build_model
 from frtune.models.checkpoint_files import read_config
 from frtune.models.config_values import keep_known_attention
 from frtune.models.families import FAMILIES
+from frtune.models.family import has_head
 from frtune.planning.plan import plan
 from frtune.tasks.config_file import task_class
 
@@ -62,6 +65,53 @@ def test_a_config_that_makes_no_model_is_refused(changed, values):
     with pytest.raises(InputError, match=r"config") as error:
         build_model(task, checkpoint=changed("bert", **values), proof=False)
     assert "\n" not in str(error.value)
+
+
+DAMAGED = {
+    "hidden_size": "x", "num_attention_heads": 0, "num_hidden_layers": -2, "vocab_size": None,
+    "intermediate_size": [64], "max_position_embeddings": 1e30, "hidden_act": "none such",
+    "hidden_dropout_prob": 2, "attention_probs_dropout_prob": "a", "initializer_range": -1.0,
+    "layer_norm_eps": float("nan"), "model_type": "none such", "num_labels": "two",
+    "id2label": 3, "label2id": [1], "dtype": "x", "torch_dtype": "float33", "rope_scaling": [1],
+    "quantization_config": {"a": 1}, "pad_token_id": 10**6, "type_vocab_size": "2",
+    "return_dict": False, "output_hidden_states": 1.5, "auto_map": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_field_is_named_with_its_file(changed, name):
+    task = task_class("classification").for_planning()
+    with pytest.raises(InputError, match=rf"config.*\b{name}\b") as error:
+        build_model(task, checkpoint=changed("bert", **{name: DAMAGED[name]}), proof=False)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_type_that_is_no_text_is_refused(changed):
+    with pytest.raises(InputError, match="config"):
+        read_config(changed("bert", model_type={"a": 1}))
+
+
+def test_a_config_changed_at_random_makes_a_model_or_is_refused(changed, tiny):
+    chance = random.Random(16)
+    odd = [0, -1, 3, 10**6, 10**12, 1.5, float("nan"), "x", "", [], [1], {}, {"a": 1}, True]
+    ends = set()
+    for family in (name for name in FAMILY_NAMES if FAMILIES[name].kind != "encoder-decoder"):
+        task = task_class("classification").for_planning()
+        if not has_head(FAMILIES[family].model_types[0], task.auto_classes[FAMILIES[family].kind]):
+            continue
+        fields = sorted(json.loads((tiny(family) / "config.json").read_text("utf-8")))
+        for _ in range(2):
+            directory = changed(family, **{chance.choice(fields): chance.choice(odd)})
+            try:
+                model, tokenizer = build_model(task, checkpoint=directory, proof=False)
+            except InputError as error:
+                assert "\n" not in str(error)
+                ends.add("refused")
+                continue
+            batch = tokenizer("un budget", return_tensors="pt")
+            model(input_ids=batch["input_ids"], labels=torch.tensor([0])).loss.backward()
+            ends.add("works")
+    assert ends == {"refused", "works"}
 
 
 def test_plan_refuses_absurd_sizes(changed):

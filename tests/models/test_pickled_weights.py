@@ -182,9 +182,10 @@ def test_what_a_killed_process_left_is_neither_taken_nor_kept(pickled, cache):
     file = pickled("bert") / "pytorch_model.bin"
     place = converted([file], "there")
     (place / SAFE_INDEX).unlink()
-    (place / ".draft-x").mkdir()
+    (draft := place / ".draft-ab12cd34").mkdir()
+    os.utime(draft, (0, 0))
     assert converted([file], "there") == place
-    assert (place / SAFE_INDEX).is_file() and not (place / ".draft-x").exists()
+    assert (place / SAFE_INDEX).is_file() and not draft.exists()
 
 
 def test_a_full_disk_and_a_place_that_cannot_be_written_are_named(pickled, monkeypatch, tmp_path):

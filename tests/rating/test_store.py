@@ -86,8 +86,9 @@ def test_a_file_of_another_study_is_refused(store, tmp_path):
         RatingStore(tmp_path / "text")
     with pytest.raises(InputError, match="no such file"):
         RatingStore(tmp_path / "none")
-    with pytest.raises(InputError, match="is no folder"):
-        RatingStore.create(tmp_path / "none" / "ratings", STUDY)
+    assert RatingStore.create(tmp_path / "none" / "ratings", STUDY).judgements() == {}
+    with pytest.raises(InputError, match="is a directory"):
+        RatingStore.create(tmp_path / "none", STUDY)
 
 
 def test_the_export_has_a_row_for_each_rater_item_and_run(store, tmp_path):

@@ -14,6 +14,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.utils.hub import cached_file
 
 from frtune.errors import InputError, first_line
+from frtune.models.config_fields import field_at_fault
 from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import FAMILIES, families_for, family_for
 from frtune.models.family import Family, has_head
@@ -41,10 +42,12 @@ def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
             f"checkpoint={name!r}: no such directory. Pass a directory with config.json, "
             'or a hub name such as "google-bert/bert-base-cased".'
         )
+    settings: dict[str, Any] = {}
     try:
         settings, _ = PreTrainedConfig.get_config_dict(name)
         model_type = settings.get("model_type")
-        known = CONFIG_MAPPING[model_type] if model_type in CONFIG_MAPPING else PreTrainedConfig
+        named = isinstance(model_type, str) and model_type in CONFIG_MAPPING
+        known = CONFIG_MAPPING[model_type] if named else PreTrainedConfig
         check_sizes(settings, name, known.attribute_map)
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     except InputError:
@@ -55,12 +58,28 @@ def read_config(checkpoint: str | os.PathLike[str]) -> PreTrainedConfig:
             f"Check the name and the network, or pass a directory. ({first_line(error)})"
         ) from error
     except Exception as error:  # each class fails in its own way on values it was not made for
+        at_fault = _field_at_fault(settings)
         raise InputError(
-            f"checkpoint={name!r}: its config cannot be read. Choose a checkpoint of a kind that "
-            f"Transformers has itself; code from the hub is never run. ({first_line(error)})"
+            f"checkpoint={name!r}: its config cannot be read{at_fault}. Choose a checkpoint of "
+            "a kind that Transformers has itself; code from the hub is never run. "
+            f"({first_line(error)})"
         ) from error
     keep_known_attention(config, name)
     return config
+
+
+def _field_at_fault(settings: dict[str, Any]) -> str:
+    """The field without which the config can be read, for a message."""
+
+    def fails(kept: dict[str, Any]) -> bool:
+        try:
+            AutoConfig.for_model(**kept)
+        except Exception:
+            return True
+        return False
+
+    name = field_at_fault(settings, fails)
+    return f": {name}={settings[name]!r:.80}" if name else ""
 
 
 def _check_directory(directory: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
 from frtune.errors import InputError
+from frtune.models.config_fields import misfits
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +31,12 @@ _LARGEST_ELSE = 100_000_000
 _NEEDED = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "encoder_layers", "decoder_layers", "num_decoder_layers", "d_ff", "d_kv", "encoder_ffn_dim",
-    "decoder_ffn_dim", "max_position_embeddings",
+    "decoder_ffn_dim", "max_position_embeddings", "head_dim",
 )  # fmt: skip
 
 
 def check_sizes(settings: Any, checkpoint: str, class_names: Mapping[str, str]) -> None:
-    """Refuse a config whose sizes no model has, before a config or a model is made of it.
+    """Refuse a config whose values no model has, before a config or a model is made of it.
 
     Args:
         settings: Content of ``config.json``.
@@ -43,7 +44,8 @@ def check_sizes(settings: Any, checkpoint: str, class_names: Mapping[str, str]) 
         class_names: The class's own names of sizes (``attribute_map``).
 
     Raises:
-        InputError: For a needed size below 1, or a size that is not a number or is absurdly large.
+        InputError: For a needed size below 1, a size that is not a number or is absurdly large, or
+            another field of which no model can be made.
 
     Example:
         >>> check_sizes({"num_hidden_layers": 10**12}, "there", {})
@@ -56,16 +58,23 @@ def check_sizes(settings: Any, checkpoint: str, class_names: Mapping[str, str]) 
         word = name.rpartition("_")[2]
         largest = _LARGEST.get(word, _LARGEST_ELSE)
         smallest = 1 if name in needed else -1  # which stands for none
-        if name in needed and not isinstance(value, int):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, str) or (name in needed and not whole):
             allowed = "a whole number"
         elif isinstance(value, (int, float)) and not smallest <= value <= largest:
             allowed = f"from {smallest} to {largest}"
         else:
             continue
-        raise InputError(
-            f"checkpoint={checkpoint!r}: its config.json says {name}={value!r}: {allowed}. "
-            "Copy it again."
-        )
+        raise _refused(checkpoint, name, value, allowed)
+    for name, value, allowed in misfits(settings):
+        raise _refused(checkpoint, name, value, allowed)
+
+
+def _refused(checkpoint: str, name: str, value: Any, allowed: str) -> InputError:
+    shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
+    return InputError(
+        f"checkpoint={checkpoint!r}: its config.json says {name}={shown}: {allowed}. Copy it again."
+    )
 
 
 def _sizes(settings: Any) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from frtune.errors import InputError, first_line
 from frtune.models import deepspeed
 from frtune.models.checkpoint_files import number_of_weights
+from frtune.models.config_fields import field_at_fault
 
 _FLOATING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _NEW_WEIGHTS = 10**7  # of a new head; less need not be refused before it is allocated
@@ -31,16 +32,35 @@ def empty_model(checkpoint: object, loader: Any, config: Any) -> Any:
         InputError: If the config makes no model.
     """
     try:
-        with deepspeed.zero3_suspended(), torch.device("meta"):
-            config = copy.deepcopy(config)
-            if issubclass(loader, PreTrainedModel):
-                return loader(config)  # type: ignore[arg-type]
-            return loader.from_config(config, dtype=torch.float32)
+        return _empty(loader, copy.deepcopy(config))
     except Exception as error:  # each class fails in its own way on values it was not made for
         raise InputError(
-            f"checkpoint={str(checkpoint)!r}: its config.json makes no model "
-            f"({first_line(error)}). Copy the one that belongs to the weights."
+            f"checkpoint={str(checkpoint)!r}: its config.json makes no model"
+            f"{_field_at_fault(loader, config)} ({first_line(error)}). "
+            "Copy the one that belongs to the weights."
         ) from error
+
+
+def _empty(loader: Any, config: Any) -> Any:
+    with deepspeed.zero3_suspended(), torch.device("meta"):
+        if issubclass(loader, PreTrainedModel):
+            return loader(config)  # type: ignore[arg-type]
+        return loader.from_config(config, dtype=torch.float32)
+
+
+def _field_at_fault(loader: Any, config: Any) -> str:
+    """The field without which the config makes a model, for a message."""
+    settings = config.to_diff_dict()
+
+    def fails(kept: dict[str, Any]) -> bool:
+        try:
+            _empty(loader, type(config)(**kept))
+        except Exception:
+            return True
+        return False
+
+    name = field_at_fault(settings, fails)
+    return f": {name}={settings[name]!r:.80}" if name else ""
 
 
 def check_size(checkpoint: object, loader: Any, config: Any, files: Sequence[Path]) -> None:

@@ -172,7 +172,8 @@ def read_weights(
                 ignore_mismatched_sizes=True,  # reported, and refused by check_whole
                 generation_config=generation,
             )
-    except (OSError, NotImplementedError) as error:  # the latter for tied weights of other shapes
+    # the latter ones for tied weights of other shapes, and for odd values in a config
+    except (OSError, NotImplementedError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"checkpoint={name!r}: its weights cannot be read ({first_line(error)}). "
             "Copy the whole directory."

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from peft.utils.other import ModulesToSaveWrapper
+from safetensors import safe_open
 from transformers import Trainer
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models.adapter_base import save_base_record, save_head_config
-from frtune.models.checkpoint_files import read_for_task
+from frtune.models.checkpoint_files import read_for_task, weight_files
 from frtune.models.config_sizes import narrowed
 from frtune.models.continued_adapter import write_proven
 from frtune.models.deepspeed import zero3_suspended
@@ -38,7 +39,7 @@ from frtune.models.model_verification import (
     open_again,
 )
 from frtune.models.probe import probe_logits
-from frtune.models.weights import load_weights, quiet, untie_output, untied_output
+from frtune.models.weights import head_names, load_weights, quiet, untie_output, untied_output
 from frtune.tasks.config_file import save_task
 from frtune.training.distributed import on_main
 from frtune.training.resource_errors import is_memory_full
@@ -46,7 +47,7 @@ from frtune.training.trainer import TaskTrainer
 
 logger = logging.getLogger(__name__)
 
-WHOLE = 50_000_000  # weights up to which the model itself is tried; of a larger one a narrow copy
+WHOLE, TRAINED = 400_000_000, 50_000_000  # weights; of a larger model a narrow copy is tried
 _ROWS, _LOOKED_AT = 2, 16
 _NOISE, _SEED = 0.05, 2_718_281_828
 # settings of an adapter that no failure hangs on; the others are named when it fails
@@ -64,9 +65,9 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
 
     Every weight that trains is moved a little; the model is saved as ``frtune.save`` does, in a
     temporary directory, opened as ``frtune.load`` does, and must give the same logits on two rows.
-    Then the weights and the random state are put back, bit by bit. Of a model of more than 50
-    million weights, and of one that ZeRO-3 splits, a copy is tried that has all of its layers, 64
-    wide. A model of the same structure is proven once a process. All processes must call this.
+    Then the weights and the random state are put back, bit by bit. Of a model of more than 400
+    million weights, or 50 million that train, and of one that ZeRO-3 splits, a copy is tried that
+    has all of its layers, 64 wide. A model of the same structure is proven once a process. All processes must call this.
 
     Args:
         trainer: Before its first step.
@@ -147,6 +148,7 @@ def _others(model: Any, again: Any) -> str:
         name
         for name, weight in model.named_parameters()
         if name in found
+        and "original_module" not in name  # a frozen copy that nothing computes with
         and weight.shape == found[name].shape
         and not torch.equal(weight.cpu(), found[name].to(weight.dtype).cpu())
     ]
@@ -222,7 +224,7 @@ def _check_trains(trainer: TaskTrainer, model: Any, inputs: dict[str, Any]) -> N
 @contextlib.contextmanager
 def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
     """Move every weight that trains, for a while, so far that the logits move; yields these."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    trained = _trained(model)
     kept = [weight.detach().clone() for weight in trained]
     generator = torch.Generator().manual_seed(0)
     try:
@@ -241,11 +243,16 @@ def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
                 weight.copy_(own)
 
 
+def _trained(model: Any) -> list[Any]:
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
 def _is_tried_whole(model: Any) -> bool:
     weights = list(model.parameters())
     split = any(hasattr(weight, "ds_id") for weight in weights)
     devices = {weight.device for weight in weights}
-    return not split and len(devices) == 1 and sum(w.numel() for w in weights) <= WHOLE
+    size, trained = (sum(w.numel() for w in some) for some in (weights, _trained(model)))
+    return not split and len(devices) == 1 and size <= WHOLE and trained <= TRAINED
 
 
 def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
@@ -264,7 +271,7 @@ def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
         small: Any = type(base)(config)
         if untied_output(base) is not None:
             untie_output(small)
-        small.save_pretrained(folder)
+        small.save_pretrained(folder, state_dict=_as_stored(base, small) if adapters else None)
         small.name_or_path = small.config._name_or_path = str(folder)
         if packed is not None:
             again, _, auto_class = read_for_task(folder, trainer.task)
@@ -281,6 +288,20 @@ def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
         if name in trains:
             weight.requires_grad_(trains[name])
     return small.eval()
+
+
+def _as_stored(base: Any, small: Any) -> dict[str, Any]:
+    """The weights of ``small`` without those of a new head, which its checkpoint lacks."""
+    stored: set[str] = set()
+    for file in weight_files(base.name_or_path):
+        with safe_open(file, framework="pt") as tensors:
+            stored.update(tensors.keys())
+    heads, prefix = tuple(f"{name}." for name in head_names(base)), f"{base.base_model_prefix}."
+    return {
+        name: weight
+        for name, weight in small.state_dict().items()
+        if not name.startswith(heads) or {name, name.removeprefix(prefix)} & stored
+    }
 
 
 def _named(model: Any) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import itertools
 import json
-import logging
 import random
 import re
 import tempfile
@@ -20,32 +18,27 @@ from typing import Any
 import numpy as np
 import torch
 from peft.utils.other import ModulesToSaveWrapper
-from safetensors import safe_open
 from transformers import Trainer
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models.adapter_base import save_base_record, save_head_config
-from frtune.models.checkpoint_files import read_for_task, weight_files
-from frtune.models.config_sizes import narrowed
 from frtune.models.continued_adapter import write_proven
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import kind_of
-from frtune.models.lora import wrap
 from frtune.models.model_verification import (
     MERGING,
     allowed_difference,
     difference_of,
     open_again,
 )
+from frtune.models.narrow_copy import narrow_copy
 from frtune.models.probe import probe_logits
-from frtune.models.weights import head_names, load_weights, quiet, untie_output, untied_output
+from frtune.models.weights import quiet
 from frtune.tasks.config_file import save_task
 from frtune.training.distributed import on_main
 from frtune.training.resource_errors import is_memory_full
 from frtune.training.trainer import TaskTrainer
-
-logger = logging.getLogger(__name__)
 
 WHOLE, TRAINED = 400_000_000, 50_000_000  # weights; of a larger model a narrow copy is tried
 _ROWS, _LOOKED_AT = 2, 16
@@ -67,7 +60,8 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
     temporary directory, opened as ``frtune.load`` does, and must give the same logits on two rows.
     Then the weights and the random state are put back, bit by bit. Of a model of more than 400
     million weights, or 50 million that train, and of one that ZeRO-3 splits, a copy is tried that
-    has all of its layers, 64 wide. A model of the same structure is proven once a process. All processes must call this.
+    has all of its layers, 64 wide. A structure is proven once a process. All processes must call
+    this.
 
     Args:
         trainer: Before its first step.
@@ -95,7 +89,9 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
     stage = ["be trained"]
     try:
         with _apart(model), tempfile.TemporaryDirectory(prefix="frtune-proof-") as folder:
-            subject = model if _is_tried_whole(model) else _narrow(trainer, Path(folder, "base"))
+            subject = model
+            if not _is_tried_whole(model):
+                subject = narrow_copy(model, trainer.task, Path(folder, "base"))
             if subject is not None:
                 _live_through(trainer, subject, Path(folder, "saved"), stage, merge=merge)
     except Exception as error:  # each method fails in its own way
@@ -253,55 +249,6 @@ def _is_tried_whole(model: Any) -> bool:
     devices = {weight.device for weight in weights}
     size, trained = (sum(w.numel() for w in some) for some in (weights, _trained(model)))
     return not split and len(devices) == 1 and size <= WHOLE and trained <= TRAINED
-
-
-def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
-    """A copy with all layers, 64 wide, random weights and the same adapter, its base on disk.
-
-    ``None``, with a warning, where the adapter's own sizes do not fit so narrow a model.
-    """
-    model: Any = trainer.model
-    adapters = getattr(model, "peft_config", None)
-    base = model.get_base_model() if adapters else model
-    config = narrowed(base.config, layers=None, width=64, heads=4, inner=128)
-    packed = getattr(config, "quantization_config", None)
-    if packed is not None:
-        del config.quantization_config
-    try:
-        small: Any = type(base)(config)
-        if untied_output(base) is not None:
-            untie_output(small)
-        small.save_pretrained(folder, state_dict=_as_stored(base, small) if adapters else None)
-        small.name_or_path = small.config._name_or_path = str(folder)
-        if packed is not None:
-            again, _, auto_class = read_for_task(folder, trainer.task)
-            small = load_weights(folder, auto_class, again, quantization=packed)
-        if adapters:
-            settings = copy.deepcopy(adapters["default"])
-            settings.base_model_name_or_path = str(folder)
-            small = wrap(small, settings)
-    except Exception as error:
-        logger.warning("not tried before the first step, on a narrow copy: %s", first_line(error))
-        return None
-    trains = {name: weight.requires_grad for name, weight in model.named_parameters()}
-    for name, weight in small.named_parameters():
-        if name in trains:
-            weight.requires_grad_(trains[name])
-    return small.eval()
-
-
-def _as_stored(base: Any, small: Any) -> dict[str, Any]:
-    """The weights of ``small`` without those of a new head, which its checkpoint lacks."""
-    stored: set[str] = set()
-    for file in weight_files(base.name_or_path):
-        with safe_open(file, framework="pt") as tensors:
-            stored.update(tensors.keys())
-    heads, prefix = tuple(f"{name}." for name in head_names(base)), f"{base.base_model_prefix}."
-    return {
-        name: weight
-        for name, weight in small.state_dict().items()
-        if not name.startswith(heads) or {name, name.removeprefix(prefix)} & stored
-    }
 
 
 def _named(model: Any) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import itertools
 import json
-import logging
 import random
 import re
 import tempfile
@@ -25,30 +23,26 @@ from transformers import Trainer
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models.adapter_base import save_base_record, save_head_config
-from frtune.models.checkpoint_files import read_for_task
-from frtune.models.config_sizes import narrowed
 from frtune.models.continued_adapter import write_proven
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import kind_of
-from frtune.models.lora import wrap
 from frtune.models.model_verification import (
     MERGING,
     allowed_difference,
     difference_of,
     open_again,
 )
+from frtune.models.narrow_copy import narrow_copy
 from frtune.models.probe import probe_logits
-from frtune.models.weights import load_weights, quiet, untie_output, untied_output
+from frtune.models.weights import quiet
 from frtune.tasks.config_file import save_task
 from frtune.training.distributed import on_main
 from frtune.training.resource_errors import is_memory_full
 from frtune.training.trainer import TaskTrainer
 
-logger = logging.getLogger(__name__)
-
-WHOLE = 50_000_000  # weights up to which the model itself is tried; of a larger one a narrow copy
+WHOLE, TRAINED = 400_000_000, 50_000_000  # weights; of a larger model a narrow copy is tried
 _ROWS, _LOOKED_AT = 2, 16
-_NOISE = 0.05
+_NOISE, _SEED = 0.05, 2_718_281_828
 # settings of an adapter that no failure hangs on; the others are named when it fails
 _USUAL = {
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "inference_mode", "lora_alpha",
@@ -64,9 +58,10 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
 
     Every weight that trains is moved a little; the model is saved as ``frtune.save`` does, in a
     temporary directory, opened as ``frtune.load`` does, and must give the same logits on two rows.
-    Then the weights and the random state are put back, bit by bit. Of a model of more than 50
-    million weights, and of one that ZeRO-3 splits, a copy is tried that has all of its layers, 64
-    wide. A model of the same structure is proven once a process. All processes must call this.
+    Then the weights and the random state are put back, bit by bit. Of a model of more than 400
+    million weights, or 50 million that train, and of one that ZeRO-3 splits, a copy is tried that
+    has all of its layers, 64 wide. A structure is proven once a process. All processes must call
+    this.
 
     Args:
         trainer: Before its first step.
@@ -88,19 +83,21 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
     adapters = getattr(model, "peft_config", None) or {}
     if adapters and set(adapters) != {"default"}:
         raise InputError(
-            f"adapter_name={', '.join(map(str, adapters))}: one adapter is trained and saved, the "
-            "one called 'default'. Leave adapter_name out, and add no other."
+            f"{_named(model)}: adapter_name={', '.join(map(str, adapters))}: one adapter is "
+            "trained and saved, the one called 'default'. Leave adapter_name out, and add no other."
         )
     stage = ["be trained"]
     try:
         with _apart(model), tempfile.TemporaryDirectory(prefix="frtune-proof-") as folder:
-            subject = model if _is_tried_whole(model) else _narrow(trainer, Path(folder, "base"))
+            subject = model
+            if not _is_tried_whole(model):
+                subject = narrow_copy(model, trainer.task, Path(folder, "base"))
             if subject is not None:
                 _live_through(trainer, subject, Path(folder, "saved"), stage, merge=merge)
     except Exception as error:  # each method fails in its own way
         if is_memory_full(error):
             raise
-        way = "use lora_config()" if adapters else "build the model with build_model"
+        way = "use lora_config() in build_model" if adapters else "build the model with build_model"
         if stage[-1] == "be merged":
             way = "leave out merge"
         reason = _PLACE.sub("", first_line(error)).rstrip(".")
@@ -129,7 +126,7 @@ def _live_through(
         again = open_again(folder, model, task, tokenizer)[0]
         difference = difference_of(expected, probe_logits(again, batch))
         if not difference <= allowed_difference(model, expected):
-            raise ValueError(f"they differ by {difference:.2g}{_lost(model, again)}")
+            raise ValueError(f"they differ by {difference:.2g}{_others(model, again)}")
         if merge:
             stage.append("be merged")
             quantized = getattr(model.config, "quantization_config", None) is not None
@@ -140,18 +137,19 @@ def _live_through(
             )  # fmt: skip
 
 
-def _lost(model: Any, again: Any) -> str:
-    """Names of trained weights that are others in what was opened."""
+def _others(model: Any, again: Any) -> str:
+    """Names of the weights that are others in what was opened."""
     found = dict(again.named_parameters())
-    lost = [
+    others = [
         name
         for name, weight in model.named_parameters()
-        if weight.requires_grad
-        and name in found
+        if name in found
+        and "original_module" not in name  # a frozen copy that nothing computes with
+        and weight.shape == found[name].shape
         and not torch.equal(weight.cpu(), found[name].to(weight.dtype).cpu())
     ]
-    shown = ", ".join(lost[:2]) + (", ..." if len(lost) > 2 else "")
-    return f"; not stored: {shown}" if lost else ""
+    shown = ", ".join(others[:2]) + (", ..." if len(others) > 2 else "")
+    return f"; not stored: {shown}" if others else ""
 
 
 @contextlib.contextmanager
@@ -169,6 +167,8 @@ def _apart(model: Any) -> Iterator[None]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
+        # no run's own seed: a head that is not stored would be drawn as it was, and seem stored
+        torch.manual_seed(_SEED)
         model.eval()
         try:
             yield
@@ -219,8 +219,8 @@ def _check_trains(trainer: TaskTrainer, model: Any, inputs: dict[str, Any]) -> N
 
 @contextlib.contextmanager
 def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
-    """Move every weight that trains, for a while; yields the logits, which must have moved too."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    """Move every weight that trains, for a while, so far that the logits move; yields these."""
+    trained = _trained(model)
     kept = [weight.detach().clone() for weight in trained]
     generator = torch.Generator().manual_seed(0)
     try:
@@ -232,8 +232,6 @@ def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
             logits = probe_logits(model, batch)
             if (logits - before).abs().max() > 10 * allowed_difference(model, logits):
                 break
-        if torch.equal(logits, before):
-            raise ValueError("its logits do not change with its weights")
         yield logits
     finally:
         with torch.no_grad():
@@ -241,46 +239,16 @@ def _moved(model: Any, batch: dict[str, Any], before: Any) -> Iterator[Any]:
                 weight.copy_(own)
 
 
+def _trained(model: Any) -> list[Any]:
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
 def _is_tried_whole(model: Any) -> bool:
     weights = list(model.parameters())
     split = any(hasattr(weight, "ds_id") for weight in weights)
     devices = {weight.device for weight in weights}
-    return not split and len(devices) == 1 and sum(w.numel() for w in weights) <= WHOLE
-
-
-def _narrow(trainer: TaskTrainer, folder: Path) -> Any:
-    """A copy with all layers, 64 wide, random weights and the same adapter, its base on disk.
-
-    ``None``, with a warning, where the adapter's own sizes do not fit so narrow a model.
-    """
-    model: Any = trainer.model
-    adapters = getattr(model, "peft_config", None)
-    base = model.get_base_model() if adapters else model
-    config = narrowed(base.config, layers=None, width=64, heads=4, inner=128)
-    packed = getattr(config, "quantization_config", None)
-    if packed is not None:
-        del config.quantization_config
-    try:
-        small: Any = type(base)(config)
-        if untied_output(base) is not None:
-            untie_output(small)
-        small.save_pretrained(folder)
-        small.name_or_path = small.config._name_or_path = str(folder)
-        if packed is not None:
-            again, _, auto_class = read_for_task(folder, trainer.task)
-            small = load_weights(folder, auto_class, again, quantization=packed)
-        if adapters:
-            settings = copy.deepcopy(adapters["default"])
-            settings.base_model_name_or_path = str(folder)
-            small = wrap(small, settings)
-    except Exception as error:
-        logger.warning("not tried before the first step, on a narrow copy: %s", first_line(error))
-        return None
-    trains = {name: weight.requires_grad for name, weight in model.named_parameters()}
-    for name, weight in small.named_parameters():
-        if name in trains:
-            weight.requires_grad_(trains[name])
-    return small.eval()
+    size, trained = (sum(w.numel() for w in some) for some in (weights, _trained(model)))
+    return not split and len(devices) == 1 and size <= WHOLE and trained <= TRAINED
 
 
 def _named(model: Any) -> str:

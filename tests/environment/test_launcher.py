@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from frtune import cli
 from frtune.environment.launcher import is_lost_peer, place_in_launch
+
+SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "models" / "classification"
 
 
 @pytest.fixture
@@ -58,3 +63,23 @@ def test_a_process_that_lost_another_does_not_show_the_raw_error(rank, capsys):
     assert cli.exit_code(program, name="frtune") == 1
     assert capsys.readouterr().err.startswith("frtune: process 1: another process of the run ended")
     assert not place.exists(), "the summary of the launcher is of the other process"
+
+
+@pytest.mark.distributed
+def test_two_processes_answer_once_and_the_last_word_is_that_of_the_one_that_failed():
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("torchrun"), "--nproc-per-node", "2", "--standalone",
+            Path(__file__).with_name("launched_worker.py"), SAVED,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["A library."]
+    assert done.stderr.count("one process does this") == 1
+    assert "peer" not in done.stderr and done.stderr.count("another process") == 0
+    last = [line for line in done.stderr.splitlines() if line.strip(" =")][-1]
+    assert last.endswith("frtune: row 7: what the user must read.")

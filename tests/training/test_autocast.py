@@ -81,3 +81,20 @@ def test_weights_are_frozen_again_after_an_error(autocast, tiny):
         raise KeyError
     assert {name: p.requires_grad for name, p in model.named_parameters()} == trainable
     assert torch.is_grad_enabled()
+
+
+def test_training_goes_on_in_bf16_after_an_evaluation_that_generates(tiny, rows, arguments):
+    task = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=4)
+    model, tokenizer = build_model(task, checkpoint=str(tiny("t5")), proof=False)
+    args = arguments(
+        task, bf16=True, max_steps=2, eval_strategy="steps", eval_steps=1,
+        predict_with_generate=True, per_device_train_batch_size=2,
+    )  # fmt: skip
+    trainer = task.trainer(model, tokenizer, args, train_dataset=rows, eval_dataset=rows)
+    seen = []
+    model.get_encoder().register_forward_pre_hook(
+        lambda module, inputs: seen.append((module.training, torch.is_autocast_enabled("cpu")))
+    )
+    trainer.train()
+    # two steps, each evaluated and generated for
+    assert {training for training, _ in seen} == {True, False} and all(cast for _, cast in seen)

@@ -50,7 +50,6 @@ PAIRS = [
 # called, read or patched beside the overrides, by what pkgutil.resolve_name takes
 UPSTREAM = [
     "transformers:Trainer._finish_current_push",
-    "transformers:Trainer.compute_loss_context_manager",
     "transformers:Trainer.create_model_card",
     "transformers:Trainer.init_hf_repo",
     "transformers:Trainer.save_model",
@@ -72,6 +71,7 @@ UPSTREAM = [
     "transformers.trainer_utils:HubStrategy.END",
     "transformers.trainer_utils:rotate_checkpoints",
     "transformers.utils:PushInProgress.is_done",
+    "accelerate:Accelerator.autocast",
     "accelerate:Accelerator.unwrap_model",
     "accelerate:Accelerator.wait_for_everyone",
     "accelerate.utils.memory:should_reduce_batch_size",

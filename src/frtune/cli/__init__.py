@@ -17,7 +17,7 @@ from frtune.environment.launcher import (
 )
 from frtune.environment.process import keep_freed_memory, wait_briefly
 from frtune.environment.startup import leave_out_messages
-from frtune.errors import InputError, RunStopped, nearest
+from frtune.errors import InputError, RunStopped, first_line, nearest
 from frtune.failures import failure_line
 from frtune.version import __version__
 
@@ -171,7 +171,8 @@ def exit_code(
         # what the other one said is the reason: its launcher ends this process meanwhile
         time.sleep(_ENDED_SECONDS)
         lost = "another process of the run ended first, and its line says why"
-        return _told(name, f"process {place_in_launch()[0]}: {lost} ({error})", EXIT_FAILED)
+        sys.stderr.write(f"{name}: process {place_in_launch()[0]}: {lost} ({first_line(error)})\n")
+        return EXIT_FAILED
 
 
 def _told(name: str, message: str, code: int) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import fields
 from typing import Any
 
-import torch.distributed as dist
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator, has_bf16
@@ -15,7 +13,7 @@ from frtune.errors import InputError, nearest
 from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
 from frtune.training.deepspeed_config import check_deepspeed
-from frtune.training.in_force import check_agreed, launched
+from frtune.training.in_force import check_agreed, check_launcher, launched
 
 # each field fails in its own way on a value it was not made for
 _ERRORS = (
@@ -86,6 +84,8 @@ def training_arguments(
         directions, name = task.metric_directions(), str(overrides["metric_for_best_model"])
         # of a score that the task does not know, Trainer decides by its name
         settings["greater_is_better"] = directions.get(name.removeprefix("eval_"))
+    if not settings["use_cpu"]:  # a GPU is asked for at once
+        check_launcher(settings.get("deepspeed"))
     if settings.get("fp16") and "bf16" not in overrides:
         settings["bf16"] = False
     check_ranges(settings)
@@ -99,20 +99,12 @@ def training_arguments(
 
 
 def _check_deepspeed(given: Any) -> None:
-    """Refuse (``InputError``) a configuration that is none, and DeepSpeed without a launcher."""
+    """Refuse (``InputError``) a configuration that is none."""
     variable = "ACCELERATE_DEEPSPEED_CONFIG_FILE"
     if given:
         check_deepspeed(given)
     elif variable in os.environ:
         check_deepspeed(os.environ[variable], name="accelerate launch, its deepspeed_config_file")
-    told = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-    # DeepSpeed asks MPI who the others are, where nothing else has said it
-    if given and not (told or dist.is_initialized() or importlib.util.find_spec("mpi4py")):
-        raise InputError(
-            f"deepspeed={given if isinstance(given, str) else '...'}: DeepSpeed needs a launcher, "
-            "for one process too. Start with torchrun --nproc-per-node N -m frtune train ... (a "
-            "script: torchrun --nproc-per-node N script.py ...), N processes for N GPUs."
-        )
 
 
 def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> float:

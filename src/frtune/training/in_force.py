@@ -7,10 +7,12 @@ Transformers act on them, and leave the fields of ``TrainingArguments`` as they 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import torch.distributed as dist
 from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
 
 from frtune.errors import InputError
@@ -167,6 +169,18 @@ def check_in_force(args: Any) -> None:
     _check_zero(args)
 
 
+def check_launcher(deepspeed: Any) -> None:
+    """Refuse (``InputError``) DeepSpeed where nothing tells the processes who they are."""
+    told = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    # it would ask MPI
+    if deepspeed and not (told or dist.is_initialized() or importlib.util.find_spec("mpi4py")):
+        raise InputError(
+            f"deepspeed={deepspeed if isinstance(deepspeed, str) else '...'}: DeepSpeed needs a "
+            "launcher, for one process too. Start with torchrun --nproc-per-node N -m frtune "
+            "train ..., or torchrun --nproc-per-node N script.py ...: N processes for N GPUs."
+        )
+
+
 def _check_zero(args: Any) -> None:
     config = deepspeed_config(args)
     if config is None:
@@ -192,6 +206,7 @@ def _check_zero(args: Any) -> None:
         )
     if stage == 3 and args.auto_find_batch_size:
         raise InputError("auto_find_batch_size=True: not under ZeRO-3. Leave it out.")
+    check_launcher(args.deepspeed)
 
 
 def _mismatches(args: Any, config: Any) -> list[str]:

@@ -27,9 +27,10 @@ PURPOSES = {
     "tasks": "the contract of a task, and the tasks",
     "metrics": "scores: pure functions on lists",
     "data": "reading, cleaning, auditing, splitting",
+    "outputs": "places that are written to, tried before the work",
     "environment | files | html": "the machine; whole files, one run a directory; HTML",
-    "names | plotting | ranges | words": "short names of directories; figures; words of a text",
-    "errors | moved | version": "the one error of bad input; old names; the version",
+    "names | plotting | ranges | words": "short names; figures; numbers of settings; words",
+    "errors | failures | moved | version": "bad input; what the machine refuses; old names",
 }
 WIDTH, HEIGHT, LEFT, TOP = 860, 40, 20, 20
 

@@ -112,7 +112,7 @@ def test_rows_that_were_not_checked_are_checked_by_the_trainer_and_by_fit(parsed
     model, tokenizer = build(data.task, settings, args, checkpoint)
     bad = Dataset.from_list([row("classification", 0), {"text": " ", "label": "1"}])
     with pytest.raises(InputError, match="training, row 2: column text is blank"):
-        data.task.trainer(model, tokenizer, args, train_dataset=bad)
+        data.task.trainer(model, tokenizer, args, train_dataset=bad, eval_dataset=bad)
     with pytest.raises(InputError, match="training rows, row 2: column text is blank"):
         frtune.SequenceClassification().fit(bad)
 

@@ -70,11 +70,6 @@ def make_trainer(
     )  # fmt: skip
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         _check_dataset(name, dataset)
-    if eval_dataset is None and args.eval_strategy != "no":
-        raise InputError(
-            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
-            'eval_strategy="no".'
-        )
     encode = partial(encode_split, task=task, tokenizer=tokenizer, kind=kind)
     with args.main_process_first(desc="tokenising"):
         if train_dataset is not None:
@@ -88,6 +83,11 @@ def make_trainer(
             )
     if train_dataset is not None:
         check_filled(args, len(train_dataset))
+    if eval_dataset is None and args.eval_strategy != "no":
+        raise InputError(
+            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
+            'eval_strategy="no".'
+        )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
@@ -120,9 +120,8 @@ def check_training(
     The arguments are those of ``make_trainer``; ``model`` may be one of its shape without weights.
     """
     check_task(
-        task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch,
-        packing=packing,
-    )  # fmt: skip
+        task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch
+    )
     check_fit(task, model, args, mixup=mixup, packing=packing)
 
 
@@ -155,7 +154,6 @@ def check_task(
     schedule: GenerationSchedule,
     mixup: Mixup | None = None,
     max_tokens_per_batch: int | None = None,
-    packing: bool | None = False,
 ) -> None:
     """Refuse (``InputError``) arguments that do not fit the task, whatever the model.
 
@@ -166,8 +164,6 @@ def check_task(
     check_schedule(task, args, schedule)
     if mixup is not None:
         check_mixup(mixup, task, None, args)
-    if packing and not task.generates:
-        raise InputError(f"packing: for decoders that write text, not {task.name}. Leave it out.")
 
 
 def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:

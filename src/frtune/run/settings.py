@@ -134,7 +134,9 @@ def check_settings(settings: RunSettings, args: Any, task: Task | None = None) -
             "true and an --eval-strategy. Leave it out."
         )
     if task is not None:
-        check_task(task, args, **settings.trainer_options)
+        options = settings.trainer_options
+        del options["packing"]  # needs the model's kind
+        check_task(task, args, **options)
 
 
 def stops_early(settings: RunSettings, args: Any) -> bool:

@@ -59,8 +59,6 @@ def _projects(args: Any) -> bool:
 # effect only with another argument: which, and whether it is set
 Needs = tuple[str, Callable[[Any], bool]]
 NEEDS: dict[str, Needs] = {
-    "eval_steps": ("--eval-strategy steps", lambda args: args.eval_strategy == "steps"),
-    "save_steps": ("--save-strategy steps", lambda args: args.save_strategy == "steps"),
     "eval_delay": ("--eval-strategy epoch or steps", _evaluates),
     "do_eval": ("--eval-strategy epoch or steps", _evaluates),
     "greater_is_better": ("--metric-for-best-model", lambda args: args.metric_for_best_model),
@@ -81,12 +79,16 @@ OF_TRACKERS = (
 )  # fmt: skip
 NEEDS["run_name"] = ("--report-to with a tracker", lambda args: bool(args.report_to))
 NEEDS |= dict.fromkeys(OF_TRACKERS[1:], ("--report-to trackio", _in_trackio))
-# a script may call trainer.push_to_hub(), and a run does not
+# a script may call trainer.push_to_hub(), or set the strategy later; a run does not
 OF_HUB = (
     "hub_model_id", "hub_token", "hub_private_repo", "hub_strategy", "hub_always_push",
     "hub_revision",
 )  # fmt: skip
-NEEDED_BY_RUNS: dict[str, Needs] = dict.fromkeys(OF_HUB, ("--push-to-hub true", _pushes))
+NEEDED_BY_RUNS: dict[str, Needs] = {
+    "eval_steps": ("--eval-strategy steps", lambda args: args.eval_strategy == "steps"),
+    "save_steps": ("--save-strategy steps", lambda args: args.save_strategy == "steps"),
+    **dict.fromkeys(OF_HUB, ("--push-to-hub true", _pushes)),
+}
 
 
 def check_effects(args: Any, *, of_run: bool = False) -> None:

@@ -99,11 +99,6 @@ def make_trainer(
         eval_sets=sets if isinstance(eval_dataset, Mapping) else (),
     )  # fmt: skip
     check_dataset("train_dataset", train_dataset)
-    if not sets and args.eval_strategy != "no":
-        raise InputError(
-            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
-            'eval_strategy="no".'
-        )
     settings = trainer_settings(
         task, model, tokenizer, args, given=settings, mixed=mixup is not None
     )
@@ -125,6 +120,11 @@ def make_trainer(
             )
     if train_dataset is not None:
         check_filled(args, len(train_dataset))
+    if eval_dataset is None and args.eval_strategy != "no":
+        raise InputError(
+            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
+            'eval_strategy="no".'
+        )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     trainer = (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(
         task=task,
@@ -162,7 +162,7 @@ def check_training(
     """
     check_task(
         task, args, schedule=schedule, mixup=mixup, max_tokens_per_batch=max_tokens_per_batch,
-        packing=packing, more_metrics=more_metrics, eval_sets=eval_sets,
+        more_metrics=more_metrics, eval_sets=eval_sets,
     )  # fmt: skip
     check_fit(task, model, args, mixup=mixup, packing=packing)
 
@@ -197,7 +197,6 @@ def check_task(
     schedule: GenerationSchedule,
     mixup: Mixup | None = None,
     max_tokens_per_batch: int | None = None,
-    packing: bool | None = False,
     more_metrics: bool = False,
     eval_sets: Collection[str] = (),
 ) -> None:
@@ -210,8 +209,6 @@ def check_task(
     check_schedule(task, args, schedule)
     if mixup is not None:
         check_mixup(mixup, task, None, args)
-    if packing and not task.generates:
-        raise InputError(f"packing: for decoders that write text, not {task.name}. Leave it out.")
 
 
 def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSchedule) -> None:

@@ -224,7 +224,8 @@ def _of_config(source: Any, own: Any) -> dict[str, Any]:
     for name in _IDS:
         value, model_value = found.pop(name, None), getattr(own, name, None)
         ids = [{*each} if isinstance(each, list) else {each} for each in (value, model_value)]
-        if value is not None and not ids[0] <= ids[1]:
+        # a model of its shape alone, before weights are read, has none
+        if own is not None and value is not None and not ids[0] <= ids[1]:
             raise InputError(
                 f"generation_config: {name}={value}, and the model's is {model_value}. Leave it "
                 "out; the task and the tokenizer say which tokens begin and end an answer."

@@ -48,17 +48,19 @@ def heads_in_fp32(model: Any) -> Iterator[None]:
 
     A logit in bf16 has 8 bits: scores and probabilities of different rows would be equal, and ranks
     with them. A head is small, so that this costs no time. The output layer of a language model is
-    no such head: its logits choose tokens and are no result. Weights that ZeRO-3 has split stay in
-    their type, since they are in no process as a whole.
+    no such head: its logits choose tokens and are no result. A head in bf16 that ZeRO-3 has split
+    computes in bf16.
     """
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     heads = [base.get_submodule(name) for name in head_names(base)]
+    # a weight that ZeRO-3 has split is in no process as a whole, and stays as it is
+    heads = [head for head in heads if not any(map(_is_split_half, head.parameters()))]
     own = [vars(head).get("forward") for head in heads]
     weights = [
         (weight, weight.data)
         for head in heads
         for weight in head.parameters()
-        if weight.dtype in _HALF and not hasattr(weight, "ds_id")
+        if weight.dtype in _HALF
     ]
     try:
         for weight, data in weights:
@@ -73,6 +75,10 @@ def heads_in_fp32(model: Any) -> Iterator[None]:
                 head.forward = forward
         for weight, data in weights:
             weight.data = data
+
+
+def _is_split_half(weight: Any) -> bool:
+    return hasattr(weight, "ds_id") and weight.dtype in _HALF
 
 
 def _compute_in_fp32(forward: Callable[..., Any], device: str, *args: Any, **options: Any) -> Any:

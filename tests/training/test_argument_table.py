@@ -224,6 +224,8 @@ def test_a_refused_field_says_why(name):
     ],
 )
 def test_arguments_without_effect_are_refused(settings, needed):
+    if not settings.keys() <= {item.name for item in dataclasses.fields(Seq2SeqTrainingArguments)}:
+        pytest.skip("this Transformers has no such argument")
     with pytest.raises(InputError, match=needed):
         check_arguments(made(**settings), of_run=True)
     if any(name.startswith("hub_") for name in settings):

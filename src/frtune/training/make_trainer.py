@@ -86,8 +86,8 @@ def make_trainer(
         check_filled(args, len(train_dataset))
     if eval_dataset is None and args.eval_strategy != "no":
         raise InputError(
-            f"eval_strategy={IntervalStrategy(args.eval_strategy).value}: there is no eval_dataset. Pass one, or "
-            'eval_strategy="no".'
+            f"eval_strategy={IntervalStrategy(args.eval_strategy).value}: there is no "
+            'eval_dataset. Pass one, or eval_strategy="no".'
         )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     return (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(

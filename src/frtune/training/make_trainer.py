@@ -12,6 +12,7 @@ from transformers import (
     Seq2SeqTrainingArguments,
     TrainingArguments,
 )
+from transformers.trainer_utils import IntervalStrategy
 
 from frtune.errors import InputError, nearest
 from frtune.models.families import family_for, kind_of
@@ -122,8 +123,8 @@ def make_trainer(
         check_filled(args, len(train_dataset))
     if eval_dataset is None and args.eval_strategy != "no":
         raise InputError(
-            f"eval_strategy={args.eval_strategy.value}: there is no eval_dataset. Pass one, or "
-            'eval_strategy="no".'
+            f"eval_strategy={IntervalStrategy(args.eval_strategy).value}: there is no "
+            'eval_dataset. Pass one, or eval_strategy="no".'
         )
     seq2seq = kind == "encoder-decoder" and isinstance(args, Seq2SeqTrainingArguments)
     trainer = (TaskSeq2SeqTrainer if seq2seq else TaskTrainer)(

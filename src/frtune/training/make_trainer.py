@@ -246,7 +246,7 @@ def check_precision(model: Any, args: TrainingArguments) -> None:
         )
 
 
-def _check_eval_sets(given: Any) -> dict[str, Dataset]:
+def _check_eval_sets(given: Any) -> dict[str, Any]:
     """Evaluation sets by name; the only one has none."""
     if given is None:
         return {}

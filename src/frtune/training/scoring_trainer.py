@@ -154,7 +154,7 @@ class ScoringTrainer(ResumableTrainer):
         with self._scoring(rows, options):
             return super().predict(shown, ignore_keys, metric_key_prefix)
 
-    def _rows_to_answer(self, where: str, given: Any, ignore_keys: Any) -> Dataset:
+    def _rows_to_answer(self, where: str, given: Any, ignore_keys: Any) -> Any:
         """Encoded rows of what ``evaluate`` or ``predict`` was given."""
         if self.model is None:
             raise InputError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow.compute
 from datasets import Dataset
 
 from frtune.errors import InputError
@@ -15,6 +15,8 @@ from frtune.models.families import kind_of
 from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED
 from frtune.training.encoding import tokenised_elsewhere
+
+compute: Any = pyarrow.compute  # its functions are made when it is imported
 
 
 def prepared(
@@ -56,8 +58,8 @@ def _unpadded(dataset: Dataset) -> Dataset:
     masks = dataset.with_format("arrow")[:]["attention_mask"]
     flat = masks
     while hasattr(flat.type, "value_type"):
-        flat = pc.list_flatten(flat)
-    if pc.min(flat).as_py() == 1:
+        flat = compute.list_flatten(flat)
+    if compute.min(flat).as_py() == 1:
         return dataset
     names = [n for n in ("input_ids", "token_type_ids", "labels") if n in dataset.column_names]
 

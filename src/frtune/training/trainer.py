@@ -248,7 +248,8 @@ class TaskTrainer(ScoringTrainer):
             save_lineage(directory, checkpoint=start, task=self.task.name)
             save_head_config(directory, self.model, self.task, self.processing_class)
             if self.generation.settings:  # an adapter is saved without it
-                self.model.generation_config.save_pretrained(directory)
+                model: Any = self.model
+                model.generation_config.save_pretrained(directory)
 
 
 class TaskSeq2SeqTrainer(TaskTrainer, Seq2SeqTrainer):

@@ -49,7 +49,8 @@ def of_arrays(found: EvalPrediction, order: Sequence[int], *, paired: bool) -> E
 
     ``paired`` says that the predictions are the task's and the user's, who gets the latter.
     """
-    predictions = found.predictions[1] if paired else found.predictions
+    predictions: Any = found.predictions
+    predictions = predictions[1] if paired else predictions
     return EvalPrediction(
         predictions=restored(predictions, order),
         label_ids=restored(found.label_ids, order),
@@ -75,9 +76,10 @@ def user_scores(
         raise InputError(
             f"compute_metrics: returned a {type(found).__name__}. Return a dict of scores by name."
         )
+    plain: Any = denumpify_detensorize(dict(found))
     scores = {
         name if str(name).startswith(f"{prefix}_") else f"{prefix}_{name}": value
-        for name, value in denumpify_detensorize(dict(found)).items()
+        for name, value in plain.items()
     }
     if both := sorted(scores.keys() & ours.keys()):
         logger.warning("compute_metrics: its %s stand in place of the task's", ", ".join(both))

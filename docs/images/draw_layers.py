@@ -27,9 +27,10 @@ PURPOSES = {
     "tasks": "the contract of a task, and the tasks",
     "metrics": "scores: pure functions on lists",
     "data": "reading, cleaning, auditing, splitting",
+    "outputs": "places to write to, tried before the work",
     "environment | files | html": "the machine; whole files, one run a directory; HTML",
     "names | plotting | words": "short names of directories; figures; words of a text",
-    "errors | moved | version": "the one error of bad input; old names; the version",
+    "errors | failures | moved | version": "bad input; what a machine refuses; old names",
 }
 WIDTH, HEIGHT, LEFT, TOP = 860, 40, 20, 20
 

@@ -73,6 +73,8 @@ def failure_line(error: BaseException) -> str | None:
                 f"too many files are open at once ({_limit()} are allowed). Raise the number with "
                 "ulimit -n 4096, and do the same again."
             )
+        if _says(each, ("no usable temporary directory",)):
+            return "no folder for temporary files can be written. Set TMPDIR to one that can."
         if isinstance(each, OSError) and number in _SHUT and each.filename:
             return (
                 f"{os.fsdecode(each.filename)}: cannot be written ({each.strerror}). Give another "

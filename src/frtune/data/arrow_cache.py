@@ -49,7 +49,13 @@ def read_file(
         raise InputError(f"{path}: its format is compressed in itself. Unpack it first.")
     if not arrow.exists():
         check_unpacked(path)
-        arrow.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            arrow.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"HF_DATASETS_CACHE={config.HF_DATASETS_CACHE}: read rows are kept there, "
+                f"and it cannot be written ({error.strerror}). Set HF_HOME to a folder that can be."
+            ) from error
         with draft_file(arrow) as draft:
             rows = _write(path, draft, reading)
             _check_rows(path, draft, rows)

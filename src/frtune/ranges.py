@@ -42,7 +42,7 @@ class Range(NamedTuple):
             return True
         if self.kind == "whole" and not isinstance(value, Integral):
             return False
-        if self.kind == "steps" and float(value) >= 1 and float(value) != int(value):
+        if self.kind == "steps" and float(value) >= 1.0 and float(value) != int(value):
             return False
         low, high = float(value) - self.lowest, self.highest - float(value)
         return (low > 0 or (low == 0 and self.ends[0] == "[")) and (

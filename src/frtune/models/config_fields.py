@@ -75,7 +75,7 @@ def misfits(settings: Any) -> Iterator[tuple[str, Any, str]]:
                 yield str(name), value, allowed
         if str(name).endswith("_config") and isinstance(value, Mapping):
             yield from misfits(value)
-    rows = settings.get("vocab_size") if isinstance(settings, Mapping) else None
+    rows: Any = settings.get("vocab_size") if isinstance(settings, Mapping) else None
     for name in _PADDING if _is_whole(rows) else ():
         value = settings.get(name)
         if value is not None and not (isinstance(value, int) and -1 <= value < rows):

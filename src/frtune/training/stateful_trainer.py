@@ -46,7 +46,9 @@ class StatefulTrainer(Trainer):
     def save_progress(self, directory: Path) -> None:
         """Write into a checkpoint what ``Trainer`` leaves out; all processes call this."""
         # the sum since the last log differs by process
-        pending = self.accelerator.gather(self._tr_loss.detach().reshape(1)).tolist()
+        loss: Any = self._tr_loss
+        gathered: Any = self.accelerator.gather(loss.detach().reshape(1))
+        pending = gathered.tolist()
         if not self.args.should_save:
             return
         self.state.stateful_callbacks = self._exported()

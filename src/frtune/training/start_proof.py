@@ -9,7 +9,6 @@ import itertools
 import json
 import random
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from transformers import Trainer
 
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
+from frtune.files import draft_folder
 from frtune.models.adapter_base import save_base_record, save_head_config
 from frtune.models.continued_adapter import write_proven
 from frtune.models.deepspeed import zero3_suspended
@@ -88,12 +88,12 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
         )
     stage = ["be trained"]
     try:
-        with _apart(model), tempfile.TemporaryDirectory(prefix="frtune-proof-") as folder:
+        with _apart(model), draft_folder() as folder:
             subject = model
             if not _is_tried_whole(model):
-                subject = narrow_copy(model, trainer.task, Path(folder, "base"))
+                subject = narrow_copy(model, trainer.task, folder / "base")
             if subject is not None:
-                _live_through(trainer, subject, Path(folder, "saved"), stage, merge=merge)
+                _live_through(trainer, subject, folder / "saved", stage, merge=merge)
     except Exception as error:  # each method fails in its own way
         if is_memory_full(error):
             raise

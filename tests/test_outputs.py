@@ -65,8 +65,9 @@ def test_every_command_tries_its_output_before_it_reads_a_model(places, tmp_path
     data = tmp_path / "rows.csv"
     data.write_text("text,label\n" + "un budget,a\n" * 30)
     commands = [
-        ["train", "classification", "--data", data, "--output-dir"],
-        ["preflight", "train", "classification", "--data", data, "--output-dir"],
+        ["train", "classification", "--data", data, "--checkpoint", "tiny", "--output-dir"],
+        ["preflight", "train", "classification", "--data", data, "--checkpoint", "tiny",
+         "--output-dir"],
         ["evaluate", model, "--data", data, "--output-dir"],
         ["evaluate", "--predictions", data, "--task", "classification", "--data", data,
          "--output-dir"],

@@ -27,7 +27,7 @@ def runs(tmp_path):
         (["demo"], "DIR"),
         (["demo", "none"], "none: no such directory"),
         (["demo", "none", "--auth", "ada"], "has no password"),
-        (["demo", "none", "--max-file-mb", "0"], "more than 0"),
+        (["demo", "none", "--max-file-mb", "0"], "above 0"),
         (["demo", "none", "--langage", "fr"], "Did you mean --language?"),
         (["rate", "--output", "x"], "name one or more"),
         (["rate", "none.jsonl", "--output", "x"], "none.jsonl: no such file"),

@@ -98,7 +98,7 @@ def test_settings_of_generation_are_refused_in_one_line(pairs_model, writer, tmp
     for command, message in [
         (["predict", pairs_model, *pair, "--num-beams", "2"], "similarity writes no text"),
         (["evaluate", pairs_model, "--data", str(rows), "--num-beams", "2"], "writes no text"),
-        (["predict", writer, "--text", "a", "--num-beams", "0"], "num_beams=0: a whole number"),
+        (["predict", writer, "--text", "a", "--num-beams", "0"], "num_beams=0: at least 1"),
         (["predict", writer, "--text", "a", "--max-target-tokens", "1"], "at least 4"),
         (["predict", writer, "--text", "a", "--max-target-tokens", "99999"], "99,999 tokens"),
     ]:

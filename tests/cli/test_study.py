@@ -64,7 +64,7 @@ def test_one_checkpoint_without_labels(tiny, reviews, tmp_path, capsys):
         (["--label-column", "class"], "has no column class"),
         (["--split", "test"], "split=test: "),
         (["--max-rows", "0"], "max_rows=0: at least 1"),
-        (["--max-tokens", "0"], "max_tokens=0: a whole number"),
+        (["--max-tokens", "0"], "max_tokens=0: at least 1"),
         (["--sample-token", "3"], "--sample-token: no such option"),
     ],
 )

@@ -420,10 +420,10 @@ def test_real_generations_are_parsed_into_their_phrases(shared, korean):
     ("fields", "message"),
     [
         ({"max_source_tokens": 7}, "max_source_tokens=7: a whole number of at least 8"),
-        ({"max_source_tokens": 8.5}, "max_source_tokens=8.5: a whole number"),
-        ({"max_source_tokens": True}, "max_source_tokens=True: a whole number"),
+        ({"max_source_tokens": 8.5}, "max_source_tokens=8.5: at least 1"),
+        ({"max_source_tokens": True}, "max_source_tokens=True: at least 1"),
         ({"max_target_tokens": 3}, "max_target_tokens=3: a whole number of at least 4"),
-        ({"k": 0}, "k=0: a whole number of at least 1"),
+        ({"k": 0}, "k=0: at least 1, a whole number"),
         ({"separator": ""}, "separator='': text with at least one visible character"),
         ({"separator": "  "}, "separator='  ': text with at least one visible"),
         ({"separator": None}, "separator=None: text"),

@@ -177,7 +177,7 @@ def test_arguments_of_generation_are_refused_where_nothing_is_written(make):
     for asked, message in [
         ({"generation_config": "/no/such"}, "generation_config=/no/such: cannot be used"),
         ({"generation_config": GenerationConfig(eos_token_id=17)}, "eos_token_id=17"),
-        ({"generation_num_beams": -1}, "generation_num_beams: num_beams=-1"),
+        ({"generation_num_beams": -1}, "generation_num_beams=-1: at least 1"),
     ]:
         with pytest.raises(InputError, match=message):
             make("keyphrases", asked=asked)

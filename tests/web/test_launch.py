@@ -29,7 +29,7 @@ def test_a_page_is_for_this_machine_alone_unless_told_otherwise(monkeypatch):
     assert _options("--host", "0.0.0.0").is_open
     assert _options("--share").is_open
     assert not _options("--share", "--auth", "ada:x").is_open
-    with pytest.raises(InputError, match="1 to 65535"):
+    with pytest.raises(InputError, match="at least 1 and at most 65,535"):
         _options("--port", "0")
 
 

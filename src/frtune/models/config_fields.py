@@ -38,7 +38,8 @@ def _is_whole(value: Any) -> bool:
 
 # names of fields, whether a value may stand there, and what is allowed, in words
 _RULES: list[tuple[str, Callable[[Any], bool], str]] = [
-    (r"model_type", lambda v: isinstance(v, str) and v in CONFIG_MAPPING, "one of Transformers'"),
+    (r"model_type", lambda v: isinstance(v, str) and v in CONFIG_MAPPING,
+     "a kind that Transformers has itself; code from the hub is never run"),
     (r"(\w*_)?dropout(_rate|_prob|_p)?|\w+_pdrop|\w*layerdrop", _is_share, "from 0 to 1"),
     (r"initializer_range|init_std|initializer_factor|\w*norm_eps(ilon)?", _is_finite,
      "a number from 0 on"),

@@ -98,6 +98,8 @@ def _dispatch(argv: list[str]) -> int:
         )
     if not _works_here(name, rest):
         return EXIT_DONE
+    if any(word.startswith("--config") for word in rest):
+        importlib.import_module("frtune.cli.config_file").check_config_files(rest)
     wait_briefly()
     if name in COMPUTING:
         keep_freed_memory()

@@ -14,14 +14,13 @@ from typing import Any, NoReturn, TypeVar
 
 from transformers import HfArgumentParser
 
+from frtune.cli.config_file import MAY_BE_EMPTY
 from frtune.errors import InputError, nearest
 from frtune.ranges import check_ranges
 
 Made = TypeVar("Made")
 
 WIDTH = 100  # columns of a help text, where the terminal has as many
-# texts that may be empty, or are checked where they are known
-MAY_BE_EMPTY = {"prefix", "separator", "instruction", "text", "text_pair", "question", "debug"}
 METAVARS = {"int": "N", "float": "X", "string_to_bool": "BOOL"}
 
 

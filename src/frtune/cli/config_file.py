@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from argparse import Action
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from frtune.cli.arguments import MAY_BE_EMPTY
 from frtune.errors import InputError, first_line, nearest
 
 MOST_BYTES = 1_000_000  # longer than thousands of labels
+# texts that may be empty, or are checked where they are known
+MAY_BE_EMPTY = {"prefix", "separator", "instruction", "text", "text_pair", "question", "debug"}
 NOT_THERE = ("help", "help_all", "config", "seeds")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -26,11 +27,30 @@ def read_config_file(path: str, options: Mapping[str, Action]) -> dict[str, Any]
         options: The options of the command by name.
 
     Returns:
-        Texts, ``None``, and lists of texts, as the command line gives them.
+        Texts and lists of texts, as the command line gives them.
 
     Raises:
         InputError: If it cannot be read, has no such form, or a key is unknown or comes twice.
     """
+    values: dict[str, Any] = {}
+    for key, value in _content(path).items():
+        name = str(key).replace("-", "_")
+        if name not in options or name in NOT_THERE:
+            raise InputError(f"--config {path}: {key}: no such key.{nearest(name, [*options])}")
+        values[name] = _value(value, options[name], f"--config {path}: {key}")
+    return values
+
+
+def check_config_files(argv: Sequence[str]) -> None:
+    """Refuse (``InputError``) a ``--config`` of no such form, before large libraries are loaded."""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == "--config":
+            _content(following)
+        elif word.startswith("--config="):
+            _content(word.partition("=")[2])
+
+
+def _content(path: str) -> dict[Any, Any]:
     text = _read(path)
     try:
         _check_form(text, path)
@@ -42,13 +62,16 @@ def read_config_file(path: str, options: Mapping[str, Action]) -> dict[str, Any]
         raise InputError(f"--config {path}: cannot be read ({said}).") from error
     if not isinstance(content, dict):
         raise InputError(f"--config {path}: holds no 'key: value' lines.")
-    values: dict[str, Any] = {}
     for key, value in content.items():
-        name = str(key).replace("-", "_")
-        if name not in options or name in NOT_THERE:
-            raise InputError(f"--config {path}: {key}: no such key.{nearest(name, [*options])}")
-        values[name] = _value(value, options[name], f"--config {path}: {key}")
-    return values
+        if value is None:
+            raise InputError(f"--config {path}: {key}: has no value. Give one, or remove the line.")
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str | bool | int | float):
+                raise InputError(
+                    f"--config {path}: {key}: one value, not a {type(each).__name__} ({each}). "
+                    "Quote it if it is text."
+                )
+    return content
 
 
 def _read(path: str) -> str:
@@ -93,19 +116,16 @@ def _check_form(text: str, path: str) -> None:
 
 def _value(value: Any, option: Action, where: str) -> Any:
     """A value as the command line would give it, so that a wrong one is an error like there."""
-    if value is None and option.default is not None:
-        raise InputError(f"{where}: has no value. Give one, or remove the line.")
-    if isinstance(value, list) and option.nargs == "+":
+    if isinstance(value, list):
+        if option.nargs != "+":
+            raise InputError(f"{where}: one value, not a list ({value}). Quote it if it is text.")
         return [_word(each, option, where) for each in value]
-    return None if value is None else _word(value, option, where)
+    return _word(value, option, where)
 
 
 def _word(value: Any, option: Action, where: str) -> str:
     if isinstance(value, bool) and getattr(option.type, "__name__", "") in ("str", "nfc"):
         raise InputError(f'{where}: {value} is true or false in YAML. Quote it ("yes").')
-    if not isinstance(value, str | bool | int | float):
-        kind = type(value).__name__
-        raise InputError(f"{where}: one value, not a {kind} ({value}). Quote it if it is text.")
     if value == "" and option.dest not in MAY_BE_EMPTY:
         raise InputError(f"{where}: is empty. Give a value, or remove the line.")
     return value if isinstance(value, str) else str(value)

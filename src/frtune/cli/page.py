@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from frtune.cli.arguments import Parser, made, options_of
-from frtune.errors import InputError
 from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
 from frtune.web.sign_in import read_auth
@@ -42,8 +41,6 @@ def add_page_options(parser: Parser) -> None:
 
 def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = Server.max_file_bytes) -> Server:
     """The server that the options ask for."""
-    if chosen.port is not None and not 0 < chosen.port < 65536:
-        raise InputError(f"--port {chosen.port}: from 1 to 65535.")
     auth = read_auth(chosen.auth, chosen.auth_file)
     return made(Server, chosen, auth=auth, max_file_bytes=max_file_bytes)
 

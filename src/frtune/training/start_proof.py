@@ -74,9 +74,13 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
     if trainer.train_dataset is None:
         return
     key = f"{_structure(model)} {trainer.task.name} {merge}"
-    if key not in _proven:
-        on_main(trainer.args, lambda: _prove(trainer, model, merge=merge))
-        _proven.add(key)
+
+    def prove() -> None:  # whether it was done before is the main process's to say, for all
+        if key not in _proven:
+            _prove(trainer, model, merge=merge)
+            _proven.add(key)
+
+    on_main(trainer.args, prove)
 
 
 def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:

@@ -17,7 +17,7 @@ from frtune.run.run import run
 from frtune.run.settings import check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, score
 from frtune.tasks.config_file import task_class
-from frtune.training.make_trainer import check_training
+from frtune.training.training_checks import check_training
 
 ROWS = 24
 FLAGS = ["--checkpoint", "tiny", "--max-steps", "1", "--per-device-train-batch-size", "2",

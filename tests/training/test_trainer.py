@@ -83,7 +83,7 @@ def test_a_metric_that_cannot_be_is_refused_before_the_first_step(setup, overrid
 def test_fp16_is_refused_for_t5_with_the_way_out(setup, monkeypatch):
     trainer = setup()
     trainer.args.mixed_precision = "fp16"  # a launcher may have said so
-    from frtune.training.make_trainer import check_precision
+    from frtune.training.training_checks import check_precision
 
     with pytest.raises(InputError, match="--bf16"):
         check_precision(trainer.model, trainer.args)

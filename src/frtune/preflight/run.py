@@ -34,8 +34,8 @@ from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
 from frtune.training.in_force import launcher_forgotten
-from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, check_output_dir
+from frtune.training.training_checks import check_training
 
 
 def preflight(

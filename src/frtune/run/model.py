@@ -24,8 +24,8 @@ from frtune.models.weights import Built
 from frtune.run.data import RunData
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
-from frtune.training.make_trainer import check_fit
 from frtune.training.saving import MERGED_BASE, TINY
+from frtune.training.training_checks import check_fit
 
 
 def starting_checkpoint(

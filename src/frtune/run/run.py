@@ -21,9 +21,9 @@ from frtune.run.settings import RunSettings, check_settings
 from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, opening, score
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_callbacks
-from frtune.training.make_trainer import check_training
 from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
 from frtune.training.start_proof import prove_start
+from frtune.training.training_checks import check_training
 
 logger = logging.getLogger(__name__)
 

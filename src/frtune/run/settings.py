@@ -10,10 +10,10 @@ from frtune.ranges import check_fields
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments
 from frtune.training.batching import check_batches
-from frtune.training.make_trainer import check_task
 from frtune.training.mixup.mixup import Level, Mixup
 from frtune.training.saving import TINY
 from frtune.training.trainer import GenerationSchedule
+from frtune.training.training_checks import check_task
 
 
 @dataclass(frozen=True)

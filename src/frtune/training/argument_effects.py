@@ -125,7 +125,7 @@ def changed(args: Any) -> dict[str, Any]:
     for item in fields(args):
         default = item.default_factory() if item.default_factory is not MISSING else item.default
         value = getattr(args, item.name, default)
-        value, default = value or None, default or None  # no words, no number, no switch
-        if getattr(value, "value", value) != getattr(default, "value", default):
+        same = getattr(value, "value", value) == getattr(default, "value", default)
+        if not same and (value or default):  # no words, no number, no switch are alike
             found[item.name] = value
     return found

@@ -93,12 +93,12 @@ def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(KeyError), new_folder(tmp_path / "a" / "out") as draft:
         (draft / "x").write_text("1")
         raise KeyError
-    assert list((tmp_path / "a").iterdir()) == []
+    assert not (tmp_path / "a").exists()
     (tmp_path / "empty").mkdir()
     for name in ("out", "empty"):
         with new_folder(tmp_path / name) as draft:
             (draft / "x").write_text("1")
-            assert files_in(tmp_path / "a") == set()
+            assert files_in(tmp_path / name) == set()
         assert files_in(tmp_path / name) == {"x"}
     assert not [path for path in tmp_path.iterdir() if is_draft(path.name)]
 
@@ -133,6 +133,15 @@ def test_staged_files_appear_at_the_end(tmp_path):
         assert {name for name in os.listdir(tmp_path / "out")} == {draft.name}
         assert draft.name.startswith(".")
     assert files_in(tmp_path / "out") == {"a.json", "folder/b.json"}
+
+
+def test_an_error_leaves_no_folder_that_was_made_for_the_draft(tmp_path):
+    (tmp_path / "kept").mkdir()
+    for place in (tmp_path / "a" / "b" / "c", tmp_path / "kept" / "c"):
+        for write in (draft_file, new_folder, staged):
+            with pytest.raises(ValueError), write(place):
+                raise ValueError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -78,21 +78,35 @@ def _explained(place: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _folder(directory: Path) -> Iterator[None]:
+    """Make a folder and those above it; an error removes what was made, where it is empty still."""
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def draft_file(path: str | Path) -> Iterator[Path]:
     """Give a name beside ``path`` to write to; on success the file gets its final name.
 
     An error or a kill leaves nothing under the final name; what a kill left goes at the next draft.
     """
     path = Path(path)
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    remove_dead_drafts(path.parent)
-    draft = path.with_name(f"{_prefix()}{secrets.token_hex(4)}")
-    try:
-        with _explained(path):
-            yield draft
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with _folder(path.absolute().parent):
+        remove_dead_drafts(path.parent)
+        draft = path.with_name(f"{_prefix()}{secrets.token_hex(4)}")
+        try:
+            with _explained(path):
+                yield draft
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -120,17 +134,9 @@ def staged(directory: str | Path) -> Iterator[Path]:
     An error or a kill leaves nothing under a final name, and an error no new directory.
     """
     directory = Path(directory)
-    existed = directory.exists()
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with draft_folder(directory) as draft:
-            yield draft
-            _move(draft, directory)
-    except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
-        raise
+    with _folder(directory), draft_folder(directory) as draft:
+        yield draft
+        _move(draft, directory)
 
 
 @contextlib.contextmanager
@@ -140,8 +146,8 @@ def new_folder(directory: str | Path) -> Iterator[Path]:
     An error or a kill leaves nothing under the final name.
     """
     directory = Path(directory)
-    directory.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(directory.absolute().parent) as place, _explained(directory):
+    parent = directory.absolute().parent
+    with _folder(parent), draft_folder(parent) as place, _explained(directory):
         draft = place / (directory.name or "draft")
         draft.mkdir()
         yield draft

@@ -193,8 +193,9 @@ def test_a_refused_field_says_why(name):
     value, message = {**REFUSED, **OF_SCRIPTS}[name]
     args = made()
     setattr(args, name, value)  # some do not let themselves be made here
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         check_arguments(args, of_run=True)
+    assert f"{name}=None" not in str(caught.value)  # the value that was given
     if name in OF_SCRIPTS:
         check_arguments(args)
     check_arguments(made(), of_run=True)

@@ -68,7 +68,6 @@ class Store:
         """Write a checkpoint's statistics; the file appears whole or not at all."""
         if path is None:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         names = ("statistics", "broken", "probed", "notes")
         content = {name: getattr(found, name) for name in names}
         with draft_file(path) as draft:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 from itertools import chain, combinations, islice, pairwise
 from pathlib import Path
 
@@ -271,3 +275,36 @@ def test_a_loss_of_the_users_own_gets_the_batches_of_trainer(trainer, rows):
     made = trainer(task, compute_loss_func=mean, per_device_train_batch_size=4, num_train_epochs=1)
     made.train()
     assert given == [4, 4]
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("sharding", ["ddp", "zero2", "zero3"])
+def test_two_processes_learn_what_those_of_plain_random_order_learn(sharding, launched):
+    ranks = [json.loads((launched / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    plain, cut_up = ([found[f"{sharding} {name}"] for found in ranks] for name in ("plain", "cut"))
+    rows = [
+        [sorted(chain(*first, *second)) for first, second in zip(*seen, strict=True)]
+        for seen in ([found["seen"] for found in way] for way in (plain, cut_up))
+    ]
+    assert rows[0] == rows[1] and list(map(len, rows[0])) == [4, 4] * 2
+    assert max(len(cuts) for cuts in cut_up[0]["seen"]) == 2, "no step was cut"
+    for first, second in zip(cut_up[0]["seen"], cut_up[1]["seen"], strict=True):
+        assert len(first) == len(second)
+    assert cut_up[0]["learnt"] == [pytest.approx(values, rel=1e-5) for values in plain[0]["learnt"]]
+
+
+@pytest.fixture(scope="module")
+def launched(tiny, tmp_path_factory):
+    """Where two processes wrote what they learnt, with steps cut and not."""
+    folder, tests = tmp_path_factory.mktemp("cuts"), Path(__file__).parents[1]
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(Path(__file__).with_name("cuts_worker.py")), str(tiny("bert")), str(folder),
+    ]  # fmt: skip
+    paths = [str(tests), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder

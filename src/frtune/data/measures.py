@@ -10,9 +10,9 @@ import numpy as np
 from datasets import List, Value
 from transformers import PreTrainedTokenizerBase
 
-from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch, word_key
+from frtune.data.fingerprints import Letters, band_keys, band_rows, sketch, word_codes, word_key
 from frtune.data.token_ids import token_ids
-from frtune.words import stands_in, words
+from frtune.words import JoinedWords, stands_in
 
 
 def is_present(phrase: str, text: str) -> bool:
@@ -27,11 +27,8 @@ def is_present(phrase: str, text: str) -> bool:
         >>> is_present("예산", "내년 예산은"), is_present("C", "C++")
         (True, False)
     """
-    return stands_in(_joined_words(phrase), _joined_words(text), compounds=False)
-
-
-def _joined_words(text: str) -> str:
-    return " ".join(words(text))
+    joined = JoinedWords()
+    return stands_in(joined.of(phrase), joined.of(text), compounds=False)
 
 
 def measure(
@@ -55,10 +52,10 @@ def measure(
         in the text) and perhaps ``tokens``.
     """
     letters = [Letters(text) for text in texts]
-    known = [_joined_words(text) for text in texts]
+    joined = JoinedWords()
+    known = [joined.of(text) for text in texts]
     signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
-    code = WordCodes()
-    codes = [np.array([code[word] for word in each.words], np.uint32) for each in letters]
+    codes = word_codes([each.joined_words for each in letters])
     found: dict[str, Any] = {
         "key": [word_key(row, text) for row, text in zip(known, texts, strict=True)],
         "bands": band_keys(signatures, band_rows(threshold)),
@@ -70,7 +67,7 @@ def measure(
     if phrases is not None:
         found["phrases"] = [len(row) for row in phrases]
         found["present"] = [
-            sum(stands_in(_joined_words(phrase), text, compounds=False) for phrase in row)
+            sum(stands_in(joined.of(phrase), text, compounds=False) for phrase in row)
             for row, text in zip(phrases, known, strict=True)
         ]
     if tokenizer is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import pairwise
 
 # Hangul, kana and Han: particles and compounds leave no space at a phrase's edges.
 UNSPACED = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -49,51 +48,12 @@ def words(text: str) -> list[str]:
         >>> words("L'eau, peut-être **douce**...") == words("l’eau peut être douce")
         True
     """
-    return _SIGNS.sub(_spaced, _spread(text)).split()
-
-
-def _spread(text: str) -> str:
-    """The folded text without marks of emphasis, and spaces in place of the commonest signs."""
     text = folded(text)
     if "*" in text:
         text = _EMPHASIS.sub(r"\2", text)
     for sign in _SPACES:
         text = text.replace(sign, "  ")  # two, since a sign looks over one at a number: < 5
-    return text
-
-
-class JoinedWords(dict):
-    """The words of many texts, joined by spaces; a piece between spaces is looked at once.
-
-    Example:
-        >>> joined = JoinedWords()
-        >>> joined.of("“C++” and .NET: 5.5 %"), joined.of("x < 5, y <")
-        ('c++ and .net 5.5 %', 'x < 5 y')
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._open: set[str] = set()  # end in a sign that looks over a space at a number: < 5
-
-    def of(self, text: str) -> str:
-        """What ``" ".join(words(text))`` is."""
-        text = _spread(text)
-        pieces = text.split()
-        if "".join(pieces).isalnum():
-            return " ".join(pieces)
-        found = list(map(self.__getitem__, pieces))
-        if self._open.isdisjoint(pieces) or not any(
-            piece in self._open and after[0].isdigit() for piece, after in pairwise(pieces)
-        ):
-            return " ".join(filter(None, found))
-        return " ".join(_SIGNS.sub(_spaced, text).split())
-
-    def __missing__(self, piece: str) -> str:
-        if unicodedata.category(piece[-1]) == "Sm":
-            self._open.add(piece)
-        plain = piece.isalnum()
-        found = self[piece] = piece if plain else " ".join(_SIGNS.sub(_spaced, piece).split())
-        return found
+    return _SIGNS.sub(_spaced, text).split()
 
 
 def stands_in(phrase: str, text: str, *, compounds: bool = True) -> bool:

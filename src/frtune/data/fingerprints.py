@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from frtune.words import JoinedWords
+from frtune.words import words
 
 compute: Any = pyarrow.compute  # its functions are made when it is imported
 
@@ -73,7 +73,7 @@ class Letters:
 
         Signs that are part of a word (``frtune.words``) count.
         """
-        return word_key(JoinedWords().of(self._text), self._text)
+        return word_key(" ".join(words(self._text)), self._text)
 
     def grams(self) -> np.ndarray:
         """A hash of each character 5-gram, in their order; one for a shorter text. uint64."""

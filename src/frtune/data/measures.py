@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frtune.data.fingerprints import Letters, band_keys, band_rows, sketch, word_codes, word_key
 from frtune.data.token_ids import token_ids
-from frtune.words import JoinedWords, stands_in
+from frtune.words import stands_in, words
 
 
 def is_present(phrase: str, text: str) -> bool:
@@ -27,8 +27,11 @@ def is_present(phrase: str, text: str) -> bool:
         >>> is_present("예산", "내년 예산은"), is_present("C", "C++")
         (True, False)
     """
-    joined = JoinedWords()
-    return stands_in(joined.of(phrase), joined.of(text), compounds=False)
+    return stands_in(_joined_words(phrase), _joined_words(text), compounds=False)
+
+
+def _joined_words(text: str) -> str:
+    return " ".join(words(text))
 
 
 def measure(
@@ -52,8 +55,7 @@ def measure(
         in the text) and perhaps ``tokens``.
     """
     letters = [Letters(text) for text in texts]
-    joined = JoinedWords()
-    known = [joined.of(text) for text in texts]
+    known = [_joined_words(text) for text in texts]
     signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
     codes = word_codes([each.joined_words for each in letters])
     found: dict[str, Any] = {
@@ -67,7 +69,7 @@ def measure(
     if phrases is not None:
         found["phrases"] = [len(row) for row in phrases]
         found["present"] = [
-            sum(stands_in(joined.of(phrase), text, compounds=False) for phrase in row)
+            sum(stands_in(_joined_words(phrase), text, compounds=False) for phrase in row)
             for row, text in zip(phrases, known, strict=True)
         ]
     if tokenizer is not None:

@@ -111,7 +111,7 @@ def word_codes(texts: Sequence[str]) -> list[np.ndarray]:
 
     Example:
         >>> [row.tolist() for row in word_codes(["canteen budget", "", "budget"])]
-        [[1476462366, 2265577563], [], [2265577563]]
+        [[3663294824, 1945302907], [], [1945302907]]
     """
     rows = compute.split_pattern(pa.array(texts, pa.string()), " ")
     found = rows.flatten().dictionary_encode()

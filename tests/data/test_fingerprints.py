@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frtune.data.cleaning import clean_text
-from frtune.data.fingerprints import Letters, WordCodes, distinct, run_keys, shingles
+from frtune.data.fingerprints import Letters, distinct, run_keys, shingles, word_codes
 from frtune.data.near_duplicates import shared_runs
 
 TEXTS = st.text(st.sampled_from(" .a_éßB中の한\uf900\n9²\U0001f600\u0301İ-\ud800"), max_size=40)
@@ -38,13 +38,13 @@ def test_distinct_is_unique():
 
 
 def test_codes_of_words_are_their_checksums():
-    assert WordCodes()["été"] == zlib.crc32("été".encode())
+    (codes,) = word_codes(["été 日 été"])
+    assert codes.tolist() == [zlib.crc32(word.encode()) for word in ("été", "日", "été")]
 
 
 @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=8), st.data())
 def test_shared_runs_are_counted_as_by_hand(rows, data):
-    code = WordCodes()
-    codes = [np.array([code[word] for word in row], np.uint32) for row in rows]
+    codes = word_codes([" ".join(row) for row in rows])
     table = Dataset.from_dict({"codes": codes}) if any(map(len, codes)) else None
     if table is None:
         return

@@ -180,6 +180,11 @@ def test_long_texts_begin_with_the_same_ids(family, kind, special, enough, tiny,
         assert ids == all_ids or ids[: len(ids) - last] == all_ids[: len(ids) - last]
 
 
+def words_are_worth_it(monkeypatch, characters):
+    for name in ("CHARACTERS_WORTH_WORDS", "CHARACTERS_WORTH_KNOWN_WORDS"):
+        monkeypatch.setattr(ids_module, name, characters)
+
+
 @pytest.mark.parametrize(("family", "kind"), TOKENIZERS)
 def test_texts_have_the_same_ids_when_each_word_is_encoded_once(
     family, kind, tiny, corpus, monkeypatch
@@ -193,9 +198,9 @@ def test_texts_have_the_same_ids_when_each_word_is_encoded_once(
             for n in range(60)
         ]
         for special, enough in ((True, None), (False, None), (True, 20), (True, 200)):
-            monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 10**9)
+            words_are_worth_it(monkeypatch, 10**9)
             expected = token_ids(texts, tokenizer, special=special)
-            monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 0)
+            words_are_worth_it(monkeypatch, 0)
             found = token_ids(texts, tokenizer, special=special, enough=enough)
             limit = 10**9 if enough is None else enough
             for all_ids, ids in zip(expected, found, strict=True):
@@ -204,7 +209,7 @@ def test_texts_have_the_same_ids_when_each_word_is_encoded_once(
 
 
 def test_a_changed_tokenizer_forgets_the_words_of_the_former(tiny, corpus, monkeypatch):
-    monkeypatch.setattr(ids_module, "CHARACTERS_WORTH_WORDS", 0)
+    words_are_worth_it(monkeypatch, 0)
     tokenizer = opened(tiny("bert"))
     before = token_ids(corpus[:5], tokenizer)
     added = corpus[0].split()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from datasets import Dataset, config
 
 from frtune.data.compression import COMPRESSIONS, check_path, check_unpacked, suffix_of
 from frtune.data.json_files import write_values
+from frtune.data.json_lines import NotAlike, write_lines
 from frtune.data.json_scan import count_objects
 from frtune.data.key_files import files_of, key_rows
 from frtune.data.parquet_files import write_parquet
@@ -85,6 +87,8 @@ def _write(path: Path, target: Path, reading: Reading) -> int:
         return write_parquet(path, target, reading)
     if suffix in (*TABLES, *SPREADSHEETS):
         return write_table(path, target, reading)
+    with contextlib.suppress(NotAlike):
+        return write_lines(path, target, reading)
     rows = write_values(lambda: numbered_rows(path, reading.encoding), path, target, reading)
     return counted(path, rows, count_objects(path, reading.encoding))
 

@@ -77,11 +77,13 @@ class RowAssignment:
         phrases = self.schema.target == "phrases"
         return None if phrases else self._cell(self.schema.target_name, row)
 
-    def strata(self, rows: np.ndarray) -> list[str] | None:
-        """The labels of some rows, by which a cut is stratified; ``None`` where there are none."""
+    def strata(self, rows: np.ndarray) -> np.ndarray | None:
+        """A number for each row's label, by which a cut is stratified; ``None`` without labels."""
         if self.schema.target != "label":
             return None
-        return self.table.data.column(self.schema.target_name).take(rows).to_pylist()
+        labels = self.table.data.column(self.schema.target_name).dictionary_encode()
+        numbers = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in labels.chunks]
+        return np.concatenate(numbers)[rows]
 
     def reject_near(self, pairs: list[NearPair]) -> None:
         """Of near duplicates in two splits, reject the one in train, or else in validation."""
@@ -110,7 +112,9 @@ class RowAssignment:
             self.split[train[drawn]] = SPLITS.index(name)
         sizes = listed([f"{len(each)} {name}" for name, each in rows.items()])
         note = f"{listed(list(missing))} cut from train with seed {cut.seed}: {sizes} rows"
-        return [note + (f", stratified by {self.schema.target_column}" if strata else "")]
+        return [
+            note + (f", stratified by {self.schema.target_column}" if strata is not None else "")
+        ]
 
     def _reasons(self) -> str:
         """The counts, and the commonest reason in words, of the first row that has it."""

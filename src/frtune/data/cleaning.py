@@ -138,6 +138,8 @@ _PARENTHESIS_NUMBER = re.compile(r"(?:\(\d{1,3}\)|\d{1,3}\)) +(?=\S)")
 _DOT_NUMBER = re.compile(r"(\d{1,3})[.．](?: +(?=\S)|(?=[^\d\s.]))")
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "「": "」", "『": "』", "`": "`"}
 _EDGES = " \n;,|、，；"
+# words with one space, hyphen or apostrophe between: nothing stands around them
+_PLAIN_PHRASE = re.compile(r"[^\W\d_]\w*(?:[ '’-]\w+)*")
 
 
 def clean_keyphrases(phrases: Iterable[str]) -> list[str]:
@@ -156,11 +158,19 @@ def clean_keyphrases(phrases: Iterable[str]) -> list[str]:
         ['TF(태스크포스)', 'C++', '1.5°C', '3D', '2023 budget', '3. Liga']
     """
     found = list(phrases)
+    if all(map(_is_plain, found)):
+        return _first_of_each(found)
     while True:
         cleaned = _first_of_each(_without_numbers([_strip(p) for p in _lines(found)]))
         if cleaned == found:
             return cleaned
         found = cleaned
+
+
+def _is_plain(phrase: str) -> bool:
+    # ① and the like are letters of a word to the pattern, and bullets here
+    plain = _PLAIN_PHRASE.fullmatch(phrase or "") is not None and phrase[0].isalpha()
+    return plain and unicodedata.is_normalized("NFC", phrase)
 
 
 def _lines(phrases: Iterable[str]) -> Iterator[str]:
@@ -212,6 +222,8 @@ def _without_numbers(phrases: list[str]) -> list[str]:
 def _first_of_each(phrases: Iterable[str]) -> list[str]:
     first: dict[str, str] = {}
     for phrase in phrases:
-        if any(not unicodedata.category(char).startswith(("P", "Z")) for char in phrase):
+        if phrase[:1].isalnum() or any(
+            not unicodedata.category(char).startswith(("P", "Z")) for char in phrase
+        ):
             first.setdefault(unicodedata.normalize("NFC", phrase.casefold()), phrase)
     return list(first.values())

@@ -12,11 +12,17 @@ import hashlib
 import re
 import sys
 import zlib
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from frtune.words import words
+
+compute: Any = pyarrow.compute  # its functions are made when it is imported
 
 SHINGLE_CHARACTERS = 5
 HASHES = 64
@@ -52,9 +58,14 @@ class Letters:
     @property
     def words(self) -> list[str]:
         """The words; a Chinese or Japanese character is a word."""
+        return self.joined_words.split()
+
+    @property
+    def joined_words(self) -> str:
+        """The words with a space between two."""
         if _STANDS_ALONE.search(self._spaced):
-            return _WORD.findall(self._spaced)
-        return self._spaced.split()
+            return " ".join(_WORD.findall(self._spaced))
+        return self._spaced.strip()
 
     @property
     def key(self) -> int:
@@ -95,18 +106,19 @@ def word_key(joined_words: str, text: str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-class WordCodes(dict):
-    """A number below 2**32 for each word, computed once.
+def word_codes(texts: Sequence[str]) -> list[np.ndarray]:
+    """Return a number below 2**32 for each word of each text, whose words are joined by spaces.
 
     Example:
-        >>> codes = WordCodes()
-        >>> codes["budget"] == codes["budget"] != codes["canteen"]
-        True
+        >>> [row.tolist() for row in word_codes(["canteen budget", "", "budget"])]
+        [[3663294824, 1945302907], [], [1945302907]]
     """
-
-    def __missing__(self, word: str) -> int:
-        found = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
-        return found
+    rows = compute.split_pattern(pa.array(texts, pa.string()), " ")
+    found = rows.flatten().dictionary_encode()
+    words = found.dictionary.to_pylist()
+    known = np.array([zlib.crc32(word.encode()) for word in words], np.uint32)
+    codes = np.split(known[found.indices.to_numpy()], rows.offsets.to_numpy()[1:-1])
+    return [row if text else row[:0] for row, text in zip(codes, texts, strict=True)]
 
 
 def shingles(text: str) -> np.ndarray:
@@ -159,7 +171,7 @@ def sketch(signatures: np.ndarray) -> np.ndarray:
 def run_keys(codes: np.ndarray, length: int) -> np.ndarray:
     """Return the hashes of all runs of ``length`` words.
 
-    From the words' ``WordCodes`` of shape ``(words,)`` to uint64 of ``(words - length + 1,)``.
+    From ``word_codes`` of shape ``(words,)`` to uint64 of ``(words - length + 1,)``.
     """
     return _rolling(codes, _odd_numbers(length, seed=4))
 

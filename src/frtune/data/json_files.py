@@ -13,7 +13,7 @@ import pyarrow as pa
 from frtune.data.reading import Reading
 from frtune.errors import InputError
 
-_BATCH_ROWS = 1000
+BATCH_ROWS = 1000
 _DEEPEST = 16  # lists in lists; beyond some hundreds each library fails in its own way
 _EXACT = 2**53  # whole numbers that a double holds
 
@@ -49,6 +49,15 @@ def write_values(
     return count
 
 
+def first_schema(
+    rows: Iterator[tuple[int, dict[str, Any]]], path: Path, reading: Reading
+) -> pa.Schema:
+    """The columns of some rows and their types; arguments and errors as above."""
+    types = _Types(path, reading)
+    types.widen(list(rows))
+    return types.schema()
+
+
 class _Types:
     """The types of columns as far as rows were seen.
 
@@ -67,12 +76,12 @@ class _Types:
         self.changed = False
         first = None
         with open(target, "wb") as sink:
-            while batch := list(islice(rows, _BATCH_ROWS)):
+            while batch := list(islice(rows, BATCH_ROWS)):
                 if not settled:
-                    self._widen(batch)
+                    self.widen(batch)
                 count += len(batch)
-                first = first or self._schema()
-                if self._schema() != first:
+                first = first or self.schema()
+                if self.schema() != first:
                     self.changed = True
                     continue
                 writer = writer or pa.ipc.new_stream(sink, first)
@@ -82,14 +91,14 @@ class _Types:
             writer.close()
         return count
 
-    def _schema(self) -> pa.Schema:
+    def schema(self) -> pa.Schema:
         """The schema as it is written: a column without any value is text."""
         return pa.schema(
             (name, pa.string() if name in self._odd or pa.types.is_null(kind) else kind)
             for name, kind in self._known.items()
         )
 
-    def _widen(self, batch: Batch) -> None:
+    def widen(self, batch: Batch) -> None:
         for name in dict.fromkeys(name for _, row in batch for name in row):
             if name in self._odd:
                 continue

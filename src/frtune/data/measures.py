@@ -10,7 +10,7 @@ import numpy as np
 from datasets import List, Value
 from transformers import PreTrainedTokenizerBase
 
-from frtune.data.fingerprints import Letters, WordCodes, band_keys, band_rows, sketch, word_key
+from frtune.data.fingerprints import Letters, band_keys, band_rows, sketch, word_codes, word_key
 from frtune.data.token_ids import token_ids
 from frtune.words import stands_in, words
 
@@ -57,8 +57,7 @@ def measure(
     letters = [Letters(text) for text in texts]
     known = [_joined_words(text) for text in texts]
     signatures = np.stack([each.signature() for each in letters])  # (texts, hashes)
-    code = WordCodes()
-    codes = [np.array([code[word] for word in each.words], np.uint32) for each in letters]
+    codes = word_codes([each.joined_words for each in letters])
     found: dict[str, Any] = {
         "key": [word_key(row, text) for row, text in zip(known, texts, strict=True)],
         "bands": band_keys(signatures, band_rows(threshold)),

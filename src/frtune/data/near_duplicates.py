@@ -52,7 +52,7 @@ def first_of_each(keys: np.ndarray, rank: np.ndarray) -> np.ndarray:
 def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Iterator[NearPair]:
     """Yield the near duplicates across splits, each pair once, verified on the texts.
 
-    Beside the texts on the disk it needs 100 bytes of memory a row.
+    Beside the texts on the disk it needs 40 bytes of memory a row.
 
     Args:
         table: Rows with ``text``, ``bands`` and ``sketch`` (see ``fingerprints``), in file order.
@@ -69,7 +69,7 @@ def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Itera
     def shingles_of(row: int) -> np.ndarray:
         return shingles(texts[row]["text"])
 
-    sketches = np.concatenate(list(_lists(table, "sketch")))  # (rows, hashes)
+    sketches = _Lists(table, "sketch")
     for first, second in combinations(np.unique(splits[splits >= 0]), 2):
         left, right = np.flatnonzero(splits == first), np.flatnonzero(splits == second)
         codes = [np.zeros(0, np.int64)]
@@ -90,8 +90,28 @@ def _lists(table: Dataset, column: str) -> Iterator[np.ndarray]:
             yield chunk.flatten().to_numpy().reshape(len(chunk), -1)
 
 
+class _Lists:
+    """A column of lists of equal length, left on the disk."""
+
+    def __init__(self, table: Dataset, column: str):
+        self._chunks = [chunk for chunk in table.data.column(column).chunks if len(chunk)]
+        self._ends = np.cumsum([len(chunk) for chunk in self._chunks])
+        self.length = len(self._chunks[0][0]) if self._chunks else 0
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The lists of some rows: an array of shape ``(len(rows), length)``."""
+        wanted, places = np.unique(rows, return_inverse=True)
+        borders = np.searchsorted(wanted, np.r_[0, self._ends])
+        found = [np.zeros((0, self.length), np.uint8)]
+        for number in np.flatnonzero(np.diff(borders)):
+            chunk, (first, last) = self._chunks[number], borders[number : number + 2]
+            values = chunk.flatten().to_numpy().reshape(len(chunk), -1)
+            found.append(values[wanted[first:last] - (self._ends[number] - len(chunk))])
+        return np.concatenate(found)[places]
+
+
 def _candidates(
-    keys: np.ndarray, left: np.ndarray, right: np.ndarray, sketches: np.ndarray, threshold: float
+    keys: np.ndarray, left: np.ndarray, right: np.ndarray, sketches: _Lists, threshold: float
 ) -> Iterator[np.ndarray]:
     """Codes ``row * rows + other row`` of pairs that share a key and look alike enough."""
     order = left[np.argsort(keys[left], kind="stable")]
@@ -99,7 +119,7 @@ def _candidates(
     count = np.searchsorted(keys[order], keys[right], "right") - begin
     count = np.minimum(count, _MOST_PARTNERS)
     # a sketch's estimate has a standard deviation of at most 0.0625: three of them below
-    least = (threshold - 0.1875) * sketches.shape[1]
+    least = (threshold - 0.1875) * sketches.length
     busy = np.flatnonzero(count)
     for start in range(0, len(busy), 2000):
         some = busy[start : start + 2000]
@@ -107,7 +127,7 @@ def _candidates(
             [np.arange(b, b + n) for b, n in zip(begin[some], count[some], strict=True)]
         )
         ones, others = order[places], np.repeat(right[some], count[some])
-        alike = (sketches[ones] == sketches[others]).sum(axis=1) >= least
+        alike = (sketches.take(ones) == sketches.take(others)).sum(axis=1) >= least
         yield ones[alike] * len(keys) + others[alike]
 
 
@@ -135,10 +155,11 @@ def shared_runs(
     wanted = distinct(keys)
     # the first bits tell of most runs of train that they are not wanted
     shift = np.uint64(64 - _HEAD_BITS)
-    heads = np.zeros(1 << _HEAD_BITS, bool)
-    heads[wanted >> shift] = True
-    found = np.zeros(len(wanted), bool)
+    heads, found, told = np.zeros(1 << _HEAD_BITS, bool), np.zeros(len(wanted), bool), -1
     for _, seen in _runs(table, train, words):
+        if (count := int(found.sum())) > told:  # what was found is looked for no more
+            heads[:], told = False, count
+            heads[wanted[~found] >> shift] = True
         seen = seen[heads[seen >> shift]]
         if len(seen):
             at = np.searchsorted(wanted, seen).clip(max=len(wanted) - 1)

@@ -93,6 +93,8 @@ def _phrases(value: Any, separator: str, field: str | None) -> list[str]:
                 "name the field of the phrase: --keyphrase-field"
             )
         return _phrases(found, separator, field)
+    if isinstance(value, list) and all(type(item) is str for item in value):
+        return [phrase for phrase in map(without_entities, value) if phrase.strip()]
     if isinstance(value, Mapping):
         return _phrases(_field(value, field, value), separator, None)
     if isinstance(value, bytes | bytearray | memoryview) or not isinstance(value, Iterable):

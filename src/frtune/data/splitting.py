@@ -130,17 +130,18 @@ def cut_rows(
 
 def _stratified(order: np.ndarray, counts: list[int], strata: Sequence[Hashable]) -> np.ndarray:
     """Reorder rows so that each run of ``counts`` rows has the classes in their shares."""
-    queues: dict[Hashable, list[int]] = {}
-    for row in order.tolist():
-        queues.setdefault(strata[row], []).append(row)
-    sizes = np.array([len(queue) for queue in queues.values()])
-    drawn: list[int] = []
+    numbers: dict[Hashable, int] = {}
+    codes = np.fromiter((numbers.setdefault(v, len(numbers)) for v in strata), np.int64)[order]
+    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))[codes]  # of each row's class, by where it comes first
+    sizes = np.bincount(rank)
+    queues = np.split(order[np.argsort(rank, kind="stable")], np.cumsum(sizes)[:-1])
+    drawn, used = [np.zeros(0, np.int64)], np.zeros_like(sizes)
     for count in counts:
-        left = np.array([len(queue) for queue in queues.values()])
-        for queue, taken in zip(queues.values(), _shares(sizes, left, count).tolist(), strict=True):
-            drawn += queue[:taken]
-            del queue[:taken]
-    return np.array([*drawn, *(row for queue in queues.values() for row in queue)])
+        taken = _shares(sizes, sizes - used, count)
+        drawn += [queue[u : u + n] for queue, u, n in zip(queues, used, taken, strict=True)]
+        used = used + taken
+    return np.concatenate([*drawn, *(queue[u:] for queue, u in zip(queues, used, strict=True))])
 
 
 def _shares(sizes: np.ndarray, left: np.ndarray, count: int) -> np.ndarray:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from itertools import chain, compress
+from functools import lru_cache
+from itertools import compress
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-CHARACTERS_WORTH_WORDS = 500_000  # to look a tokenizer over takes as long as some texts
+from frtune.data.word_ids import ODD_SPACES, WordIds
+
+# to look a tokenizer over takes as long as some texts, and to look it up as long as a few
+CHARACTERS_WORTH_WORDS = 500_000
+CHARACTERS_WORTH_KNOWN_WORDS = 50_000
 
 _CONTROL_SPACE = re.compile(r"[\t-\r\x1c-\x1f\x85]")
 _MEASURED_TEXTS = 16  # tell how many characters a token has
-_KNOWN_WORDS = 1 << 16
 _WORD_CHARACTERS = 30  # on average; texts of longer words have few that come again
-# characters that no normaliser joins with a space beside them, as it may join accents
-_PLAIN = (
-    r"!-~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u05d0-\u05ea\u0620-\u064a"
-    r"\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2100-\u2bff\u3001-\u3029\u3041-\u3096"
-    r"\u30a1-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
-)
-_ODD_SPACES = (re.compile(rf" (?![{_PLAIN}])"), re.compile(rf"[^{_PLAIN}] "))
 # steps of a tokenizer that look at one word at a time, where the first drops spaces
 _NORMALIZERS = {
     "BertNormalizer", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Precompiled",
@@ -70,13 +66,15 @@ def token_ids(
         cuts = enough is not None and _splits_at_spaces(backend, some)
         return _beginnings(some, encode, enough) if cuts else encode(some)
 
-    frame = _frame(backend, special) if sum(map(len, texts)) >= CHARACTERS_WORTH_WORDS else None
-    known = frame and _known_ids(backend.to_str(), tokenizer.split_special_tokens)
+    looked_over = _word_ids.cache_info().currsize > 0
+    worth = CHARACTERS_WORTH_KNOWN_WORDS if looked_over else CHARACTERS_WORTH_WORDS
+    frame = _frame(backend, special) if sum(map(len, texts)) >= worth else None
+    known = frame and _word_ids(backend.to_str(), tokenizer.split_special_tokens)
     if frame is None or known is None:
         return encode_whole(texts)
     plain = [_is_plain(text) for text in texts]
     spaced = list(compress(texts, plain))
-    rows = iter(_by_words(spaced, partial(encode, special=False), known, enough))
+    rows = iter(known.of(spaced, backend, enough=enough))
     others = iter(encode_whole([text for text, each in zip(texts, plain, strict=True) if not each]))
     before, after = frame
     return [[*before, *next(rows), *after] if each else next(others) for each in plain]
@@ -85,7 +83,7 @@ def token_ids(
 def _is_plain(text: str) -> bool:
     """Whether a text is words with single spaces between, which nothing joins with them."""
     short = len(text) <= _WORD_CHARACTERS * (text.count(" ") + 1)
-    return short and not any(pattern.search(text) for pattern in _ODD_SPACES)
+    return short and not any(pattern.search(text) for pattern in ODD_SPACES)
 
 
 def _frame(backend: Any, special: bool) -> tuple[list[int], list[int]] | None:
@@ -102,7 +100,7 @@ def _frame(backend: Any, special: bool) -> tuple[list[int], list[int]] | None:
 
 
 @lru_cache(2)
-def _known_ids(layout: str, split_special_tokens: bool) -> dict[str, list[int]] | None:
+def _word_ids(layout: str, split_special_tokens: bool) -> WordIds | None:
     """Where the ids of words are kept for one tokenizer; ``None`` if a word's depend on others.
 
     ``layout`` is the whole tokenizer as JSON: one that changes gets a new place.
@@ -118,7 +116,7 @@ def _known_ids(layout: str, split_special_tokens: bool) -> dict[str, list[int]] 
         and not any(re.search(r"\s", token["content"]) for token in parts["added_tokens"])
         and not (model.get("dropout") or model.get("alpha"))  # draws at random
     )
-    return {} if alone else None
+    return WordIds() if alone else None
 
 
 def _steps(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
@@ -126,27 +124,6 @@ def _steps(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
         return []
     inner = part.get(name)
     return [part] if inner is None else [step for each in inner for step in _steps(each, name)]
-
-
-def _by_words(
-    texts: list[str],
-    encode: Callable[[list[str]], list[list[int]]],
-    known: dict[str, list[int]],
-    enough: int | None,
-) -> list[list[int]]:
-    """Ids of each text, from those of its words, each encoded once; ``enough`` of a long text."""
-    last = None if enough is None else enough + 1
-    rows = [text.split(" ")[:last] for text in texts]
-    if len(known) > _KNOWN_WORDS:
-        _known_ids.cache_clear()  # the next texts begin anew; another thread may read these
-    new = [word for word in set().union(*rows) if word not in known]
-    known.update(zip(new, encode(new), strict=True))
-    found = [list(chain.from_iterable(map(known.__getitem__, row))) for row in rows]
-    if enough is not None:  # a word may have no id
-        cut = [i for i, row in enumerate(rows) if len(row) > enough >= len(found[i])]
-        for i, ids in zip(cut, encode([texts[i] for i in cut]), strict=True):
-            found[i] = ids
-    return found
 
 
 def _splits_at_spaces(backend: Any, texts: list[str]) -> bool:

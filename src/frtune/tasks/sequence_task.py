@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check
@@ -35,6 +34,7 @@ from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from typing_extensions import Self
 
 CHANCE = "probability of the true label"

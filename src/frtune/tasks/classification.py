@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
@@ -191,7 +192,7 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*metrics.classification_scores(["a", "b"], ["a", "b"])]
+        names = _score_names()
         return dict.fromkeys([*names, "roc_auc"] if self.positive is not None else names, True)
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
@@ -236,3 +237,8 @@ class SequenceClassification(SequenceTask):
 
     def answer_html(self, answer: Answer, say: Say) -> str:
         return classes_html(answer["label"], answer["scores"], say)
+
+
+@functools.cache
+def _score_names() -> list[str]:
+    return [*metrics.classification_scores(["a", "b"], ["a", "b"])]

@@ -179,7 +179,7 @@ class SequenceTask(Task):
         """True label (text) or score (number) of each row, raw or encoded."""
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
         raw = () if encoded else label_values(dataset, self.label_column)
-        values = dataset["labels"] if encoded else self.target_ids(raw)
+        values = dataset["labels"][:] if encoded else self.target_ids(raw)
         if self.scored:
             return [float(value) for value in values]
         labels = self.known_labels

@@ -149,7 +149,7 @@ def is_encoded(
     mark = dataset.info.description or ""
     if _MARK not in mark or _MARK + _key(task, tokenizer, kind) in mark:
         return True
-    if len(set(dataset["row"])) < len(dataset):
+    if len(set(dataset["row"][:])) < len(dataset):
         raise InputError(
             "data: holds windows of texts that were tokenised for another task or tokenizer. "
             "Give the rows as they were before."
@@ -247,7 +247,7 @@ def truncation_report(dataset: Dataset) -> dict[str, int]:
     """Count ``rows`` of an encoded data set, and those with ``source_cut`` or ``target_cut``."""
     names = [name for name in ("source_cut", "target_cut") if name in dataset.column_names]
     # None of a row that was mixed
-    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name])) for name in names}}
+    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name][:])) for name in names}}
 
 
 def check_length(task: Task, model: Any) -> None:

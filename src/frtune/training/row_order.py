@@ -12,5 +12,5 @@ def by_length(lengths: Sequence[int]) -> list[int]:
         >>> by_length([3, 9, 3])
         [1, 0, 2]
     """
-    lengths = list(lengths)  # a column of a data set reads its file at each access
+    lengths = list(lengths[:])  # a column of a data set reads its file at each access
     return sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))

@@ -79,7 +79,7 @@ def _kept(values: Any, mask: Sequence[Any]) -> Any:
 
 
 def _check(dataset: Dataset, task: Task, model: Any, tokenizer: Any, where: str) -> None:
-    ids = dataset["input_ids"][:]
+    ids = dataset["input_ids"]
     orders = 2 if task.symmetric else 1
     size, positions = len(tokenizer), max_positions(model.config)
     embedding = model.get_input_embeddings()
@@ -115,9 +115,7 @@ def _check_labels(dataset: Dataset, task: Task, model: Any, where: str) -> None:
     """Labels as the loss reads them: one a row, one a token, or a target's ids."""
     a_token = task.labels_tokens or (task.generates and kind_of(model) == "decoder")
     classes = getattr(model.config, "num_labels", 0)
-    for row, (labels, ids) in enumerate(
-        zip(dataset["labels"][:], dataset["input_ids"][:], strict=True)
-    ):
+    for row, (labels, ids) in enumerate(zip(dataset["labels"], dataset["input_ids"], strict=True)):
         place = f"{where}, row {row + 1}: labels"
         listed = isinstance(labels, list)
         if listed != (task.labels_tokens or task.generates) or labels is None:
@@ -138,7 +136,7 @@ def _check_labels(dataset: Dataset, task: Task, model: Any, where: str) -> None:
 def _completed(dataset: Dataset, task: Task, model: Any) -> Dataset:
     columns, count = dataset.column_names, len(dataset)
     if "length" not in columns:
-        ids = dataset["input_ids"][:]
+        ids = dataset["input_ids"]
         lengths = [max(map(len, value)) if task.symmetric else len(value) for value in ids]
         dataset = dataset.add_column("length", lengths)  # type: ignore[call-arg]
     if "row" not in columns:
@@ -146,9 +144,9 @@ def _completed(dataset: Dataset, task: Task, model: Any) -> Dataset:
     writes = task.generates and kind_of(model) == "decoder"
     if writes and "prompt_length" not in columns:
         if "labels" not in columns:
-            prompts = dataset["length"][:]
+            prompts = list(dataset["length"])
         else:
-            prompts = [int(np.argmax(np.array(x) != IGNORED)) for x in dataset["labels"][:]]
+            prompts = [int(np.argmax(np.array(x) != IGNORED)) for x in dataset["labels"]]
         if all(prompts):
             dataset = dataset.add_column("prompt_length", prompts)  # type: ignore[call-arg]
     return dataset

@@ -7,32 +7,36 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import training
 from frtune.data.cleaning import clean_text
 from frtune.environment.hardware import has_accelerator, has_bf16
 from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
-from frtune.metrics.classification import softmax
+from frtune.metrics.chances import softmax
+from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.models.bitsandbytes import base_quantization, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import number_of_weights, read_config, weight_files
 from frtune.models.compatibility import check
 from frtune.models.families import family_for, kind_of
 from frtune.models.family import Family
-from frtune.models.loading import ADAPTER_CONFIG, find_base, load_saved
+from frtune.models.loading import load_saved
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
-from frtune.training.batching import by_length
-from frtune.training.encoding import encode_dataset
+from frtune.training.encoded_rows import FEW, EncodedRows, encode_few
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, generation_options, merged
+from frtune.training.row_order import by_length
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 LARGE = 10**9  # weights of a model; see default_dtype
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
@@ -103,7 +107,8 @@ class Predictor:
         rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
             return []
-        encoded = self.encode(rows)
+        few = len(rows) <= FEW
+        encoded = self._few(rows) if few else self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.answers(outputs, encoded, self.tokenizer)
         names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
@@ -130,13 +135,14 @@ class Predictor:
         self, rows: Sequence[Mapping[str, Any]] | Dataset, *, with_labels: bool = False
     ) -> Dataset:
         """Encode rows, by default without their labels."""
-        if not isinstance(rows, Dataset):
-            rows = Dataset.from_list([dict(row) for row in rows])
-        return encode_dataset(
+        return training.encoding.encode_rows(
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def outputs(self, encoded: Dataset, *, progress: str | None = None) -> list[Any]:
+    def _few(self, rows: Sequence[Mapping[str, Any]]) -> EncodedRows:
+        return encode_few(rows, self.task, self.tokenizer, kind=kind_of(self.model))
+
+    def outputs(self, encoded: Dataset | EncodedRows, *, progress: str | None = None) -> list[Any]:
         """Run the model over encoded rows: one ``Generated``, or one array of logits, a row.
 
         Args:
@@ -157,7 +163,7 @@ class Predictor:
             progress=progress,
         )
 
-    def _logits(self, encoded: Dataset, progress: str | None) -> list[np.ndarray]:
+    def _logits(self, encoded: Dataset | EncodedRows, progress: str | None) -> list[np.ndarray]:
         """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``.
 
         Rows whose label would hang on the rounding of bf16 are computed without it.
@@ -176,7 +182,7 @@ class Predictor:
         return found
 
     def _logits_of(
-        self, encoded: Dataset, order: Sequence[int], autocast: Callable[[], Any]
+        self, encoded: Dataset | EncodedRows, order: Sequence[int], autocast: Callable[[], Any]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Rows by number, in that order, each with its logits."""
         collate = self.task.collator(self.model, self.tokenizer)

@@ -18,7 +18,8 @@ from frtune.metrics import (
     correlation_signatures,
     roc_auc,
 )
-from frtune.metrics.classification import softmax, write_class_details
+from frtune.metrics.chances import softmax
+from frtune.metrics.classification import write_class_details
 from frtune.metrics.text_baselines import majority, pair_baselines, tfidf_logistic, word_overlap
 
 # true: a a a b b c; predicted: a a b b c c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ from frtune.environment.launcher import (
     place_in_launch,
     tell_launcher,
 )
-from frtune.environment.process import keep_freed_memory, wait_briefly
+from frtune.environment.process import keep_freed_memory, uncollected, wait_briefly
 from frtune.environment.startup import leave_out_messages
 from frtune.errors import InputError, RunStopped, first_line, nearest
 from frtune.failures import failure_line
@@ -104,7 +105,10 @@ def _dispatch(argv: list[str]) -> int:
     if name in COMPUTING:
         keep_freed_memory()
     leave_out_messages()
-    return importlib.import_module(f"frtune.cli.{name}").main(rest) or EXIT_DONE
+    module = f"frtune.cli.{name}"
+    with contextlib.nullcontext() if module in sys.modules else uncollected():
+        command = importlib.import_module(module)
+    return command.main(rest) or EXIT_DONE
 
 
 def _works_here(name: str, words: list[str]) -> bool:

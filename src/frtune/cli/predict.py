@@ -9,16 +9,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from datasets import disable_progress_bars
 from tqdm.auto import tqdm
 
+from frtune import data
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.data.checks import columns_check
-from frtune.data.compression import check_path, suffix_of
-from frtune.data.loading import read_noting
 from frtune.data.row_checks import check_texts
-from frtune.data.text_lines import read_lines
 from frtune.errors import InputError
 from frtune.files import draft_file, json_text
 from frtune.inference import load
@@ -105,7 +102,6 @@ def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
 
 
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-    disable_progress_bars()  # one for each window
     quiet = file is sys.stdout
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
     first = next(windows, [])  # what is wrong with the file is said before the bar
@@ -125,7 +121,7 @@ def _windows(path: str, task: Task, reading: ReadingOptions) -> Iterator[list[An
 
 
 def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
-    if check_path(Path(path)) and suffix_of(Path(path)) == ".txt":
+    if data.compression.check_path(Path(path)) and data.compression.suffix_of(Path(path)) == ".txt":
         if len(task.text_columns) > 1:
             raise InputError(
                 f"--file {path}: has one text a line; this model compares two sentences. "
@@ -135,7 +131,7 @@ def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
             pass
         yield from _lines(path, reading.encoding)
         return
-    splits = read_noting(path, task=task, with_labels=False, **asdict(reading))
+    splits = data.loading.read_noting(path, task=task, with_labels=False, **asdict(reading))
     if len(splits) > 1:
         raise InputError(f"--file {path}: has splits {', '.join(splits)}. Give one file.")
     (dataset,) = splits.values()
@@ -146,7 +142,7 @@ def _rows(path: str, task: Task, reading: ReadingOptions) -> Iterator[Any]:
 
 
 def _lines(path: str, encoding: str | None) -> Iterator[str]:
-    for number, line in read_lines(Path(path), encoding):
+    for number, line in data.text_lines.read_lines(Path(path), encoding):
         if not line.strip():
             raise InputError(f"--file {path}, line {number}: blank. Remove blank lines.")
         yield line.strip()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import clean_keyphrases, has_separator, split_keyphrases
 from frtune.data.written_lists import looks_written, without_entities
 from frtune.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 _CANDIDATES = ("; ", ";", ", ", ",", " | ", "|", " / ", "/", "\t", "、", "·", " - ", "#")
 

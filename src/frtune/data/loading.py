@@ -205,7 +205,7 @@ def _cut_missing(
         dict.fromkeys(missing, 0.1),
         seed=seed,
         where=where,
-        strata=None if stratify_by is None else [str(value) for value in train[stratify_by]],
+        strata=None if stratify_by is None else [str(value) for value in train[stratify_by][:]],
     )
     sizes = listed([str(len(each)) for each in rows.values()])
     verb, ratio = ("were", "8:1:1") if len(missing) == 2 else ("was", "9:1")

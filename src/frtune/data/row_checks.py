@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
-from frtune.data.loading import columns_check
+from frtune.data.checks import columns_check
 from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 ROWS_AT_ONCE = 1_000
 

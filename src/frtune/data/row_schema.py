@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text
@@ -15,6 +13,9 @@ from frtune.data.labels import label_name, score_of, score_reason
 from frtune.data.nested_values import read_phrases
 from frtune.data.written_lists import without_entities
 from frtune.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # a list of phrases, one of a few labels, a number, or anything else, which is left as it is
 Target = Literal["phrases", "label", "score", "value"]

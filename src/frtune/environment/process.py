@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
 import sys
+from collections.abc import Iterator
 
 # of mallopt(3)
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -55,3 +58,20 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without looking for garbage, now and later, among what modules hold; for a program.
+
+    Half a million objects of PyTorch and Transformers live as long as the process. To go through
+    them again and again takes a twentieth of the start.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()

@@ -1,5 +1,8 @@
 """The public scores, and where each stands."""
 
+from . import classification as classification
+from . import text_baselines as text_baselines
+from . import tokenizers as tokenizers
 from .baselines import baseline_rows as baseline_rows
 from .baselines import first_phrases as first_phrases
 from .baselines import tfidf_phrases as tfidf_phrases
@@ -32,7 +35,7 @@ from .spans import keyword_scores as keyword_scores
 from .spans import keyword_scores_per_document as keyword_scores_per_document
 from .spans import span_scores as span_scores
 from .spans import span_signatures as span_signatures
-from .spans import tagged_spans as tagged_spans
 from .spans import token_scores as token_scores
+from .tags import tagged_spans as tagged_spans
 from .tokenizers import LostCharactersWarning as LostCharactersWarning
 from .tokenizers import default_tokenizer as default_tokenizer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from frtune.errors import InputError
 from frtune.metrics.counting import divided
@@ -94,7 +94,7 @@ def spearman_score(predictions: np.ndarray, references: np.ndarray) -> Score:
     """Make Spearman's correlation, ranks with ties averaged; 0 where either side is constant."""
 
     def centred(values: np.ndarray) -> np.ndarray:
-        ranks = stats.rankdata(values, axis=1)
+        ranks = scipy.stats.rankdata(values, axis=1)
         return ranks - ranks.mean(axis=1, keepdims=True)
 
     def score(picks: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ def resampled(score: Score, rows: int, *, samples: int = 1000, seed: int = 0) ->
         raise InputError(f"rows={rows}, samples={samples}: whole numbers from 1.")
     if rows == 1:  # of which SciPy draws none
         return score(np.zeros((samples, 1), int))
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (np.arange(rows),),
         lambda picks, axis: score(picks),
         n_resamples=samples,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 from sklearn import metrics
 
 from frtune.errors import InputError
@@ -121,11 +121,6 @@ def correlation_scores(
         scores["pearson"] = float(stats.pearsonr(left, right)[0])  # type: ignore[arg-type]
         scores["spearman"] = float(stats.spearmanr(left, right)[0])  # type: ignore[arg-type]
     return scores
-
-
-def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Turn logits, ``(rows, classes)``, into probabilities, float64."""
-    return special.softmax(np.asarray(logits, float), axis=-1)
 
 
 def classification_signatures(*, positive: str | None = None) -> dict[str, str]:

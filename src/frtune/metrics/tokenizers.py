@@ -11,15 +11,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rouge_score import tokenizers
 
 from frtune.errors import InputError, nearest
 from frtune.metrics.morphemes import Analyser, Morphemes, cache_directory, load_analyser
-
-TokenizerName = Literal["ko", "komoran", "fr", "words", "whitespace", "rouge"]
-NAMES: tuple[TokenizerName, ...] = ("ko", "komoran", "fr", "words", "whitespace", "rouge")
+from frtune.metrics.tokenizer_names import NAMES, TokenizerName
 
 Tokens = list[str]
 AnyTokenizer = TokenizerName | Callable[[Any], Tokens] | Any

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig
-
-from frtune.errors import InputError, first_line
+from frtune.errors import InputError
 from frtune.files import write_json
 from frtune.models.bitsandbytes import BASE_FILE, base_record
 from frtune.models.checkpoint_files import local_file, read_for_task, weight_files
@@ -132,17 +130,6 @@ def base_of(checkpoint: str | os.PathLike[str]) -> str:
         InputError: As of ``find_base``.
     """
     return find_base(Path(checkpoint)) if is_adapter(checkpoint) else os.fspath(checkpoint)
-
-
-def read_adapter_config(directory: Path) -> Any:
-    """PEFT's settings of a saved adapter; ``InputError`` if they are none."""
-    try:
-        return PeftConfig.from_pretrained(str(directory))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{directory / ADAPTER_CONFIG}: is no configuration of an adapter "
-            f"({first_line(error)}). Copy it again."
-        ) from error
 
 
 def find_base(directory: Path) -> str:

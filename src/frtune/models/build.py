@@ -19,8 +19,8 @@ from frtune.models.compatibility import check, method_name
 from frtune.models.continued_adapter import further
 from frtune.models.families import family_named
 from frtune.models.family import Family
-from frtune.models.loading import put_adapter, trained_rows
 from frtune.models.lora import add_adapter
+from frtune.models.saved_adapter import put_adapter, trained_rows
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
 from frtune.models.type_proof import prove_type

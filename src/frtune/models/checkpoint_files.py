@@ -235,19 +235,26 @@ def check_family(checkpoint: object, model_type: str, wanted: Family | None) -> 
 def check_task(task: Task, family: Family) -> str:
     """Return the auto class with the task's head; an ``InputError`` if the task does not fit."""
     heads = task.auto_classes
-    named = [FAMILIES[name] for name in families_for(set(heads))]
-    fitting = [row.name for row in named if has_head(row.model_types[0], heads[row.kind])]
-    instead = f"Use one of {', '.join(fitting)}."
-    if family.kind not in task.auto_classes:
+    if family.kind not in heads:
         kind = f"{'a' if family.kind == 'decoder' else 'an'} {family.kind}"
-        raise InputError(f"task={task.name!r}: not for {family.name}, which is {kind}. {instead}")
-    auto_class = task.auto_classes[family.kind]
+        raise InputError(
+            f"task={task.name!r}: not for {family.name}, which is {kind}. {_fitting(task)}"
+        )
+    auto_class = heads[family.kind]
     if not has_head(family.model_types[0], auto_class):
         raise InputError(
             f"task={task.name!r}: not for {family.name}: Transformers has no {auto_class} for it. "
-            f"{instead}"
+            f"{_fitting(task)}"
         )
     return auto_class
+
+
+def _fitting(task: Task) -> str:
+    """The families that a task fits, for a message; it reads the code of each."""
+    heads = task.auto_classes
+    named = [FAMILIES[name] for name in families_for(set(heads))]
+    fitting = [row.name for row in named if has_head(row.model_types[0], heads[row.kind])]
+    return f"Use one of {', '.join(fitting)}."
 
 
 def read_for_task(

@@ -13,12 +13,13 @@ from frtune.environment.progress import brief_bars
 from frtune.errors import InputError
 from frtune.files import new_folder
 from frtune.models import deepspeed
-from frtune.models.adapter_base import find_base, is_adapter, read_adapter_config
+from frtune.models.adapter_base import find_base, is_adapter
 from frtune.models.checkpoint_files import read_for_task
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import difference_of, prove_plain
 from frtune.models.probe import made_up_batch, probe_logits
+from frtune.models.saved_adapter import read_adapter_config
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, unshare
 from frtune.outputs import check_output_directory

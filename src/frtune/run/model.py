@@ -11,7 +11,7 @@ from peft import LoraConfig
 from transformers import set_seed
 
 from frtune.errors import InputError
-from frtune.models.adapter_base import base_of, is_adapter, read_adapter_config
+from frtune.models.adapter_base import base_of, is_adapter
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.build import build_model, check_options
 from frtune.models.checkpoint_files import check_family, check_task, read_config
@@ -19,6 +19,7 @@ from frtune.models.continued_adapter import further, merge_saved
 from frtune.models.families import family_for, family_named
 from frtune.models.family import Family
 from frtune.models.lora import lora_config
+from frtune.models.saved_adapter import read_adapter_config
 from frtune.models.tiny import tiny_checkpoint, tiny_config
 from frtune.models.weights import Built
 from frtune.run.data import RunData

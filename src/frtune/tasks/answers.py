@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
@@ -18,6 +17,7 @@ from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from typing_extensions import Self
 
 Answer = Mapping[str, Any]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import frtune
 from frtune.data.cleaning import clean_text
@@ -18,6 +16,7 @@ from frtune.errors import InputError
 from frtune.tasks.answers import Answers
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
     from typing_extensions import Self
 
@@ -25,7 +24,7 @@ ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
 Row = Mapping[str, Any]
 Batch = Mapping[str, Sequence[Any]]  # of rows: column to values, as ``datasets.map`` passes it
 Encoded = dict[str, list[Any]]
-Splits = Dataset | Mapping[str, Dataset]
+Splits: TypeAlias = "Dataset | Mapping[str, Dataset]"
 
 TASKS: dict[str, type[Task]] = {}  # by name; a class joins when it is defined
 

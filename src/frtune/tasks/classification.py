@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
 from frtune.errors import InputError
-from frtune.metrics import class_intervals, classification_scores, classification_signatures
-from frtune.metrics.classification import roc_auc, softmax, write_class_details
-from frtune.metrics.text_baselines import majority, tfidf_logistic
+from frtune.metrics.chances import softmax
 from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
@@ -26,6 +25,9 @@ from frtune.tasks.given_answers import label_scores
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_texts
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -171,28 +173,30 @@ class SequenceClassification(SequenceTask):
         scores = self.compute_metrics([answer["label"] for answer in answers], references)
         if self.positive is not None and all("scores" in answer for answer in answers):
             chances = [answer["scores"][self.positive] for answer in answers]
-            scores["roc_auc"] = roc_auc(chances, [label == self.positive for label in references])
+            scores["roc_auc"] = metrics.roc_auc(
+                chances, [label == self.positive for label in references]
+            )
         return scores
 
     def compute_metrics(
         self, predictions: Sequence[str], references: Sequence[str], *, texts: Texts = None
     ) -> Scores:
         warn_unknown(references, self.labels)
-        return classification_scores(predictions, references)
+        return metrics.classification_scores(predictions, references)
 
     def answer_intervals(
         self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
         references, said = self.references(dataset), [answer["label"] for answer in answers]
-        found = class_intervals(said, references, self.known_labels)
+        found = metrics.class_intervals(said, references, self.known_labels)
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*classification_scores(["a", "b"], ["a", "b"])]
+        names = _score_names()
         return dict.fromkeys([*names, "roc_auc"] if self.positive is not None else names, True)
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
-        found = classification_signatures(positive=self.positive)
+        found = metrics.classification_signatures(positive=self.positive)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
@@ -204,14 +208,21 @@ class SequenceClassification(SequenceTask):
             return {}
         labels = self.references(train)
         known, asked = (list(rows[self.text_column]) for rows in (train, test))
-        logistic = tfidf_logistic(known, labels, asked, balanced=self.class_weights is not None)
-        return {"majority": majority(labels, len(test)), "tfidf_logistic": logistic}
+        logistic = metrics.text_baselines.tfidf_logistic(
+            known, labels, asked, balanced=self.class_weights is not None
+        )
+        return {
+            "majority": metrics.text_baselines.majority(labels, len(test)),
+            "tfidf_logistic": logistic,
+        }
 
     def write_details(
         self, directory: str | Path, predictions: Sequence[str], references: Sequence[str]
     ) -> None:
         """Write ``classes.json`` and, with the extra ``plots``, ``confusion_matrix.png``."""
-        write_class_details(Path(directory), predictions, references, self.known_labels)
+        metrics.classification.write_class_details(
+            Path(directory), predictions, references, self.known_labels
+        )
 
     # --- how an answer is shown ----------------------------------------------------------------
 
@@ -226,3 +237,8 @@ class SequenceClassification(SequenceTask):
 
     def answer_html(self, answer: Answer, say: Say) -> str:
         return classes_html(answer["label"], answer["scores"], say)
+
+
+@functools.cache
+def _score_names() -> list[str]:
+    return [*metrics.classification_scores(["a", "b"], ["a", "b"])]

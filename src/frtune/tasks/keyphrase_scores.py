@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
 from frtune import metrics
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.nested_values import read_phrases
 from frtune.data.row_checks import rows_of
 from frtune.data.written_lists import looks_written
 from frtune.metrics.phrases import split_phrases
-from frtune.metrics.tokenizers import TokenizerName, check_tokenizer
+from frtune.metrics.tokenizer_names import TokenizerName
 from frtune.tasks import tokenization
 from frtune.tasks.answers import Answer, Given, Intervals, Scores, Texts
 from frtune.tasks.base import Row, Task
@@ -22,6 +20,7 @@ from frtune.tasks.generated import Generated
 from frtune.tasks.given_answers import phrase_list
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from typing_extensions import Self
 
 Phrases = Sequence[Sequence[str]]  # of each row
@@ -175,7 +174,7 @@ class KeyphraseScores(Task):
 
     def check_scores(self) -> None:
         if self.rouge_tokenizer is not None:
-            check_tokenizer(self.rouge_tokenizer)
+            metrics.tokenizers.check_tokenizer(self.rouge_tokenizer)
 
     def scored_as(self, **options: Any) -> Self:
         own = ("rouge_tokenizer", "as_written")

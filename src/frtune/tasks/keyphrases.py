@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
@@ -18,7 +17,7 @@ from frtune.data.row_schema import KeyphraseSchema, RowSchema, Target
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
 from frtune.metrics.phrases import normalize_phrase
-from frtune.metrics.tokenizers import NAMES, TokenizerName
+from frtune.metrics.tokenizer_names import NAMES, TokenizerName
 from frtune.ranges import check_fields
 from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
@@ -32,6 +31,9 @@ from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
 from frtune.tasks.shown_rows import phrase_pieces
 from frtune.tasks.tokenization import END, MIDDLE, START
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 INSTRUCTION = (
     'List the keyphrases of the text in its language, joined by "{separator}", and nothing else.'

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from frtune.metrics import tfidf_phrases
+from frtune import metrics
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -42,7 +42,7 @@ def keyword_baselines(
     k = max(1, round(count))
     single = [len(_WORD.findall(keyword)) <= 1 for row in train_keywords for keyword in row]
     words_only = 2 * sum(single) > len(single)
-    ranked = tfidf_phrases(train_texts, texts, 20 * k, "fr")
+    ranked = metrics.tfidf_phrases(train_texts, texts, 20 * k, "fr")
     kept = ([p for p in row if not words_only or " " not in p][:k] for row in ranked)
     frequencies = Counter(_words(key(keyword)) for row in train_keywords for keyword in row)
     frequencies.pop((), None)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset
 from scipy import special
 from transformers import PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.row_checks import rows_of
 from frtune.errors import InputError
-from frtune.metrics import keyword_intervals, keyword_scores, span_scores
 from frtune.tasks.alignment import Tokens, tokenize
 from frtune.tasks.answers import Intervals, Scores
 from frtune.tasks.base import Batch, Encoded
@@ -22,6 +21,9 @@ from frtune.tasks.sequences import Frame
 from frtune.tasks.spans import Span
 from frtune.tasks.token_labels import IGNORED, Found, Subwords, label_tokens, read_labels
 from frtune.tasks.windows import Window, frame_of, plan_windows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 WINDOW_COLUMNS = ("own_start", "starts", "ends", "word_starts")
 
@@ -213,8 +215,8 @@ def span_metrics(
     true = [task.find(*row).spans for row in zip(texts, references, strict=True)]
     predicted = [_places(task, *row) for row in zip(texts, predictions, strict=True)]
     reachable = [[text[a:b] for a, b in spans] for text, spans in zip(texts, true, strict=True)]
-    limit = keyword_scores(reachable, references, normalize=task.key)["keyword_recall"]
-    return {**span_scores(predicted, true), "keyword_recall_limit": limit}
+    limit = metrics.keyword_scores(reachable, references, normalize=task.key)["keyword_recall"]
+    return {**metrics.span_scores(predicted, true), "keyword_recall_limit": limit}
 
 
 def intervals(
@@ -233,7 +235,7 @@ def intervals(
     for text, said, true in zip(texts, predictions, references, strict=True):
         spans.append(({*_places(task, text, said)}, {*_places(task, text, true)}))
         keywords.append((set(map(task.key, names_of(said))), set(map(task.key, true))))
-    found = keyword_intervals(keywords, spans, tokens or [([], [])] * len(texts))
+    found = metrics.keyword_intervals(keywords, spans, tokens or [([], [])] * len(texts))
     return {name: v for name, v in found.items() if tokens or not name.startswith("token_")}
 
 

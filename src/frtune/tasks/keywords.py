@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
@@ -33,6 +32,9 @@ from frtune.tasks.row_scores import sets_f1
 from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
 from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
 from frtune.tasks.token_labels import LABELS, Found, Subwords
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from frtune.metrics import keyphrase_scores_per_document
+from frtune import metrics
 from frtune.metrics.bootstrap import Score, count_score, f1_of_sums, macro_f1
 
 
@@ -55,6 +55,6 @@ def classes_f1(found: Sequence, references: Sequence, labels: Sequence[str]) -> 
 
 def phrases_f1(found: Sequence, references: Sequence, k: int) -> Score:
     """Mean over documents of the F1 at ``k`` of each."""
-    values = np.array(keyphrase_scores_per_document(found, references, k=k)[f"f1_at_{k}"])
+    values = np.array(metrics.keyphrase_scores_per_document(found, references, k=k)[f"f1_at_{k}"])
     counts = np.stack([values, np.ones_like(values)], axis=1)  # (rows, 2)
     return count_score(counts, lambda sums: sums[:, 0] / sums[:, 1])

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check
@@ -35,6 +34,7 @@ from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from typing_extensions import Self
 
 CHANCE = "probability of the true label"
@@ -179,7 +179,7 @@ class SequenceTask(Task):
         """True label (text) or score (number) of each row, raw or encoded."""
         encoded = {"input_ids", "labels"} <= {*dataset.column_names}
         raw = () if encoded else label_values(dataset, self.label_column)
-        values = dataset["labels"] if encoded else self.target_ids(raw)
+        values = dataset["labels"][:] if encoded else self.target_ids(raw)
         if self.scored:
             return [float(value) for value in values]
         labels = self.known_labels

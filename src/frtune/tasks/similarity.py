@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
@@ -25,9 +24,8 @@ from frtune.data.labels import (
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score, spearman_score
-from frtune.metrics.classification import softmax
+from frtune.metrics.chances import softmax
 from frtune.metrics.intervals import class_intervals, pair_intervals
-from frtune.metrics.text_baselines import pair_baselines
 from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, similarity_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
@@ -37,6 +35,9 @@ from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_pairs
 from frtune.tasks.shown_rows import piece
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 Head = Literal["classification", "regression"]
 
@@ -325,7 +326,9 @@ class SentenceSimilarity(SequenceTask):
         known = self.references(train)
         targets = known if self.scored else [float(v == self.known_labels[1]) for v in known]
         pairs = [[list(rows[name]) for name in self.columns] for rows in (train, test)]
-        return pair_baselines(*pairs, targets=targets, chance=not self.scored)
+        return metrics.text_baselines.pair_baselines(
+            *pairs, targets=targets, chance=not self.scored
+        )
 
     # --- how an answer is shown ----------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from frtune.metrics.spans import BEGIN, IGNORED, INSIDE, OUTSIDE, tagged_spans
+from frtune.metrics.tags import BEGIN, IGNORED, INSIDE, OUTSIDE, tagged_spans
 from frtune.tasks.alignment import Tokens
 from frtune.tasks.spans import Span
 

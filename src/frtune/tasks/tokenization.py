@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from frtune.data.token_ids import token_ids
 from frtune.errors import InputError
 from frtune.tasks.collators import IGNORED
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 START = "[generate keyphrases]"
 MIDDLE = "[keyphrases generated]"

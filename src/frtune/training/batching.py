@@ -144,17 +144,6 @@ class LengthBatches(BatchRebalanceSampler):
             yield (rows * self._processes)[: max(len(rows), self._processes)]
 
 
-def by_length(lengths: Sequence[int]) -> list[int]:
-    """Row numbers, longest first: little is padded, and memory runs out at once or not at all.
-
-    Example:
-        >>> by_length([3, 9, 3])
-        [1, 0, 2]
-    """
-    lengths = list(lengths)  # a column of a data set reads its file at each access
-    return sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-
-
 def groups_by_length(args: TrainingArguments) -> bool:
     """Whether training batches are ``LengthBatches``; the rest of the settings is ``Trainer``'s."""
     groups = args.train_sampling_strategy == "group_by_length"

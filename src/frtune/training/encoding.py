@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import json
 import logging
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from frtune.models.config_sizes import max_positions
 from frtune.models.tokenizer_verification import prove_texts
 from frtune.moved import moved_names
 from frtune.tasks.base import Task
+from frtune.training.encoded_rows import encode_batch
 from frtune.version import __version__
 
 __getattr__ = moved_names(__name__)
@@ -87,6 +88,15 @@ def encode_dataset(
     return encoded
 
 
+def encode_rows(
+    rows: Sequence[Mapping[str, Any]] | Dataset, *given: Any, **options: Any
+) -> Dataset:
+    """``encode_dataset`` of a data set, or of a list of rows."""
+    if not isinstance(rows, Dataset):
+        rows = Dataset.from_list([dict(row) for row in rows])
+    return encode_dataset(rows, *given, **options)
+
+
 def encode_split(
     dataset: Dataset,
     task: Task,
@@ -139,7 +149,7 @@ def is_encoded(
     mark = dataset.info.description or ""
     if _MARK not in mark or _MARK + _key(task, tokenizer, kind) in mark:
         return True
-    if len(set(dataset["row"])) < len(dataset):
+    if len(set(dataset["row"][:])) < len(dataset):
         raise InputError(
             "data: holds windows of texts that were tokenised for another task or tokenizer. "
             "Give the rows as they were before."
@@ -194,24 +204,15 @@ def encode_once(
 
 def _encode_batch(table, indices, *, task, tokenizer, kind, with_labels, features):
     batch = with_names(features.decode_batch(table.to_pydict()), features)
-    collects = gc.isenabled()
-    gc.disable()  # a batch makes millions of spans, and none is garbage yet
-    try:
-        encoded = task.encode(batch, tokenizer, kind=kind, with_labels=with_labels)
-    finally:
-        if collects:
-            gc.enable()
-    owners = encoded.pop("row_in_batch", None)
-    rows = indices
-    if owners is not None:
-        firsts = [i == 0 or owner != owners[i - 1] for i, owner in enumerate(owners)]
-        # a long text would be stored once a window
+    encoded, owners, firsts = encode_batch(
+        batch, task, tokenizer, kind=kind, with_labels=with_labels
+    )
+    if len(owners) != len(indices) or not all(firsts):
         raw = [owner if first else None for owner, first in zip(owners, firsts, strict=True)]
         table = table.take(pa.array(raw, pa.int64()))
-        rows = [indices[owner] for owner in owners]
     columns = {name: _as_arrow(name, values) for name, values in encoded.items()}
     raw_columns = dict(zip(table.column_names, table.columns, strict=True))
-    return pa.table({**raw_columns, **columns, "row": rows})
+    return pa.table({**raw_columns, **columns, "row": [indices[owner] for owner in owners]})
 
 
 def _as_arrow(name: str, values: list[Any]) -> Any:
@@ -246,7 +247,7 @@ def truncation_report(dataset: Dataset) -> dict[str, int]:
     """Count ``rows`` of an encoded data set, and those with ``source_cut`` or ``target_cut``."""
     names = [name for name in ("source_cut", "target_cut") if name in dataset.column_names]
     # None of a row that was mixed
-    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name])) for name in names}}
+    return {"rows": len(dataset), **{name: sum(map(bool, dataset[name][:])) for name in names}}
 
 
 def check_length(task: Task, model: Any) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import gather_object
-from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bar
@@ -21,8 +20,11 @@ from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
-from frtune.training.batching import by_length
 from frtune.training.decoding import write_batch
+from frtune.training.row_order import by_length
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)

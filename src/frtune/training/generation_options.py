@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import transformers  # its classes load on first use; Trainer takes long
 from transformers import (
     EpsilonLogitsWarper,
     EtaLogitsWarper,
@@ -13,7 +14,6 @@ from transformers import (
     MinPLogitsWarper,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
-    Seq2SeqTrainer,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -214,7 +214,7 @@ def argument_options(task: Task, model: Any, args: Any) -> GenerationOptions:
 def _of_config(source: Any, own: Any) -> dict[str, Any]:
     """The settings of a ``GenerationConfig``, a file or a directory of one."""
     try:
-        config = Seq2SeqTrainer.load_generation_config(source)
+        config = transformers.Seq2SeqTrainer.load_generation_config(source)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
             f"generation_config={str(source)[:120]}: cannot be used: {first_line(error)} Give a "

@@ -18,11 +18,11 @@ from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
-from frtune.training.batching import by_length
 from frtune.training.encoding import check_dataset, encode_dataset
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, argument_options, merged
 from frtune.training.resumable_trainer import ResumableTrainer
+from frtune.training.row_order import by_length
 from frtune.training.tokenised_rows import prepared
 from frtune.training.user_metrics import (
     check_reported,

@@ -1,0 +1,3 @@
+"""What loads on first use."""
+
+from . import saved_adapter as saved_adapter

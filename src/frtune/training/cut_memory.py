@@ -118,7 +118,8 @@ class CutMemory:
                 if not is_memory_full(error):
                     raise
                 rows = inputs[NUMBERS]
-                most = self.batches.tokens(rows) // 2 if self.batches.can_be_cut(rows) else 0
+                halves = self.batches.can_be_cut(len(rows))
+                most = self.batches.tokens(rows) // 2 if halves else 0
                 # the frames of the traceback hold tensors of the cut
                 return _Tried(total, most, error.with_traceback(None))
         return _Tried(total, _ALL_FIT, None)

@@ -169,11 +169,11 @@ class StepCuts(BatchRebalanceSampler):
 
     def is_too_large(self, rows: list[int]) -> bool:
         """Whether a cut has more tokens than it may have by now, and can be cut."""
-        return self.can_be_cut(rows) and self.tokens(rows) > self._most()
+        return self.can_be_cut(len(rows)) and self.tokens(rows) > self._most()
 
-    def can_be_cut(self, rows: list[int]) -> bool:
-        """Whether a cut has the rows of two."""
-        return len(rows) >= 2 * self._least
+    def can_be_cut(self, rows: int) -> bool:
+        """Whether a cut of so many rows has those of two."""
+        return rows >= 2 * self._least
 
     def tokens(self, rows: list[int]) -> int:
         """Tokens of a cut, padding included."""

@@ -113,3 +113,47 @@ def test_rows_that_cannot_be_cut_end_the_run(trainer):
         short = trainer("forward", room=4, mixup=mixup, per_device_train_batch_size=4)
         with pytest.raises(MemoryFullError, match=f"ran out at step 1 with a batch of {rows}.*Try a "):
             short.train()
+
+
+class Device:
+    """A device that gives 100 bytes to a token, and holds ``size`` bytes."""
+
+    def __init__(self, size, seen):
+        self.size, self.seen = size, seen
+
+    def free(self):
+        return self.size
+
+    def taken(self, function):
+        self.seen.clear()
+        function()
+        return 100 * sum(self.seen)
+
+
+def test_a_device_is_measured_on_the_longest_rows_and_nothing_else_changes(trainer, monkeypatch):
+    plain = trainer()
+    plain.train()
+    longest = max(map(len, plain.train_dataset["input_ids"]))
+    states = 8 * sum(weight.numel() for weight in plain.model.parameters())
+    for rows, room in ((1, 0.5), (1, 1.9), (2, 2.5), (3, 3.5), (4, 100)):
+        made = trainer()
+        device = Device(states + 100 * longest * room / 0.9, made.sizes)
+        monkeypatch.setattr("frtune.training.trainer.device_memory", lambda _, found=device: found)
+        made.train()
+        assert made.cut_tokens == rows * longest
+        if rows == 4:
+            assert torch.equal(weights(made), weights(trainer_of(made.cut_tokens, trainer)))
+    for phase in ("forward", "backward"):
+        made = trainer(phase, room=2 * longest)
+        device = Device(10**12, made.sizes)
+        monkeypatch.setattr("frtune.training.trainer.device_memory", lambda _, found=device: found)
+        made.train()
+        assert made.cut_tokens == 2 * longest
+        assert torch.equal(weights(made), weights(trainer_of(2 * longest, trainer)))
+
+
+def trainer_of(budget, trainer):
+    """The trainer of a run that was told its budget."""
+    made = trainer(budget=budget)
+    made.train()
+    return made

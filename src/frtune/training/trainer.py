@@ -18,6 +18,7 @@ from frtune.tasks.config_file import save_task
 from frtune.tasks.loss import keep_scored
 from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_length, uncut
 from frtune.training.cut_memory import CutMemory
+from frtune.training.cut_probe import can_probe, device_memory, probe
 from frtune.training.in_force import compiles
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
@@ -239,6 +240,14 @@ class TaskTrainer(ScoringTrainer):
             )
         finally:
             self.data_collator, self.args.dataloader_drop_last = before
+
+    def _run_epoch(self, model, *args, **options):
+        """As ``Trainer``'s; before the first one, the memory of a GPU is measured."""
+        memory = device_memory(self.args)
+        unknown = self.cut_tokens is None and self.max_tokens_per_batch is None
+        if memory is not None and unknown and self.cut_memory is not None and can_probe(self):
+            self.cut_tokens = probe(self.cut_memory, model, memory)
+        super()._run_epoch(model, *args, **options)
 
     def _get_num_items_in_batch(self, batch_samples, device):
         cuts = [inputs for batch in batch_samples for inputs in cuts_of(batch)]

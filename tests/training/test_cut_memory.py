@@ -111,7 +111,9 @@ def test_a_step_that_is_run_again_and_a_resumed_run_draw_as_if_memory_had_never_
 def test_rows_that_cannot_be_cut_end_the_run(trainer):
     for mixup, rows in ((None, "1 rows"), (Mixup(), "[23] rows")):
         short = trainer("forward", room=4, mixup=mixup, per_device_train_batch_size=4)
-        with pytest.raises(MemoryFullError, match=f"ran out at step 1 with a batch of {rows}.*Try a "):
+        with pytest.raises(
+            MemoryFullError, match=f"ran out at step 1 with a batch of {rows}.*Try a "
+        ):
             short.train()
 
 
@@ -132,11 +134,10 @@ class Device:
 
 def test_a_device_is_measured_on_the_longest_rows_and_nothing_else_changes(trainer, monkeypatch):
     plain = trainer()
-    plain.train()
     longest = max(map(len, plain.train_dataset["input_ids"]))
     states = 8 * sum(weight.numel() for weight in plain.model.parameters())
     for rows, room in ((1, 0.5), (1, 1.9), (2, 2.5), (3, 3.5), (4, 100)):
-        made = trainer()
+        made = trainer(max_steps=1)
         device = Device(states + 100 * longest * room / 0.9, made.sizes)
         monkeypatch.setattr("frtune.training.trainer.device_memory", lambda _, found=device: found)
         made.train()
@@ -144,7 +145,7 @@ def test_a_device_is_measured_on_the_longest_rows_and_nothing_else_changes(train
         if rows == 4:
             assert torch.equal(weights(made), weights(trainer_of(made.cut_tokens, trainer)))
     for phase in ("forward", "backward"):
-        made = trainer(phase, room=2 * longest)
+        made = trainer(phase, room=2 * longest, max_steps=1)
         device = Device(10**12, made.sizes)
         monkeypatch.setattr("frtune.training.trainer.device_memory", lambda _, found=device: found)
         made.train()
@@ -154,6 +155,6 @@ def test_a_device_is_measured_on_the_longest_rows_and_nothing_else_changes(train
 
 def trainer_of(budget, trainer):
     """The trainer of a run that was told its budget."""
-    made = trainer(budget=budget)
+    made = trainer(budget=budget, max_steps=1)
     made.train()
     return made

@@ -16,23 +16,37 @@ from datasets import Dataset
 from cells import CONFIGS, ROWS, tear_down, without_dropout
 from frtune import SequenceClassification, build_model, training_arguments
 from frtune.training.distributed import leave
+from frtune.training.resource_errors import MemoryFullError
 from frtune.training.step_cuts import cuts_of
 
-COUNT = 7  # rows; a step of two processes has four
+COUNT = 7  # rows; a step of two processes has eight
+ROOM = 20  # tokens
 
 
-def learnt(checkpoint: str, folder: str, sharding: str, **settings: Any) -> dict[str, Any]:
-    """Rows of this process in each step, and the losses and gradient norms of all."""
+def learnt(
+    checkpoint: str, folder: str, sharding: str, *, short: Any = None, **settings: Any
+) -> dict[str, Any]:
+    """Rows of this process in each step, and the losses and gradient norms of all.
+
+    ``short(tokens)`` says for each cut whether memory runs out.
+    """
     task = SequenceClassification(labels=["0", "1"], max_source_tokens=32)
     args = training_arguments(
         task, folder, num_train_epochs=2, per_device_train_batch_size=1, learning_rate=1e-2,
-        gradient_accumulation_steps=2, eval_strategy="no", save_strategy="no", logging_steps=1,
+        gradient_accumulation_steps=4, eval_strategy="no", save_strategy="no", logging_steps=1,
         load_best_model_at_end=False, max_grad_norm=1e9, bf16=False, disable_tqdm=True,
         deepspeed=None if sharding == "ddp" else str(CONFIGS / f"{sharding}.json"), use_cpu=True,
     )  # fmt: skip
     torch.manual_seed(0)
     model, tokenizer = build_model(task, checkpoint=checkpoint, proof=False)
     without_dropout(model)
+    if short is not None:
+
+        def full(module: Any, given: Any) -> None:
+            if short(given[0].numel()):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+        model.get_input_embeddings().register_forward_pre_hook(full)
     rows = Dataset.from_list(ROWS[:COUNT])
     trainer = task.trainer(model, tokenizer, args, train_dataset=rows, proof=False, **settings)
     seen: list[list[int]] = []
@@ -45,10 +59,17 @@ def learnt(checkpoint: str, folder: str, sharding: str, **settings: Any) -> dict
         return batches, items
 
     trainer.get_batch_samples = collected
-    trainer.train()
+    problem = None
+    try:
+        trainer.train()
+    except MemoryFullError as error:
+        problem = str(error)
     history = [entry for entry in trainer.state.log_history if "grad_norm" in entry]
     tear_down(trainer)
-    return {"seen": seen, "learnt": [[entry["loss"], entry["grad_norm"]] for entry in history]}
+    return {
+        "seen": seen, "learnt": [[entry["loss"], entry["grad_norm"]] for entry in history],
+        "cut_tokens": trainer.cut_tokens, "problem": problem,
+    }  # fmt: skip
 
 
 def main(checkpoint: str, folder: str) -> None:
@@ -60,6 +81,15 @@ def main(checkpoint: str, folder: str) -> None:
         ):  # fmt: skip
             found[f"{sharding} {name}"] = learnt(checkpoint, folder, sharding, **settings)
     rank = torch.distributed.get_rank()
+    # in the second process alone, before the last cut
+    budget = {"max_tokens_per_batch": 30}
+    found["ddp short"] = learnt(
+        checkpoint, folder, "ddp", short=lambda tokens: rank == 1 and tokens > ROOM, **budget
+    )
+    for sharding in ("ddp", "zero2"):  # where each waits for the others
+        found[f"{sharding} full"] = learnt(
+            checkpoint, folder, sharding, short=lambda tokens: True, max_tokens_per_batch=1000
+        )
     Path(folder, f"rank{rank}.json").write_text(json.dumps(found))
     leave()
 

@@ -189,6 +189,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(saver, small_disk, tmp_path):
 # --- memory --------------------------------------------------------------------------------------
 
 
+UNCUT = {"train_sampling_strategy": "group_by_length"}  # without a budget of tokens
+
+
 @pytest.fixture(scope="module")
 def long_rows():
     text = "budget de la cantine scolaire " * 100
@@ -222,16 +225,23 @@ def hungry(saver, long_rows, tmp_path):
     return make
 
 
-def test_out_of_memory_names_step_batch_and_what_to_try(hungry):
-    _, text = in_child(hungry(no_memory).train)
+def test_out_of_memory_cuts_steps_or_names_step_batch_and_what_to_try(hungry):
+    cut = hungry(no_memory)
+
+    def train():
+        cut.train()
+        return cut.cut_tokens
+
+    assert int(in_child(train)[1]) in [rows * 512 for rows in (1, 2, 4)]
+    _, text = in_child(hungry(no_memory, **UNCUT).train)
     assert text.startswith(MemoryFullError.__name__)
     assert "ran out at step 1 with a batch of 8 rows x 512 tokens" in text
-    for way in ("size 4 --gradient-accumulation-steps 2", "--lora", "frtune plan --checkpoint "):
+    for way in ("--max-tokens-per-batch 2048 (the same", "--lora", "frtune plan --checkpoint "):
         assert way in text
 
 
 def test_auto_find_batch_size_sees_the_memory_run_out(hungry):
-    trainer = hungry(no_memory, much_memory, auto_find_batch_size=True)
+    trainer = hungry(no_memory, much_memory, auto_find_batch_size=True, **UNCUT)
 
     def train():
         trainer.train()
@@ -302,7 +312,8 @@ def test_a_plain_model_names_its_rows_and_its_memory(plain, tmp_path, monkeypatc
 
     trainer = plain(tmp_path)
     monkeypatch.setattr(type(trainer.model), "forward", hungry)
-    with pytest.raises(MemoryFullError, match=r"at step 1 with a batch of 3 rows x 4 tokens\. Try"):
+    where = r"at step 1 with a batch of 3 rows x 4 tokens\. Try --per-device-train-batch-size 1"
+    with pytest.raises(MemoryFullError, match=f"{where} --gradient-accumulation-steps 2 .the same"):
         trainer.train()
     trainer = plain(tmp_path, per_device_eval_batch_size=6)
     with pytest.raises(MemoryFullError, match=r"in evaluation .* --per-device-eval-batch-size 3"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from itertools import chain, combinations, islice, pairwise
@@ -286,11 +287,22 @@ def test_two_processes_learn_what_those_of_plain_random_order_learn(sharding, la
         [sorted(chain(*first, *second)) for first, second in zip(*seen, strict=True)]
         for seen in ([found["seen"] for found in way] for way in (plain, cut_up))
     ]
-    assert rows[0] == rows[1] and list(map(len, rows[0])) == [4, 4] * 2
-    assert max(len(cuts) for cuts in cut_up[0]["seen"]) == 2, "no step was cut"
+    assert rows[0] == rows[1] and list(map(len, rows[0])) == [8, 8]
+    assert max(len(cuts) for cuts in cut_up[0]["seen"]) > 2, "no step was cut"
     for first, second in zip(cut_up[0]["seen"], cut_up[1]["seen"], strict=True):
         assert len(first) == len(second)
     assert cut_up[0]["learnt"] == [pytest.approx(values, rel=1e-5) for values in plain[0]["learnt"]]
+
+
+@pytest.mark.distributed
+def test_memory_that_runs_out_in_one_of_two_processes_cuts_the_steps_of_both(launched):
+    ranks = [json.loads((launched / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    plain, short = ranks[0]["ddp plain"], [found["ddp short"] for found in ranks]
+    assert short[0]["learnt"] == [pytest.approx(values, rel=1e-5) for values in plain["learnt"]]
+    assert short[0]["cut_tokens"] == short[1]["cut_tokens"] < 20
+    for name in ("ddp full", "zero2 full"):
+        for found in ranks:
+            assert re.search(r"Try --max-tokens-per-batch \d+ \(the same", found[name]["problem"])
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ class Options:
         gpus: GPUs of one host.
         gpu_memory: Memory of each GPU, as 24GB or 80GiB.
         cpu_memory: Memory of the host (default: not checked).
-        batch: Rows a GPU and micro-batch.
+        batch: Longest rows at once on a GPU; training cuts a step to what fits.
         task: What is learnt (default: classification for encoders, else keyphrases).
         tokens: Tokens of a source (default: the task's).
         target_tokens: Tokens of a target, where there is one.
@@ -114,8 +114,8 @@ def _show(found: Plan) -> None:
     console.print(table)
     if best is None:
         console.print(
-            f"nothing fits in {found.gpu_bytes / 1e9:.0f} GB a GPU. Lower --batch or --tokens, "
-            "or raise --gpus."
+            f"nothing fits in {found.gpu_bytes / 1e9:.0f} GB a GPU with {step.rows} rows at once. "
+            "Lower --batch (1 is the least that a step needs) or --tokens, or raise --gpus."
         )
         return
     console.print(f"recommended: {best.method}, {best.sharding}")

@@ -16,8 +16,10 @@ from frtune.planning.parameters import Architecture, Parameters, count
 from frtune.planning.plan import CONTEXT, plan
 from frtune.preflight.schedule import Schedule
 from frtune.tasks.base import Task
+from frtune.training.batching import groups_by_length, uncut
 from frtune.training.in_force import deepspeed_config
 from frtune.training.in_force import precision as precision_of
+from frtune.training.step_cuts import FAST_CPU
 
 SPARE = 1.05  # tokenizer, trainer state and the file system's own
 
@@ -72,8 +74,13 @@ def memory_forecast(
     method: Method,
     lora: Any,
     checkpoint: str | os.PathLike[str],
+    budget: int | None = None,
 ) -> tuple[str, str | None]:
-    """Set ``frtune plan`` against this machine: a note, and a warning if a batch does not fit."""
+    """Set ``frtune plan`` against this machine: a note, and a warning if training does not fit.
+
+    A step that is cut needs the memory of one of the longest rows; one that is not, of a batch.
+    ``budget`` is ``max_tokens_per_batch``.
+    """
     processes = args.world_size * max(1, args.n_gpu)
     on_gpu = args.device.type == "cuda"
     host = psutil.virtual_memory().available // processes
@@ -81,17 +88,33 @@ def memory_forecast(
     place = "the GPU" if on_gpu else "this host, free for each process"
     sharding, precision = sharding_of(args), "fp32" if precision_of(args) == "fp32" else "bf16"
     casting = casting_of(precision, sharding)
-    batch = args.per_device_train_batch_size
-    step = Step(batch, task.max_source_tokens, task.max_target_tokens)
-    kept = activations(found, step, lora=None if method == "full" else lora, casting=casting)
     states = memory(count(found, lora), method, sharding, gpus=processes, precision=precision)
-    used = kept.recomputed if args.gradient_checkpointing else kept.saved
-    used += kept.loss - (kept.weight_copies if method in QUANTIZED else 0)
-    peak = states.states + states.buffers + used + (CONTEXT if on_gpu else 0)
-    note = f"about {size_text(peak)} at most, of {size_text(available)} on {place}"
-    if peak <= available:
+    target = task.max_target_tokens
+    tokens = task.max_source_tokens + (target if found.family.kind == "decoder" else 0)
+    batch = rows = args.per_device_train_batch_size
+    cuts = uncut(args) is None and (budget is not None or not groups_by_length(args))
+    if cuts and budget is not None:
+        rows = max(1, min(batch * args.gradient_accumulation_steps, budget // tokens))
+    elif cuts and not on_gpu:
+        rows = max(1, min(batch, FAST_CPU // tokens))
+
+    def peak(rows: int) -> int:
+        step = Step(rows, task.max_source_tokens, target)
+        kept = activations(found, step, lora=None if method == "full" else lora, casting=casting)
+        used = kept.recomputed if args.gradient_checkpointing else kept.saved
+        used += kept.loss - (kept.weight_copies if method in QUANTIZED else 0)
+        return states.states + states.buffers + used + (CONTEXT if on_gpu else 0)
+
+    needed = peak(rows)
+    note = f"about {size_text(needed)} at most, of {size_text(available)} on {place}"
+    if needed <= available:
         return note, None
+    while cuts and (rows := rows // 2):
+        if peak(rows) <= available:
+            fits = rows * tokens
+            return f"{note}; fits with cuts of {fits} tokens (--max-tokens-per-batch {fits})", None
     options: Any = {"gpus": processes, "gpu_memory": available, "precision": precision}
     best = plan(checkpoint, task=task, batch=batch, **options).recommended
     way = f"frtune plan recommends: {best.command}" if best else "Lower the batch or the tokens"
-    return note, f"the longest batch may run out of memory. {way}"
+    what = "one of the longest rows" if cuts else "the longest batch"
+    return note, f"{what} may run out of memory. {way}"

@@ -209,6 +209,7 @@ class _Stages:
             note, warning = memory_forecast(
                 self.architecture, self.task, args,
                 method=method, lora=lora, checkpoint=self.checkpoint_name,
+                budget=settings.max_tokens_per_batch,
             )  # fmt: skip
         log.say(note)
         log.warn(warning)

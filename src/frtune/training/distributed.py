@@ -35,6 +35,18 @@ def on_main(args: Any, function: Callable[[], Any]) -> Any:
     return answer[0]
 
 
+def least(value: int, device: torch.device) -> int:
+    """The smallest value of all processes; each of them calls this.
+
+    Args:
+        value: This process's, below 2^63.
+        device: Where the process group exchanges tensors.
+    """
+    found = torch.tensor(value, dtype=torch.int64, device=device)
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN)
+    return int(found)
+
+
 def leave() -> None:
     """Wait for all ranks and close the process group; does nothing in a single process.
 

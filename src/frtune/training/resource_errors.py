@@ -88,13 +88,7 @@ def memory_full(trainer: Trainer, phase: str, batch_shape: Sequence[int]) -> Mem
     batch = f" with a batch of {batch_shape[0]} rows x {batch_shape[1]} tokens" * bool(batch_shape)
     if phase == "training":
         where = f"at step {trainer.state.global_step + 1}"
-        rows, steps = args.per_device_train_batch_size, args.gradient_accumulation_steps
-        ways = ["a smaller --max-source-tokens"]
-        if rows > 1:
-            ways = [
-                f"--per-device-train-batch-size {rows // 2} --gradient-accumulation-steps "
-                f"{steps * 2} (the same rows a step)"
-            ]
+        ways = [_fewer_tokens(trainer, batch_shape)]
         recomputes = getattr(model, "supports_gradient_checkpointing", False)
         if recomputes and not args.gradient_checkpointing:
             ways.append("--activation-checkpointing true")
@@ -105,3 +99,21 @@ def memory_full(trainer: Trainer, phase: str, batch_shape: Sequence[int]) -> Mem
         ways = [f"--per-device-eval-batch-size {max(1, args.per_device_eval_batch_size // 2)}"]
     plan = f"; frtune plan --checkpoint {name} says what fits" if (name := name_of(model)) else ""
     return MemoryFullError(f"memory ran out {where}{batch}. Try {', '.join(ways)}{plan}.")
+
+
+def _fewer_tokens(trainer: Any, batch_shape: Sequence[int]) -> str:
+    """What has fewer tokens at once: the same training, where there is a way to have it."""
+    args, smaller = trainer.args, "a smaller --max-source-tokens"
+    if getattr(trainer, "cut_steps", False):
+        rows, tokens = batch_shape or (1, 1)
+        cuts = trainer.cut_memory
+        if rows > 1 if cuts is None else cuts.batches.can_be_cut(rows):
+            return f"--max-tokens-per-batch {rows * tokens // 2} (the same training)"
+        return smaller
+    rows, steps = args.per_device_train_batch_size, args.gradient_accumulation_steps
+    if rows == 1:
+        return smaller
+    return (
+        f"--per-device-train-batch-size {rows // 2} --gradient-accumulation-steps {steps * 2} "
+        "(the same rows a step)"
+    )

@@ -65,6 +65,7 @@ class ResumableTrainer(StatefulTrainer):
     Attributes:
         checked: The checkpoint that the run goes on from; ``None`` where it started anew.
         batch_shape: Rows and tokens of the last batch; empty before the first.
+        step_rows: Numbers of the rows that the step has had.
     """
 
     def __init__(self, *args: Any, **settings: Any):
@@ -73,7 +74,7 @@ class ResumableTrainer(StatefulTrainer):
         self.batch_shape: tuple[int, ...] = ()
         self.draft_dir: str | None = None
         self.last_step = self.saved_step = -1
-        self._step_rows: list[int] = []
+        self.step_rows: list[int] = []
         self._conditions: dict[str, Any] | None = None
         super().__init__(*args, **settings)
         self._optimizers = given_optimizers(self)
@@ -301,7 +302,7 @@ class ResumableTrainer(StatefulTrainer):
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``; notes the rows of the step."""
         if "row" in inputs:
-            self._step_rows += inputs["row"].tolist()
+            self.step_rows += inputs["row"].tolist()
         return super().training_step(model, inputs, *args, **options)
 
     def compute_loss(self, model, inputs, return_outputs=False, *args, **options):
@@ -316,7 +317,7 @@ class ResumableTrainer(StatefulTrainer):
 
     def _get_grad_norm(self, model, grad_norm=None):
         norm = super()._get_grad_norm(model, grad_norm)
-        rows, self._step_rows = self._step_rows, []
+        rows, self.step_rows = self.step_rows, []
         scaled = precision(self.args) == "fp16"  # its scaler skips a step whose gradients overflow
         # DeepSpeed says -1 for a norm that is not finite
         if norm is not None and not scaled and not 0 <= float(norm) < float("inf"):

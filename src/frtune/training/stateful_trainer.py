@@ -32,10 +32,12 @@ class StatefulTrainer(Trainer):
 
     Attributes:
         has_ended: Whether a callback had ended the run that goes on: no step is left.
+        cut_tokens: Tokens at once that fit the memory, where that was found out; else ``None``.
     """
 
     def __init__(self, *args: Any, **settings: Any):
         self.has_ended = False
+        self.cut_tokens: int | None = None
         self._progress: dict[str, Any] | None = None
         self._seconds_before = self._began = 0.0
         self._own_callbacks: list[tuple[Any, str]] = []  # the user's, as they were at the start
@@ -56,6 +58,7 @@ class StatefulTrainer(Trainer):
             "loss_sum": self._total_loss_scalar,
             "loss_since_log": pending,
             "logged_step": self._globalstep_last_logged,
+            "cut_tokens": self.cut_tokens,
             "seconds": self._seconds_before + time.time() - self._began,
             "callbacks": [text for _, text in self._own_callbacks],
             "changed_without_state": [
@@ -87,7 +90,7 @@ class StatefulTrainer(Trainer):
     ):
         """As ``Trainer``'s; takes note of what the checkpoint had counted and decided."""
         self._began, self._seconds_before = time.time(), 0.0
-        self._progress, self.has_ended = None, False
+        self._progress, self.has_ended, self.cut_tokens = None, False, None
         self._own_callbacks = [
             (each, _described(each))
             for each in self.callback_handler.callbacks
@@ -101,6 +104,7 @@ class StatefulTrainer(Trainer):
             if (checkpoint / PROGRESS_FILE).is_file():  # earlier versions wrote none
                 text = (checkpoint / PROGRESS_FILE).read_text(encoding="utf-8")
                 self._progress = json.loads(text)
+                self.cut_tokens = self._progress.get("cut_tokens")
             stored = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
             self._find_best(stored.best_model_checkpoint, checkpoint)
             self.has_ended = self._had_ended(stored)

@@ -21,6 +21,7 @@ from transformers.trainer_pt_utils import BatchRebalanceSampler
 OVERHEAD_CPU = 32
 OVERHEAD_GPU = 1024
 FAST_CPU = 2048  # tokens at once, above which a token takes no less time
+NUMBERS = "numbers"  # of the rows of a cut, beside what the collator made of them
 
 
 def most_tokens(lengths: Sequence[int], *, batch_size: int, gpu: bool) -> int:
@@ -159,6 +160,25 @@ class StepCuts(BatchRebalanceSampler):
             mine.append(rows[dealt[given]].tolist())
         return mine
 
+    def cut_again(self, rows: list[int]) -> list[list[int]]:
+        """The cuts of this process's rows of a step, longest first, by the tokens of now."""
+        places = cut(
+            self.lengths[rows], most=self._most(), overhead=self._overhead, least=self._least
+        )
+        return [rows[start:end] for start, end in pairwise(places)]
+
+    def is_too_large(self, rows: list[int]) -> bool:
+        """Whether a cut has more tokens than it may have by now, and can be cut."""
+        return self.can_be_cut(len(rows)) and self.tokens(rows) > self._most()
+
+    def can_be_cut(self, rows: int) -> bool:
+        """Whether a cut of so many rows has those of two."""
+        return rows >= 2 * self._least
+
+    def tokens(self, rows: list[int]) -> int:
+        """Tokens of a cut, padding included."""
+        return len(rows) * int(self.lengths[rows].max())
+
 
 def _dealt(rows: np.ndarray, count: int) -> list[np.ndarray]:
     """There and back again, so that nobody always has the longest of each group."""
@@ -183,12 +203,12 @@ class CutRows(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, numbers: list[int]) -> list[dict[str, Any]]:
-        return self.rows.__getitems__(numbers)
+    def __getitem__(self, numbers: list[int]) -> tuple[list[int], list[dict[str, Any]]]:
+        return numbers, self.rows.__getitems__(numbers)
 
 
 class StepCollator:
-    """Collate each cut of a batch.
+    """Collate each cut of a batch; the numbers of its rows are beside what the collator makes.
 
     Args:
         collator: Collates the examples of one cut.
@@ -197,9 +217,12 @@ class StepCollator:
     def __init__(self, collator: Callable[[list[dict[str, Any]]], Any]):
         self.collator = collator
 
-    def __call__(self, cuts: list[list[dict[str, Any]]]) -> Step:
+    def __call__(self, cuts: list[tuple[list[int], list[dict[str, Any]]]]) -> Step:
         """Make the ``Step``."""
-        return Step(self.collator(examples) for examples in cuts)
+        made = Step(self.collator(examples) for _, examples in cuts)
+        for inputs, (numbers, _) in zip(made, cuts, strict=True):
+            inputs[NUMBERS] = numbers
+        return made
 
 
 def cuts_of(inputs: Any) -> list[Any]:
@@ -207,29 +230,31 @@ def cuts_of(inputs: Any) -> list[Any]:
     return inputs if isinstance(inputs, Step) else [inputs]
 
 
-def run_cuts(trainer: Any, model: Any, step: Step, items: Any) -> torch.Tensor:
-    """Run the cuts of a step as ``Trainer`` runs the micro-batches of one.
+def run_cut(
+    trainer: Any, model: Any, inputs: Any, items: Any, *, last: bool = True
+) -> torch.Tensor:
+    """Run a cut as ``Trainer`` runs the micro-batches of a step.
 
     Args:
-        trainer: Its ``training_step`` takes each cut.
+        trainer: Its ``training_step`` takes the cut.
         model: As ``Trainer`` passes it.
-        step: The cuts.
+        inputs: The cut.
         items: Labels that count in the whole step.
+        last: Whether it is the last one of the step: processes then add up their gradients.
 
     Returns:
-        The sum of the losses, detached, float32 of no dimension; 0 of a batch without cuts.
+        The loss, detached, float32 of no dimension.
     """
     accelerator = trainer.accelerator
-    gradients = accelerator.gradient_state
-    # as Trainer does: DeepSpeed sums by itself
-    apart = accelerator.distributed_type == DistributedType.DEEPSPEED or (
-        gradients.plugin_kwargs.get("sync_each_batch", False)
+    accelerator.gradient_state._set_sync_gradients(last)
+    waits = last or adds_up_each(accelerator)
+    inputs = type(inputs)({name: inputs[name] for name in inputs if name != NUMBERS})
+    with contextlib.nullcontext() if waits else accelerator.no_sync(model):
+        return trainer.training_step(model, inputs, items)
+
+
+def adds_up_each(accelerator: Any) -> bool:
+    """Whether processes add up the gradients of each cut, not of a step: DeepSpeed does."""
+    return accelerator.distributed_type == DistributedType.DEEPSPEED or (
+        accelerator.gradient_state.plugin_kwargs.get("sync_each_batch", False)
     )
-    total = torch.zeros((), device=trainer.args.device)
-    for number, inputs in enumerate(step, start=1):
-        last = number == len(step)
-        gradients._set_sync_gradients(last)
-        waits = contextlib.nullcontext() if last or apart else accelerator.no_sync(model)
-        with waits:
-            total += trainer.training_step(model, inputs, items)
-    return total

@@ -17,6 +17,8 @@ from frtune.tasks.base import Task
 from frtune.tasks.config_file import save_task
 from frtune.tasks.loss import keep_scored
 from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_length, uncut
+from frtune.training.cut_memory import CutMemory
+from frtune.training.cut_probe import can_probe, device_memory, probe
 from frtune.training.in_force import compiles
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
@@ -36,7 +38,6 @@ from frtune.training.step_cuts import (
     StepCuts,
     cuts_of,
     most_tokens,
-    run_cuts,
 )
 from frtune.training.trainer_settings import UserCollator, check_loss
 
@@ -68,6 +69,7 @@ class TaskTrainer(ScoringTrainer):
         self.cut_steps = cut_steps and own_loss and uncut(settings["args"]) is None
         self.packing = packing
         self.own_loss = own_loss
+        self.cut_memory: CutMemory | None = None
         super().__init__(task=task, schedule=schedule, **settings)
         self._settle_model()
         self.optimizer_cls_and_kwargs = optimizer_cls_and_kwargs  # Seq2SeqTrainer takes none
@@ -204,9 +206,15 @@ class TaskTrainer(ScoringTrainer):
                 drop_last=args.dataloader_drop_last,
             )  # fmt: skip
         gpu = args.device.type != "cpu"
-        most = self.max_tokens_per_batch or most_tokens(lengths, batch_size=size, gpu=gpu)
+        bound = self.max_tokens_per_batch
+        default = bound or most_tokens(lengths, batch_size=size, gpu=gpu)
+
+        def most() -> int:
+            found = self.cut_tokens or default
+            return found if bound is None else min(found, bound)
+
         return StepCuts(
-            slots, lengths, accumulation=args.gradient_accumulation_steps, most=lambda: most,
+            slots, lengths, accumulation=args.gradient_accumulation_steps, most=most,
             overhead=OVERHEAD_GPU if gpu else OVERHEAD_CPU,
             least=2 if self.mixup is not None and self.mixup.rows is None else 1, **now,
         )  # fmt: skip
@@ -225,12 +233,21 @@ class TaskTrainer(ScoringTrainer):
             if isinstance(batches, StepCuts):
                 dataset = CutRows(self._remove_unused_columns(dataset, description))
                 self.data_collator = StepCollator(self.data_collator)
+                self.cut_memory = CutMemory(self, batches, dataset, self.data_collator)
         try:
             return super()._get_dataloader(
                 dataset, description, batch_size, sampler_fn, is_training, dataloader_key
             )
         finally:
             self.data_collator, self.args.dataloader_drop_last = before
+
+    def _run_epoch(self, model, *args, **options):
+        """As ``Trainer``'s; before the first one, the memory of a GPU is measured."""
+        memory = device_memory(self.args)
+        unknown = self.cut_tokens is None and self.max_tokens_per_batch is None
+        if memory is not None and unknown and self.cut_memory is not None and can_probe(self):
+            self.cut_tokens = probe(self.cut_memory, model, memory)
+        super()._run_epoch(model, *args, **options)
 
     def _get_num_items_in_batch(self, batch_samples, device):
         cuts = [inputs for batch in batch_samples for inputs in cuts_of(batch)]
@@ -267,8 +284,8 @@ class TaskTrainer(ScoringTrainer):
 
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""
-        if isinstance(inputs, Step):
-            return run_cuts(self, model, inputs, *args, **options)
+        if isinstance(inputs, Step) and self.cut_memory is not None:
+            return self.cut_memory.run(model, inputs, *args, **options)
         with mixed(self.model, inputs) as inputs:
             return super().training_step(model, inputs, *args, **options)
 

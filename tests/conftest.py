@@ -7,6 +7,7 @@ import gc
 import importlib.metadata
 import importlib.util
 import os
+import subprocess
 import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import warm
 from frtune.models.families import FAMILIES
 from kinds import IN_DEPTH
 
@@ -105,6 +107,12 @@ def tiny(tmp_path_factory):
         return built[family, tokenizer]
 
     return build
+
+
+@pytest.fixture
+def warm_processes(monkeypatch):
+    """What is asked for in a fresh process does not import torch and the like anew."""
+    monkeypatch.setattr(subprocess, "run", warm.run)
 
 
 @pytest.fixture(scope="session")

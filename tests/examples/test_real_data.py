@@ -49,6 +49,7 @@ def test_training_runs_to_its_end(run, family, shared, tmp_path):
     assert len(lines) == 12
 
 
+@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize("name", RUNS)
 def test_example_runs_to_its_end(name, shared, tmp_path, monkeypatch):
     options = [

@@ -29,7 +29,7 @@ test: $(VENV)/.installed-dev ## run the fast tests
 	$(RUN) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 fullrun: $(VENV)/.installed-dev ## run all tests but those that need a GPU
-	$(RUN) $(BIN)/python -m pytest -m "not gpu" --dist loadfile $(PYTEST_ARGS)
+	$(RUN) $(BIN)/python -m pytest -m "not gpu" --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev ## check style, layers, spelling, types and the Dockerfile
 	$(BIN)/ruff check

@@ -11,8 +11,10 @@ proof, and does not resume. What each saw goes to ``FOLDER/rank0.json``.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -28,6 +30,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from datasets import Dataset
+from deepspeed.accelerator import get_accelerator
 from deepspeed.utils import nvtx
 from transformers import Trainer
 
@@ -211,6 +214,11 @@ def main(*arguments: str) -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     nvtx.enable_nvtx = False  # marks for a GPU's profiler, around each call that ZeRO-3 makes
+    # asked for again and again: a program is started to count devices, files are read for versions
+    device = get_accelerator()
+    device.device_count = functools.cache(device.device_count)
+    importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
+    importlib.metadata.version = functools.cache(importlib.metadata.version)
     gc.freeze()
     port = str(30_000 + os.getpid() % 1_000)  # none that the system gives to others meanwhile
     ids = set()

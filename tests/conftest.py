@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib.metadata
 import importlib.util
 import os
+import subprocess
 import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -16,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import warm
 from frtune.models.families import FAMILIES
 from kinds import IN_DEPTH
 
@@ -23,6 +27,10 @@ collect_ignore = ["fifth_task.py"]  # tests import it: two classes of one name a
 
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")
+
+# accelerate reads a dozen packages' files again for each trainer
+importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
+importlib.metadata.version = functools.cache(importlib.metadata.version)
 
 FRENCH = [
     "Le conseil municipal a voté le budget de la cantine scolaire pour l'année prochaine.",
@@ -59,6 +67,16 @@ TOKENIZERS = [(name, kind) for name in FAMILY_NAMES for kind in FAMILIES[name].t
 frozen = 0
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long come first, so that no worker works on alone at the end."""
+    marks = {item.path: set() for item in items}
+    for item in items:
+        marks[item.path].update(mark.name for mark in item.iter_markers())
+    items.sort(
+        key=lambda item: ("distributed" not in marks[item.path], "slow" not in marks[item.path])
+    )
+
+
 def pytest_runtest_logfinish():
     """Keep what was imported out of the garbage collection, which each training asks for twice."""
     global frozen
@@ -89,6 +107,12 @@ def tiny(tmp_path_factory):
         return built[family, tokenizer]
 
     return build
+
+
+@pytest.fixture
+def warm_processes(monkeypatch):
+    """What is asked for in a fresh process does not import torch and the like anew."""
+    monkeypatch.setattr(subprocess, "run", warm.run)
 
 
 @pytest.fixture(scope="session")

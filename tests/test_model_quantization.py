@@ -128,6 +128,7 @@ def test_an_output_layer_that_shares_the_embedding_keeps_both_whole(saved, tmp_p
     assert output.weight is embedding.weight and output.weight.dtype == torch.float32
 
 
+@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize("method", ["bnb-int8", "nf4"])
 def test_bitsandbytes_directories_open(saved, tmp_path, method):
     record = quantize(saved("camembert", "classification"), tmp_path / "small", method=method)
@@ -202,6 +203,7 @@ def test_what_is_quantised_is_neither_quantised_again_nor_trained(saved, tmp_pat
         frtune.load(small)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_a_result_that_fails_its_proof_is_not_left(saved, tmp_path, monkeypatch):
     import frtune.model_quantization
 

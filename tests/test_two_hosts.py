@@ -71,7 +71,7 @@ def start(launcher: str, host: str, rank: int, folder: Path) -> subprocess.Popen
         "ip", "netns", "exec", host, *words(launcher, rank, folder / f"hostfile{rank}"),
         ROOT / "examples" / "train_kpg.py", "--deepspeed", ROOT / "deepspeed_configs/zero2.json",
         "--output-dir", folder / "run", "--max-steps", "2", "--max-rows", "9", "--batch-size", "2",
-        "--max-source-tokens", "64",
+        "--max-source-tokens", "64", "--max-target-tokens", "8",
     ]  # fmt: skip
     return subprocess.Popen(
         [str(part) for part in command],

@@ -47,6 +47,7 @@ def saved(tiny, tmp_path):
     return make
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_the_table_says_what_an_evaluation_says(saved, tmp_path):
     first, second = saved("first"), saved("second", seed=1)
     quantize(first, tmp_path / "small", proof=False)

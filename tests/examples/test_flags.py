@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import frtune
 import frtune.metrics
 import frtune.study
 from frtune.cli import main
+from scripts import run_script
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 DOORS = {"frtune": frtune, "frtune.metrics": frtune.metrics, "frtune.study": frtune.study}
@@ -29,15 +28,6 @@ TASKS = {
 }
 
 each_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-
-
-def run(path: Path, monkeypatch, *flags: str) -> int | str | None:
-    """Run an example in this process, and return what it exits with."""
-    monkeypatch.setattr(sys, "argv", [str(path), *flags])
-    monkeypatch.syspath_prepend(path.parent)  # one example imports another
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(path), run_name="__main__")
-    return ended.value.code
 
 
 def groups(text: str) -> list[str]:
@@ -100,7 +90,7 @@ def test_help_shows_the_groups_of_frtune_train(path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["train", TASKS[path.stem], "--help"])
     expected = groups(capsys.readouterr().out)
-    assert run(path, monkeypatch, "--help") == 0
+    assert run_script(path, monkeypatch, "--help") == 0
     # examples do without a group whose options they do not act on
     assert groups(capsys.readouterr().out) == [title for title in expected if title != "mixup"]
     assert "training" in expected and "mixup" in expected
@@ -108,7 +98,7 @@ def test_help_shows_the_groups_of_frtune_train(path, monkeypatch, capsys):
 
 @each_example
 def test_an_unknown_flag_ends_an_example_with_one_line(path, monkeypatch, capsys):
-    assert run(path, monkeypatch, "--num-train-epoch", "1") == 2
+    assert run_script(path, monkeypatch, "--num-train-epoch", "1") == 2
     printed = capsys.readouterr()
     assert printed.err == (
         f"{path.name}: --num-train-epoch: no such option of {path.name}. "
@@ -121,7 +111,7 @@ def test_an_unknown_flag_ends_an_example_with_one_line(path, monkeypatch, capsys
 def test_data_that_is_not_there_ends_an_example_with_one_line(path, monkeypatch, capsys, tmp_path):
     missing = str(tmp_path / "missing.csv")
     output = tmp_path / "run"
-    assert run(path, monkeypatch, "--data", missing, "--output-dir", str(output)) == 2
+    assert run_script(path, monkeypatch, "--data", missing, "--output-dir", str(output)) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"{path.name}: ") and missing in told and told.count("\n") == 1
     assert not output.exists() or not any(output.iterdir())
@@ -133,5 +123,5 @@ def test_data_that_is_not_there_ends_an_example_with_one_line(path, monkeypatch,
 ])  # fmt: skip
 def test_an_example_does_not_understand_what_it_would_ignore(name, flag, monkeypatch, capsys):
     path = next(path for path in EXAMPLES if path.stem == name)
-    assert run(path, monkeypatch, flag) == 2
+    assert run_script(path, monkeypatch, flag) == 2
     assert f"{flag}: no such option of {name}.py" in capsys.readouterr().err

@@ -35,6 +35,7 @@ def launch(launcher: str, directory: Path, *options: str) -> dict[str, float]:
     command = [
         *LAUNCHERS[launcher], ROOT / "examples" / "train_kpg.py", "--output-dir", directory,
         "--max-steps", "2", "--max-rows", "9", "--batch-size", "2", "--max-source-tokens", "64",
+        "--max-target-tokens", "8",
     ]  # fmt: skip
     done = subprocess.run(
         [str(part) for part in (*command, *options)],

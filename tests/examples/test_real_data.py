@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from frtune.cli import main
 from kinds import ENCODERS
+from scripts import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -51,16 +49,15 @@ def test_training_runs_to_its_end(run, family, shared, tmp_path):
     assert len(lines) == 12
 
 
+@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize("name", RUNS)
-def test_example_runs_to_its_end(name, shared, tmp_path):
+def test_example_runs_to_its_end(name, shared, tmp_path, monkeypatch):
     options = [
         str(shared / "data" / value) if RUNS[name][i - 1] in ("--data", "--pairs") else value
         for i, value in enumerate(RUNS[name])
     ]
     steps = [] if name == "train_mixup" else ["--max-steps", "2"]
-    ended = subprocess.run(
-        [sys.executable, str(EXAMPLES / f"{name}.py"), *options, *steps, "--output-dir", "out"],
-        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr[-2_000:]
+    monkeypatch.chdir(tmp_path)
+    script = EXAMPLES / f"{name}.py"
+    assert run_script(script, monkeypatch, *options, *steps, "--output-dir", "out") == 0
     assert list((tmp_path / "out").rglob("*.json"))

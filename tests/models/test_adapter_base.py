@@ -164,6 +164,7 @@ def test_plain_peft_takes_the_classes_from_the_saved_config(tiny, tmp_path, task
     assert plain.config.id2label == config.id2label
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_plain_peft_opens_the_adapter_from_another_working_directory(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     (tmp_path / "elsewhere").mkdir()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 import frtune
+import warm
 from chat_templates import chat_checkpoint
 from conftest import CORPUS
 from frtune import (
@@ -126,7 +126,7 @@ def answered(tiny, tmp_path_factory):
     (moved / "codes.json").write_text(
         json.dumps([code for found in codes.values() for code in found]), "utf-8"
     )
-    done = subprocess.run(
+    done = warm.run(
         [sys.executable, "-c", PROGRAM, "codes.json", "said.json"],
         cwd=moved,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},

@@ -88,6 +88,7 @@ def test_every_stage_of_a_preflight_passes(flags, tmp_path):
     assert [stage.name for stage in stages][-2:] == ["report", "predict"]
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_the_directory_is_evaluated_compared_and_quantised(trained, prepared, tmp_path):
     small = tmp_path / "small"
     record = frtune.quantize(trained, small)
@@ -144,6 +145,7 @@ def test_a_task_without_a_sample_says_so(tiny, tmp_path, capsys):
     assert "there is no sample for stars" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_a_process_that_has_not_imported_the_task_is_told_to(tmp_path):
     save_task(Stars(), tmp_path)
     assert load_task(tmp_path) == Stars() and "stars" in task_names()

@@ -87,8 +87,9 @@ def train(kind: str, checkpoint: str, folder: Path, rows: list[dict], goes_on: b
     held_out = data.select(range(2))
     callbacks = [EarlyStoppingCallback(15, 99.0), Counter()] if kind == "deciding" else []
     trainer = task.trainer(
-        model, tokenizer, args, train_dataset=data, eval_dataset=held_out, callbacks=callbacks
-    )
+        model, tokenizer, args, train_dataset=data, eval_dataset=held_out, callbacks=callbacks,
+        proof=not goes_on,
+    )  # fmt: skip
     try:
         trainer.train(resume_from_checkpoint=goes_on or None)
     except RunStopped:

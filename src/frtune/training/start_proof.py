@@ -285,6 +285,7 @@ def _structure(model: Any) -> str:
     adapters = getattr(model, "peft_config", None) or {}
     settings = [sorted((name, str(value)) for name, value in vars(config).items())
                 for config in adapters.values()]  # fmt: skip
-    config = {**model.config.to_dict(), "architectures": None}  # saving writes them
+    # saving writes the classes; an adapter's settings have the place of its base
+    config = {**model.config.to_dict(), "architectures": None, "_name_or_path": None}
     content = [type(model).__name__, str(config), settings, weights, kind_of(model)]
     return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()

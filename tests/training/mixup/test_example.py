@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from frtune.cli import main
+from scripts import run_script
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "examples" / "train_mixup.py"
 
 
-def example(directory: Path, *options: str, limit: int = 400):
-    command = [sys.executable, SCRIPT, "--output-dir", directory, "--epochs", "1",
-               "--max-train-rows", "32", "--max-test-rows", "16", *options]  # fmt: skip
-    return subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=limit
-    )
-
-
 @pytest.mark.slow
-def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path):
+def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    def example(*options: str):
+        few = ["--epochs", "1", "--max-train-rows", "32", "--max-test-rows", "16"]
+        code = run_script(SCRIPT, monkeypatch, "--output-dir", tmp_path, *few, *options)
+        return code, capsys.readouterr()
+
     levels = ["--levels", "embeddings", "sentence", "--offline-rows", "8"]
-    done = example(tmp_path, *levels, "--seeds", "2")
-    assert done.returncode == 0, done.stderr[-2000:]
+    code, done = example(*levels, "--seeds", "2")
+    assert code == 0
     results = json.loads((tmp_path / "results.json").read_text())
     arms = ["none", "embeddings", "embeddings, 8 stored", "sentence", "sentence, 8 stored"]
     assert [run["arm"] for run in results["runs"]] == arms * 2
-    assert [line.split(" |")[0][2:] for line in done.stdout.splitlines()[-5:]] == arms
+    assert [line.split(" |")[0][2:] for line in done.out.splitlines()[-5:]] == arms
     assert results["summary"]["sentence"]["accuracy_difference"].keys() >= {"low", "p_value"}
 
     results["runs"].pop()
     (tmp_path / "results.json").write_text(json.dumps(results))
-    again = example(tmp_path, *levels, "--seeds", "2")
-    assert again.stdout.count(", MixUp: ") == 1 and "seed 43, MixUp: sentence, 8" in again.stdout
+    _, again = example(*levels, "--seeds", "2")
+    assert again.out.count(", MixUp: ") == 1 and "seed 43, MixUp: sentence, 8" in again.out
     last = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert last[:-1] == results["runs"] and len(last) == 10
 
-    other = example(tmp_path, "--alpha", "0.4", "--seeds", "2")
-    assert other.returncode == 2 and "another alpha, offline_rows" in other.stderr
+    code, other = example("--alpha", "0.4", "--seeds", "2")
+    assert code == 2 and "another alpha, offline_rows" in other.err
 
 
 @pytest.mark.parametrize(
@@ -55,12 +51,7 @@ def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path):
     ],
 )
 def test_bad_input_to_the_example_is_one_line(options, message, monkeypatch, capsys, tmp_path):
-    import runpy
-
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--output-dir", str(tmp_path), *options])
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert left.value.code == 2
+    assert run_script(SCRIPT, monkeypatch, "--output-dir", tmp_path, *options) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
 

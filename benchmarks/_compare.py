@@ -370,8 +370,10 @@ def report(script: str, rows: list[dict[str, Any]], args: argparse.Namespace) ->
         write_result(script, args, table=rows)
 
 
-def write_result(script: str, args: argparse.Namespace, **found: Any) -> None:
-    """Write what a script found, and with what; its finished runs need no file of their own now."""
+def write_result(
+    script: str, args: argparse.Namespace, *, ended: bool = True, **found: Any
+) -> None:
+    """Write what a script found, and with what; once it ``ended``, no run needs to be kept."""
     counted = "seeds" if hasattr(args, "seeds") else "rounds"
     result = {
         "command": "python benchmarks/" + " ".join([Path(script).name, *sys.argv[1:]]),
@@ -384,4 +386,5 @@ def write_result(script: str, args: argparse.Namespace, **found: Any) -> None:
     name = Path(script).stem
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
-    (UNFINISHED / f"{name}.jsonl").unlink(missing_ok=True)
+    if ended:
+        (UNFINISHED / f"{name}.jsonl").unlink(missing_ok=True)

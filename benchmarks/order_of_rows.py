@@ -206,7 +206,7 @@ def compared(runs: dict[str, list[dict]], way: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure the data sets, and print and write what is complete."""
+    """Measure the data sets, write each one that is complete, and print the table."""
     made = parser(__doc__, seeds=True)
     made.add_argument("--only", choices=DATA, help="one data set; the others stay as they are")
     args = made.parse_args()
@@ -214,12 +214,19 @@ def main() -> None:
     if args.quick:
         args.seeds = [1]
     warm_up()
-    from table import order  # as the page shows it
+    from table import order, read  # as the page shows it
 
-    table = [measured(name, args) for name in DATA if args.only in (None, name)]
+    found = (
+        {}
+        if args.only is None
+        else {row["data"]: row for row in read("order_of_rows").get("table", [])}
+    )
+    for name in [args.only] if args.only else DATA:
+        found[name] = measured(name, args)
+        table = [found[data] for data in DATA if data in found]
+        if not args.quick:  # what is complete is worth keeping
+            write_result(__file__, args, ended=len(table) == len(DATA), table=table)
     print("\n".join(order({"table": table})))
-    if not args.quick and args.only is None:
-        write_result(__file__, args, table=table)
 
 
 if __name__ == "__main__":

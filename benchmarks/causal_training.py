@@ -135,7 +135,7 @@ def ours(timer: Timer, folder: str, epochs: int, seed: int) -> dict[str, float]:
 def main() -> None:
     """Measure the two rows of the table."""
     made = parser(__doc__, seeds=True)
-    made.add_argument("--rows", type=int, default=256, help="that are trained on")
+    made.add_argument("--rows", type=int, default=384, help="that are trained on")
     made.add_argument("--valid-rows", type=int, default=100)
     made.add_argument("--layers", type=int, default=4)
     made.add_argument("--epochs", type=int, default=1)

@@ -23,7 +23,7 @@ from _judge import judged
 BATCH = 8
 RATE = 1e-4
 SHORT, LONG = "en_rotten_tomatoes", "en_rotten_tomatoes, joined"
-REVIEWS = (5, 15)  # of a long text
+REVIEWS = (6, 12)  # of a long text
 MAX_TOKENS = 512
 
 

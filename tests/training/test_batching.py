@@ -1,4 +1,4 @@
-"""Batches of rows of like length: every row once, in one order for a seed, alike after a resume."""
+"""Which rows meet: of like length, every row once; or as plain ``Trainer`` has it."""
 
 from __future__ import annotations
 
@@ -7,38 +7,32 @@ from itertools import chain, pairwise
 
 import pytest
 import torch
+from accelerate.data_loader import prepare_data_loader
+from torch.utils.data import DataLoader
 
-from frtune import InputError, SequenceClassification, build_model
-from frtune.training.batching import LengthBatches
+from frtune.training.batching import LengthBatches, TrainerSlots
 
 LENGTHS = random.Random(7).choices(range(1, 201), k=503)
-CUTS = [{"batch_size": 8}, {"max_tokens": 1000}, {"max_tokens": 100}]
 
 
-@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_every_row_comes_once_in_equally_many_batches_of_all_processes(cut, processes):
+def test_every_row_comes_once_in_equally_many_batches_of_all_processes(processes):
     for epoch in range(3):
         shares = [
             list(
                 LengthBatches(
-                    LENGTHS, **cut, processes=processes, process=i, epoch=lambda now=epoch: now
+                    LENGTHS, batch_size=8, processes=processes, process=i,
+                    epoch=lambda now=epoch: now,
                 )
             )
             for i in range(processes)
-        ]
-        planned = len(LengthBatches(LENGTHS, **cut, processes=processes))
+        ]  # fmt: skip
+        planned = len(LengthBatches(LENGTHS, batch_size=8, processes=processes))
         assert {len(share) for share in shares} == {planned}
         found = [row for share in shares for batch in share for row in batch]
         repeated = len(found) - len(LENGTHS)
         assert set(found) == set(range(len(LENGTHS))) and 0 <= repeated < processes
         for at_once in zip(*shares, strict=True):  # what the processes do at the same time
-            padded = [len(batch) * max(LENGTHS[row] for row in batch) for batch in at_once]
-            limit = cut.get("max_tokens", 10**9)
-            assert all(
-                tokens <= limit or len(batch) == 1
-                for tokens, batch in zip(padded, at_once, strict=True)
-            )
             assert max(map(len, at_once)) - min(map(len, at_once)) <= 1
 
 
@@ -75,64 +69,22 @@ def test_the_order_depends_on_seed_and_epoch_alone_and_is_shuffled():
     assert sum(steps) / len(steps) > 30, "batches must not come sorted by length"
 
 
-@pytest.fixture
-def trainer(tiny, rows, arguments):
-    """``trainer(max_tokens_per_batch=..., **arguments)``; ``.seen`` lists each batch's rows."""
-    task = SequenceClassification(max_source_tokens=64).fit(rows)
-
-    def make(max_tokens_per_batch=None, **overrides):
-        torch.manual_seed(0)
-        model, tokenizer = build_model(task, checkpoint=str(tiny("bert")), proof=False)
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        args = arguments(task, learning_rate=1e-3, max_grad_norm=1e9, **overrides)
-        made = task.trainer(
-            model, tokenizer, args, train_dataset=rows, max_tokens_per_batch=max_tokens_per_batch
-        )
-        seen, step = [], made.training_step
-        made.training_step = lambda model, inputs, items=None: (
-            seen.append(inputs["row"].tolist()) or step(model, inputs, items)
-        )
-        made.seen = seen
-        return made
-
-    return make
-
-
-@pytest.mark.parametrize("budget", [None, 40])
-def test_a_run_resumed_within_its_second_epoch_goes_on_in_the_same_order(trainer, budget):
-    settings = {"num_train_epochs": 3, "per_device_train_batch_size": 2}
-    whole = trainer(budget, **settings, save_strategy="steps", save_steps=1, save_total_limit=99)
-    whole.train()
-    epoch = len(whole.seen) // 3
-    assert epoch > 3 and len({str(whole.seen[i : i + epoch]) for i in (0, epoch, 2 * epoch)}) == 3
-    resumed = trainer(budget, **settings)
-    done = epoch + 1
-    resumed.train(resume_from_checkpoint=f"{whole.args.output_dir}/checkpoint-{done}")
-    assert resumed.seen == whole.seen[done:]
-    expected, found = whole.model.state_dict(), resumed.model.state_dict()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-
-
-def test_a_step_by_budget_has_the_loss_and_gradients_of_one_by_rows(trainer):
-    steps = []
-    for budget, settings in (
-        (None, {"per_device_train_batch_size": 8}),
-        (40, {"gradient_accumulation_steps": 20}),
-    ):
-        made = trainer(budget, num_train_epochs=1, **settings)
-        made.train()
-        assert sorted(chain(*made.seen)) == list(range(8))
-        logged = next(entry for entry in made.state.log_history if "grad_norm" in entry)
-        steps.append((len(made.seen), logged["loss"], logged["grad_norm"]))
-    (one, *expected), (several, *found) = steps
-    assert one == 1 and several > 3
-    assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_a_budget_that_cannot_be_kept_is_refused(trainer):
-    with pytest.raises(InputError, match="max_tokens_per_batch=0: at least 1"):
-        trainer(0)
-    with pytest.raises(InputError, match="--train-sampling-strategy group_by_length"):
-        trainer(40, train_sampling_strategy="random")
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_the_slots_are_the_batches_that_accelerate_gives_plain_trainer(processes, drop_last):
+    for rows in (2, 5, 12, 13, 18, 23, 24):
+        slots = TrainerSlots(
+            rows, batch_size=2, processes=processes, seed=7, drop_last=drop_last
+        )  # fmt: skip
+        shares = []
+        for process in range(processes):
+            loader = prepare_data_loader(
+                DataLoader(range(rows), batch_size=2, shuffle=True, drop_last=drop_last),
+                device=torch.device("cpu"), num_processes=processes, process_index=process,
+                put_on_device=False, rng_types=[], use_seedable_sampler=True, data_seed=7,
+            )  # fmt: skip
+            loader.set_epoch(3)
+            shares.append([batch.tolist() for batch in loader])
+        theirs = [list(chain(*batches)) for batches in zip(*shares, strict=True)]
+        assert [slot.tolist() for slot in slots(3)] == theirs
+        assert len(slots) == len(theirs)

@@ -21,6 +21,7 @@ from frtune.training.progress import HeadlinePrinter
 from frtune.training.resumable_trainer import ResumableTrainer
 from frtune.training.scoring_trainer import ScoringTrainer
 from frtune.training.stateful_trainer import StatefulTrainer
+from frtune.training.step_cuts import StepCuts
 from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 
 # methods that override nothing; every other one must be an upstream method
@@ -28,7 +29,7 @@ OWN = {
     "checked_resume", "conditions", "encode", "generate_rows", "save_progress", "write_model",
     "_complete", "_drafted", "_explained_memory", "_exported", "_find_best", "_had_ended",
     "_name_without_state", "_raise_non_finite", "_rows_to_answer", "_scores_now", "_scoring",
-    "_settle_model", "_stop_if_asked", "_surviving", "_take_up",
+    "_settle_model", "_step_batches", "_stop_if_asked", "_surviving", "_take_up",
 }  # fmt: skip
 OURS = (StatefulTrainer, ResumableTrainer, ScoringTrainer, TaskTrainer)
 HEADLINES = HeadlinePrinter.__bases__[0]
@@ -152,7 +153,8 @@ def test_what_is_listed_as_our_own_is_there():
 
 def test_our_sampler_overrides_what_upstreams_has():
     sampler = pkgutil.resolve_name("transformers.trainer_pt_utils:BatchRebalanceSampler")
-    assert {"__iter__", "__len__"} <= vars(LengthBatches).keys() & set(dir(sampler))
+    for ours in (LengthBatches, StepCuts):
+        assert {"__iter__", "__len__"} <= vars(ours).keys() & set(dir(sampler))
 
 
 class Upstream:

@@ -192,15 +192,14 @@ def small_settings(settings: Any, data: Path, checkpoint: str) -> Any:
     )
 
 
-def small_arguments(args: Any, output_dir: Path, rows: int, *, by_tokens: bool = False) -> Any:
+def small_arguments(args: Any, output_dir: Path, rows: int) -> Any:
     """Training arguments of the miniature run: two steps, and an event of each kind after each.
 
-    ``args`` are the real run's, and ``rows`` the miniature's training rows. ``by_tokens``: batches
-    are cut by tokens, so that their number is not known.
+    ``args`` are the real run's, and ``rows`` the miniature's training rows.
     """
     by_epoch = "epoch" in (args.eval_strategy.value, args.save_strategy.value)
     one_step = few_steps(args) // 2
-    epochs = 2 if by_epoch or by_tokens or rows <= one_step else 1
+    epochs = 2 if by_epoch or rows <= one_step else 1
     return replace(
         args,
         output_dir=str(output_dir),

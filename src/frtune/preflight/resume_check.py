@@ -45,12 +45,7 @@ def check_resumable(
     parts: Mapping[str, Any] = encoded or {}
     ours = {
         **conditions(args, model, train=parts.get("train"), validation=parts.get("validation")),
-        **task_conditions(
-            task,
-            mixup=settings.mixing(),
-            packing=settings.packing,
-            max_tokens_per_batch=settings.max_tokens_per_batch,
-        ),
+        **task_conditions(task, mixup=settings.mixing(), packing=settings.packing),
     }
     theirs = read_manifest(found)["conditions"]
     ours["model"] = {key: ours["model"][key] for key in ("checkpoint", "type")}

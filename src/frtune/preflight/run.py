@@ -218,10 +218,9 @@ class _Stages:
         self.log.begin("miniature", "never: it is made for the preflight alone")
         checkpoint, rows = on_main(args, self._write_miniature)
         self.log.say(f"2 narrow layers, {rows} training rows")
-        by_tokens = bool(settings.max_tokens_per_batch)
         options = miniature_run.small_settings(settings, folder / "rows", checkpoint)
         when = miniature_run.failure_times(args, self.steps)
-        small: Any = {"output_dir": folder / "run", "rows": rows, "by_tokens": by_tokens}
+        small: Any = {"output_dir": folder / "run", "rows": rows}
         with launcher_forgotten():  # its numbers are those of the real run
             arguments = miniature_run.small_arguments(args, **small)
             miniature_run.run_miniature(self.task, options, arguments, self.log, when=when)

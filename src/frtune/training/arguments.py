@@ -33,10 +33,10 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
     """Defaults of ``training_arguments`` for ``task``, by ``TrainingArguments`` name.
 
     Rates and batches are the task's own ``recipe``; the rest is as the ``Trainer`` has it, with 3
-    epochs. The best checkpoint by the task's primary metric is kept and reloaded; batches hold rows
-    of like length; bf16 is used where the hardware is fast at it. A ``tiny`` checkpoint has rates
-    of its own, and learns the bundled ``sample`` for longer. What ``accelerate launch`` decided
-    (precision, accumulation, clipping, compiling) beats all of that.
+    epochs. The best checkpoint by the task's primary metric is kept and reloaded; bf16 is used
+    where the hardware is fast at it. A ``tiny`` checkpoint has rates of its own, and learns the
+    bundled ``sample`` for longer. What ``accelerate launch`` decided (precision, accumulation,
+    clipping, compiling) beats all of that.
     """
     directions = task.metric_directions()  # a loss is not among them
     return {
@@ -51,7 +51,6 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
         "load_best_model_at_end": True,
         "metric_for_best_model": task.primary_metric,
         "greater_is_better": directions.get(task.primary_metric.removeprefix("eval_"), False),
-        "train_sampling_strategy": "group_by_length",
         "use_cpu": not has_accelerator(),
         "bf16": has_bf16() and not tiny,  # casting costs a tiny model more than it saves
         "seed": 42,

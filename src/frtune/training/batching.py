@@ -1,19 +1,74 @@
-"""Batches of rows of like length: in training shuffled, in evaluation the longest first."""
+"""Which rows meet in an optimizer step: at random, as they come, or rows of like length.
+
+A *slot* is what ``Trainer`` calls a batch, over all processes: a step has as many as
+``gradient_accumulation_steps``.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from accelerate.data_loader import SeedableRandomSampler
 from transformers import TrainingArguments
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from frtune.errors import InputError
+from frtune.training.in_force import compiles
 
 BUCKETS = 100  # of the rows of a large data set
 BATCHES_A_BUCKET = 2  # at least, so that a row meets others each epoch; more leave more padding
+
+
+class TrainerSlots:
+    """The slots of plain ``Trainer``: the same rows for the same seed and epoch.
+
+    Of several processes each gets a full batch: where the rows do not suffice, those that came
+    first in the epoch come again, as Accelerate has it.
+
+    Args:
+        rows: Number of rows.
+        batch_size: Rows a slot and process.
+        processes: Number of processes.
+        seed: Of the shuffling; ``None`` takes the rows as they come.
+        drop_last: Leave out rows that do not fill a slot.
+
+    Example:
+        >>> slots = TrainerSlots(5, batch_size=2, seed=None)
+        >>> [slot.tolist() for slot in slots(epoch=0)], len(slots)
+        ([[0, 1], [2, 3], [4]], 3)
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        batch_size: int,
+        processes: int = 1,
+        seed: int | None,
+        drop_last: bool = False,
+    ):
+        self._rows, self._at_once, self._seed = rows, batch_size * processes, seed
+        whole = rows // self._at_once * self._at_once
+        full = whole if drop_last or whole == rows else whole + self._at_once
+        self._taken = rows if processes == 1 and not drop_last else full
+
+    def __len__(self) -> int:
+        return -(-self._taken // self._at_once)
+
+    def __call__(self, epoch: int) -> Iterator[np.ndarray]:
+        """The row numbers of each slot, in order."""
+        order = np.arange(self._rows)
+        if self._seed is not None:
+            sampler = SeedableRandomSampler(range(self._rows), data_seed=self._seed)
+            sampler.set_epoch(epoch)
+            order = np.fromiter(sampler, dtype=np.int64, count=self._rows)
+        order = np.resize(order, self._taken)
+        for start in range(0, self._taken, self._at_once):
+            yield order[start : start + self._at_once]
 
 
 # Trainer takes a sampler of whole batches, each process's own, only of this class
@@ -32,15 +87,13 @@ class LengthBatches(BatchRebalanceSampler):
     Args:
         lengths: Tokens of each row.
         batch_size: Rows a batch and process.
-        max_tokens: In place of ``batch_size``: as many rows as fit in so many tokens with their
-            padding, a longer row alone.
         processes: Number of processes.
         process: Which of them this is, from 0.
         seed: Of the shuffling.
         epoch: Tells the epoch when an iteration begins, from 0.
 
     Example:
-        >>> list(LengthBatches([9, 1, 8, 2], max_tokens=18))
+        >>> list(LengthBatches([9, 1, 8, 2], batch_size=2))
         [[0, 2], [3, 1]]
         >>> [len(batch) for batch in LengthBatches([1] * 7, batch_size=2, processes=2, process=1)]
         [1, 2]
@@ -50,8 +103,7 @@ class LengthBatches(BatchRebalanceSampler):
         self,
         lengths: Sequence[int],
         *,
-        batch_size: int = 1,
-        max_tokens: int | None = None,
+        batch_size: int,
         processes: int = 1,
         process: int = 0,
         seed: int = 42,
@@ -62,13 +114,9 @@ class LengthBatches(BatchRebalanceSampler):
         self._seed, self._epoch = seed, epoch
         self._sorted = sorted(range(len(lengths)), key=lambda i: -lengths[i])
         self._buckets, self._cuts = [0], [0]  # places in the order where one begins or ends
-        # a bucket is cut by its longest row, so that the number of batches depends on no shuffling
+        rows = batch_size * processes
+        size = rows * max(BATCHES_A_BUCKET, len(lengths) // BUCKETS // rows)
         while (start := self._buckets[-1]) < len(lengths):
-            rows = batch_size
-            if max_tokens is not None:
-                rows = max(1, max_tokens // max(1, lengths[self._sorted[start]]))
-            rows *= processes
-            size = rows * max(BATCHES_A_BUCKET, len(lengths) // BUCKETS // rows)
             end = min(start + size, len(lengths))
             self._cuts += [*range(start + rows, end, rows), end]
             self._buckets.append(end)
@@ -77,7 +125,11 @@ class LengthBatches(BatchRebalanceSampler):
         return len(self._cuts) - 1
 
     def __iter__(self) -> Iterator[list[int]]:
-        epoch = self._epoch()
+        for rows in self(self._epoch()):
+            yield rows[self._process :: self._processes]
+
+    def __call__(self, epoch: int) -> Iterator[list[int]]:
+        """The rows that all processes have at the same time, longest first."""
         random = np.random.default_rng([self._seed, epoch])
         order: list[int] = []
         for start, end in pairwise(self._buckets):
@@ -89,8 +141,7 @@ class LengthBatches(BatchRebalanceSampler):
         for turn in turns:
             rows = order[self._cuts[turn] : self._cuts[turn + 1]]
             rows.sort(key=lambda i: -self._lengths[i])
-            rows = (rows * self._processes)[: max(len(rows), self._processes)]
-            yield rows[self._process :: self._processes]
+            yield (rows * self._processes)[: max(len(rows), self._processes)]
 
 
 def by_length(lengths: Sequence[int]) -> list[int]:
@@ -107,21 +158,38 @@ def by_length(lengths: Sequence[int]) -> list[int]:
 def groups_by_length(args: TrainingArguments) -> bool:
     """Whether training batches are ``LengthBatches``; the rest of the settings is ``Trainer``'s."""
     groups = args.train_sampling_strategy == "group_by_length"
-    # what cuts batches another way; the configuration is an object once the arguments are made
-    splits = getattr(args.accelerator_config, "split_batches", False)
-    return groups and not (args.dataloader_drop_last or splits)
+    return groups and not (args.dataloader_drop_last or _config(args, "split_batches", False))
+
+
+def uncut(args: TrainingArguments) -> str | None:
+    """Which argument, with its value, has steps taken in ``Trainer``'s own batches, if one has."""
+    if args.train_sampling_strategy == "batch_rebalance":  # its batches are cut by length already
+        return "train_sampling_strategy=batch_rebalance"
+    if args.train_sampling_strategy == "group_by_length" and not groups_by_length(args):
+        return "dataloader_drop_last or split_batches with train_sampling_strategy=group_by_length"
+    if compiles(args):  # anew for each shape of a batch
+        return "torch_compile=True"
+    for name, value in (("split_batches", True), ("use_seedable_sampler", False)):
+        if _config(args, name, not value) == value:
+            return f"accelerator_config {name}={value}"
+    return f"{args.n_gpu} GPUs in one process" if args.n_gpu > 1 else None
+
+
+def _config(args: TrainingArguments, name: str, default: Any) -> Any:
+    """A field of ``accelerator_config``, an object once the arguments are made."""
+    return getattr(args.accelerator_config, name, default)
 
 
 def check_batches(args: TrainingArguments, max_tokens: int | None) -> None:
-    """Refuse (``InputError``) a budget of tokens below 1, or with rows not grouped by length."""
+    """Refuse (``InputError``) a budget of tokens below 1, or where steps are not cut."""
     if max_tokens is None:
         return
     if max_tokens < 1:
         raise InputError(f"max_tokens_per_batch={max_tokens}: at least 1. Try 4096.")
-    if not groups_by_length(args):
+    if reason := uncut(args):
         raise InputError(
-            f"max_tokens_per_batch={max_tokens}: needs batches of rows of like length. Pass "
-            "--train-sampling-strategy group_by_length, without dropping or splitting batches."
+            f"max_tokens_per_batch={max_tokens}: not with {reason}, where batches are not cut by "
+            "tokens. Leave one of them out."
         )
 
 

@@ -78,13 +78,10 @@ def given_optimizers(trainer: Any) -> dict[str, str]:
     return {name: f"a {kind.__name__}" if kind else usual for name, kind in given.items()}
 
 
-def task_conditions(
-    task: Task, *, mixup: Any, max_tokens_per_batch: int | None, packing: bool
-) -> dict[str, Any]:
+def task_conditions(task: Task, *, mixup: Any, packing: bool) -> dict[str, Any]:
     """What the weights of a task's run depend on besides, as JSON values."""
     return _as_json({
         "task": {"name": task.name, **dataclasses.asdict(task)},
-        "max_tokens_per_batch": max_tokens_per_batch,
         "packing": packing,
         "mixup": None if mixup is None else dataclasses.asdict(mixup),
     })  # fmt: skip
@@ -150,6 +147,11 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
     Raises:
         InputError: Says what differs. What is in ``CHANGEABLE`` is let through with a warning.
     """
+    if theirs.get("max_tokens_per_batch") is not None:
+        raise InputError(
+            f"--resume: {checkpoint} is of an earlier version, whose max_tokens_per_batch chose the "
+            "rows of a step. Train anew in a new directory."
+        )
     differences, changes = [], []
     for where, name, mine, other in _pairs(ours, theirs):
         if mine == other:

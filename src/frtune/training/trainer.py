@@ -16,7 +16,7 @@ from frtune.models.lineage import save_lineage
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import save_task
 from frtune.tasks.loss import keep_scored
-from frtune.training.batching import LengthBatches, groups_by_length
+from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_length, uncut
 from frtune.training.in_force import compiles
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
@@ -27,6 +27,17 @@ from frtune.training.resumable_trainer import NonFiniteLossError
 from frtune.training.resume_checks import name_of, task_conditions
 from frtune.training.scoring_trainer import GenerationSchedule, ScoringTrainer
 from frtune.training.search import check_search, checked_space, judged_by, objective
+from frtune.training.step_cuts import (
+    OVERHEAD_CPU,
+    OVERHEAD_GPU,
+    CutRows,
+    Step,
+    StepCollator,
+    StepCuts,
+    cuts_of,
+    most_tokens,
+    run_cuts,
+)
 from frtune.training.trainer_settings import UserCollator, check_loss
 
 __all__ = ["GenerationSchedule", "NonFiniteLossError", "TaskSeq2SeqTrainer", "TaskTrainer"]
@@ -46,6 +57,7 @@ class TaskTrainer(ScoringTrainer):
         schedule: GenerationSchedule | None = None,
         mixup: Any = None,
         max_tokens_per_batch: int | None = None,
+        cut_steps: bool = True,
         packing: bool = False,
         optimizer_cls_and_kwargs: Any = None,
         own_loss: bool = True,
@@ -53,6 +65,7 @@ class TaskTrainer(ScoringTrainer):
     ):
         self.mixup = mixup
         self.max_tokens_per_batch = max_tokens_per_batch
+        self.cut_steps = cut_steps and own_loss and uncut(settings["args"]) is None
         self.packing = packing
         self.own_loss = own_loss
         super().__init__(task=task, schedule=schedule, **settings)
@@ -65,13 +78,13 @@ class TaskTrainer(ScoringTrainer):
 
     def conditions(self) -> dict[str, Any]:
         """What a run must share with this one to go on from its checkpoints, as JSON values."""
-        own = task_conditions(
-            self.task,
-            mixup=self.mixup,
-            max_tokens_per_batch=self.max_tokens_per_batch,
-            packing=self.packing,
-        )
-        return {**super().conditions(), **own}
+        found = {
+            **super().conditions(),
+            **task_conditions(self.task, mixup=self.mixup, packing=self.packing),
+        }
+        if self.cut_steps:  # rows a step are what counts
+            found["arguments"].pop("per_device_train_batch_size", None)
+        return found
 
     # --- models that are made anew, for each training or trial ------------------------------------
 
@@ -163,38 +176,73 @@ class TaskTrainer(ScoringTrainer):
         ours = ("row", "length", *(("soft_labels", "sentence_vector") if self.mixup else ()))
         self._signature_columns = [*columns, *(name for name in ours if name not in columns)]
 
-    # --- training batches hold rows of like length ----------------------------------------------
+    # --- the rows of a step, in its micro-batches -----------------------------------------------
 
-    def _get_train_sampler(self, train_dataset=None):
-        """Batches of rows of like length where the arguments group by length."""
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        known = "length" in getattr(rows, "column_names", ())
-        if not (known and groups_by_length(self.args)):
-            return super()._get_train_sampler(train_dataset)
-        seed = self.args.data_seed
-        return LengthBatches(
-            rows["length"],
-            batch_size=self._train_batch_size,
-            max_tokens=self.max_tokens_per_batch,
-            processes=self.args.world_size,
-            process=self.args.process_index,
-            seed=self.args.seed if seed is None else seed,
-            epoch=lambda: int(self.state.epoch or 0),
-        )
+    def _step_batches(self, rows: Any) -> StepCuts | LengthBatches | None:
+        """This process's batches of encoded training rows; ``None`` leaves them to ``Trainer``."""
+        args = self.args
+        if "length" not in getattr(rows, "column_names", ()):
+            return None
+        size, seed = self._train_batch_size, args.data_seed
+        seed = args.seed if seed is None else seed
+        lengths = rows.with_format("numpy")["length"][:]
+        now: Any = {
+            "processes": args.world_size, "process": args.process_index,
+            "epoch": lambda: int(self.state.epoch or 0),
+        }  # fmt: skip
+        slots: Any = None
+        if groups_by_length(args):
+            slots = LengthBatches(lengths, batch_size=size, seed=seed, **now)
+            if self.max_tokens_per_batch is None or not self.cut_steps:
+                return slots
+        elif not self.cut_steps:
+            return None
+        else:
+            slots = TrainerSlots(
+                len(rows), batch_size=size, processes=args.world_size,
+                seed=seed if args.train_sampling_strategy == "random" else None,
+                drop_last=args.dataloader_drop_last,
+            )  # fmt: skip
+        gpu = args.device.type != "cpu"
+        most = self.max_tokens_per_batch or most_tokens(lengths, batch_size=size, gpu=gpu)
+        return StepCuts(
+            slots, lengths, accumulation=args.gradient_accumulation_steps, most=lambda: most,
+            overhead=OVERHEAD_GPU if gpu else OVERHEAD_CPU,
+            least=2 if self.mixup is not None and self.mixup.rows is None else 1, **now,
+        )  # fmt: skip
 
     def _get_dataloader(self, dataset, description, batch_size, sampler_fn=None, is_training=False,
                         dataloader_key=None):  # fmt: skip
-        """As ``Trainer``'s; ``dataloader_drop_last`` is for training, every other row is scored."""
-        dropped, self.args.dataloader_drop_last = (
-            self.args.dataloader_drop_last,
-            self.args.dataloader_drop_last and is_training,
-        )
+        """As ``Trainer``'s, with the cuts of steps in training.
+
+        ``dataloader_drop_last`` is for training, every other row is scored.
+        """
+        before = self.data_collator, self.args.dataloader_drop_last
+        if not is_training:
+            self.args.dataloader_drop_last = False
+        elif (batches := self._step_batches(dataset)) is not None:
+            sampler_fn = lambda _: batches  # noqa: E731
+            if isinstance(batches, StepCuts):
+                dataset = CutRows(self._remove_unused_columns(dataset, description))
+                self.data_collator = StepCollator(self.data_collator)
         try:
             return super()._get_dataloader(
                 dataset, description, batch_size, sampler_fn, is_training, dataloader_key
             )
         finally:
-            self.args.dataloader_drop_last = dropped
+            self.data_collator, self.args.dataloader_drop_last = before
+
+    def _get_num_items_in_batch(self, batch_samples, device):
+        cuts = [inputs for batch in batch_samples for inputs in cuts_of(batch)]
+        return super()._get_num_items_in_batch(cuts, device)
+
+    def floating_point_ops(self, inputs):
+        """As ``Trainer.floating_point_ops``, of all cuts."""
+        return sum(super(TaskTrainer, self).floating_point_ops(each) for each in cuts_of(inputs))
+
+    def _track_num_input_tokens(self, inputs):
+        for each in cuts_of(inputs):
+            super()._track_num_input_tokens(each)
 
     def create_scheduler(self, num_training_steps, optimizer=None):
         """As ``Trainer.create_scheduler``; one that follows a score has the score's direction."""
@@ -219,6 +267,8 @@ class TaskTrainer(ScoringTrainer):
 
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``, on mixed rows and labels where the batch says so."""
+        if isinstance(inputs, Step):
+            return run_cuts(self, model, inputs, *args, **options)
         with mixed(self.model, inputs) as inputs:
             return super().training_step(model, inputs, *args, **options)
 

@@ -20,7 +20,7 @@ OF_TRAINER = (
     "callbacks", "compute_loss_func", "compute_metrics", "data_collator", "model_init",
     "optimizer_cls_and_kwargs", "optimizers", "preprocess_logits_for_metrics",
 )  # fmt: skip
-OWN = ("max_tokens_per_batch", "packing")
+OWN = ("cut_steps", "max_tokens_per_batch", "packing")
 NAMED = (  # parameters of make_trainer
     "model", "tokenizer", "args", "train_dataset", "eval_dataset", "schedule", "mixup",
     "processing_class",
@@ -125,6 +125,7 @@ def trainer_settings(
         if name in given and not callable(given[name]):
             raise InputError(f"{name}: a {type(given[name]).__name__}. Pass a function.")
     _check_collator(given, mixed)
+    _check_cuts(given)
     _check_preprocess(task, args, given)
     _check_optimizers(model, args, given)
     own: dict[str, Any] = {
@@ -175,6 +176,22 @@ def _check_collator(given: Mapping[str, Any], mixed: bool) -> None:
     for name, used in (("packing", given.get("packing")), ("mixup", mixed)):
         if used:
             raise InputError(f"data_collator: not with {name}, which makes batches itself.")
+
+
+def _check_cuts(given: Mapping[str, Any]) -> None:
+    if not isinstance(given.get("cut_steps", True), bool):
+        raise InputError(f"cut_steps={given['cut_steps']!r}: True or False.")
+    if "max_tokens_per_batch" not in given:
+        return
+    for name, uncut in (
+        ("cut_steps=False", not given.get("cut_steps", True)),
+        ("compute_loss_func", "compute_loss_func" in given),
+    ):
+        if uncut:
+            raise InputError(
+                f"max_tokens_per_batch={given['max_tokens_per_batch']}: not with {name}, where "
+                "batches are not cut by tokens. Leave one of them out."
+            )
 
 
 def _check_preprocess(task: Task, args: Any, given: Mapping[str, Any]) -> None:

@@ -1,0 +1,68 @@
+"""Trains with steps cut by length and without, each in two processes: started by ``torchrun``.
+
+torchrun --nproc-per-node 2 tests/training/cuts_worker.py CHECKPOINT FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+
+from cells import CONFIGS, ROWS, tear_down, without_dropout
+from frtune import SequenceClassification, build_model, training_arguments
+from frtune.training.distributed import leave
+from frtune.training.step_cuts import cuts_of
+
+COUNT = 7  # rows; a step of two processes has four
+
+
+def learnt(checkpoint: str, folder: str, sharding: str, **settings: Any) -> dict[str, Any]:
+    """Rows of this process in each step, and the losses and gradient norms of all."""
+    task = SequenceClassification(labels=["0", "1"], max_source_tokens=32)
+    args = training_arguments(
+        task, folder, num_train_epochs=2, per_device_train_batch_size=1, learning_rate=1e-2,
+        gradient_accumulation_steps=2, eval_strategy="no", save_strategy="no", logging_steps=1,
+        load_best_model_at_end=False, max_grad_norm=1e9, bf16=False, disable_tqdm=True,
+        deepspeed=None if sharding == "ddp" else str(CONFIGS / f"{sharding}.json"), use_cpu=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model, tokenizer = build_model(task, checkpoint=checkpoint, proof=False)
+    without_dropout(model)
+    rows = Dataset.from_list(ROWS[:COUNT])
+    trainer = task.trainer(model, tokenizer, args, train_dataset=rows, proof=False, **settings)
+    seen: list[list[int]] = []
+    collate = trainer.get_batch_samples
+
+    def collected(*given: Any) -> Any:
+        batches, items = collate(*given)
+        cuts = [each["row"].tolist() for batch in batches for each in cuts_of(batch)]
+        seen.append(cuts)
+        return batches, items
+
+    trainer.get_batch_samples = collected
+    trainer.train()
+    history = [entry for entry in trainer.state.log_history if "grad_norm" in entry]
+    tear_down(trainer)
+    return {"seen": seen, "learnt": [[entry["loss"], entry["grad_norm"]] for entry in history]}
+
+
+def main(checkpoint: str, folder: str) -> None:
+    """Write what this process saw to ``FOLDER/rankN.json``."""
+    found = {}
+    for sharding in ("ddp", "zero2", "zero3"):
+        for name, settings in (
+            ("plain", {"cut_steps": False}), ("cut", {"max_tokens_per_batch": 12}),
+        ):  # fmt: skip
+            found[f"{sharding} {name}"] = learnt(checkpoint, folder, sharding, **settings)
+    rank = torch.distributed.get_rank()
+    Path(folder, f"rank{rank}.json").write_text(json.dumps(found))
+    leave()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -30,7 +30,7 @@ def shown(monkeypatch, capsys):
         return capsys.readouterr().out, table.cells(row, "peer")
 
     yield show
-    for module in ("table", "_compare"):
+    for module in ("table", "_compare", "_judge", "pair_classification", "order_of_rows"):
         sys.modules.pop(module, None)
 
 
@@ -79,3 +79,45 @@ def test_a_peer_on_few_rows_is_judged_by_the_one_that_learns_the_same(shown):
         cells = shown(OURS, runs=runs, **{"judged by": {"peer": "other"}})[1]
         assert (cells[3] == "7") is equal
         assert cells[5].endswith("(of other)")
+
+
+def test_an_order_of_rows_has_its_share_of_the_gain_and_its_difference_to_random(shown):
+    import order_of_rows
+
+    def runs(seconds, less):
+        return [
+            {"seconds": seconds, "cpu_seconds": seconds, "score": value - less, "loss": 0.5}
+            for value in OURS
+        ]
+
+    found = {
+        "random": runs(20.0, 0),
+        "like length": runs(10.0, 0.02),
+        "random steps": runs(12.5, 0),
+    }
+    ways = {way: order_of_rows.compared(found, way) for way in order_of_rows.WAYS}
+    assert ways["random steps"]["share"] == {"seconds": 0.6, "cpu_seconds": 0.6}
+    from table import order
+
+    lines = order({"table": [{"data": "pairs", "score": "accuracy", "ways": ways}]})
+    assert "| -2.00 (-2.00 to -2.00) |" in lines[3]
+    assert "| +0.00 (+0.00 to +0.00) |" in lines[4]
+    assert lines[4].endswith("| 12 | 1.60 | 1.60 | 60 % / 60 % |")
+
+
+def test_a_finished_run_is_not_run_again(shown, monkeypatch, tmp_path):
+    import _compare
+
+    done = []
+
+    def run(way, threads):
+        done.append(way.keywords["seed"])
+        return {"accuracy": 0.5}
+
+    monkeypatch.setattr(_compare, "UNFINISHED", tmp_path)
+    monkeypatch.setattr(_compare, "run_apart", run)
+    args = Namespace(threads=1, quick=False)
+    for seed, rows in ((1, 8), (2, 8), (1, 8), (1, 9)):
+        key = {"way": "frtune", "seed": seed, "rows": rows}
+        assert _compare.run_once(key, print, args) == {"accuracy": 0.5}
+    assert done == [1, 2, 1]  # the same run once; other rows are another run

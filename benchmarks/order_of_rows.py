@@ -40,8 +40,6 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     LIKE_LENGTH: {"train_sampling_strategy": "group_by_length"},
     STEPS: {"train_sampling_strategy": "random"},
 }
-GOAL_POINTS = 0.3  # of the mean difference to random; zero stands in its interval
-GOAL_SHARE = 0.85  # of like length's speed-up
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ HEADLINES = (
 )
 HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
+GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
+GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md")
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
@@ -130,8 +132,13 @@ def cells(row: dict[str, Any], peer: str) -> list[str]:
 def spread(ratio: dict[str, float], goal: float) -> str:
     """Median with lowest and highest; bold if short of the goal."""
     median, *ends = (f"{ratio[name]:.3g}" for name in ("median", "lowest", "highest"))
-    median = f"**{median}**" if ratio["median"] < goal else median
+    median = bold(median, ratio["median"] < goal)
     return median if ends[0] == ends[1] else f"{median} ({ends[0]} to {ends[1]})"
+
+
+def bold(text: str, short: bool) -> str:
+    """A number that is short of its goal."""
+    return f"**{text}**" if short else text
 
 
 def reached(
@@ -172,9 +179,13 @@ def order(result: dict[str, Any]) -> list[str]:
              "speed-up", "of processor time", "share of like length's gain"]]  # fmt: skip
     for data in result.get("table", []):
         for way, found in data["ways"].items():
-            same = way == "random"
-            points = signed(*(100 * value for value in found["score less random"]), digits=2)
-            shares = [f"{100 * share:.0f} %" for share in found["share"].values()]
+            same, goal = way == "random", way == "random steps"
+            mean, half = (100 * value for value in found["score less random"])
+            points = bold(signed(mean, half, digits=2), goal and abs(mean) > min(GOAL_POINTS, half))
+            shares = [
+                bold(f"{100 * share:.0f} %", share < GOAL_SHARE)
+                for share in found["share"].values()
+            ]
             rows.append(
                 [
                     f"{data['data']}, {data['score']}",
@@ -184,7 +195,7 @@ def order(result: dict[str, Any]) -> list[str]:
                     "" if same else signed(*found["loss less random"]),
                     f"{found['seconds']:.0f}",
                     *(f"{found['speed_up'][clock]['median']:.2f}" for clock in CLOCKS),
-                    " / ".join(shares) if way == "random steps" else "",
+                    " / ".join(shares) if goal else "",
                 ]
             )
     return markdown(rows) if len(rows) > 1 else ["Not measured."]

@@ -102,7 +102,7 @@ def test_an_order_of_rows_has_its_share_of_the_gain_and_its_difference_to_random
     lines = order({"table": [{"data": "pairs", "score": "accuracy", "ways": ways}]})
     assert "| -2.00 (-2.00 to -2.00) |" in lines[3]
     assert "| +0.00 (+0.00 to +0.00) |" in lines[4]
-    assert lines[4].endswith("| 12 | 1.60 | 1.60 | 60 % / 60 % |")
+    assert lines[4].endswith("| 12 | 1.60 | 1.60 | **60 %** / **60 %** |")  # short of 85 %
 
 
 def test_a_finished_run_is_not_run_again(shown, monkeypatch, tmp_path):

@@ -155,8 +155,8 @@ def main() -> None:
             ways[way] = functools.partial(plain, data=data, count=count, valid=valid, how=how)
         found = compare(
             name, ways, goals=goals, args=args, judged_by={"classic script": "plain Trainer"},
-            data=data, rows=rows, classic_rows=args.classic_rows, valid_rows=valid, batch=BATCH[data],
-            rate=RATE,
+            data=data, rows=rows, classic_rows=args.classic_rows, valid_rows=valid,
+            batch=BATCH[data], rate=RATE,
         )  # fmt: skip
         table.append(found)
     report(__file__, table, args)

@@ -123,16 +123,13 @@ def test_missing_splits_are_cut_as_they_were(cut):
     assert found == stored("hashes.json")["splits"][cut]
 
 
-ORDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "by length": ({}, {}),
-    "token budget": ({}, {"max_tokens_per_batch": 128}),
-    "random": ({"train_sampling_strategy": "random"}, {}),
-}
+# 0.1.0 trained by length where nothing else was said
+BY_LENGTH = ["--train-sampling-strategy", "group_by_length"]
+ORDERS = {"by length": "group_by_length", "random": "random"}
 
 
 def row_order(order: str, output_dir: Path) -> list[list[int]]:
     """The rows of each training batch of two epochs, in the order in which they are trained on."""
-    arguments, options = ORDERS[order]
     splits, _ = frtune.load_splits("sample", task_name="classification", max_train_rows=40)
     task = frtune.SequenceClassification().fit(splits)
     model, tokenizer = frtune.build_model(
@@ -141,11 +138,11 @@ def row_order(order: str, output_dir: Path) -> list[list[int]]:
     args = frtune.training_arguments(
         task, str(output_dir), tiny=True, num_train_epochs=2, per_device_train_batch_size=8,
         eval_strategy="no", save_strategy="no", load_best_model_at_end=False, report_to=[],
-        use_cpu=True, disable_tqdm=True, **arguments,
+        use_cpu=True, disable_tqdm=True, train_sampling_strategy=ORDERS[order],
     )  # fmt: skip
     trainer = task.trainer(
         model, tokenizer, args, train_dataset=splits["train"], eval_dataset=splits["validation"],
-        **options,
+        cut_steps=False,
     )  # fmt: skip
     batches: list[list[int]] = []
     step = trainer.training_step
@@ -172,7 +169,7 @@ SHORT = [
     "--max-steps", "6", "--learning-rate", "5e-3", "--adam-epsilon", "1e-4",
     "--per-device-train-batch-size", "8", "--gradient-accumulation-steps", "1",
     "--logging-steps", "1", "--bf16", "false", "--use-cpu", "true", "--report-to", "none",
-    "--disable-tqdm", "true", "--seed", "3",
+    "--disable-tqdm", "true", "--seed", "3", *BY_LENGTH,
 ]  # fmt: skip
 UNSAVED = [
     "--eval-strategy", "no", "--save-strategy", "no", "--load-best-model-at-end", "false",
@@ -187,7 +184,6 @@ RUNS: dict[str, tuple[str, str, list[str]]] = {
     "lora": ("keyphrases", "keyphrases_lora", ["--lora", "--lora-dropout", "0", *UNSAVED]),
     "mixup": ("classification", "classification", ["--mixup", *UNSAVED]),
     "packed": ("keyphrases", "keyphrases_lora", ["--packing", *UNSAVED]),
-    "token budget": ("keywords", "keywords", ["--max-tokens-per-batch", "512", *UNSAVED]),
 }
 
 

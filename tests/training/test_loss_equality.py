@@ -94,5 +94,6 @@ def test_a_decoder_learns_the_same_when_it_computes_only_the_logits_that_count(
     found.append(one_step(task, tiny(family), rows, args))
     # Transformers 5.18 computes all logits, whatever is asked for
     takes_mask = hasattr(transformers.modeling_utils, "slice_logits_to_keep")
-    assert widths == [2 if takes_mask else 3, 3]
+    half = len(widths) // 2  # as many cuts each time
+    assert widths == [2 if takes_mask else 3] * half + [3] * half
     assert found[0] == pytest.approx(found[1], rel=1e-5)

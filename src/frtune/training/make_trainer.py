@@ -64,7 +64,8 @@ def make_trainer(
         settings: Further arguments of ``Trainer``: ``callbacks``, ``compute_loss_func``,
             ``compute_metrics``, ``data_collator``, ``model_init``, ``optimizers``,
             ``optimizer_cls_and_kwargs``, ``preprocess_logits_for_metrics``. And
-            ``max_tokens_per_batch``: train on as many rows at once as fit, padding included;
+            ``max_tokens_per_batch``: the most tokens in a micro-batch, padding included;
+            ``cut_steps=False`` takes ``Trainer``'s micro-batches in place of ``StepCuts``;
             ``packing=True`` lays the rows of a training batch end to end (``PackingCollator``).
 
     ``compute_metrics`` is called whenever answers are scored, with an ``EvalPrediction`` whose rows

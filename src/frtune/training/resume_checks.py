@@ -149,8 +149,8 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
     """
     if theirs.get("max_tokens_per_batch") is not None:
         raise InputError(
-            f"--resume: {checkpoint} is of an earlier version, whose max_tokens_per_batch chose the "
-            "rows of a step. Train anew in a new directory."
+            f"--resume: {checkpoint} is of an earlier version, whose max_tokens_per_batch chose "
+            "the rows of a step. Train anew in a new directory."
         )
     differences, changes = [], []
     for where, name, mine, other in _pairs(ours, theirs):

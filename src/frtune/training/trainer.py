@@ -1,4 +1,4 @@
-"""The trainer of a task: raw rows in, batches of like length, scores on generated output."""
+"""The trainer of a task: raw rows in, steps cut by length, scores on generated output."""
 
 from __future__ import annotations
 

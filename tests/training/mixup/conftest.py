@@ -56,7 +56,15 @@ def trainer_of(built, rows, tmp_path):
     """``trainer_of(mixup, family, task, **arguments)``: a trainer over the eight rows."""
     from frtune import training_arguments
 
-    def make(mixup, family="bert", name="classification", dataset=rows, build=None, **overrides):
+    def make(
+        mixup,
+        family="bert",
+        name="classification",
+        dataset=rows,
+        build=None,
+        cut_steps=True,
+        **overrides,
+    ):
         task, model, tokenizer = built(family, name, **(build or {}))
         quiet = {
             "bf16": False, "disable_tqdm": True, "eval_strategy": "no", "save_strategy": "no",
@@ -66,7 +74,8 @@ def trainer_of(built, rows, tmp_path):
         }  # fmt: skip
         args = training_arguments(task, str(tmp_path / "run"), **{**quiet, **overrides})
         return task.trainer(
-            model, tokenizer, args, train_dataset=dataset, eval_dataset=dataset, mixup=mixup
-        )
+            model, tokenizer, args, train_dataset=dataset, eval_dataset=dataset, mixup=mixup,
+            cut_steps=cut_steps,
+        )  # fmt: skip
 
     return make

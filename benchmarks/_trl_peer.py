@@ -12,16 +12,19 @@ from _compare import Timer
 from causal_training import judged, tokens_of
 
 
-def main(folder: str, epochs: int, batch: int, rate: float, bf16: bool, packed: int | None) -> None:
+def main(
+    folder: str, epochs: int, batch: int, rate: float, bf16: bool, packed: int | None, seed: int
+) -> None:
     """Train with ``SFTTrainer`` and print what a way of ``_compare`` returns.
 
     Args:
-        folder: With model and tokens.
+        folder: With the models, by seed, and tokens.
         epochs: Over all rows.
         batch: Rows a step.
         rate: Learning rate.
         bf16: Whether it is fast here.
         packed: Tokens of a packed example, one of which is a step; ``None`` packs nothing.
+        seed: Of the model, the order and dropout.
     """
     import torch
     from datasets import Dataset
@@ -35,8 +38,8 @@ def main(folder: str, epochs: int, batch: int, rate: float, bf16: bool, packed: 
             "completion_mask": [[int(x != -100) for x in row] for row in rows["labels"]],
         }
     )
-    model = AutoModelForCausalLM.from_pretrained(f"{folder}/model")
-    tokenizer = AutoTokenizer.from_pretrained(f"{folder}/model")
+    model = AutoModelForCausalLM.from_pretrained(f"{folder}/{seed}")
+    tokenizer = AutoTokenizer.from_pretrained(f"{folder}/{seed}")
     timer, said = Timer(), _Said()
     logging.getLogger("trl").addHandler(said)
     way = {"per_device_train_batch_size": batch, "train_sampling_strategy": "group_by_length",
@@ -47,7 +50,7 @@ def main(folder: str, epochs: int, batch: int, rate: float, bf16: bool, packed: 
         args = SFTConfig(
             name, num_train_epochs=epochs, learning_rate=rate, bf16=bf16, save_strategy="no",
             gradient_checkpointing=False, completion_only_loss=True, disable_tqdm=True,
-            use_cpu=not torch.accelerator.is_available(), **way,
+            use_cpu=not torch.accelerator.is_available(), seed=seed, **way,
         )  # fmt: skip
         trainer = SFTTrainer(model, args, train_dataset=data, processing_class=tokenizer)
         with timer:

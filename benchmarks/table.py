@@ -3,7 +3,7 @@
     python benchmarks/table.py             # print it
     python benchmarks/table.py --write     # put it into README.md and docs/performance.md
 
-A ratio is in bold where it is short of its goal.
+A ratio is in bold where it is short of its goal, and is shown only where quality is equal.
 """
 
 from __future__ import annotations
@@ -15,40 +15,58 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from _compare import RESULTS
+from _compare import CLOCKS, RESULTS, differences, inequality, mean_and_half, signed
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
-    "encoder_training", "order_of_rows", "pair_classification", "causal_training",
+    "encoder_training", "pair_classification", "causal_training",
     "generation_evaluation", "prediction", "scores", "preparing", "embedding_study", "starting",
 )  # fmt: skip
-# the rows of README.md: one of each kind of work, at equal quality
-HEADLINES = {
+# the rows of README.md: the first of these that can be compared
+HEADLINES = (
     ("encoder training, short texts", "plain Trainer"),
-    ("encoder training, short texts", "Trainer, best flags"),
+    ("encoder training, long texts", "plain Trainer"),
+    ("pair classification, fr_stsb", "CrossEncoderTrainer"),
     ("evaluation with generation, t5", "Seq2SeqTrainer.predict"),
     ("prediction, en_rotten_tomatoes", "transformers.pipeline"),
     ("embedding study, 2,000 texts", "all states kept"),
-}
+    ("read and tokenise, keyphrases", "pandas and Dataset.map"),
+    ("ROUGE and keyphrase scores", "evaluate by row"),
+)
+HEADLINE_ROWS = 5
+UNEQUAL = "not comparable"
+GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
+GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md")
-TIMED = {"seconds", "cpu_seconds", "peak_mib", "rows"}
+TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
 def sections() -> dict[str, list[str]]:
     """The lines of each section."""
-    found = {script: read(script) for script in (*SCRIPTS, "growth", "utilisation")}
-    rows = speed({script: found[script] for script in SCRIPTS})
-    head, *others = rows
+    others = ("order_of_rows", "growth", "utilisation")
+    found = {script: read(script) for script in (*SCRIPTS, *others)}
     return {
-        "machine": [machine(found["encoder_training"])],
+        "machine": machines({name: found[name] for name in (*SCRIPTS, "order_of_rows")}),
         "commands": [f"- `{result['command']}`" for result in found.values() if result],
-        "speed": markdown(rows),
-        "headlines": markdown(
-            [row[:4] for row in (head, *(row for row in others if tuple(row[:2]) in HEADLINES))]
-        ),
+        "speed": markdown(speed({script: found[script] for script in SCRIPTS})),
+        "headlines": markdown(headlines(found)),
+        "order": order(found["order_of_rows"]),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
     }
+
+
+def headlines(found: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The rows of README.md, with the command that measures them."""
+    equal = {
+        (row["what"], peer): [*told[:4], told[5], f"`python benchmarks/{script}.py`"]
+        for script in SCRIPTS
+        for row in found[script].get("table", [])
+        for peer in row["ratios"]
+        if (told := cells(row, peer))[3] != UNEQUAL
+    }
+    shown = [equal[name] for name in HEADLINES if name in equal][:HEADLINE_ROWS]
+    return [["what", "against", "goal", "ratio", "reached, frtune / other", "command"], *shown]
 
 
 def read(script: str) -> dict[str, Any]:
@@ -57,13 +75,22 @@ def read(script: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def machines(found: dict[str, dict[str, Any]]) -> list[str]:
+    """What the numbers of each script were taken on, in words."""
+    scripts: dict[str, list[str]] = {}
+    for script, result in found.items():
+        if result:
+            scripts.setdefault(machine(result), []).append(script)
+    return [f"- {said}: {', '.join(names)}" for said, names in scripts.items()]
+
+
 def machine(result: dict[str, Any]) -> str:
-    """What the numbers were taken on, in words."""
+    """What the numbers of one script were taken on."""
     hardware = result["hardware"]
-    bf16 = "fast bf16" if hardware["fast bf16"] else "no fast bf16 (all in fp32)"
-    versions = ", ".join(f"{name} {hardware[name]}" for name in ("torch", "transformers"))
+    bf16 = "fast bf16" if hardware.get("fast bf16") else "no fast bf16 (all in fp32)"
+    named = [f"{name} {hardware[name]}" for name in ("torch", "transformers") if name in hardware]
     threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
-    return f"{hardware['processor']}, {threads}, {bf16}, no GPU; {versions}."
+    return ", ".join([hardware["processor"], threads, bf16, "no GPU", *named])
 
 
 # --- speed --------------------------------------------------------------------------------------
@@ -71,37 +98,57 @@ def machine(result: dict[str, Any]) -> str:
 
 def speed(found: dict[str, dict[str, Any]]) -> list[list[str]]:
     """The ratios of all scripts, under their heads."""
-    rows = [["what", "against", "goal", "ratio", "of processor time", "reached, frtune / other"]]
+    rows = [["what", "against", "goal", "ratio", "of processor time", "reached, frtune / other",
+             "frtune less other"]]  # fmt: skip
     for script, result in found.items():
         if not result:
-            rows.append([f"`benchmarks/{script}.py`", "", "", "not measured", "", ""])
+            rows.append([f"`benchmarks/{script}.py`", "", "", "not measured", "", "", ""])
         for row in result.get("table", []):
             rows.extend(cells(row, peer) for peer in row["ratios"])
     return rows
 
 
 def cells(row: dict[str, Any], peer: str) -> list[str]:
-    """One row of the table."""
+    """One row of the table; no ratio where quality is not equal."""
     ratio, goal = row["ratios"][peer], row["goals"][peer]
     own = next(iter(row["runs"].values()))
+    judged = row.get("judged by", {}).get(peer, peer)
+    unequal = inequality(row, peer)
+    less = [] if "seeds" not in row else [
+        f"{name} {signed(*found)}" for name, found in differences(row, peer).items()
+    ]  # fmt: skip
+    times = [spread(ratio[clock], goal) for clock in CLOCKS]
+    told = reached(own, row["runs"][judged], row.get("quality", {}), learnt="seeds" in row)
     return [
         row["what"],
         peer,
         f"{goal:g}",
-        *(spread(ratio[clock], goal) for clock in ("seconds", "cpu_seconds")),
-        reached(own, row["runs"][peer], row.get("quality", {})),
+        *([UNEQUAL, ""] if unequal else times),
+        f"{told} (of {judged})" if judged != peer else told,
+        ", ".join(less) or unequal,
     ]
 
 
 def spread(ratio: dict[str, float], goal: float) -> str:
     """Median with lowest and highest; bold if short of the goal."""
     median, *ends = (f"{ratio[name]:.3g}" for name in ("median", "lowest", "highest"))
-    median = f"**{median}**" if ratio["median"] < goal else median
+    median = bold(median, ratio["median"] < goal)
     return median if ends[0] == ends[1] else f"{median} ({ends[0]} to {ends[1]})"
 
 
-def reached(own: list[dict], other: list[dict], quality: dict[str, float]) -> str:
-    """What both reached, alone and compared: medians of numbers; texts as equal or not."""
+def bold(text: str, short: bool) -> str:
+    """A number that is short of its goal."""
+    return f"**{text}**" if short else text
+
+
+def reached(
+    own: list[dict], other: list[dict], quality: dict[str, float], *, learnt: bool = False
+) -> str:
+    """What both reached, alone and compared.
+
+    Where it was ``learnt``, means over seeds with half of the 95 % interval; else medians of
+    numbers, and texts as equal or not.
+    """
     found = [f"{name} {number(value)}" for name, value in quality.items()]
     for name in own[0]:
         if name in TIMED or name not in other[0]:
@@ -109,6 +156,9 @@ def reached(own: list[dict], other: list[dict], quality: dict[str, float]) -> st
         values = [[run[name] for run in runs] for runs in (own, other)]
         if isinstance(own[0][name], str):
             found.append(f"{'same' if values[0][0] == values[1][0] else 'other'} {name}")
+        elif learnt:
+            shown = ["{:.4f} ± {:.4f}".format(*mean_and_half(numbers)) for numbers in values]
+            found.append(f"{name} {' / '.join(shown)}")
         else:
             shown = [number(statistics.median(numbers)) for numbers in values]
             found.append(f"{name} {' / '.join(dict.fromkeys(shown))}")
@@ -118,6 +168,37 @@ def reached(own: list[dict], other: list[dict], quality: dict[str, float]) -> st
 def number(value: float) -> str:
     """Four digits; whole numbers whole."""
     return f"{value:.4g}" if abs(value) < 1000 and value % 1 else f"{value:,.0f}"
+
+
+# --- order of rows -------------------------------------------------------------------------------
+
+
+def order(result: dict[str, Any]) -> list[str]:
+    """What each order of rows reached, less what random rows reached, and its times."""
+    rows = [["data", "order", "score", "less random, points", "loss less random", "seconds",
+             "speed-up", "of processor time", "share of like length's gain"]]  # fmt: skip
+    for data in result.get("table", []):
+        for way, found in data["ways"].items():
+            same, goal = way == "random", way == "random steps"
+            mean, half = (100 * value for value in found["score less random"])
+            points = bold(signed(mean, half, digits=2), goal and abs(mean) > min(GOAL_POINTS, half))
+            shares = [
+                bold(f"{100 * share:.0f} %", share < GOAL_SHARE)
+                for share in found["share"].values()
+            ]
+            rows.append(
+                [
+                    f"{data['data']}, {data['score']}",
+                    way,
+                    "{:.4f} ± {:.4f}".format(*found["score"]),
+                    "" if same else points,
+                    "" if same else signed(*found["loss less random"]),
+                    f"{found['seconds']:.0f}",
+                    *(f"{found['speed_up'][clock]['median']:.2f}" for clock in CLOCKS),
+                    " / ".join(shares) if goal else "",
+                ]
+            )
+    return markdown(rows) if len(rows) > 1 else ["Not measured."]
 
 
 # --- growth and utilisation ----------------------------------------------------------------------

@@ -117,6 +117,36 @@ def modelling(timer: Timer, folder: Path, rows: int, what: str) -> dict[str, flo
     return found
 
 
+def predicting(timer: Timer, folder: Path, rows: int) -> dict[str, float]:
+    """``frtune predict DIR --file`` of short texts by a tiny classifier, to the last row."""
+    from datasets import config
+    from transformers import TrainingArguments
+
+    from frtune import SequenceClassification, build_bert
+    from frtune.cli import predict
+    from frtune.training.saving import save
+
+    source, found = folder / f"reviews-{rows}.jsonl", {"rows": rows}
+    if not source.is_file():
+        write_reviews(source, rows)
+    with tempfile.TemporaryDirectory(dir=folder) as name, watched(found):
+        config.HF_DATASETS_CACHE = Path(name)
+        task = SequenceClassification(labels=["0", "1"], max_source_tokens=64)
+        model, tokenizer = build_bert(task, checkpoint=str(folder / "bert"))
+        args = TrainingArguments(f"{name}/run", use_cpu=True)
+        save(task.trainer(model, tokenizer, args), f"{name}/saved")
+        output = Path(name) / "answers.jsonl"
+        with timer:
+            predict.main(
+                [f"{name}/saved", "--file", str(source), "--output", str(output),
+                 "--batch-size", "64"]
+            )  # fmt: skip
+        with output.open(encoding="utf-8") as lines:
+            if sum(1 for _ in lines) != rows:
+                raise SystemExit(f"{rows} rows were asked, and not all were answered")
+    return found
+
+
 def write_reviews(path: Path, rows: int) -> None:
     """Write so many short reviews as JSON lines; they come again with a number at the end."""
     import pandas as pd
@@ -170,22 +200,27 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--rows", nargs="+", type=int, default=[1_000, 10_000, 100_000])
     made.add_argument("--model-rows", nargs="+", type=int, default=[1_000, 4_000, 16_000])
+    made.add_argument("--file-rows", nargs="+", type=int, default=[2_000, 20_000, 200_000])
     args = made.parse_args()
     if args.quick:
-        args.rows, args.model_rows = [50, 100], [20, 40]
+        args.rows, args.model_rows, args.file_rows = [50, 100], [20, 40], [20, 40]
     warm_up()
     table = []
     print("| what | rows | exponent of time | the last one | ms a row | MiB |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run_apart(functools.partial(write_models, folder=folder), args.threads)
-        for what in ("prepare", "tokenise", "train", "evaluate", "study"):
-            data = what in ("prepare", "tokenise")
-            way = functools.partial(preparing, folder=folder, tokenise=what == "tokenise")
-            if not data:
-                way = functools.partial(modelling, folder=folder, what=what)
+        for what in ("prepare", "tokenise", "predict --file", "train", "evaluate", "study"):
+            sizes = args.model_rows
+            way = functools.partial(modelling, folder=folder, what=what)
+            if what in ("prepare", "tokenise"):
+                sizes = args.rows
+                way = functools.partial(preparing, folder=folder, tokenise=what == "tokenise")
+            elif what == "predict --file":
+                sizes = args.file_rows
+                way = functools.partial(predicting, folder=folder)
             runs = []
-            for rows in args.rows if data else args.model_rows:
+            for rows in sizes:
                 runs.append(run_apart(functools.partial(way, rows=rows), args.threads))
                 print(f"{what} | {json.dumps(runs[-1])}", file=sys.stderr, flush=True)
             table.append(curve(what, runs))

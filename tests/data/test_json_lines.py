@@ -15,13 +15,13 @@ QUICK = [
     GOOD.replace("\n", "\r\n") * 2,
     GOOD + GOOD.strip(),
     '{"text": null, "n": 1}\n{"text": "2020-01-01"}\n',
-    '{"text": "12:30:00", "keyphrases": []}\n' + GOOD,
+    GOOD + '{"text": "12:30:00", "keyphrases": []}\n',
     GOOD + '{"te\\u0078t": "\\ud83d\\ude00 \\/ \\u0000 \u2028 }\\n{"}\n',
     GOOD + '{"n": -0, "text": ""}\n',
 ]
 CAREFUL = [
     "", "\n", "[" + GOOD.strip() + "]", '{"text":\n"a"}\n', "\ufeff" + GOOD, " " + GOOD,
-    GOOD + "\n" + GOOD, GOOD + '{"text": null}\n', GOOD + "{}\n", GOOD.strip() + GOOD, GOOD + "[1]\n",
+    GOOD + "\n" + GOOD, GOOD + "{}\n", GOOD.strip() + GOOD, GOOD + "[1]\n",
     *(GOOD + f'{{"text": {value}}}\n' for value in (
         '"a", "text": "b"', '"\\udc00"', '"\\ud800"', '"\t"', '"a\0"', '"\\x"', '"a",', "1", "[]",
         "NaN", '"a", "late": 1', '"a", "n": 1.5', '"a", "n": 1e3', '"a", "n": 9223372036854775808',

@@ -49,14 +49,21 @@ def check_texts(dataset: Dataset, column: str, where: str) -> None:
     Raises:
         InputError: Says how many rows are blank, and which is the first.
     """
-    count, row = bad_values(dataset, column, lambda v: v is not None and not isinstance(v, str))
-    if row:
-        value = next(rows_of(dataset.select([row - 1]), [column]))[column]
+    others, blank = [], []
+    for number, row in enumerate(rows_of(dataset, [column]), start=1):
+        value = row[column]
+        if value is not None and not isinstance(value, str):
+            others.append(number)
+        elif value is None or not value.strip():
+            blank.append(number)
+    if others:
+        value = next(rows_of(dataset.select([others[0] - 1]), [column]))[column]
         raise InputError(
-            f"{where}, row {row}: column {column} holds {str(value)[:40]!r}, which is no text, in "
-            f"{count} of {len(dataset)} rows. Write it as text, or name another column."
+            f"{where}, row {others[0]}: column {column} holds {str(value)[:40]!r}, which is no "
+            f"text, in {len(others)} of {len(dataset)} rows. Write it as text, or name another "
+            "column."
         )
-    count, row = bad_values(dataset, column, lambda v: v is None or not v.strip())
+    count, row = len(blank), next(iter(blank), None)
     if count == len(dataset):
         raise InputError(f"{where}: column {column} is blank in all {count} rows. Name another.")
     if count:

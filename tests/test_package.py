@@ -43,6 +43,12 @@ def test_help_imports_nothing_heavy(flag):
     assert not imported_by("-m", "frtune", flag) & HEAVY
 
 
+@pytest.mark.slow
+def test_answering_one_text_imports_neither_training_nor_scoring():
+    packages = imported_by("-c", "import frtune.cli.predict")
+    assert not packages & {"datasets", "nltk", "pandas", "peft", "pyarrow", "sklearn"}
+
+
 def test_dir_lists_the_public_names_and_loads_none():
     program = (
         "import sys, frtune; before = set(sys.modules); names = dir(frtune); "

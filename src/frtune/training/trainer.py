@@ -232,8 +232,9 @@ class TaskTrainer(ScoringTrainer):
             sampler_fn = lambda _: batches  # noqa: E731
             if isinstance(batches, StepCuts):
                 dataset = CutRows(self._remove_unused_columns(dataset, description))
-                self.data_collator = StepCollator(self.data_collator)
-                self.cut_memory = CutMemory(self, batches, dataset, self.data_collator)
+                collator: Any = StepCollator(self.data_collator)
+                self.data_collator = collator
+                self.cut_memory = CutMemory(self, batches, dataset, collator)
         try:
             return super()._get_dataloader(
                 dataset, description, batch_size, sampler_fn, is_training, dataloader_key

@@ -1,13 +1,14 @@
-"""JSON lines by pyarrow's reader: nine times as fast as ours, where both give the same rows."""
+"""JSON lines by pyarrow's reader, in a third of the time, where its rows are those of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.json as pa_json
 
 from frtune.data.compression import open_bytes
@@ -17,6 +18,7 @@ from frtune.data.reading import Reading
 from frtune.data.text_lines import find_encoding
 from frtune.errors import InputError
 
+pc: Any = pyarrow.compute  # made on import, so that type checkers know none of its functions
 _BLOCK = 1 << 22  # bytes that pyarrow parses at once; a longer row is left to our reader
 _FIRST_ROWS = 100  # tell the columns
 # text and whole numbers are read alike; of decimals ours sees more, such as digits that are lost

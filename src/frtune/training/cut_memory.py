@@ -22,6 +22,7 @@ from frtune.training.step_cuts import (
     StepCuts,
     adds_up_each,
     run_cut,
+    sparse_embeddings,
 )
 
 logger = logging.getLogger(__name__)
@@ -110,10 +111,13 @@ class CutMemory:
 
     def _try(self, model: Any, cuts: Sequence[Any], items: Any, *, whole: bool) -> _Tried:
         total = torch.zeros((), device=self.trainer.args.device)
+        # of one process on CPUs alone: DDP and GPUs want all gradients of one layout
+        adds = self.trainer.args.device.type == "cpu" and self.trainer.args.world_size == 1
         for number, inputs in enumerate(cuts, start=1):
             try:
                 last = whole and number == len(cuts)
-                total += run_cut(self.trainer, model, inputs, items, last=last)
+                with sparse_embeddings(model if adds and number > 1 else None):
+                    total += run_cut(self.trainer, model, inputs, items, last=last)
             except (RuntimeError, MemoryError) as error:
                 if not is_memory_full(error):
                     raise

@@ -9,7 +9,8 @@ and gets one of 1,000 draws a call, on fewer rows (times are compared by row). `
 row`` runs without ``evaluate``. All add keyphrase scores of sets by the usual loop.
 
 The rows are 2,337 real generations and references, the first ones again with a word more. frtune
-runs without its cache on the disk: ``cached`` is a second run with it.
+runs without its cache on the disk: ``cached`` is a second run with it. ``floor`` is what no way can
+do without: Kiwi's analysis of each distinct text, once, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import functools
 import importlib
 import json
 import os
+import statistics
 import tempfile
 import unicodedata
 from typing import Any
@@ -55,6 +57,18 @@ def ours(timer: Timer, count: int, cache: str) -> dict[str, float]:
         scores = rouge_scores(predictions, references, tokenizer="ko")
         scores |= keyphrase_scores(phrases(predictions), phrases(references))
     return {name: scores[name] for name in (*KEYS, "f1_at_10")} | {"rows": count}
+
+
+def floor(timer: Timer, count: int) -> dict[str, float]:
+    """Kiwi's analysis of each distinct text, on all cores."""
+    from kiwipiepy import Kiwi
+
+    texts = list(dict.fromkeys(text for side in documents(count) for text in side))
+    kiwi = Kiwi()
+    kiwi.tokenize("봄")
+    with timer:
+        found = sum(len(tokens) for tokens in kiwi.tokenize(texts))
+    return {"rows": count, "texts": len(texts), "morphemes": found}
 
 
 class Tokenizer:
@@ -172,11 +186,26 @@ def main() -> None:
             for _ in range(2)
         ][1]
     found["cached"] = cached
+    way = functools.partial(floor, count=args.rows)
+    found["floor"] = [run_apart(way, args.threads) for _ in range(args.rounds)]
     full = [run for runs in found["runs"].values() for run in runs if run["rows"] == args.rows]
     found["largest_difference"] = max(
         abs(run[key] - full[0][key]) for run in full for key in (*KEYS, "f1_at_10")
     )
     report(__file__, [found], args)
+    print(share(found))
+
+
+def share(found: dict[str, Any]) -> str:
+    """How much of frtune's time the floor takes."""
+    least, ours = (
+        statistics.median(run["seconds"] for run in runs)
+        for runs in (found["floor"], found["runs"]["frtune"])
+    )
+    return (
+        f"Kiwi's analysis of each text, once, takes {least:.2f} of frtune's {ours:.2f} s "
+        f"({100 * least / ours:.0f} %)."
+    )
 
 
 if __name__ == "__main__":

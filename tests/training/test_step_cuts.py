@@ -25,6 +25,7 @@ from frtune import (
     SentenceSimilarity,
     SequenceClassification,
     build_model,
+    lora_config,
 )
 from frtune.training.atomic_checkpoints import read_manifest
 from frtune.training.batching import LengthBatches, TrainerSlots
@@ -127,7 +128,9 @@ def test_little_of_real_texts_is_padded(name, columns, shared, minilm):
 
 TASKS = {
     "keyphrases t5": KeyphraseGeneration(max_source_tokens=64),
+    "keyphrases t5 lora": KeyphraseGeneration(max_source_tokens=64),
     "keyphrases polyglot": KeyphraseGeneration(max_source_tokens=64),
+    "keyphrases polyglot lora": KeyphraseGeneration(max_source_tokens=64),
     "classification bert": SequenceClassification(max_source_tokens=64),
     "classification polyglot": SequenceClassification(max_source_tokens=64),
     "similarity bert": SentenceSimilarity(max_source_tokens=64, head="regression"),
@@ -143,9 +146,10 @@ def trainer(tiny, rows, arguments):
     """
 
     def make(task, family="bert", mixup=None, callbacks=(), compute_loss_func=None,
-             max_tokens_per_batch=None, cut_steps=True, **overrides):  # fmt: skip
+             max_tokens_per_batch=None, cut_steps=True, lora=None, **overrides):  # fmt: skip
         torch.manual_seed(0)
-        model, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
+        checkpoint = str(tiny(family))
+        model, tokenizer = build_model(task, checkpoint=checkpoint, lora=lora, proof=False)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
@@ -187,11 +191,11 @@ def _learnt(made, accumulation):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_steps_learn_what_those_of_plain_random_order_learn(name, trainer, rows):
-    task, family = TASKS[name].fit(rows), name.split()[1]
+    task, family, *lora = TASKS[name].fit(rows), *name.split()[1:]
     for size, accumulation, budget in ((3, 1, 20), (4, 1, None), (1, 3, 40), (2, 2, 1)):
         settings = {
             "per_device_train_batch_size": size, "gradient_accumulation_steps": accumulation,
-            "num_train_epochs": 2,
+            "num_train_epochs": 2, "lora": lora_config(dropout=0.0) if lora else None,
         }  # fmt: skip
         plain = trainer(task, family, cut_steps=False, **settings)
         cut_up = trainer(task, family, max_tokens_per_batch=budget, **settings)

@@ -271,6 +271,7 @@ def sparse_embeddings(model: torch.nn.Module | None) -> Iterator[None]:
         module
         for module in (() if model is None else model.modules())
         if isinstance(module, torch.nn.Embedding)
+        and module.weight.requires_grad  # PEFT reads the flag of a frozen one for its own
         and not (module.sparse or module.scale_grad_by_freq)
     ]
     for module in found:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, TrainingArguments
 
 from frtune import (
     InputError,
@@ -28,7 +28,7 @@ from frtune import (
     lora_config,
 )
 from frtune.training.atomic_checkpoints import read_manifest
-from frtune.training.batching import LengthBatches, TrainerSlots
+from frtune.training.batching import LengthBatches, TrainerSlots, uncut
 from frtune.training.resume_checks import check_conditions
 from frtune.training.step_cuts import StepCuts, cut, cuts_of
 
@@ -267,6 +267,12 @@ def test_a_budget_that_cannot_be_kept_is_refused(trainer, rows):
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             trainer(task, **{"max_tokens_per_batch": 40, **settings})
+
+
+@pytest.mark.parametrize("optim", ["lomo", "adalomo", "galore_adamw_layerwise"])
+def test_an_optimizer_that_steps_in_the_backward_pass_gets_whole_batches(optim, tmp_path):
+    assert uncut(TrainingArguments(str(tmp_path), optim=optim)) == f"optim={optim}"
+    assert uncut(TrainingArguments(str(tmp_path), optim="adafactor")) is None
 
 
 def test_a_loss_of_the_users_own_gets_the_batches_of_trainer(trainer, rows):

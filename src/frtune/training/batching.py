@@ -156,6 +156,8 @@ def uncut(args: TrainingArguments) -> str | None:
         return "train_sampling_strategy=batch_rebalance"
     if args.train_sampling_strategy == "group_by_length" and not groups_by_length(args):
         return "dataloader_drop_last or split_batches with train_sampling_strategy=group_by_length"
+    if args.optim.value.endswith(("layerwise", "lomo")):  # it steps in each backward pass
+        return f"optim={args.optim.value}"
     if compiles(args):  # anew for each shape of a batch
         return "torch_compile=True"
     for name, value in (("split_batches", True), ("use_seedable_sampler", False)):

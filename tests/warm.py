@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 LIBRARIES = [
@@ -37,7 +38,12 @@ def run(
         texts = [Path(folder, name) for name in ("out", "err")]
         words = [str(word) for word in command[2:]]
         process = CONTEXT.Process(target=_child, args=(words, environment, place, texts))
-        process.start()
+        # a child imports the program that runs, which may be a script of ours
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
         process.join()
         printed = [text.read_text("utf-8") for text in texts]
     return subprocess.CompletedProcess(command, process.exitcode, *printed)

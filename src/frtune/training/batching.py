@@ -15,6 +15,7 @@ import numpy as np
 from accelerate.data_loader import SeedableRandomSampler
 from transformers import TrainingArguments
 from transformers.trainer_pt_utils import BatchRebalanceSampler
+from transformers.training_args import OptimizerNames
 
 from frtune.errors import InputError
 from frtune.training.in_force import compiles
@@ -156,8 +157,9 @@ def uncut(args: TrainingArguments) -> str | None:
         return "train_sampling_strategy=batch_rebalance"
     if args.train_sampling_strategy == "group_by_length" and not groups_by_length(args):
         return "dataloader_drop_last or split_batches with train_sampling_strategy=group_by_length"
-    if args.optim.value.endswith(("layerwise", "lomo")):  # it steps in each backward pass
-        return f"optim={args.optim.value}"
+    optim = OptimizerNames(args.optim).value
+    if optim.endswith(("layerwise", "lomo")):  # it steps in each backward pass
+        return f"optim={optim}"
     if compiles(args):  # anew for each shape of a batch
         return "torch_compile=True"
     for name, value in (("split_batches", True), ("use_seedable_sampler", False)):

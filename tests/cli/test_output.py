@@ -65,6 +65,7 @@ def test_the_other_messages_of_a_library_still_come(caplog, recwarn):
 
 
 def test_a_short_bar_is_not_shown_and_a_users_hook_stays(capsys):
+    transformers.utils.logging.enable_progress_bar()  # a preflight in this process leaves it off
     bar = transformers.utils.logging.tqdm
     with brief_bars():
         list(bar(range(3), desc="Loading weights"))

@@ -49,7 +49,12 @@ web.marked=tasks.highlight
 MODULES = dict(pair.split("=") for pair in _TABLE.split())
 # name that left a module, by the module's path of today: where it is now, both below frtune.
 NAMES = {
+    "metrics.classification.softmax": "metrics.chances",
+    "metrics.spans.tagged_spans": "metrics.tags",
+    "models.loading.ADAPTER_WEIGHTS": "models.saved_adapter",
+    "models.loading.find_base": "models.adapter_base",
     "run.report.baseline_metrics": "score_files",
+    "training.batching.by_length": "training.row_order",
     "training.encoding.kind_of": "models.families",
 }
 

@@ -14,7 +14,10 @@ from sklearn import metrics
 from frtune.errors import InputError
 from frtune.files import write_json
 from frtune.metrics.conventions import signature
+from frtune.moved import moved_names
 from frtune.plotting import has_matplotlib, require_matplotlib
+
+__getattr__ = moved_names(__name__)
 
 logger = logging.getLogger(__name__)
 

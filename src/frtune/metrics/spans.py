@@ -13,6 +13,9 @@ from frtune.metrics.conventions import signature
 from frtune.metrics.counting import Phrases
 from frtune.metrics.phrases import normalize_phrase
 from frtune.metrics.tags import IGNORED, OUTSIDE
+from frtune.moved import moved_names
+
+__getattr__ = moved_names(__name__)
 
 
 def token_scores(

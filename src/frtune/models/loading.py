@@ -16,7 +16,10 @@ from frtune.models.checkpoint_files import check_weights, read_for_task
 from frtune.models.int8 import load_int8
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, load_weights
+from frtune.moved import moved_names
 from frtune.tasks.base import Task
+
+__getattr__ = moved_names(__name__)
 
 
 def load_saved(

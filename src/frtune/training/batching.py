@@ -18,7 +18,10 @@ from transformers.trainer_pt_utils import BatchRebalanceSampler
 from transformers.training_args import OptimizerNames
 
 from frtune.errors import InputError
+from frtune.moved import moved_names
 from frtune.training.in_force import compiles
+
+__getattr__ = moved_names(__name__)
 
 BUCKETS = 100  # of the rows of a large data set
 BATCHES_A_BUCKET = 2  # at least, so that a row meets others each epoch; more leave more padding

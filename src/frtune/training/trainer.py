@@ -192,21 +192,18 @@ class TaskTrainer(ScoringTrainer):
             "processes": args.world_size, "process": args.process_index,
             "epoch": lambda: int(self.state.epoch or 0),
         }  # fmt: skip
-        slots: Any = None
-        if groups_by_length(args):
-            slots = LengthBatches(lengths, batch_size=size, seed=seed, **now)
-            if self.max_tokens_per_batch is None or not self.cut_steps:
-                return slots
-        elif not self.cut_steps:
-            return None
+        by_length, bound = groups_by_length(args), self.max_tokens_per_batch
+        if by_length:
+            slots: Any = LengthBatches(lengths, batch_size=size, seed=seed, **now)
         else:
             slots = TrainerSlots(
                 len(rows), batch_size=size, processes=args.world_size,
                 seed=seed if args.train_sampling_strategy == "random" else None,
                 drop_last=args.dataloader_drop_last,
             )  # fmt: skip
+        if not self.cut_steps or (by_length and bound is None):
+            return slots if by_length else None
         gpu = args.device.type != "cpu"
-        bound = self.max_tokens_per_batch
         default = bound or most_tokens(lengths, batch_size=size, gpu=gpu)
 
         def most() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import inspect
 import io
 import os
 import re
@@ -106,5 +107,10 @@ def api() -> str:
         if name != "__version__":
             parts.append(f"::: {getattr(frtune, name).__module__}.{name}\n")
     parts.append("## frtune.metrics\n")
-    parts += [f"::: {getattr(metrics, name).__module__}.{name}\n" for name in metrics.__all__]
+    found = {name: getattr(metrics, name) for name in metrics.__all__}
+    parts += [
+        f"::: {score.__module__}.{name}\n"
+        for name, score in found.items()
+        if not inspect.ismodule(score)
+    ]
     return "\n".join(parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
@@ -189,6 +188,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(saver, small_disk, tmp_path):
 # --- memory --------------------------------------------------------------------------------------
 
 
+filled: list[torch.Tensor] = []  # in a child
 UNCUT = {"train_sampling_strategy": "group_by_length"}  # without a budget of tokens
 
 
@@ -199,11 +199,15 @@ def long_rows():
 
 
 def no_memory():
-    """Leave the process 20 MB more than it has."""
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier tests freed
+    """Leave the process 70 MB more than it has, and nothing of what earlier tests freed."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    size = pages * resource.getpagesize() + 20_000_000
+    size = pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+    for block in (1 << 20, 1 << 16):
+        with contextlib.suppress(RuntimeError):
+            while True:
+                filled.append(torch.empty(block, dtype=torch.uint8))
+    resource.setrlimit(resource.RLIMIT_AS, (size + 70_000_000, resource.RLIM_INFINITY))
 
 
 def much_memory():

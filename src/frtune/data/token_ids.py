@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from frtune.data.word_ids import ODD_SPACES, WordIds
+from frtune import data
 
 # to look a tokenizer over takes as long as some texts, and to look it up as long as a few
 CHARACTERS_WORTH_WORDS = 500_000
@@ -83,7 +83,7 @@ def token_ids(
 def _is_plain(text: str) -> bool:
     """Whether a text is words with single spaces between, which nothing joins with them."""
     short = len(text) <= _WORD_CHARACTERS * (text.count(" ") + 1)
-    return short and not any(pattern.search(text) for pattern in ODD_SPACES)
+    return short and not any(pattern.search(text) for pattern in data.word_ids.ODD_SPACES)
 
 
 def _frame(backend: Any, special: bool) -> tuple[list[int], list[int]] | None:
@@ -100,7 +100,7 @@ def _frame(backend: Any, special: bool) -> tuple[list[int], list[int]] | None:
 
 
 @lru_cache(2)
-def _word_ids(layout: str, split_special_tokens: bool) -> WordIds | None:
+def _word_ids(layout: str, split_special_tokens: bool) -> data.word_ids.WordIds | None:
     """Where the ids of words are kept for one tokenizer; ``None`` if a word's depend on others.
 
     ``layout`` is the whole tokenizer as JSON: one that changes gets a new place.
@@ -116,7 +116,7 @@ def _word_ids(layout: str, split_special_tokens: bool) -> WordIds | None:
         and not any(re.search(r"\s", token["content"]) for token in parts["added_tokens"])
         and not (model.get("dropout") or model.get("alpha"))  # draws at random
     )
-    return WordIds() if alone else None
+    return data.word_ids.WordIds() if alone else None
 
 
 def _steps(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:

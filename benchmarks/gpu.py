@@ -132,8 +132,10 @@ def train(asked: dict[str, Any]) -> dict[str, Any]:
         step = trainer.training_step
 
         def noting(model: Any, inputs: Any, *rest: Any) -> Any:
-            masks.append(inputs["attention_mask"].sum(1))  # read once it is over
-            labels.append((inputs["labels"] != -100).sum())
+            cuts = inputs if isinstance(inputs, list) else [inputs]
+            # read once it is over
+            masks.append(torch.cat([cut["attention_mask"].sum(1) for cut in cuts]))
+            labels.append(torch.stack([(cut["labels"] != -100).sum() for cut in cuts]).sum())
             return step(model, inputs, *rest)
 
         class Watch(TrainerCallback):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import runpy
 import sys
+import time
 from pathlib import Path
 
 from _compare import warm_up
@@ -34,6 +35,7 @@ def main() -> None:
     warm_up()
     names = NAMES if "--quick" in options else (*NAMES, "table")
     for name in names:
+        begin = time.perf_counter()
         process = multiprocessing.get_context("fork").Process(
             target=run, args=(name, *(options if name != "table" else ()))
         )
@@ -41,6 +43,8 @@ def main() -> None:
         process.join()
         if process.exitcode:
             raise SystemExit(f"benchmarks/{name}.py failed; the rest was not run")
+        seconds = time.perf_counter() - begin
+        print(f"benchmarks/{name}.py took {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -285,6 +285,19 @@ def run_apart(way: Way, threads: int) -> dict[str, Any]:
     return found
 
 
+def apart(make: Callable[..., object], *given: Any) -> None:
+    """Call ``make`` with what is given in a fork: what computes here would stop later forks.
+
+    A fork has none of the threads that PyTorch or a tokenizer began, and waits for them.
+    """
+
+    def way(timer: Timer) -> dict[str, Any]:
+        make(*given)
+        return {}
+
+    run_apart(way, 1)
+
+
 def _in_child(way: Way, threads: int, sender: Any) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("TOKENIZERS_PARALLELISM", None)  # on all cores, as where nobody says otherwise

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from _compare import RESULTS, Timer, hardware, parser, run_apart, shared_data, warm_up
+from _compare import RESULTS, Timer, apart, hardware, parser, run_apart, shared_data, warm_up
 from preparing import PREFIX, SOURCE, TARGET, write_articles, write_tokenizer
 
 STATUS = Path("/proc/self/status")
@@ -160,8 +160,8 @@ def write_reviews(path: Path, rows: int) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def write_models(timer: Timer, folder: Path) -> dict[str, float]:
-    """Write the tokenizer, and a tiny BERT; a way, since it computes."""
+def write_models(folder: Path) -> None:
+    """Write the tokenizer, and a tiny BERT."""
     import pandas as pd
 
     from frtune import tiny_checkpoint
@@ -169,7 +169,6 @@ def write_models(timer: Timer, folder: Path) -> dict[str, float]:
     frame = pd.read_csv(shared_data() / "en_rotten_tomatoes" / "train.csv")
     write_tokenizer(folder / "t5")
     tiny_checkpoint("bert", frame["text"], folder / "bert", vocab_size=8_000)
-    return {}
 
 
 def curve(what: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -209,7 +208,7 @@ def main() -> None:
     print("| what | rows | exponent of time | the last one | ms a row | MiB |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_apart(functools.partial(write_models, folder=folder), args.threads)
+        apart(write_models, folder)
         for what in ("prepare", "tokenise", "predict --file", "train", "evaluate", "study"):
             sizes = args.model_rows
             way = functools.partial(modelling, folder=folder, what=what)

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from _compare import Timer, compare, parser, report, shared_data, warm_up
+from _compare import Timer, apart, compare, parser, report, shared_data, warm_up
 
 BATCH = 8
 SOURCE = 512
@@ -103,7 +103,7 @@ def main() -> None:
     warm_up()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
-        make_model(args.layers, folder)
+        apart(make_model, args.layers, folder)
         ways = {
             way: functools.partial(
                 train,

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from _compare import (
     Timer,
+    apart,
     compare,
     minilm,
     parser,
     peer_python,
     peer_way,
     report,
-    run_apart,
     shared_data,
     warm_up,
 )
@@ -54,7 +54,7 @@ def quality(model, tokenizer, count: int) -> dict[str, float]:
     return judged(model, tokenizer, [*zip(first, second, strict=True)], labels, MAX_TOKENS)
 
 
-def start(timer: Timer, folder: Path, seeds: Sequence[int]) -> dict:
+def start(folder: Path, seeds: Sequence[int]) -> None:
     """Save the checkpoints that both begin with: the encoder and a new head, by seed."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -65,7 +65,6 @@ def start(timer: Timer, folder: Path, seeds: Sequence[int]) -> dict:
         model = AutoModelForSequenceClassification.from_pretrained(minilm(), num_labels=2)
         model.save_pretrained(folder / str(seed))
         tokenizer.save_pretrained(folder / str(seed))
-    return {}
 
 
 def ours(timer: Timer, folder: str, rows: int, valid: int, seed: int) -> dict[str, float]:
@@ -103,7 +102,7 @@ def main() -> None:
 
     peer = "CrossEncoderTrainer"
     with tempfile.TemporaryDirectory() as folder:
-        run_apart(functools.partial(start, folder=Path(folder), seeds=args.seeds), 1)
+        apart(start, Path(folder), args.seeds)
         asked = {"folder": folder, "rows": args.rows, "valid": args.valid_rows}
         flags = {**asked, "batch": BATCH, "rate": RATE, "bf16": has_bf16()}
         ways = {

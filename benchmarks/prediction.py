@@ -15,7 +15,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from _compare import Timer, compare, minilm, parser, report, shared_data, warm_up
+from _compare import Timer, apart, compare, minilm, parser, report, shared_data, warm_up
 
 SHORT, LONG = "en_rotten_tomatoes", "fr_allocine"
 
@@ -101,7 +101,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_texts(folder / "texts.txt", data, rows)
-            make_model(folder / "model")
+            apart(make_model, folder / "model")
             ways = {
                 "frtune": functools.partial(ours, folder=folder),
                 "transformers.pipeline": functools.partial(pipeline, folder=folder),

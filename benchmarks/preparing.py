@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from _compare import Timer, compare, minilm, parser, report, shared_data, warm_up
+from _compare import Timer, apart, compare, minilm, parser, report, shared_data, warm_up
 
 SOURCE, TARGET = 512, 64
 PREFIX = "generate keyphrases: "
@@ -175,7 +175,7 @@ def main() -> None:
     warm_up()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_tokenizer(folder / "t5")
+        apart(write_tokenizer, folder / "t5")
         table = []
         for task in args.tasks:
             rows = args.rows // (10 if task == "keywords" and not args.quick else 1)

@@ -35,8 +35,7 @@ def _row(found: Comparison, model: dict[str, Any], sizes: list[str]) -> list[str
     return [
         model["name"],
         " → ".join(model["sequence"]),
-        model["quantized"]
-        or next((f"no, in {name}" for name in ("bf16", "fp16") if model.get(name)), "no"),
+        model["quantized"] or (f"no, in {half}" if half else "no"),
         *([f"{model['accuracy']:.4f}"] if found.accuracy_name else []),
         f"{model['f1']:.4f} ({model['f1_low']:.3f} to {model['f1_high']:.3f})",
         "" if first else f"{model['difference']:+.4f}",

@@ -140,16 +140,17 @@ def choose_precision(
     if bf16 and fp16:
         raise InputError("bf16 and fp16: one of them. Leave the other out.")
     if bf16:
-        check_bf16(device)
+        check_bf16(device, bears_fp16=bears_fp16)
         return Choice("bf16", "asked for")
     if fp16:
         if device.type == "cpu":
             raise InputError(
-                "fp16=True: on CPUs nothing computes in it. Pass bf16, or leave both out for fp32."
+                "fp16=True: on CPUs nothing computes in it. "
+                "Pass --bf16, or leave both out for fp32."
             )
         if not bears_fp16:
             raise InputError(
-                "fp16=True: this family overflows in half precision. "
+                "fp16=True: this family overflows in fp16. "
                 "Pass bf16 where the hardware has it, or leave both out."
             )
         return Choice("fp16", "asked for")
@@ -167,10 +168,10 @@ def choose_precision(
     return Choice("fp32", reason)
 
 
-def check_bf16(device: Device) -> None:
+def check_bf16(device: Device, *, bears_fp16: bool = True) -> None:
     """Refuse (``InputError``) bf16 on a card that only emulates it."""
     if device.type == "cuda" and not device.bf16:
-        way = "Pass fp16, or leave it out" if device.fp16 else "Leave it out"
+        way = "Leave it out" + (", or pass fp16" if device.fp16 and bears_fp16 else "")
         raise InputError(
             f"bf16=True: {device.name} has {device.figures} and only emulates bf16, slower than "
             f"fp32; 8.0 and above compute in it. {way}."

@@ -82,7 +82,7 @@ def quantization_config(
 
 
 def not_emulated(config: Any, *, bears_fp16: bool) -> Any:
-    """nf4 that multiplies in bf16, in what the GPU in use computes in instead, where it emulates it.
+    """nf4 of bf16, in what the GPU in use computes in instead, where it emulates bf16.
 
     Args:
         config: A ``BitsAndBytesConfig``, or ``None``; left as it is.

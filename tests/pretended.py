@@ -33,6 +33,5 @@ def pretend(monkeypatch, card=None, *, fast_cpu=False, mps=None):
         monkeypatch.setattr(place, lambda *_, value=value, **__: value)
     monkeypatch.setattr(hardware, "has_bf16", lambda: fast_cpu)
     monkeypatch.setattr(hardware, "gpu_memory", lambda *_: 16 * 10**9 if card else None)
-    monkeypatch.setattr("frtune.inference.gpu_memory", lambda *_: 16 * 10**9 if card else None)
     if mps is not None:
         monkeypatch.setattr(precision, "fp16_is_right", lambda device: mps)

@@ -141,7 +141,7 @@ def test_large_decoders_are_in_16_bits_on_a_gpu_unless_told(directory, monkeypat
     assert types(large, device="cuda", dtype="fp32") == torch.float32
     assert types(large, device="cpu") is None
     assert types(seq2seq, device="cuda") is None
-    monkeypatch.setattr("frtune.inference.gpu_memory", lambda *_: 10**5)
+    monkeypatch.setattr("frtune.environment.hardware.gpu_memory", lambda *_: 10**5)
     assert types(seq2seq, device="cuda") == torch.bfloat16  # does not fit in fp32
     pretend(monkeypatch, T4)
     assert types(large, device="cuda") == torch.float16

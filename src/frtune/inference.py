@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import training
 from frtune.data.cleaning import clean_text
-from frtune.environment.hardware import gpu_memory, has_accelerator
+from frtune.environment import hardware
 from frtune.environment.precision import Choice, Precision, choose_precision, device_in_use
 from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
@@ -281,7 +281,7 @@ def load(
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(_base(directory)), chosen)
-    if device is None and has_accelerator():
+    if device is None and hardware.has_accelerator():
         device = torch.accelerator.current_accelerator().type
     chosen = {"bf16": bf16, "fp16": fp16}
     if dtype is not None:
@@ -348,7 +348,7 @@ def default_dtype(
     if packed or found.precision == "fp32":
         return None
     count = sum(map(number_of_weights, weight_files(_base(directory))))
-    memory = gpu_memory(device) if used.type == "cuda" else None
+    memory = hardware.gpu_memory(device) if used.type == "cuda" else None
     fills = memory is not None and 4 * count > ROOM * memory
     return found.dtype if fills or (family.kind == "decoder" and count >= LARGE) else None
 

@@ -59,7 +59,7 @@ def test_a_card_is_planned_in_what_it_computes_in(tiny, card, family, precision,
 
 def test_the_card_that_is_present_is_planned(tiny, monkeypatch):
     pretend(monkeypatch, T4)
-    monkeypatch.setattr("frtune.planning.cards.gpu_memory", lambda: 15 * 10**9)
+    monkeypatch.setattr("frtune.environment.hardware.gpu_memory", lambda: 15 * 10**9)
     found = plan(tiny("polyglot"), batch=2)
     assert (found.gpu, found.gpu_bytes, found.precision) == ("T4", 15 * 10**9, "fp16")
     assert plan(tiny("polyglot"), gpu_memory="8GB", batch=2).gpu_bytes == 8 * 10**9
@@ -119,7 +119,7 @@ def test_sizes_are_read(text, size):
         (["--cpu-memory", "0GB"], "cpu_memory='0GB'"),
         (["--gpus", "0"], "gpus=0: at least 1"),
         (["--gpu", "t4", "--bf16"], "T4 has compute capability 7.5 and only emulates bf16"),
-        (["--gpu", "gtx 1651"], "Did you mean GTX 165"),
+        (["--gpu", "gtx 1651"], "Did you mean gtx 165"),
         (["--tokens", "9999"], "Pass --max-source-tokens 512 or less"),
         (["--target-tokens", "9"], "has no target"),
         (["--task", "keyphrases"], "not for bert, which is an encoder"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frtune.environment.hardware import gpu_memory
+from frtune.environment import hardware
 from frtune.environment.precision import Choice, Device, choose_precision, gpu
 from frtune.errors import InputError, nearest
 from frtune.models.family import Family
@@ -83,7 +83,10 @@ def card(name: str) -> Card:
     found = CARDS.get(_key(name))
     if found is None:
         names = [each.name for each in CARDS.values()]
-        hint = nearest(name, names) or f" Known: {', '.join(names)}."
+        hint = (
+            nearest(name.lower(), [each.lower() for each in names])
+            or f" Known: {', '.join(names)}."
+        )
         raise InputError(
             f"gpu={name!r}: no figures of it. Pass --gpu-memory and --precision instead.{hint}"
         )
@@ -92,7 +95,7 @@ def card(name: str) -> Card:
 
 def card_present() -> Card | None:
     """The first GPU of this machine; ``None`` without one."""
-    memory = gpu_memory() if torch.cuda.is_available() else None
+    memory = hardware.gpu_memory()
     if memory is None:
         return None
     name = torch.cuda.get_device_name(0)

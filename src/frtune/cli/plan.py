@@ -17,7 +17,7 @@ from frtune.planning.plan import Plan, default_task, plan
 from frtune.tasks.config_file import task_class
 
 # the table has 80 columns
-COLUMNS = ("model", "grads", "optim", "buf", "activ", "ckpt", "peak", "host")
+COLUMNS = ("model", "grads", "optim", "buf", "acts", "ckpt", "peak", "host")
 FITS = {"with checkpointing": "ckpt"}
 
 

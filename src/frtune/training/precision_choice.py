@@ -110,7 +110,7 @@ def overflow(trainer: Any, device: torch.device) -> str | None:
                     model.train()
                     with torch.autocast(device.type, torch.float16):
                         # Trainer's own: a loss that is not finite shall not end the run
-                        loss = Trainer.compute_loss(
+                        loss: Any = Trainer.compute_loss(
                             trainer, model, dict(batch), num_items_in_batch=items
                         )
                     if not torch.isfinite(loss).all():
@@ -143,7 +143,7 @@ def keep_begun(trainer: Any, resume: str | bool) -> None:
             said = read_manifest(found)["conditions"]["arguments"]
         except (OSError, ValueError, KeyError, TypeError):  # refused later, with the reason
             return None
-        return next((name for name in ("bf16", "fp16") if said.get(name)), "fp32")
+        return "bf16" if said.get("bf16") else "fp16" if said.get("fp16") else "fp32"
 
     kept = on_main(args, begun)
     if kept in (None, precision(args)):

@@ -22,6 +22,7 @@ from frtune.inference import CLOSE, Predictor, close_calls, load
 from frtune.models.families import FAMILIES
 from frtune.tasks.config_file import save_task
 from kinds import DECODERS, SEQ2SEQ
+from pretended import A100, GTX_1080, T4, pretend
 
 TEXTS = [f"le maire ouvre la ville {i}" for i in range(24)]
 
@@ -115,8 +116,9 @@ def test_a_type_that_does_not_go_is_refused(directory, tmp_path):
         load(tmp_path / "int8", dtype="fp32")
 
 
-def test_large_decoders_are_in_bf16_on_a_gpu_unless_told(directory, monkeypatch):
+def test_large_decoders_are_in_16_bits_on_a_gpu_unless_told(directory, monkeypatch):
     large, seq2seq = directory(DECODERS[0]), directory(SEQ2SEQ[0])
+    overflows = directory("gemma2")
 
     def types(place, **options):
         seen = []
@@ -131,7 +133,7 @@ def test_large_decoders_are_in_bf16_on_a_gpu_unless_told(directory, monkeypatch)
         return seen[0]
 
     assert types(large) is None  # on a CPU
-    monkeypatch.setattr("frtune.inference.has_bf16", lambda: True)
+    pretend(monkeypatch, A100)
     assert types(large, device="cuda") is None  # small
     monkeypatch.setattr("frtune.inference.LARGE", 1000)
     assert types(large, device="cuda") == torch.bfloat16
@@ -139,7 +141,15 @@ def test_large_decoders_are_in_bf16_on_a_gpu_unless_told(directory, monkeypatch)
     assert types(large, device="cuda", dtype="fp32") == torch.float32
     assert types(large, device="cpu") is None
     assert types(seq2seq, device="cuda") is None
-    monkeypatch.setattr("frtune.inference.has_bf16", lambda: False)
+    monkeypatch.setattr("frtune.environment.hardware.gpu_memory", lambda *_: 10**5)
+    assert types(seq2seq, device="cuda") == torch.bfloat16  # does not fit in fp32
+    pretend(monkeypatch, T4)
+    assert types(large, device="cuda") == torch.float16
+    assert types(large, device="cuda", fp16=False) is None
+    assert types(overflows, device="cuda") is None  # in fp16
+    with pytest.raises(InputError, match="only emulates bf16"):
+        load(large, device="cuda", bf16=True)
+    pretend(monkeypatch, GTX_1080)
     assert types(large, device="cuda") is None
 
 

@@ -36,6 +36,7 @@ def evaluate(
     batch_size: int = 16,
     dtype: Any = None,
     bf16: bool | None = None,
+    fp16: bool | None = None,
     num_beams: int | None = None,
     max_target_tokens: int | None = None,
     progress: str | None = None,
@@ -58,6 +59,7 @@ def evaluate(
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
         bf16: Compute in bf16, as of ``load``.
+        fp16: Compute in fp16, as of ``load``.
         num_beams: Beams of the search, as of ``load``; the signatures of the scores say so.
         max_target_tokens: Tokens written at most, as of ``load``; the signatures say so, too.
         progress: Label of a progress bar; ``None`` shows none.
@@ -80,7 +82,7 @@ def evaluate(
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
-    running = {"batch_size": batch_size, "dtype": dtype, "bf16": bf16}
+    running = {"batch_size": batch_size, "dtype": dtype, "bf16": bf16, "fp16": fp16}
     predictor = load(
         directory, **running, num_beams=num_beams, max_target_tokens=max_target_tokens
     ).with_columns(columns)

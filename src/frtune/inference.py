@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import training
 from frtune.data.cleaning import clean_text
-from frtune.environment.hardware import has_accelerator, has_bf16
+from frtune.environment import hardware
+from frtune.environment.precision import Choice, Precision, choose_precision, device_in_use
 from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
@@ -27,6 +29,7 @@ from frtune.models.compatibility import check
 from frtune.models.families import family_for, kind_of
 from frtune.models.family import Family
 from frtune.models.loading import load_saved
+from frtune.models.probe import made_up_batch
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
@@ -38,7 +41,10 @@ from frtune.training.row_order import by_length
 if TYPE_CHECKING:
     from datasets import Dataset
 
+logger = logging.getLogger(__name__)
+
 LARGE = 10**9  # weights of a model; see default_dtype
+ROOM = 0.8  # of a GPU's memory that weights in fp32 may take
 CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
 
@@ -53,6 +59,7 @@ class Predictor:
         batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
         bf16: Compute in bf16 under autocast, but heads, and labels that hang on rounding, in fp32.
         generation: How answers are written, where the task writes text.
+        fp16: As ``bf16``, in fp16. A row that overflows in it is computed in fp32.
     """
 
     task: Task
@@ -61,6 +68,12 @@ class Predictor:
     batch_size: int = 16
     bf16: bool = False
     generation: GenerationOptions = field(default_factory=GenerationOptions)
+    fp16: bool = False
+
+    @property
+    def precision(self) -> Precision:
+        """What autocast computes in."""
+        return "bf16" if self.bf16 else "fp16" if self.fp16 else "fp32"
 
     def with_columns(self, columns: Mapping[str, str]) -> Predictor:
         """The predictor for rows whose columns have other names than the model was trained on.
@@ -166,7 +179,7 @@ class Predictor:
     def _logits(self, encoded: Dataset | EncodedRows, progress: str | None) -> list[np.ndarray]:
         """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``.
 
-        Rows whose label would hang on the rounding of bf16 are computed without it.
+        Rows whose label would hang on the rounding of bf16 or fp16 are computed without it.
         """
         order = by_length(encoded["length"])
         found: list[Any] = [None] * len(order)
@@ -175,7 +188,9 @@ class Predictor:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()
-        close = close_calls(found) if self.bf16 else set()
+        close = set() if self.precision == "fp32" else close_calls(found)
+        if self.fp16:
+            close |= {i for i, values in enumerate(found) if not np.isfinite(values).all()}
         again = [i for i in order if i in close]
         for i, values in self._logits_of(encoded, again, contextlib.nullcontext):
             found[i] = values
@@ -197,7 +212,13 @@ class Predictor:
                 yield from zip(rows, logits.cpu().numpy(), strict=True)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        return autocast(self.model.device.type, self.precision)
+
+
+def autocast(device_type: str, precision: Precision) -> torch.autocast:
+    """Autocast to a precision; to fp32, none."""
+    half = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device_type, dtype=half, enabled=precision != "fp32")
 
 
 def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
@@ -221,6 +242,7 @@ def load(
     *,
     batch_size: int = 16,
     bf16: bool | None = None,
+    fp16: bool | None = None,
     device: str | None = None,
     dtype: Any = None,
     num_beams: int | None = None,
@@ -232,10 +254,13 @@ def load(
         directory: The model directory: full weights, or an adapter beside its base, which is
             opened in 8 or 4 bits if it was trained so.
         batch_size: Rows a batch.
-        bf16: Compute in bf16; ``None`` does where the hardware is fast at it, or goes by ``dtype``.
+        bf16: Compute in bf16; ``None`` does where the model's device computes in it, or goes by
+            ``dtype``.
+        fp16: Compute in fp16; ``None`` does on a GPU without bf16, where the family bears it.
         device: ``"cuda"``, ``"cpu"``, ...; ``None`` takes an accelerator where there is one.
         dtype: Type of the weights: ``"fp32"``, ``"bf16"`` or ``"fp16"``, or a ``torch.dtype``;
-            ``None`` takes bf16 for a decoder of a billion weights or more on a GPU, else fp32.
+            ``None`` takes bf16, or fp16 as above, on a GPU for a decoder of a billion weights or
+            more, and for a model that does not fit in fp32; else fp32.
         num_beams: Beams of the search, where the task writes text; ``None`` takes what the
             directory says, which is 1 unless it was trained with more.
         max_target_tokens: Tokens written at most; ``None`` takes the task's.
@@ -245,7 +270,8 @@ def load(
 
     Raises:
         InputError: If the directory does not exist, or holds no whole model, or the type does not
-            go with it, or a setting of generation with task or model.
+            go with it, or a setting of generation with task or model; or for bf16 on a card that
+            emulates it.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -255,37 +281,76 @@ def load(
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(_base(directory)), chosen)
-    if device is None and has_accelerator():
+    if device is None and hardware.has_accelerator():
         device = torch.accelerator.current_accelerator().type
+    chosen = {"bf16": bf16, "fp16": fp16}
     if dtype is not None:
         dtype = _checked(directory, dtype)
-        bf16 = dtype == torch.bfloat16 if bf16 is None else bf16
+        if bf16 is None and not fp16:
+            chosen["bf16"] = dtype == torch.bfloat16
     elif device not in (None, "cpu") and bf16 is not False:
-        dtype = default_dtype(directory)
+        dtype = default_dtype(directory, device, **chosen)
     base = base_quantization(directory)
-    model, tokenizer = load_saved(directory, task, dtype=dtype, quantization=base)
-    if device is not None and not getattr(model, "is_quantized", False):
-        model.to(device)
-    model.eval()
+
+    def opened(dtype: torch.dtype | None) -> Any:
+        model, tokenizer = load_saved(directory, task, dtype=dtype, quantization=base)
+        if device is not None and not getattr(model, "is_quantized", False):
+            model.to(device)
+        return model.eval(), tokenizer
+
+    model, tokenizer = opened(dtype)
     if model.device.type == "cpu":
         fit_threads()
-    bf16 = has_bf16() if bf16 is None else bf16
-    return Predictor(task, model, tokenizer, batch_size, bf16, generation)
+    found = choose_precision(
+        device_in_use(model.device), bears_fp16=family_for(model.config.model_type).fp16, **chosen
+    )
+    if found.precision == "fp16" and not fp16 and not is_finite(model):
+        logger.warning("%s: fp32, since the model overflows in fp16", directory)
+        found = Choice("fp32", "the model overflows in fp16")
+        if dtype == torch.float16:
+            model, tokenizer = opened(None)
+    bf16, fp16 = found.precision == "bf16", found.precision == "fp16"
+    return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16)
 
 
-def default_dtype(directory: Path) -> torch.dtype | None:
-    """Type of the weights on a GPU: bf16 for a large decoder, whose fp32 would fill it; else fp32.
+def is_finite(model: Any) -> bool:
+    """Whether the logits of two short rows are finite under fp16 autocast."""
+    batch = {name: each.to(model.device) for name, each in made_up_batch(model).items()}
+    if model.config.is_encoder_decoder:
+        batch["decoder_input_ids"] = batch["input_ids"]
+    with torch.no_grad(), autocast(model.device.type, "fp16"):
+        return bool(torch.isfinite(model(**batch).logits).all())
 
-    Published decoders of that size are in 16 bits, and training in mixed precision computes so.
+
+def default_dtype(
+    directory: Path,
+    device: str | torch.device,
+    *,
+    bf16: bool | None = None,
+    fp16: bool | None = None,
+) -> torch.dtype | None:
+    """Type of the weights on a GPU: 16 bits for a model whose fp32 would fill it; else fp32.
+
+    Published decoders of a billion weights are in 16 bits, and mixed precision computes so.
+
+    Args:
+        directory: As of ``load``.
+        device: The GPU.
+        bf16: As of ``load``.
+        fp16: As of ``load``.
 
     Returns:
-        ``torch.bfloat16``, or ``None`` for fp32, and for weights that are quantised.
+        What the GPU computes in, or ``None`` for fp32, and for weights that are quantised.
     """
     packed = quantization_record(directory) or base_quantization(directory)
-    if packed or not has_bf16() or _family(directory).kind != "decoder":
+    family, used = _family(directory), device_in_use(device)
+    found = choose_precision(used, bears_fp16=family.fp16, bf16=bf16, fp16=fp16)
+    if packed or found.precision == "fp32":
         return None
     count = sum(map(number_of_weights, weight_files(_base(directory))))
-    return torch.bfloat16 if count >= LARGE else None
+    memory = hardware.gpu_memory(device) if used.type == "cuda" else None
+    fills = memory is not None and 4 * count > ROOM * memory
+    return found.dtype if fills or (family.kind == "decoder" and count >= LARGE) else None
 
 
 def _checked(directory: Path, dtype: Any) -> torch.dtype:

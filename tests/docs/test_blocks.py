@@ -189,8 +189,10 @@ def quick(place, monkeypatch):
     from frtune.training import arguments
 
     recipe, load = arguments.recipe, loading.load_splits
+    first = arguments.first_choice
+    monkeypatch.setattr(arguments, "recipe", lambda *a, **k: {**recipe(*a, **k), "max_steps": 1})
     monkeypatch.setattr(
-        arguments, "recipe", lambda *a, **k: {**recipe(*a, **k), "max_steps": 1, "bf16": False}
+        arguments, "first_choice", lambda given, **k: first({"bf16": False, **given}, **k)
     )
     few = {f"max_{name}_rows": 6 for name in ("eval", "test")}
     monkeypatch.setattr(

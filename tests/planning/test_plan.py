@@ -11,6 +11,7 @@ import pytest
 from frtune import InputError, SequenceClassification
 from frtune.cli import main
 from frtune.planning.plan import parse_size, plan
+from pretended import T4, pretend
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,35 @@ def test_the_best_that_fits_is_recommended(small, tiny):
     assert "checkpointing" in tight.options[0].command
     nothing = plan(tiny("polyglot"), gpus=2, gpu_memory="10MB", batch=2)
     assert nothing.recommended is None and {o.fits for o in nothing.options} == {"no"}
+
+
+@pytest.mark.parametrize(
+    ("card", "family", "precision", "flag"),
+    [
+        ("t4", "polyglot", "fp16", "--fp16"),
+        ("GTX 1650 Ti", "t5", "fp32", "--no-bf16"),
+        ("NVIDIA A100-SXM4-80GB", "t5", "bf16", "--bf16"),
+    ],
+)
+def test_a_card_is_planned_in_what_it_computes_in(tiny, card, family, precision, flag, capsys):
+    found = plan(tiny(family), gpu=card, gpus=2, batch=2)
+    assert found.precision == precision and found.reason
+    assert all(flag in option.command.split() for option in found.options)
+    argv = ["plan", "--checkpoint", str(tiny(family)), "--gpu", card, "--gpus", "2", "--batch", "2"]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out.split("recommended")[0].splitlines()
+    assert all(len(line) <= 80 for line in shown)
+    names = {line.split()[1] for line in shown if line.startswith("full")}
+    assert names == {"ddp", "zero2", "zero3", "zero2_offload", "zero3_offload"}
+
+
+def test_the_card_that_is_present_is_planned(tiny, monkeypatch):
+    pretend(monkeypatch, T4)
+    monkeypatch.setattr("frtune.environment.hardware.gpu_memory", lambda: 15 * 10**9)
+    found = plan(tiny("polyglot"), batch=2)
+    assert (found.gpu, found.gpu_bytes, found.precision) == ("T4", 15 * 10**9, "fp16")
+    assert plan(tiny("polyglot"), gpu_memory="8GB", batch=2).gpu_bytes == 8 * 10**9
+    assert plan(tiny("polyglot"), gpu="a100", batch=2).precision == "bf16"
 
 
 def test_a_small_host_rules_offload_and_loading_out(tiny):
@@ -88,6 +118,8 @@ def test_sizes_are_read(text, size):
         (["--gpu-memory", "lots"], "gpu_memory='lots': a number with a unit"),
         (["--cpu-memory", "0GB"], "cpu_memory='0GB'"),
         (["--gpus", "0"], "gpus=0: at least 1"),
+        (["--gpu", "t4", "--bf16"], "T4 has compute capability 7.5 and only emulates bf16"),
+        (["--gpu", "gtx 1651"], "Did you mean gtx 165"),
         (["--tokens", "9999"], "Pass --max-source-tokens 512 or less"),
         (["--target-tokens", "9"], "has no target"),
         (["--task", "keyphrases"], "not for bert, which is an encoder"),

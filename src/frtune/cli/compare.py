@@ -21,7 +21,8 @@ class Options:
         max_rows: Score so many rows, after a seeded shuffle.
         output: Where comparison.md, .json and .png go.
         batch_sizes: Texts a batch, for the times.
-        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})
@@ -31,6 +32,7 @@ class Options:
     output: str | None = field(default=None, metadata={"metavar": "D"})
     batch_sizes: list[int] = field(default_factory=lambda: [1, 32], metadata={"metavar": "N"})
     bf16: bool | None = None
+    fp16: bool | None = None
 
 
 def main(argv: list[str]) -> None:

@@ -26,7 +26,8 @@ class Options:
         examples: Rows to click (default: the first test rows of each model).
         max_characters: Longest text.
         max_file_mb: Largest file in MB.
-        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})
@@ -34,6 +35,7 @@ class Options:
     max_characters: int = 20_000
     max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
     bf16: bool | None = None
+    fp16: bool | None = None
 
 
 def main(argv: list[str]) -> None:
@@ -51,7 +53,7 @@ def main(argv: list[str]) -> None:
     server = server_of(chosen, max_file_bytes=int(chosen.max_file_mb * 1_000_000))
     load_gradio()  # says at once if it is missing
 
-    given = {name: getattr(chosen, name) for name in ("max_characters", "examples", "bf16")}
+    given = {name: getattr(chosen, name) for name in ("max_characters", "examples", "bf16", "fp16")}
     models = open_models(chosen.directories, **given)
     disable_progress_bars()  # one for each request, in the terminal
     language = PageLanguage(WORDS, chosen.language)

@@ -47,8 +47,9 @@ class ModelOptions:
 
     Attributes:
         batch_size: Rows a batch.
-        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
-        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        dtype: Type of the weights (default: 16 bits for large models on a GPU, else fp32).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
     """
@@ -56,6 +57,7 @@ class ModelOptions:
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
     bf16: bool | None = None
+    fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from argparse import SUPPRESS
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from frtune.cli.arguments import Parser, made, options_of
+from frtune.environment.precision import Precision
 from frtune.errors import InputError
 from frtune.files import json_text
 from frtune.planning.plan import Plan, default_task, plan
 from frtune.tasks.config_file import task_class
+
+# the table has 80 columns
+COLUMNS = ("model", "grads", "optim", "buf", "acts", "ckpt", "peak", "host")
+FITS = {"with checkpointing": "ckpt"}
 
 
 @dataclass(frozen=True)
@@ -24,26 +29,29 @@ class Options:
         checkpoint: Directory or hub name; default checkpoints of families need no network.
         family: Family, where the checkpoint cannot say.
         gpus: GPUs of one host.
-        gpu_memory: Memory of each GPU, as 24GB or 80GiB.
+        gpu: Their name, as t4, "GTX 1650 Ti" or a100-80gb (default: the one that is present).
+        gpu_memory: Memory of each GPU, as 24GB or 80GiB (default: the card's; without one, 24GB).
         cpu_memory: Memory of the host (default: not checked).
         batch: Longest rows at once on a GPU; training cuts a step to what fits.
         task: What is learnt (default: classification for encoders, else keyphrases).
         tokens: Tokens of a source (default: the task's).
         target_tokens: Tokens of a target, where there is one.
-        precision: Precision of the training.
+        precision: Precision of the training (default: what the card computes in and the family
+            bears; without a card, bf16).
         json: Print everything as JSON, sizes in bytes.
     """
 
     checkpoint: str
     family: str | None = None
     gpus: int = 1
-    gpu_memory: str = field(default="24GB", metadata={"metavar": "SIZE"})
+    gpu: str | None = field(default=None, metadata={"metavar": "NAME"})
+    gpu_memory: str | None = field(default=None, metadata={"metavar": "SIZE"})
     cpu_memory: str | None = field(default=None, metadata={"metavar": "SIZE"})
     batch: int = 8
     task: str | None = field(default=None, metadata={"metavar": "TASK"})
     tokens: int | None = None
     target_tokens: int | None = None
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision | None = None
     json: bool = False
 
 
@@ -59,10 +67,11 @@ def main(argv: list[str]) -> None:
     )
     groups = options_of(Options)
     parser.add_options("model", groups, ["checkpoint", "family"])
-    parser.add_options("machine", groups, ["gpus", "gpu_memory", "cpu_memory"])
+    parser.add_options("machine", groups, ["gpus", "gpu", "gpu_memory", "cpu_memory"])
     training = ["task", "batch", "tokens", "target_tokens", "precision"]
     parser.add_options("training", groups, training)
-    for flag, precision in (("--bf16", "bf16"), ("--no-bf16", "fp32")):  # as frtune train has them
+    flags = (("--bf16", "bf16"), ("--fp16", "fp16"), ("--no-bf16", "fp32"))
+    for flag, precision in flags:  # as frtune train has them
         parser.add_argument(
             flag, dest="precision", action="store_const", const=precision, default=SUPPRESS,
             help=f"The same as --precision {precision}.",
@@ -89,6 +98,12 @@ def _task(name: str, tokens: int | None, target_tokens: int | None) -> Any:
     return cls.for_planning(**given)
 
 
+def _gigabytes(size: int) -> str:
+    """In five characters, up to 99 TB."""
+    amount = size / 1e9
+    return f"{amount:.{2 if amount < 9.995 else 1 if amount < 999.95 else 0}f}"
+
+
 def _show(found: Plan) -> None:
     """Print the plan as a table, and the command to run."""
     step, best = found.step, found.recommended
@@ -97,18 +112,24 @@ def _show(found: Plan) -> None:
     console.print(
         f"{found.checkpoint}: {found.family}, {found.parameters.total / 1e6:,.1f} million "
         f"parameters{', published sizes' if found.published else ''}; {found.task}, "
-        f"{step.rows} rows of {step.source_tokens} tokens{target} a GPU, {found.precision}. "
-        "In GB; host: all processes together.",
+        f"{step.rows} rows of {step.source_tokens} tokens{target} a GPU of "
+        f"{found.gpu_bytes / 1e9:.1f} GB, in {found.precision}: {found.reason}. "
+        "In GB; host: all processes together; ckpt: with gradient checkpointing; peak: what "
+        "a GPU needs; tested: whether a test trains this family so.",
         markup=False,
     )
-    table = Table("method", "sharding", "weights", "gradients", "optimizer", "buffers",
-                  "activations", "checkpointed", "peak", "host", "fits", "tested")  # fmt: skip
+    table = Table("method", "sharding", *COLUMNS, "fits", "tested",
+                  box=None, padding=(0, 1, 0, 0), pad_edge=False)  # fmt: skip
+    for column in table.columns:
+        column.no_wrap = True
+    for column in table.columns[2:-2]:
+        column.justify = "right"
     for option in found.options:
         memory = option.memory
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
                  option.activations, option.checkpointed, option.peak, memory.host)  # fmt: skip
-        cells = ["-" if size is None else f"{size / 1e9:.2f}" for size in sizes]
-        cells += [option.fits, "yes" if option.shown else "not yet"]
+        cells = ["-" if size is None else _gigabytes(size) for size in sizes]
+        cells += [FITS.get(option.fits, option.fits), "yes" if option.shown else "no"]
         style = None if option.fits != "no" else "dim"
         table.add_row(option.method, option.sharding, *cells, style=style)
     console.print(table)

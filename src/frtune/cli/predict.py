@@ -37,8 +37,9 @@ class Options:
         file: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line.
         output: Where the answers go (default: standard output).
         batch_size: Rows a batch.
-        dtype: Type of the weights (default: bf16 for large decoders on a GPU, else fp32).
-        bf16: Compute in bf16, or in fp32 (default: bf16 where the hardware is fast at it).
+        dtype: Type of the weights (default: 16 bits for large models on a GPU, else fp32).
+        bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
     """
@@ -51,6 +52,7 @@ class Options:
     batch_size: int = 16
     dtype: Literal["fp32", "bf16", "fp16"] | None = None
     bf16: bool | None = None
+    fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
 
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> None:
     if chosen.output is not None:
         check_output_file(chosen.output, "--output")
 
-    names = ("batch_size", "dtype", "bf16", "num_beams", "max_target_tokens")
+    names = ("batch_size", "dtype", "bf16", "fp16", "num_beams", "max_target_tokens")
     options = {name: getattr(chosen, name) for name in names}
     predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))
     if chosen.file is None:

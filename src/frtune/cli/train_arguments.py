@@ -36,6 +36,7 @@ GROUPS = {
     "output": ("output_dir", "config", "resume", "save_strategy", "save_total_limit",
                "logging_steps"),
 }  # fmt: skip
+PRECISIONS = ("bf16", "fp16")
 # in place of first sentences that do not fit a line
 SHORT = {
     "gradient_accumulation_steps": "Batches whose gradients are added up for a step",
@@ -109,12 +110,17 @@ def parse_train_arguments(
     task = made(cls, found)
     # the recipe depends on the task and the checkpoint; flags and file still beat it
     usual = recipe(task, tiny=is_tiny(found), sample=found.data == "sample")
-    parser.set_defaults(**{**usual, **given})
+    undecided = dict.fromkeys(PRECISIONS)  # the device and the family decide, unless told
+    parser.set_defaults(**{**usual, **undecided, **given})
     chosen = parser.parse(flags)
     names = [item.name for item in fields(Seq2SeqTrainingArguments) if item.init]
     arguments = {name: getattr(chosen, name) for name in names}
+    for name in PRECISIONS:
+        if arguments[name] is None:
+            del arguments[name]
+    args = training_arguments(task, tiny=is_tiny(found), **arguments)
     own = [made(extra, chosen)] if extra else []
-    return task, made(RunSettings, chosen), training_arguments(task, **arguments), *own
+    return task, made(RunSettings, chosen), args, *own
 
 
 def _parser(
@@ -148,9 +154,9 @@ def _parser(
     for title, names in GROUPS.items():
         if known := [name for name in names if name in options]:
             parser.add_options(title, options, known)
-    if "bf16" in options:  # as in the other commands; the recipe's default comes later
-        options["bf16"][0].shown = ["--bf16", "--no-bf16"]  # type: ignore[attr-defined]
-        parser.add_argument("--no-bf16", dest="bf16", action="store_false", help=SUPPRESS)
+    for name in PRECISIONS:  # as in the other commands
+        options[name][0].shown = [f"--{name}", f"--no-{name}"]  # type: ignore[attr-defined]
+        parser.add_argument(f"--no-{name}", dest=name, action="store_false", help=SUPPRESS)
     if "lora" in options:
         parser.add_argument("--no-lora", dest="lora", action="store_false", help=SUPPRESS)
     parser.add_options("other options of Trainer", trainer, further, hidden=not whole)

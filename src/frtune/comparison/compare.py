@@ -39,6 +39,7 @@ def compare(
     output_dir: str | Path | None = None,
     batch_sizes: Sequence[int] = (1, 32),
     bf16: bool | None = None,
+    fp16: bool | None = None,
     samples: int = 2000,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
@@ -57,6 +58,7 @@ def compare(
             ``comparison.png`` go; ``None`` writes nothing.
         batch_sizes: Texts a batch, for the times.
         bf16: Compute in bf16, as of ``frtune.load``.
+        fp16: Compute in fp16, as of ``frtune.load``.
         samples: Resamples of the bootstrap; the draws are the same for every model.
         columns: As for ``frtune.evaluate``.
         encoding: As for ``frtune.evaluate``.
@@ -90,14 +92,14 @@ def compare(
     ]
     for place, name in zip(places, _names(places), strict=True):
         logger.info("comparing %s", place)
-        found.append(_score(place, rows, columns, bf16))
+        found.append(_score(place, rows, columns, bf16=bf16, fp16=fp16))
         record = quantization_record(place)
         models.append({
             "name": name, "directory": str(place), "sequence": lineage(place),
             "quantized": record["method"] if record else None,
             **_statistics(found[0], found[-1], samples),
             "size_bytes": size_bytes(place),
-            **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes, bf16=bf16),
+            **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes, bf16=bf16, fp16=fp16),
         })  # fmt: skip
     result = Comparison(
         tasks[0].name, len(rows), found[0].f1_name, found[0].accuracy_name, models, _machine()
@@ -142,8 +144,10 @@ def _names(places: Sequence[Path]) -> list[str]:
     ]
 
 
-def _score(place: Path, rows: Dataset, columns: Mapping[str, str], bf16: bool | None) -> RowScores:
-    predictor = load(place, bf16=bf16).with_columns(columns)
+def _score(
+    place: Path, rows: Dataset, columns: Mapping[str, str], **precision: bool | None
+) -> RowScores:
+    predictor = load(place, **precision).with_columns(columns)
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=place.name)
     return row_scores(predictor.task, outputs, encoded, predictor.tokenizer)

@@ -39,14 +39,15 @@ def measure(
     task: Task,
     batch_sizes: Sequence[int],
     bf16: bool | None = None,
+    fp16: bool | None = None,
 ) -> dict[str, Any]:
     """Open a directory in a fresh process, time it there, and take the process's memory.
 
     Returns:
         ``memory_bytes``, the largest resident memory of the process, PyTorch included;
         ``latency``: for each batch size (as text) seconds a text, ``median`` and ``p95``, from
-        encoded rows to logits (or generated ids), and ``batches``, how many were timed; ``bf16``,
-        whether it was computed in.
+        encoded rows to logits (or generated ids), and ``batches``, how many were timed; ``bf16``
+        and ``fp16``, whether it was computed in.
 
     Raises:
         RuntimeError: If the process fails.
@@ -57,6 +58,7 @@ def measure(
             "rows": [dict(row) for row in rows],
             "batch_sizes": list(batch_sizes),
             "bf16": bf16,
+            "fp16": fp16,
         }
         asked.write_text(json.dumps(content), encoding="utf-8")
         program = f"{import_program(task)}; from {__name__} import _measured"
@@ -74,10 +76,11 @@ def measure(
 
 def _measured(directory: str, asked: str, answered: str) -> None:
     content = json.loads(Path(asked).read_text(encoding="utf-8"))
-    predictor = load(directory, bf16=content["bf16"])
+    predictor = load(directory, bf16=content["bf16"], fp16=content["fp16"])
     encoded = predictor.encode(content["rows"])
     latency = {str(size): _latency(predictor, encoded, size) for size in content["batch_sizes"]}
-    found = {"latency": latency, "bf16": predictor.bf16, "memory_bytes": _peak_memory()}
+    computed = {"bf16": predictor.bf16, "fp16": predictor.fp16}
+    found = {"latency": latency, **computed, "memory_bytes": _peak_memory()}
     Path(answered).write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -31,10 +31,11 @@ def comparison_rows(found: Comparison) -> tuple[list[str], list[list[str]]]:
 def _row(found: Comparison, model: dict[str, Any], sizes: list[str]) -> list[str]:
     first = model["difference"] is None
     times = (model["latency"][size] for size in sizes)
+    half = next((name for name in ("bf16", "fp16") if model.get(name)), None)
     return [
         model["name"],
         " → ".join(model["sequence"]),
-        model["quantized"] or ("no, in bf16" if model["bf16"] else "no"),
+        model["quantized"] or (f"no, in {half}" if half else "no"),
         *([f"{model['accuracy']:.4f}"] if found.accuracy_name else []),
         f"{model['f1']:.4f} ({model['f1_low']:.3f} to {model['f1_high']:.3f})",
         "" if first else f"{model['difference']:+.4f}",

@@ -21,7 +21,7 @@ class Comparison:
             interval), ``difference`` of the F1 from the first with ``difference_low``,
             ``difference_high`` and ``p_value`` (``p_note`` says when rows that differ are too few
             for a small one), ``agreement`` (share of rows with the same
-            answer as the first), ``size_bytes``, ``memory_bytes``, ``latency``, ``bf16``.
+            answer as the first), ``size_bytes``, ``memory_bytes``, ``latency``, ``bf16``, ``fp16``.
         machine: Processor and threads that the times are of.
     """
 

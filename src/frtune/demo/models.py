@@ -91,6 +91,7 @@ def open_models(
     max_characters: int = 20_000,
     examples: Sequence[str | Path] = (),
     bf16: bool | None = None,
+    fp16: bool | None = None,
 ) -> dict[str, PageModel]:
     """Open model directories for a page.
 
@@ -100,6 +101,7 @@ def open_models(
         examples: Files of rows to try; each model offers those with its columns. Without any,
             the first of the rows it was tested on, or of the bundled sample.
         bf16: Compute in bf16, as of ``frtune.load``.
+        fp16: Compute in fp16, as of ``frtune.load``.
 
     Returns:
         Name (as much of the path's end as tells it from the others) to model.
@@ -114,7 +116,7 @@ def open_models(
     paths = named([str(Path(directory)) for directory in directories])
     found = {}
     for name, path in paths.items():
-        predictor = load(path, bf16=bf16)
+        predictor = load(path, bf16=bf16, fp16=fp16)
         if examples:
             rows = [row for file in examples for row in uploaded_rows(file, Path(file).name)]
             rows = [row for row in rows if all(row.get(c) for c in predictor.task.text_columns)]

@@ -42,10 +42,16 @@ def has_accelerator() -> bool:
     return torch.accelerator.is_available()
 
 
+def gpu_memory(device: str | torch.device | None = None) -> int | None:
+    """Bytes of a GPU; ``None`` where there is none."""
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.get_device_properties(device or 0).total_memory
+
+
 def has_bf16() -> bool:
-    """Whether bf16 is fast here: on the GPU, or on a CPU with AMX or AVX512-BF16."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if has_accelerator():
-        return False
+    """Whether this processor is fast in bf16: with AMX or AVX512-BF16.
+
+    ``frtune.environment.precision`` says what the device in use computes in.
+    """
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import logging
@@ -17,6 +18,7 @@ from typing import Any, Literal, get_args
 import torch
 from transformers import BitsAndBytesConfig
 
+from frtune.environment.precision import choose_precision, device_in_use
 from frtune.errors import InputError, nearest
 
 QuantizationName = Literal["int8", "nf4"]
@@ -38,7 +40,8 @@ def quantization_config(
     Args:
         name: ``"int8"``, ``"nf4"``, or ``None`` for no quantisation.
         compute_dtype: nf4 only: type of the multiplications, as a name or a ``torch.dtype``;
-            ``None`` takes bf16, which T5 survives. int8 multiplies in integers.
+            ``None`` takes bf16, which T5 survives; a GPU that emulates it multiplies in fp16 or
+            fp32 instead, as the family bears. int8 multiplies in integers.
         skip_modules: Names of modules that stay as they are. The builders pass the task's heads
             and the output layer: a quantised head cannot be trained.
 
@@ -76,6 +79,22 @@ def quantization_config(
         bnb_4bit_compute_dtype=torch_dtype(compute_dtype) or torch.bfloat16,
         llm_int8_skip_modules=skipped,
     )
+
+
+def not_emulated(config: Any, *, bears_fp16: bool) -> Any:
+    """nf4 of bf16, in what the GPU in use computes in instead, where it emulates bf16.
+
+    Args:
+        config: A ``BitsAndBytesConfig``, or ``None``; left as it is.
+        bears_fp16: Whether the family keeps finite in fp16.
+    """
+    device = device_in_use()
+    multiplies = getattr(config, "load_in_4bit", False) and config.bnb_4bit_compute_dtype
+    if device.type == "cpu" or multiplies != torch.bfloat16:
+        return config
+    config = copy.deepcopy(config)
+    config.bnb_4bit_compute_dtype = choose_precision(device, bears_fp16=bears_fp16).dtype
+    return config
 
 
 @functools.cache

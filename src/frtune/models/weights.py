@@ -22,7 +22,7 @@ from transformers import (
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models import deepspeed
-from frtune.models.bitsandbytes import QuantizationName, quantization_config
+from frtune.models.bitsandbytes import QuantizationName, not_emulated, quantization_config
 from frtune.models.checkpoint_files import (
     local_file,
     stores,
@@ -147,7 +147,7 @@ def read_weights(
     quantization: Any,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Load weights as they are, and what Transformers says of those missing; nothing is checked."""
-    loader = getattr(transformers, auto_class)
+    loader, family = getattr(transformers, auto_class), family_for(config.model_type)
     name = os.fspath(checkpoint)
     source, files = weights_source(name)
     check_size(name, loader, config, files)
@@ -165,7 +165,9 @@ def read_weights(
                 source,
                 config=config,
                 dtype=dtype or torch.float32,
-                quantization_config=skipping_heads(quantization, loader, config),
+                quantization_config=not_emulated(
+                    skipping_heads(quantization, loader, config), bears_fp16=family.fp16
+                ),
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,

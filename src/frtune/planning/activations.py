@@ -29,7 +29,7 @@ _EXPERTS = "grouped_mm"  # each row with one expert of many; PyTorch has it unde
 
 
 def casting_of(precision: str, sharding: str) -> Casting:
-    """How a run casts: DeepSpeed holds its weights in bf16, plain training casts them."""
+    """How a run casts: DeepSpeed holds its weights in 16 bits, plain training casts them."""
     if precision == "fp32":
         return "fp32"
     return "bf16" if sharding.startswith("zero") else "autocast"

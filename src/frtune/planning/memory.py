@@ -1,9 +1,9 @@
 """Bytes a GPU and its host need, by method and sharding: the formulas, without any model.
 
 P is the number of parameters of the base with its head, T of those trained, N of GPUs, and c the
-bytes of a weight in computation: 2 in bf16, 4 in fp32. AdamW keeps two fp32 moments, 8 bytes a
-trained parameter. "ZeRO" is Rajbhandari et al. (2020), sections 5.1 to 5.3; where DeepSpeed (0.19)
-keeps more than the paper says, that is counted too.
+bytes of a weight in computation: 2 in bf16 and fp16, 4 in fp32. AdamW keeps two fp32 moments,
+8 bytes a trained parameter. "ZeRO" is Rajbhandari et al. (2020), sections 5.1 to 5.3; where
+DeepSpeed (0.19) keeps more than the paper says, that is counted too.
 
 =============  =======================  =====================  ================================
 sharding       weights                  gradients              optimizer
@@ -23,12 +23,10 @@ layers that they pack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from frtune.environment.precision import Precision
 from frtune.models.compatibility import QUANTIZED, Method, Sharding
 from frtune.planning.parameters import Parameters
-
-Precision = Literal["bf16", "fp32"]
 
 # of deepspeed_configs/*.json, in elements
 REDUCE_BUCKET = 200_000_000
@@ -98,8 +96,8 @@ def memory(
 ) -> Memory:
     """Weights, gradients and optimizer states of one combination, on GPUs of one host, in bytes.
 
-    ``precision`` of ``bf16`` is autocast over fp32 weights in plain training, and bf16 weights
-    under DeepSpeed; ``fp32`` is neither.
+    ``precision`` of ``bf16`` or ``fp16`` is autocast over fp32 weights in plain training, and such
+    weights under DeepSpeed; ``fp32`` is neither.
 
     Example:
         >>> model = Parameters(total=1000, adapter=10, trained_adapter=10, quantizable=800,
@@ -112,7 +110,7 @@ def memory(
     """
     count, numbers = trained(parameters, method), held(parameters, method)
     part = -(-count // gpus)
-    size = 2 if precision == "bf16" else 4
+    size = 4 if precision == "fp32" else 2
     offload = sharding.endswith("offload")
     # the builder loads fp32 on the host; bitsandbytes loads to the GPU, layer by layer
     loading = 0 if method in QUANTIZED else 4 * parameters.total

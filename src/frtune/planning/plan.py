@@ -12,6 +12,7 @@ from typing import Any
 
 from peft import LoraConfig
 
+from frtune.environment.precision import Precision
 from frtune.errors import InputError
 from frtune.models.adapter_base import base_of
 from frtune.models.checkpoint_files import check_trainable, read_config
@@ -24,7 +25,8 @@ from frtune.models.families import (
 )
 from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations, casting_of
-from frtune.planning.memory import Memory, Precision, memory
+from frtune.planning.cards import card, card_present, planned_precision
+from frtune.planning.memory import Memory, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
@@ -82,7 +84,9 @@ class Plan:
         gpus: GPUs.
         gpu_bytes: Memory of each.
         cpu_bytes: Memory of the host; ``None`` where it was not given.
-        precision: ``bf16`` or ``fp32``.
+        precision: ``bf16``, ``fp16`` or ``fp32``.
+        reason: Why.
+        gpu: The card; ``None`` where only its memory is known.
         options: All that frtune allows, in the order of preference.
     """
 
@@ -97,6 +101,8 @@ class Plan:
     cpu_bytes: int | None
     precision: Precision
     options: tuple[Option, ...]
+    reason: str = ""
+    gpu: str | None = None
 
     @property
     def recommended(self) -> Option | None:
@@ -139,10 +145,11 @@ def plan(
     task: Task | None = None,
     family: str | None = None,
     gpus: int = 1,
-    gpu_memory: str | int = "24GB",
+    gpu: str | None = None,
+    gpu_memory: str | int | None = None,
     cpu_memory: str | int | None = None,
     batch: int = 8,
-    precision: Precision = "bf16",
+    precision: Precision | None = None,
 ) -> Plan:
     """Find what fits: methods and shardings that frtune allows, with their memory.
 
@@ -158,13 +165,18 @@ def plan(
             keyphrases for the others.
         family: The family, where the checkpoint cannot say.
         gpus: GPUs of one host.
-        gpu_memory: Memory of each: ``"24GB"``, ``"80GiB"`` or bytes.
+        gpu: Their name, such as ``"t4"`` (``frtune.planning.cards``); ``None`` takes the one that
+            is present.
+        gpu_memory: Memory of each: ``"24GB"``, ``"80GiB"`` or bytes; ``None`` takes the card's, and
+            24 GB where there is none.
         cpu_memory: Memory of the host; ``None`` does not check it.
         batch: Rows a GPU and micro-batch.
-        precision: ``"bf16"`` or ``"fp32"``.
+        precision: ``"bf16"``, ``"fp16"`` or ``"fp32"``; ``None`` takes what the card computes in
+            and the family bears, and bf16 where there is no card.
 
     Raises:
-        InputError: If the checkpoint, the task or a number cannot be, or the weights do not train.
+        InputError: If the checkpoint, the task, the card or a number cannot be, the card only
+            emulates the precision, or the weights do not train.
 
     Example:
         >>> found = plan("paust/pko-t5-base", gpu_memory="24GB")
@@ -174,7 +186,9 @@ def plan(
     for name, value in (("gpus", gpus), ("batch", batch)):
         if value < 1:
             raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
-    gpu_bytes = parse_size(gpu_memory, "gpu_memory")
+    used = card_present() if gpu is None else card(gpu)
+    usual = "24GB" if used is None else used.memory
+    gpu_bytes = parse_size(usual if gpu_memory is None else gpu_memory, "gpu_memory")
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
     task = task or task_class(default_task(checkpoint, family)).for_planning()
     if os.path.isdir(checkpoint):
@@ -186,11 +200,12 @@ def plan(
             "Plan for the model that it was made from."
         )
     check_length(task, SimpleNamespace(config=found.config))
+    chosen = planned_precision(used, found.family, precision)
     lora = lora_config()
     step = Step(batch, task.max_source_tokens, task.max_target_tokens)
     whole = Plan(
         os.fspath(checkpoint), found.family.name, task.name, found.published, count(found, lora),
-        step, gpus, gpu_bytes, cpu_bytes, precision, (),
+        step, gpus, gpu_bytes, cpu_bytes, chosen.precision, (), chosen.reason, used and used.name,
     )  # fmt: skip
     options = sorted(_options(found, lora, whole), key=_preference)
     return replace(whole, options=tuple(options))
@@ -265,8 +280,7 @@ def _command(method: Method, sharding: Sharding, whole: Plan, fits: str) -> str:
         words += ["--deepspeed", f"deepspeed_configs/{sharding}.json"]
     if fits == "with checkpointing":
         words += ["--activation-checkpointing"]
-    if whole.precision == "bf16":
-        words += ["--bf16"]
+    words += ["--no-bf16" if whole.precision == "fp32" else f"--{whole.precision}"]
     return shlex.join(words)
 
 

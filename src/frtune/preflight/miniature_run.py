@@ -24,6 +24,7 @@ from frtune.run.run import run
 from frtune.tasks.base import Task
 from frtune.training.argument_effects import OF_HUB, OF_TRACKERS
 from frtune.training.in_force import deepspeed_config, precision
+from frtune.training.precision_choice import mark, marked
 
 BATCH, EVAL_ROWS = 2, 8
 _LEFT_OUT = (*OF_TRACKERS, *OF_HUB)  # no tracker and no hub hears of the miniature
@@ -200,7 +201,7 @@ def small_arguments(args: Any, output_dir: Path, rows: int) -> Any:
     by_epoch = "epoch" in (args.eval_strategy.value, args.save_strategy.value)
     one_step = few_steps(args) // 2
     epochs = 2 if by_epoch or rows <= one_step else 1
-    return replace(
+    small = replace(
         args,
         output_dir=str(output_dir),
         num_train_epochs=epochs,
@@ -223,6 +224,7 @@ def small_arguments(args: Any, output_dir: Path, rows: int) -> Any:
         deepspeed=_open_ends(args),
         **{name: precision(args) == name for name in ("bf16", "fp16")},
     )
+    return mark(small, marked(args))
 
 
 def _open_ends(args: Any) -> Any:

@@ -86,7 +86,7 @@ def memory_forecast(
     host = psutil.virtual_memory().available // processes
     available = torch.cuda.mem_get_info()[1] if on_gpu else host
     place = "the GPU" if on_gpu else "this host, free for each process"
-    sharding, precision = sharding_of(args), "fp32" if precision_of(args) == "fp32" else "bf16"
+    sharding, precision = sharding_of(args), precision_of(args)
     casting = casting_of(precision, sharding)
     states = memory(count(found, lora), method, sharding, gpus=processes, precision=precision)
     target = task.max_target_tokens

@@ -34,6 +34,7 @@ from frtune.tasks.base import Task
 from frtune.training.distributed import on_main
 from frtune.training.encoding import encode_dataset
 from frtune.training.in_force import launcher_forgotten
+from frtune.training.precision_choice import settle_precision
 from frtune.training.saving import MERGED_BASE, check_output_dir
 from frtune.training.training_checks import check_training
 
@@ -205,6 +206,7 @@ class _Stages:
             parameters = count(self.architecture, lora)
         log.say(disk_forecast(args, self.steps, parameters, method, merge=settings.merge))
         log.begin("memory", "at its longest batch")
+        settle_precision(args, self.architecture.family)
         with zero3_suspended():
             note, warning = memory_forecast(
                 self.architecture, self.task, args,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from frtune.environment.hardware import has_bf16
+from frtune.environment.precision import choose_precision, device_in_use
 from frtune.errors import InputError
 from frtune.outputs import check_output_directory
 from frtune.study.answers import convergence
@@ -45,6 +45,7 @@ def study(
     sample_tokens: int = 2000,
     sample_texts: int = 2000,
     bf16: bool | None = None,
+    fp16: bool | None = None,
     progress: str | None = None,
 ) -> Study:
     """Describe the hidden states of checkpoints layer by layer, and compare them.
@@ -67,7 +68,8 @@ def study(
         seed: Seed of samples, split and intervals.
         sample_tokens: Tokens, drawn by hash, that are compared between checkpoints.
         sample_texts: Texts, drawn by hash, that the probes see.
-        bf16: Run the models in bf16; ``None`` does where the hardware is fast at it.
+        bf16: Run the models in bf16; ``None`` does where the CPU, which runs them, is fast at it.
+        fp16: Refused: the CPU does not compute in it.
         progress: Label of the progress bars; ``None`` shows none.
 
     Returns:
@@ -85,13 +87,14 @@ def study(
     words = [texts[i] for i in kept]
     classes = None if labels is None else [labels[i] for i in kept]
     opened = [read_checkpoint(name, path) for name, path in checkpoints.items()]
+    choice = choose_precision(device_in_use("cpu"), bears_fp16=True, bf16=bf16, fp16=fp16)
     settings = Settings(
         max_tokens=_limit(opened, max_tokens, skipped),
         token_budget=token_budget,
         seed=seed,
         sample_tokens=sample_tokens,
         sample_texts=sample_texts,
-        bf16=has_bf16() if bf16 is None else bf16,
+        bf16=choice.precision == "bf16",
     )
     keys = text_keys(words, classes, seed=seed)
     rows = zip(words, classes or [], strict=False)

@@ -8,12 +8,13 @@ from typing import Any
 
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
-from frtune.environment.hardware import has_accelerator, has_bf16
+from frtune.environment.hardware import has_accelerator
 from frtune.errors import InputError, nearest
 from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
 from frtune.training.deepspeed_config import check_deepspeed
 from frtune.training.in_force import check_agreed, check_launcher, launched
+from frtune.training.precision_choice import first_choice, mark
 
 # each field fails in its own way on a value it was not made for
 _ERRORS = (
@@ -34,7 +35,7 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
 
     Rates and batches are the task's own ``recipe``; the rest is as the ``Trainer`` has it, with 3
     epochs. The best checkpoint by the task's primary metric is kept and reloaded; bf16 is used
-    where the hardware is fast at it. A ``tiny`` checkpoint has rates of its own, and learns the
+    where the device computes in it. A ``tiny`` checkpoint has rates of its own, and learns the
     bundled ``sample`` for longer. What ``accelerate launch`` decided (precision, accumulation,
     clipping, compiling) beats all of that.
     """
@@ -52,7 +53,7 @@ def recipe(task: Task, *, tiny: bool = False, sample: bool = False) -> dict[str,
         "metric_for_best_model": task.primary_metric,
         "greater_is_better": directions.get(task.primary_metric.removeprefix("eval_"), False),
         "use_cpu": not has_accelerator(),
-        "bf16": has_bf16() and not tiny,  # casting costs a tiny model more than it saves
+        **first_choice({}, tiny=tiny)[0],
         "seed": 42,
         **launched(),
     }
@@ -67,10 +68,12 @@ def training_arguments(
         task: The task to be trained; it names the metric that selects the best checkpoint.
         output_dir: Where checkpoints go.
         tiny: The checkpoint is a tiny one, which learns at a higher rate.
-        overrides: Fields of ``TrainingArguments`` by name.
+        overrides: Fields of ``TrainingArguments`` by name. Without ``bf16`` and ``fp16`` the device
+            decides: bf16 where it computes in it. A GPU that does not trains in fp16, if the family
+            bears it and the first rows are finite, else in fp32; the trainer settles that.
 
     Raises:
-        InputError: For an unknown or impossible argument.
+        InputError: For an unknown or impossible argument, or bf16 on a card that emulates it.
     """
     known = [item.name for item in fields(Seq2SeqTrainingArguments)]
     for name in overrides:
@@ -78,6 +81,8 @@ def training_arguments(
             raise InputError(f"{name}: no such training argument.{nearest(name, known)}")
     check_agreed(overrides)
     settings = {**recipe(task, tiny=tiny), **overrides}
+    precision, marked = first_choice({**launched(), **overrides}, tiny=tiny)
+    settings |= precision
     _check_deepspeed(settings.get("deepspeed"))
     if "metric_for_best_model" in overrides and "greater_is_better" not in overrides:
         directions, name = task.metric_directions(), str(overrides["metric_for_best_model"])
@@ -85,13 +90,11 @@ def training_arguments(
         settings["greater_is_better"] = directions.get(name.removeprefix("eval_"))
     if not settings["use_cpu"]:  # a GPU is asked for at once
         check_launcher(settings.get("deepspeed"))
-    if settings.get("fp16") and "bf16" not in overrides:
-        settings["bf16"] = False
     check_ranges(settings)
     if not os.fspath(output_dir).strip():
         raise InputError("output_dir='': is empty. Name a directory.")
     try:
-        return Seq2SeqTrainingArguments(output_dir, **settings)
+        return mark(Seq2SeqTrainingArguments(output_dir, **settings), marked)
     except _ERRORS as error:
         said = " ".join(str(error).split())
         raise InputError(f"training arguments: {said or type(error).__name__}") from error

@@ -10,15 +10,14 @@ import contextlib
 import importlib.util
 import os
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch.distributed as dist
 from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
 
+from frtune.environment.precision import Precision, check_bf16, device_in_use
 from frtune.errors import InputError
 from frtune.models.deepspeed import zero3_suspended
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 _ZERO = ("ACCELERATE_DEEPSPEED_ZERO_STAGE", "ACCELERATE_DEEPSPEED_CONFIG_FILE")
 _DECIDES = (
@@ -166,6 +165,8 @@ def check_in_force(args: Any) -> None:
         raise InputError(
             "fp16=True: on CPUs nothing computes in it. Pass --bf16, or leave both out for fp32."
         )
+    if precision(args) == "bf16":
+        check_bf16(device_in_use(args.device))
     _check_zero(args)
 
 

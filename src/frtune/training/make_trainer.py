@@ -15,13 +15,14 @@ from transformers import (
 from transformers.trainer_utils import IntervalStrategy
 
 from frtune.errors import InputError
-from frtune.models.families import kind_of
+from frtune.models.families import family_for, kind_of
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments, check_callbacks
 from frtune.training.batching import check_filled
 from frtune.training.encoding import check_dataset, encode_split
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
+from frtune.training.precision_choice import prove_fp16, settle_precision
 from frtune.training.start_proof import prove_start
 from frtune.training.tokenised_rows import prepared
 from frtune.training.trainer import GenerationSchedule, TaskSeq2SeqTrainer, TaskTrainer
@@ -53,7 +54,8 @@ def make_trainer(
         task: The task.
         model: As a builder returned it; ``None`` with ``model_init``.
         tokenizer: As a builder returned it (or ``processing_class``).
-        args: ``TrainingArguments``, left as they are; ``Seq2SeqTrainingArguments`` give a
+        args: ``TrainingArguments``, left as they are, but for fp16 where ``training_arguments``
+            left it open (``settle_precision``); ``Seq2SeqTrainingArguments`` give a
             ``Seq2SeqTrainer`` for encoder-decoders.
         train_dataset: Raw rows, or encoded ones.
         eval_dataset: The same for validation; or several sets by name, whose scores are
@@ -86,6 +88,7 @@ def make_trainer(
         raise InputError("args: are missing. Pass training_arguments(task, OUTPUT_DIR).")
     model, settings["model_init"] = first_model(model, settings.get("model_init"), args)
     kind = kind_of(model)
+    settle_precision(args, family_for(model.config.model_type))
     task = task.settled(tokenizer, kind)
     schedule = schedule or GenerationSchedule()
     check_arguments(args, compute_metrics=settings.get("compute_metrics"))
@@ -136,6 +139,7 @@ def make_trainer(
         eval_dataset=encoded if isinstance(eval_dataset, Mapping) else encoded.get(""),
         **settings,
     )
+    prove_fp16(trainer)
     if proof:
         prove_start(trainer)
     return trainer

@@ -28,6 +28,7 @@ from frtune.training.deepspeed_checkpoints import safe_deepspeed
 from frtune.training.distributed import on_main
 from frtune.training.hub import push, push_checkpoint
 from frtune.training.in_force import precision
+from frtune.training.precision_choice import keep_begun
 from frtune.training.resource_errors import (
     check_room,
     disk_full,
@@ -149,6 +150,7 @@ class ResumableTrainer(StatefulTrainer):
         if resume == self.checked:
             return str(resume)
         output_dir = str(self.args.output_dir)
+        keep_begun(self, resume)
 
         def choose() -> str:
             found = newest_whole(output_dir) if resume is True else check_whole(Path(resume))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from frtune.errors import InputError, nearest
@@ -13,7 +14,7 @@ from frtune.tasks.base import Task
 from frtune.training.batching import check_batches
 from frtune.training.encoding import check_length
 from frtune.training.generation_options import argument_options
-from frtune.training.in_force import precision
+from frtune.training.in_force import deepspeed_config, precision
 from frtune.training.mixup.collator import check_mixup
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.packing import check_packing
@@ -113,12 +114,19 @@ def check_schedule(task: Task, args: TrainingArguments, schedule: GenerationSche
 
 
 def check_precision(model: Any, args: TrainingArguments) -> None:
-    """Refuse (``InputError``) fp16 for a family that overflows in it."""
+    """Refuse (``InputError``) fp16 for a family that overflows in it, or of weights in fp16."""
     family = family_for(model.config.model_type)
     if precision(args) == "fp16" and not family.fp16:
         raise InputError(
             f"fp16=True: {family.name} overflows in half precision and its loss becomes NaN. "
             "Pass --bf16, or leave both out for fp32."
+        )
+    weights = model.parameters() if hasattr(model, "parameters") else ()
+    halved = any(weight.requires_grad and weight.dtype == torch.float16 for weight in weights)
+    if precision(args) == "fp16" and halved and deepspeed_config(args) is None:
+        raise InputError(
+            "fp16=True: the weights that are trained are fp16, and a scaler needs them in fp32. "
+            "Build the model without dtype: it computes in fp16 all the same."
         )
 
 

@@ -8,6 +8,7 @@ of. Where LoRA keeps the base frozen, the gradients of its weights are no part o
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -79,29 +80,48 @@ def make_task(asked: dict[str, Any]) -> Any:
 
 def make_rows(asked: dict[str, Any]) -> Dataset:
     """Texts of a quarter of the length to the whole, evenly spread; pairs are their halves."""
-    count, longest = 64 * asked["batch"], asked["length"]
+    tokenizer = load_tokenizer(
+        folder_of(asked), family_named(asked["family"]), read_config(folder_of(asked))
+    )
+    (sample,) = texts(1, 200)
+    count, words = 64 * asked["batch"], 200 / len(tokenizer(sample)["input_ids"])  # a token
+    longest = int(asked["length"] * words)
     written = [text.split() for text in texts(count, longest)]
-    cut = [words[: longest // 4 + i * 3 * longest // (4 * count)] for i, words in enumerate(written)]
+    cut = [row[: longest // 4 + i * 3 * longest // (4 * count)] for i, row in enumerate(written)]
     phrases = [text.split()[:40] for text in texts(count, 40)]
     columns: dict[str, Any] = {"label": [str(i % 2) for i in range(count)]}
     if asked.get("way") in PAIRS:
-        columns["sentence1"] = [" ".join(words[: len(words) // 2]) for words in cut]
-        columns["sentence2"] = [" ".join(words[len(words) // 2 :]) for words in cut]
+        columns["sentence1"] = [" ".join(row[: len(row) // 2]) for row in cut]
+        columns["sentence2"] = [" ".join(row[len(row) // 2 :]) for row in cut]
     else:
-        columns |= {"text": [" ".join(words) for words in cut], "keyphrases": phrases}
+        columns |= {"text": [" ".join(row) for row in cut], "keyphrases": phrases}
     return Dataset.from_dict(columns)
 
 
 def make(asked: dict[str, Any]) -> dict[str, Any]:
     """Write the shape with random weights in bf16, and a tokenizer."""
-    folder = tiny_checkpoint(asked["family"], texts(200, 100), folder_of(asked))
+    folder, config = folder_of(asked), make_config(asked)
+    fill_vocabulary(tiny_checkpoint(asked["family"], texts(200, 100), folder), config.vocab_size)
     with torch.device(asked["device"]):
         model = getattr(transformers, AUTO[asked["family"]]).from_config(
-            make_config(asked), dtype=torch.bfloat16
+            config, dtype=torch.bfloat16
         )
     # in one file, or the tiny weights would stay beside several
     model.save_pretrained(folder, max_shard_size="100GB")
     return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+
+
+def fill_vocabulary(folder: Path, rows: int) -> None:
+    """Give the tokenizer pieces that no text has: one that is far smaller than the embedding is refused."""
+    path = folder / "tokenizer.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    pieces, most = whole["model"]["vocab"], rows * 9 // 10  # the task adds some
+    if isinstance(pieces, dict):
+        pieces |= {token["content"]: token["id"] for token in whole["added_tokens"]}
+        pieces |= {f"\ue000{i}": i for i in range(len(pieces), most)}
+    else:
+        pieces += [[f"\ue000{i}", -1000.0] for i in range(len(pieces), most)]
+    path.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
 
 
 # --- FLOPs and the peak --------------------------------------------------------------------------
@@ -288,7 +308,10 @@ class Watch(TrainerCallback):
 
 
 def count_tokens(model: torch.nn.Module) -> list[torch.Tensor]:
-    """Tokens of each row that the model reads, one tensor a call; read once all is over."""
+    """Tokens of each row that the model reads, one tensor a call; to be read once all is over.
+
+    Only the inner model is always called as a module: sentence-transformers calls ``forward``.
+    """
     lengths: list[torch.Tensor] = []
 
     def note(module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -297,7 +320,8 @@ def count_tokens(model: torch.nn.Module) -> list[torch.Tensor]:
             mask = torch.ones_like(ids)
         lengths.append(mask.sum(1))
 
-    inner = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    whole = next(part for part in model.modules() if isinstance(part, PreTrainedModel))
+    inner = whole.get_encoder() if whole.config.is_encoder_decoder else whole.base_model
     inner.register_forward_pre_hook(note, with_kwargs=True)
     return lengths
 

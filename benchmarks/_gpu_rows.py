@@ -51,7 +51,8 @@ class Row:
 
 def rows_of(*, quick: bool) -> list[Row]:
     """All rows: what is correct in three minutes, what is fast in five."""
-    return [Row("hardware", "hardware", "correct", 60), *correct(quick=quick), *fast(quick=quick)]
+    return [Row("hardware", "hardware", "correct", 60), *models(quick=quick),
+            *correct(quick=quick), *fast(quick=quick)]  # fmt: skip
 
 
 def correct(*, quick: bool) -> list[Row]:
@@ -90,17 +91,18 @@ def correct(*, quick: bool) -> list[Row]:
     return rows
 
 
-def fast(*, quick: bool) -> list[Row]:
-    """Speed, of published shapes with random weights."""
-    rows = [
-        Row(f"made: {name}", "make", "fast", 100, model(name, quick=quick))
-        for name, *_ in reversed(MODELS)  # the largest takes longest
-    ]
-    rows += [
-        Row(f"FLOPs: {name}", "count_flops", "fast", 100, model(name, quick=quick))
+def models(*, quick: bool) -> list[Row]:
+    """The models and their FLOPs; the largest first, which takes longest."""
+    return [
+        Row(f"{word}: {name}", do, "fast", 100, model(name, quick=quick))
+        for word, do in (("made", "make"), ("FLOPs", "count_flops"))
         for name, *_ in reversed(MODELS)
     ]
-    rows.append(Row("bf16 peak", "peak", "fast", 30, alone=True))
+
+
+def fast(*, quick: bool) -> list[Row]:
+    """Speed, of published shapes with random weights."""
+    rows = [Row("bf16 peak", "peak", "fast", 30, alone=True)]
     ways = [(name, way) for name, *_ in MODELS for way in WAYS[name]]
     # the pairs of frtune and Trainer first, then other peers, should time run out
     ways.sort(key=lambda pair: pair[1] not in ("frtune", "Trainer"))

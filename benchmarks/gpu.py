@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from _gpu_rows import Row, rows_of
 HERE = Path(__file__).resolve().parent
 WORKER = (sys.executable, str(HERE / "_gpu_worker.py"))
 RESERVE = 6.0  # seconds kept to end everything and to write the summary
+TOGETHER = 0.42  # of the time, for the rows that run several at once
 SPACE = 40 * 2**30  # bytes of the models that wait for the second part
 
 
@@ -52,7 +54,8 @@ class Worker:
     def ask(self, asked: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The row's result; a worker that is late or dies is killed with all it started."""
         stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None and stdout is not None  # noqa: S101
+        if stdin is None or stdout is None:
+            raise RuntimeError("a worker has pipes")
         line = b""
         with contextlib.suppress(OSError):
             stdin.write(json.dumps(asked).encode() + b"\n")
@@ -104,6 +107,9 @@ class Bench:
         self.rows, self.output, self.settings = rows, output, settings
         self.environment, self.command, self.jobs, self.reuse = environment, command, jobs, reuse
         self.ends = time.monotonic() + seconds
+        # what runs alone keeps its time whatever the others do
+        share = TOGETHER if any(row.alone for row in rows) else 1.0
+        self.together_ends = time.monotonic() + share * seconds
         self.results: dict[str, dict[str, Any]] = {}
         self.hardware: dict[str, Any] = {}
         self.waiting: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -124,15 +130,8 @@ class Bench:
             self.add_workers(min(self.jobs, len(self.rows)))
             if together:
                 self.measure(together.pop(0))  # says what the hardware is
-            threads = []
-            tasks: queue.SimpleQueue[Row] = queue.SimpleQueue()
-            for row in together:
-                tasks.put(row)
-            for _ in range(min(self.jobs, len(together))):
-                threads.append(threading.Thread(target=self.drain, args=(tasks,), daemon=True))
-                threads[-1].start()
-            for thread in threads:
-                thread.join()
+            self.measure_together([row for row in together if not row.needs])
+            self.measure_together([row for row in together if row.needs])
             if not self.reuse:
                 self.add_workers(len(alone))  # they import while none is measured
             for row in alone:
@@ -157,20 +156,22 @@ class Bench:
                 self.workers.append(worker)
             self.waiting.put(worker)
 
-    def drain(self, tasks: queue.SimpleQueue[Row]) -> None:
-        """Measure rows until none is left."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self.measure(tasks.get_nowait())
+    def measure_together(self, rows: list[Row]) -> None:
+        """As many at once as there are jobs."""
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for done in [pool.submit(self.measure, row) for row in rows]:
+                done.result()
 
     def measure(self, row: Row) -> None:
         """One row."""
         seconds = min(row.seconds * self.settings.get("patience", 1), self.left())
+        if not row.alone:
+            seconds = min(seconds, self.together_ends - time.monotonic())
         if seconds <= 0:
             self.note(row, not_measured("no time was left"), 0.0)
             return
-        if missing := [name for name in row.needs if "error" in self.results.get(name, {})]:
-            self.note(row, not_measured(f"{missing[0]} failed"), 0.0)
+        if missing := [name for name in row.needs if "not measured" in self.results.get(name, {})]:
+            self.note(row, not_measured(f"there is no {missing[0]!r}"), 0.0)
             return
         if self.waiting.empty():
             self.add_workers(1)
@@ -182,12 +183,12 @@ class Bench:
         asked = {**self.settings, **row.options, "do": row.do, "seconds_left": self.left()}
         found = worker.ask(asked, seconds)
         self.note(row, found, time.monotonic() - started)
-        if self.reuse and worker.process.poll() is None:
+        if self.reuse and not row.apart and worker.process.poll() is None:
             self.waiting.put(worker)
-        else:
-            worker.kill()
-            if not row.alone and not self.reuse:
-                self.add_workers(1)
+            return
+        worker.kill()
+        if not row.alone and not self.reuse:
+            self.add_workers(1)  # imports while others work
 
     def note(self, row: Row, found: dict[str, Any], seconds: float) -> None:
         """Write a result at once."""
@@ -254,8 +255,6 @@ def environment_of(device: str, site: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": visible if device == "cuda" else "",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # of deterministic kernels; read at the start
-        "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(site / "extensions")),
     }
 
 
@@ -270,10 +269,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
     made.add_argument("--minutes", type=float, default=7.8, help="after which all is over")
     made.add_argument("--seconds", type=float, default=7, help="of training, each way")
     made.add_argument("--only", nargs="+", metavar="WORD", help="rows whose name has one of these")
+    made.add_argument("--part", choices=["correct", "fast"], help="that part alone")
     made.add_argument("--jobs", type=int, default=max(1, min(4, (os.cpu_count() or 1) // 3)))
     made.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     made.add_argument("--quick", action="store_true", help="tiny shapes: proves only that it runs")
     return made.parse_args(argv)
+
+
+def chosen_rows(args: argparse.Namespace) -> list[Row]:
+    """The rows that were asked for, and those that they need."""
+    rows = rows_of(quick=args.quick)
+    asked = [
+        row for row in rows
+        if (not args.only or any(word in row.name for word in args.only))
+        and args.part in (None, row.part)
+    ]  # fmt: skip
+    needed = {name for row in asked for name in row.needs}
+    return [row for row in rows if row.do == "hardware" or row in asked or row.name in needed]
 
 
 def main(argv: list[str]) -> int:
@@ -282,7 +294,6 @@ def main(argv: list[str]) -> int:
     began = time.monotonic()
     scratch = scratch_folder()
     site = args.site or Path(scratch) / "site"
-    bench = None
     try:
         if args.wheels:
             install(args.wheels, site)
@@ -291,10 +302,7 @@ def main(argv: list[str]) -> int:
         settings = {"device": args.device, "quick": args.quick, "scratch": scratch,
                     "train_seconds": 0.3 if args.quick else args.seconds,
                     "patience": 10 if args.quick else 1}  # fmt: skip
-        wanted = [
-            row for row in rows_of(quick=args.quick)
-            if row.do == "hardware" or not args.only or any(word in row.name for word in args.only)
-        ]  # fmt: skip
+        wanted = chosen_rows(args)
         seconds = 60 * args.minutes - (time.monotonic() - began)
         bench = Bench(
             wanted, args.output, seconds=seconds, settings=settings,
@@ -309,7 +317,7 @@ def main(argv: list[str]) -> int:
         print(f"benchmarks/gpu.py: {reason}", file=sys.stderr)
         return 2
     print((args.output / "gpu.md").read_text(encoding="utf-8"))
-    return 1 if any("not measured" in found or found.get("wrong") for found in results.values()) else 0
+    return int(any("not measured" in found or "wrong" in found for found in results.values()))
 
 
 if __name__ == "__main__":

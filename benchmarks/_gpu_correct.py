@@ -365,7 +365,7 @@ def page(asked: dict[str, Any]) -> dict[str, Any]:
     with private_folder():
         shown = build_page(models, language)
         address, _ = start(shown, Server(), language, footer=["api"])
-        with urllib.request.urlopen(address, timeout=30) as response:  # noqa: S310
+        with urllib.request.urlopen(address, timeout=30) as response:
             status = response.status
         answer = DemoSession(models, language).predict("model", "la ville ouvre une école")
         shown.close()

@@ -112,7 +112,7 @@ def make(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def fill_vocabulary(folder: Path, rows: int) -> None:
-    """Give the tokenizer pieces that no text has: one that is far smaller than the embedding is refused."""
+    """Give the tokenizer pieces that no text has: far fewer than the embedding's are refused."""
     path = folder / "tokenizer.json"
     whole = json.loads(path.read_text(encoding="utf-8"))
     pieces, most = whole["model"]["vocab"], rows * 9 // 10  # the task adds some
@@ -388,4 +388,3 @@ def _memory(device: torch.device) -> dict[str, float]:
 
 
 WORK = {"make": make, "count_flops": count_flops, "peak": peak, "train": train}
-

@@ -240,7 +240,7 @@ def install(wheels: list[Path], site: Path) -> None:
 
 def scratch_folder() -> str:
     """A folder for models: in memory where there is room, which is faster to read."""
-    memory = "/dev/shm"  # noqa: S108
+    memory = "/dev/shm"
     roomy = os.path.isdir(memory) and shutil.disk_usage(memory).free > SPACE
     return tempfile.mkdtemp(prefix="frtune-gpu-", dir=memory if roomy else None)
 

@@ -31,17 +31,18 @@ ROOT = Path(__file__).resolve().parents[1]
 GIVEN = re.compile(r"^(torch|torchvision|torchaudio|triton|nvidia-.*|cuda-.*|pip|setuptools)$")
 BUILT = ("deepspeed", "rouge-score")  # PyPI has no wheels of them
 PEERS = ("trl", "sentence-transformers", "gradio", "sacremoses")
-PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in range(5, 40)) + (
+PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(5, 40)),
     "manylinux2014_x86_64", "manylinux1_x86_64",
 )  # fmt: skip
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def read_freeze(text: str) -> dict[str, str]:
-    """Versions by name, of ``pip list --format=freeze``.
+    r"""Versions by name, of ``pip list --format=freeze``.
 
     Example:
-        >>> read_freeze("Torch==2.11.0+cu130\\nnumpy==2.5.2\\n-e /src/x")
+        >>> read_freeze("Torch==2.11.0+cu130\nnumpy==2.5.2\n-e /src/x")
         {'torch': '2.11.0+cu130', 'numpy': '2.5.2'}
     """
     pairs = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)\s*$", text, flags=re.MULTILINE)
@@ -60,8 +61,10 @@ def missing(report: dict[str, Any], has: dict[str, str], python: str) -> dict[st
              for item in report["install"]}  # fmt: skip
     wanted: dict[str, list[Requirement]] = {}
     about = {"python_version": python, "python_full_version": f"{python}.0", "extra": "",
-             "sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"}  # fmt: skip
-    for line in [*needed(), *(line for item in found.values() for line in item.get("requires_dist", ()))]:
+             "sys_platform": "linux", "platform_system": "Linux",
+             "platform_machine": "x86_64"}  # fmt: skip
+    lines = [line for item in found.values() for line in item.get("requires_dist", ())]
+    for line in [*needed(), *lines]:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(about):
             wanted.setdefault(canonicalize_name(requirement.name), []).append(requirement)
@@ -108,7 +111,7 @@ def parts(sizes: dict[str, int], most: int) -> list[list[str]]:
 
 
 def resolve(has: dict[str, str], python: str, built: Path) -> dict[str, Any]:
-    """pip's report of all that a machine with that torch needs."""
+    """Pip's report of all that a machine with that torch needs."""
     for name, version in constrained(BUILT).items():
         command = [*PIP, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(built)]
         run([*command, f"{name}=={version}"])
@@ -128,15 +131,19 @@ def stand_in(folder: Path, version: str) -> str:
     """Write a wheel of torch that holds and needs nothing: that of there has what it needs."""
     version = f"{version}+there"
     about = f"torch-{version}.dist-info"
+    files = {
+        "METADATA": f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
     with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
-        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{about}/RECORD", "")
+        for name, text in files.items():
+            wheel.writestr(f"{about}/{name}", text)
     return version
 
 
 def where(python: str, built: Path) -> list[str]:
-    """pip's options for that machine."""
+    """Pip's options for that machine."""
     platforms = [option for name in PLATFORMS for option in ("--platform", name)]
     return ["--only-binary", ":all:", "--python-version", python, "--implementation", "cp",
             *platforms, "--find-links", str(built)]  # fmt: skip

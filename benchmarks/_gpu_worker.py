@@ -19,8 +19,9 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     """Do a row; what is missing, or fails, is said in its result."""
     import _gpu_correct
     import _gpu_fast
+    import _gpu_memory
 
-    work = {**_gpu_correct.WORK, **_gpu_fast.WORK}[asked["do"]]
+    work = {**_gpu_correct.WORK, **_gpu_fast.WORK, **_gpu_memory.WORK}[asked["do"]]
     for name in asked.get("packages", ()):
         if importlib.util.find_spec(name) is None:
             return {"not measured": f"{name} is not installed"}
@@ -37,7 +38,7 @@ def main() -> None:
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     import _gpu_correct  # noqa: F401
-    import _gpu_fast  # noqa: F401
+    import _gpu_memory  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)

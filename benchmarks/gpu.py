@@ -77,7 +77,7 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(5)
+            self.process.wait(2)
 
 
 def not_measured(reason: str) -> dict[str, Any]:
@@ -139,6 +139,7 @@ class Bench:
         finally:
             timer.cancel()
             self.stop("was stopped")
+            timer.join(10)  # it may be ending the workers
         return self.results
 
     def left(self) -> float:

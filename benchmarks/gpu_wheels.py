@@ -1,6 +1,6 @@
 """The packages that a machine without an index lacks for ``gpu.py``: list them, or fetch them.
 
-    python -m pip list --format=freeze > there.txt      # on that machine
+    pip list --format=freeze > there.txt                # on that machine
     python benchmarks/gpu_wheels.py --has there.txt     # here: what it lacks
     python benchmarks/gpu_wheels.py --has there.txt --output wheels
 

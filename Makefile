@@ -46,7 +46,7 @@ format: $(VENV)/.installed-dev ## put the code into its style
 bench: $(VENV)/.installed-dev ## measure frtune beside its peers; BENCH_ARGS=--quick proves only that it runs
 	HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/all.py $(BENCH_ARGS)
 
-bench-gpu: $(VENV)/.installed-dev ## measure training at full sizes on a CUDA GPU, in under eight minutes
+bench-gpu: $(VENV)/.installed-dev ## check and measure training on a CUDA GPU, in under eight minutes
 	HF_HUB_OFFLINE=1 $(RUN) $(BIN)/python benchmarks/gpu.py $(BENCH_ARGS)
 
 demo: $(VENV)/.installed ## serve a page of a tiny model, which is trained first if there is none

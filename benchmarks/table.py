@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from _compare import CLOCKS, RESULTS, differences, inequality, mean_and_half, signed
+from _gpu_report import summary
+from _gpu_rows import rows_of
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
@@ -53,6 +55,7 @@ def sections() -> dict[str, list[str]]:
         "order": order(found["order_of_rows"]),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
+        "gpu": gpu(RESULTS / "gpu.jsonl"),
     }
 
 
@@ -238,6 +241,18 @@ def utilisation(result: dict[str, Any]) -> list[str]:
     )
     shares = [[name, f"{100 * share:.1f} %"] for name, share in result["shares"].items()]
     return [said, "", *markdown([["part", "share"], *shares])]
+
+
+def gpu(path: Path) -> list[str]:
+    """What ``gpu.py`` found on the GPU that the file names."""
+    if not path.is_file():
+        return ["Not measured."]
+    results = {line["row"]: line for line in map(json.loads, path.open(encoding="utf-8"))}
+    hardware = {
+        name: value for name, value in results["hardware"].items()
+        if name not in ("row", "part", "hardware", "took_seconds")
+    }  # fmt: skip
+    return summary(rows_of(quick=False), results, hardware).splitlines()
 
 
 # --- Markdown ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,18 @@ def test_the_formula_of_a_step_is_what_torch_counts(rows, length):
 
 
 def test_a_frozen_base_under_lora_has_fewer_flops_and_a_row_grows_as_its_square():
-    from gpu import flops
+    from _gpu_fast import count_flops
 
     asked = {"checkpoint": "EleutherAI/polyglot-ko-1.3b", "family": "polyglot", "quick": True,
              "length": 32, "method": "lora"}  # fmt: skip
-    short, long = flops(asked, [8], 0), flops(asked, [32], 0)
-    assert long == pytest.approx(flops(asked, [32, 8], 0) - short)
-    assert long > 4 * short
-    full = flops({**asked, "method": "full"}, [32], 0)
-    assert 0.6 < long / full < 0.85  # two of three products, and all of the attention's
+    square, linear, rest = count_flops(asked)["curve"]
+    assert square > 0
+    assert linear > 100 * square
+    assert abs(rest) < 1
+    long = square * 32**2 + linear * 32
+    square, linear, _ = count_flops({**asked, "method": "full"})["curve"]
+    # two of three products, and all of the attention's
+    assert 0.6 < long / (square * 32**2 + linear * 32) < 0.85
 
 
 def test_operations_are_grouped_by_what_they_do():
@@ -47,12 +49,10 @@ def test_operations_are_grouped_by_what_they_do():
     assert group_of("aten::_fused_adamw_") == "optimizer and clipping"
 
 
-def test_without_a_gpu_the_benchmark_says_so(capsys, monkeypatch):
+def test_without_a_gpu_the_benchmark_says_so():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    from gpu import main
+    from _gpu_correct import hardware
 
-    monkeypatch.setattr(sys, "argv", ["gpu.py"])
-    assert main() == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no CUDA device here" in line
+    said = hardware({"device": "cuda"})["not measured"]
+    assert "no CUDA device here" in said

@@ -30,6 +30,7 @@ from frtune.models.model_verification import (
     MERGING,
     allowed_difference,
     difference_of,
+    logits_of_opened,
     open_again,
 )
 from frtune.models.narrow_copy import narrow_copy
@@ -128,7 +129,7 @@ def _live_through(
         save_head_config(folder, model, task, tokenizer)
         stage.append("be opened again with equal logits")
         again = open_again(folder, model, task, tokenizer)[0]
-        difference = difference_of(expected, probe_logits(again, batch))
+        difference = difference_of(expected, logits_of_opened(again, model, batch))
         if not difference <= allowed_difference(model, expected):
             raise ValueError(f"they differ by {difference:.2g}{_others(model, again)}")
         if merge:

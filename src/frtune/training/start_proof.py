@@ -38,7 +38,7 @@ from frtune.models.probe import probe_logits
 from frtune.models.weights import quiet
 from frtune.tasks.config_file import save_task
 from frtune.training.distributed import on_main
-from frtune.training.resource_errors import is_memory_full
+from frtune.training.resource_errors import MemoryFullError, is_memory_full
 from frtune.training.trainer import TaskTrainer
 
 WHOLE, TRAINED = 400_000_000, 50_000_000  # weights; of a larger model a narrow copy is tried
@@ -70,6 +70,7 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
 
     Raises:
         InputError: Names the adapter's method and settings, and what it fails in.
+        MemoryFullError: If memory runs out.
     """
     model: Any = trainer.model
     if trainer.train_dataset is None:
@@ -101,7 +102,10 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
                 _live_through(trainer, subject, folder / "saved", stage, merge=merge)
     except Exception as error:  # each method fails in its own way
         if is_memory_full(error):
-            raise
+            raise MemoryFullError(
+                "memory ran out before the first step, in the proof that the model can be saved. "
+                "Pass --no-proof to leave it out; frtune plan says what fits."
+            ) from error
         way = "use lora_config() in build_model" if adapters else "build the model with build_model"
         if stage[-1] == "be merged":
             way = "leave out merge"

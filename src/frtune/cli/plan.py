@@ -12,7 +12,7 @@ from rich.table import Table
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.errors import InputError
 from frtune.files import json_text
-from frtune.planning.plan import Plan, default_task, plan
+from frtune.planning.plan import CONTEXT, Option, Plan, default_task, plan
 from frtune.tasks.config_file import task_class
 
 
@@ -106,7 +106,7 @@ def _show(found: Plan) -> None:
     for option in found.options:
         memory = option.memory
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
-                 option.activations, option.checkpointed, option.peak, memory.host)  # fmt: skip
+                 option.activations, option.checkpointed, option.peak, option.host)  # fmt: skip
         cells = ["-" if size is None else f"{size / 1e9:.2f}" for size in sizes]
         cells += [option.fits, "yes" if option.shown else "not yet"]
         style = None if option.fits != "no" else "dim"
@@ -119,4 +119,18 @@ def _show(found: Plan) -> None:
         )
         return
     console.print(f"recommended: {best.method}, {best.sharding}")
+    console.print(phases_line(best))
     print(best.command)  # the console would break the line
+
+
+def phases_line(option: Option) -> str:
+    """The phases of a way of training, in GB a GPU with the CUDA context."""
+    found = option.phases
+    names = ("load", "step", "evaluation", "proof", "merge")
+    sizes = [(name, getattr(found, name)) for name in names if getattr(found, name)]
+    shown = ", ".join(f"{name} {(size + CONTEXT) / 1e9:.1f}" for name, size in sizes)
+    merging = f", with --merge {found.host_merge / 1e9:.1f}" if found.host_merge else ""
+    return (
+        f"a GPU's GB by phase: {shown} (evaluation: {found.eval_rows} rows at once); "
+        f"host of the proof: {found.host_proof / 1e9:.1f}{merging}"
+    )

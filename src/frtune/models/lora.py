@@ -196,7 +196,8 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     """Merge an adapter into its base, and say how far the logits moved.
 
     A quantised base is not merged into, because that rounds the update away: the base is loaded
-    again in full precision, on the host. A full-precision base is merged in place, so that ``model`` is spent.
+    again in full precision, on the host. A full-precision base is merged in place, so that
+    ``model`` is spent.
 
     Args:
         model: A PEFT model of a builder or of ``load_saved``.

@@ -216,7 +216,7 @@ def phases(
     """
     packed = method in QUANTIZED
     kept = needed.weights + needed.optimizer + needed.buffers  # gradients go after a step
-    # packed weights are not cast; copies of frozen ones are dropped where checkpointing spares memory
+    # packed weights are not cast; where checkpointing spares memory, frozen ones are one at a time
     copies = max(0, run.fixed - 2 * parameters.quantizable) if packed else run.fixed
     if recomputes and method != "full":
         copies = min(copies, 2 * parameters.largest)

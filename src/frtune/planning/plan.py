@@ -245,7 +245,8 @@ def _options(found: Architecture, lora: LoraConfig, whole: Plan) -> Iterator[Opt
         phased = phases(
             needed, method, step=held + (checkpointed if recompute else used),  # type: ignore[operator]
             run=forwards[casting], proven=proven, parameters=whole.parameters,
-            size=2 if casting == "bf16" else 4, recomputes=recompute, fits=lambda size, room=room: size <= room,
+            size=2 if casting == "bf16" else 4, recomputes=recompute,
+            fits=lambda size, room=room: size <= room,
         )  # fmt: skip
         option = Option(
             method, sharding, needed, used, checkpointed, "no",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from frtune.planning.plan import Plan, plan
+from frtune.planning.plan import CONTEXT, Plan, plan
 
 RESULTS = Path(__file__).parent / "results" / "memory_plan.json"
 SHAPES = (
@@ -42,8 +42,9 @@ def _rows(gpus: int, found: Plan) -> None:
         if gpus == 1 and option.sharding != "none":
             continue
         memory = option.memory
+        peak = option.phases.step + CONTEXT
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
-                 option.activations, option.checkpointed or 0, option.peak)  # fmt: skip
+                 option.activations, option.checkpointed or 0, peak)  # fmt: skip
         shown = " | ".join(f"{size / 1e9:.1f}" for size in sizes)
         print(f"| {gpus} | {option.method} | {option.sharding} | {shown} | {option.fits} | "
               f"{memory.host / 1e9:.0f} |")  # fmt: skip

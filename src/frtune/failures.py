@@ -22,6 +22,10 @@ class DiskFullError(RuntimeError):
     """What was to be written did not fit on the disk; the message says where, and what to do."""
 
 
+class SavedModelError(RuntimeError):
+    """The trained model is saved, whole, but what came after that failed; the message says what."""
+
+
 def disk_full(path: str | os.PathLike[str]) -> DiskFullError:
     """Say that the disk of ``path`` is full, and how much is free there."""
     place = Path(path).absolute()
@@ -61,7 +65,7 @@ def failure_line(error: BaseException) -> str | None:
     """
     causes = [*_causes(error)]
     for each in causes:
-        if isinstance(each, DiskFullError):
+        if isinstance(each, DiskFullError | SavedModelError):
             return str(each)
     if is_disk_full(error):
         named = [each.filename for each in causes if isinstance(each, OSError) and each.filename]

@@ -30,6 +30,7 @@ from frtune.models.families import family_for, kind_of
 from frtune.models.family import Family
 from frtune.models.loading import load_saved
 from frtune.models.probe import made_up_batch
+from frtune.models.proof_record import warn_unproven
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
@@ -277,6 +278,7 @@ def load(
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     task = load_task(directory)
+    warn_unproven(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):

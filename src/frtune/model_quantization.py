@@ -27,6 +27,7 @@ from frtune.models.int8 import pack_layers, quantize_layers, save_int8
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
 from frtune.models.probe import probe_logits
+from frtune.models.proof_record import copy_record, warn_unproven
 from frtune.models.tokenizer_files import PROBES
 from frtune.models.weights import kept_names, load_weights
 from frtune.outputs import check_output_directory
@@ -80,6 +81,7 @@ def quantize(
         hint = nearest(str(method), list(METHODS))
         raise InputError(f"method={method!r}: one of {', '.join(METHODS)}.{hint}")
     task = _check_places(directory, output_dir)
+    warn_unproven(directory)
     adapted = (directory / ADAPTER_CONFIG).is_file()
     model, tokenizer = load_saved(directory, task, merge=adapted)
     before = sum(t.numel() * t.element_size() for t in model.parameters())
@@ -89,6 +91,7 @@ def quantize(
         tokenizer.save_pretrained(draft)
         save_task(task, draft)
         copy_lineage(directory, draft)
+        copy_record(directory, draft)
         if method in ("int8", "int8-weights"):
             layers = _write_int8(model, draft, method)
         else:

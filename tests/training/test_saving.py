@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import frtune
 from frtune import InputError, KeyphraseGeneration, build_model, lora_config, training_arguments
+from frtune.failures import SavedModelError, failure_line
 from frtune.inference import Predictor
 from frtune.training.saving import check_output_dir
 
@@ -220,13 +222,55 @@ def tamper(trainer, monkeypatch, name_has, delta):
      ("polyglot", True, "lora_B"), ("polyglot", True, "embed_in")],
 )  # fmt: skip
 def test_the_proof_catches_weights_that_are_not_those_in_memory(
-    trained, tmp_path, monkeypatch, family, lora, name_has
+    trained, tmp_path, monkeypatch, caplog, family, lora, name_has
 ):
     trainer = trained(family, lora=lora)
     tamper(trainer, monkeypatch, name_has, 0.5)
     with pytest.raises(RuntimeError, match="gives other logits than the one in memory"):
         frtune.save(trainer, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
+    model, why = tmp_path / "model", "gives other logits than the one in memory"
+    assert (model / ("adapter_model.safetensors" if lora else "model.safetensors")).is_file()
+    assert why in json.loads((model / "frtune_unproven.json").read_text())["reason"]
+    frtune.load(model)
+    (said,) = [r.message for r in caplog.records if "not proven" in r.message]
+    assert why in said and "\n" not in said
+    monkeypatch.undo()
+    frtune.save(trainer, model)
+    assert not (model / "frtune_unproven.json").exists()
+
+
+# what stands in for each: memory, what a library raises, a disk, Ctrl-C and a kill
+FAILURES = {
+    "memory ran out": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore"),
+    "an odd thing": AttributeError("an odd thing. Do that.\nMore"),
+    "the disk is full": OSError(28, "No space left on device"),
+    "its proof has not ended": KeyboardInterrupt(),
+}
+
+
+def test_a_proof_or_merge_that_fails_keeps_the_model(trained, tmp_path, monkeypatch, caplog):
+    trainer, out = trained("polyglot", lora=True), tmp_path / "model"
+    for place in ("models.model_verification.open_again", "training.saving.probe_logits"):
+        for reason, error in FAILURES.items():
+            monkeypatch.setattr(f"frtune.{place}", Mock(side_effect=error))
+            kind = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else SavedModelError
+            with pytest.raises(kind) as raised:
+                frtune.save(trainer, out, merge=True)
+            assert "\n" not in str(raised.value)
+            assert (out / "adapter_model.safetensors").is_file()
+            assert json.loads((out / "frtune_unproven.json").read_text()) == {"reason": reason}
+            if kind is SavedModelError:
+                assert reason in str(raised.value) == failure_line(raised.value)
+            assert not [name for name in os.listdir(out) if name.startswith(".")]
+        monkeypatch.undo()
+    for reason, error in FAILURES.items():
+        if isinstance(error, Exception):
+            monkeypatch.setattr("frtune.training.saving.write_proven", Mock(side_effect=error))
+            with pytest.raises(SavedModelError, match=rf"merge: failed \({reason}\)") as raised:
+                frtune.save(trainer, out, merge=True)
+            assert failure_line(raised.value) == str(raised.value)
+            assert not (out / "frtune_unproven.json").exists() and not (out / "merged").exists()
+    assert frtune.load(out, bf16=False).predict(TEXTS) == answers(trainer)
 
 
 def test_without_the_proof_nothing_is_compared(trained, tmp_path, monkeypatch):

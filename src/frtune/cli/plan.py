@@ -13,7 +13,7 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.environment.precision import Precision
 from frtune.errors import InputError
 from frtune.files import json_text
-from frtune.planning.plan import Plan, default_task, plan
+from frtune.planning.plan import CONTEXT, Option, Plan, default_task, plan
 from frtune.tasks.config_file import task_class
 
 # the table has 80 columns
@@ -127,7 +127,7 @@ def _show(found: Plan) -> None:
     for option in found.options:
         memory = option.memory
         sizes = (memory.weights, memory.gradients, memory.optimizer, memory.buffers,
-                 option.activations, option.checkpointed, option.peak, memory.host)  # fmt: skip
+                 option.activations, option.checkpointed, option.peak, option.host)  # fmt: skip
         cells = ["-" if size is None else _gigabytes(size) for size in sizes]
         cells += [FITS.get(option.fits, option.fits), "yes" if option.shown else "no"]
         style = None if option.fits != "no" else "dim"
@@ -140,4 +140,18 @@ def _show(found: Plan) -> None:
         )
         return
     console.print(f"recommended: {best.method}, {best.sharding}")
+    console.print(phases_line(best))
     print(best.command)  # the console would break the line
+
+
+def phases_line(option: Option) -> str:
+    """The phases of a way of training, in GB a GPU with the CUDA context."""
+    found = option.phases
+    names = ("load", "step", "evaluation", "proof", "merge")
+    sizes = [(name, getattr(found, name)) for name in names if getattr(found, name)]
+    shown = ", ".join(f"{name} {(size + CONTEXT) / 1e9:.1f}" for name, size in sizes)
+    merging = f", with --merge {found.host_merge / 1e9:.1f}" if found.host_merge else ""
+    return (
+        f"a GPU's GB by phase: {shown} (evaluation: {found.eval_rows} rows at once); "
+        f"host of the proof: {found.host_proof / 1e9:.1f}{merging}"
+    )

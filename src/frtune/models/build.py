@@ -20,6 +20,7 @@ from frtune.models.continued_adapter import further
 from frtune.models.families import family_named
 from frtune.models.family import Family
 from frtune.models.lora import add_adapter
+from frtune.models.proof_record import warn_unproven
 from frtune.models.saved_adapter import put_adapter, trained_rows
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
@@ -84,6 +85,7 @@ def build_model(
     base, saved = base_of(checkpoint), is_adapter(checkpoint)
     config, row, auto_class = read_for_task(base, task, wanted)
     dtype = torch_dtype(dtype)
+    warn_unproven(checkpoint)
     if saved:
         lora = further(checkpoint, task, lora)
         quantization = quantization or base_quantization(checkpoint)

@@ -19,6 +19,7 @@ from frtune.models.lineage import copy_lineage
 from frtune.models.loading import load_saved
 from frtune.models.model_verification import difference_of, prove_plain
 from frtune.models.probe import made_up_batch, probe_logits
+from frtune.models.proof_record import copy_record, warn_unproven
 from frtune.models.saved_adapter import read_adapter_config
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, unshare
@@ -111,6 +112,7 @@ def merge_saved(
     if output.exists():
         raise InputError(f"output={str(output)!r}: exists. Give a new directory.")
     task = load_task(directory)
+    warn_unproven(directory)
     with new_folder(output) as draft:
         with deepspeed.zero3_suspended():
             merged = load_saved(directory, task, dtype=dtype, merge=True)
@@ -183,5 +185,6 @@ def write_merged(
         batch = batch or made_up_batch(model)
         prove_plain(target, task, batch, probe_logits(model, batch))
     copy_lineage(source, target)
+    copy_record(source, target)
     tokenizer.save_pretrained(target)
     save_task(task, target)

@@ -30,6 +30,7 @@ def load_saved(
     quantization: QuantizationName | BitsAndBytesConfig | None = None,
     merge: bool = False,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    device: str | None = None,
 ) -> Built:
     """Open a saved directory.
 
@@ -42,6 +43,7 @@ def load_saved(
         quantization: Load the weights in 8 or 4 bits.
         merge: Merge an adapter into its base, which must not be quantised then.
         tokenizer: The directory's tokenizer, where it is known without reading it.
+        device: Where weights are quantised; ``None`` takes a GPU where there is one.
 
     Returns:
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
@@ -67,9 +69,9 @@ def load_saved(
         )
     if not (directory / ADAPTER_CONFIG).is_file():
         method = record and record["method"]
-        return _load_full(directory, task, dtype, quantization, method, tokenizer)
+        return _load_full(directory, task, dtype, quantization, method, tokenizer, device)
     model, tokenizer = models.saved_adapter.load_adapter(
-        directory, task, dtype, quantization, tokenizer
+        directory, task, dtype, quantization, tokenizer, device
     )
     if merge:
         model = models.saved_adapter.merge(model).model
@@ -77,7 +79,13 @@ def load_saved(
 
 
 def _load_full(
-    directory: Path, task: Task, dtype: Any, quantization: Any, method: Any, tokenizer: Any
+    directory: Path,
+    task: Task,
+    dtype: Any,
+    quantization: Any,
+    method: Any,
+    tokenizer: Any,
+    device: str | None,
 ) -> Built:
     config, family, auto_class = read_for_task(directory, task)
     if method in ("int8", "int8-weights"):
@@ -87,6 +95,7 @@ def _load_full(
     check_weights(directory)
     tokenizer = tokenizer or load_tokenizer(directory, family, config)
     model = load_weights(
-        directory, auto_class, config, dtype=dtype, quantization=quantization, new_head=False
-    )
+        directory, auto_class, config, dtype=dtype, quantization=quantization, new_head=False,
+        device=device,
+    )  # fmt: skip
     return model.eval(), tokenizer

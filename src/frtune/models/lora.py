@@ -196,7 +196,8 @@ def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | Non
     """Merge an adapter into its base, and say how far the logits moved.
 
     A quantised base is not merged into, because that rounds the update away: the base is loaded
-    again in full precision. A full-precision base is merged in place, so that ``model`` is spent.
+    again in full precision, on the host. A full-precision base is merged in place, so that
+    ``model`` is spent.
 
     Args:
         model: A PEFT model of a builder or of ``load_saved``.
@@ -255,7 +256,7 @@ def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
     adapted = wrap(base, lora)
     trained = get_peft_model_state_dict(model, save_embedding_layers=False)
     set_peft_model_state_dict(adapted, trained)
-    return adapted.to(next(model.parameters()).device)
+    return adapted
 
 
 def _finish(model: PeftModel) -> PeftModel:

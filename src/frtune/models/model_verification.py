@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate.hooks import remove_hook_from_module
 from transformers import PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bars
 from frtune.models.checkpoint_files import read_for_task
+from frtune.models.layer_offload import layers_in_turn
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.models.tokenizer_files import PROBES
@@ -34,8 +36,8 @@ def prove_saved(
 ) -> float:
     """Reload a saved model from disk; its logits must be those of the model in memory.
 
-    The model in memory is a full one or one with an adapter. For the time of the proof, the memory
-    of a second model is needed.
+    The model in memory is a full one or one with an adapter. What is opened stays in the host's
+    memory; a GPU holds one of its layers at a time, beside its embeddings and heads.
 
     Args:
         directory: What was saved.
@@ -57,7 +59,7 @@ def prove_saved(
     _check_same_ids(directory, tokenizer, tokenizer_again)
     if expected is None:
         expected = probe_logits(model, batch)
-    found = probe_logits(reloaded, batch)
+    found = logits_of_opened(reloaded, model, batch)
     allowed = allowed_difference(model, expected)
     difference = difference_of(expected, found)
     if not difference <= allowed:
@@ -72,17 +74,38 @@ def prove_saved(
 def open_again(
     directory: str | os.PathLike[str], model: Any, task: Task, tokenizer: Any = None
 ) -> Built:
-    """Open what was saved of ``model`` in its type, its bits and on its device.
+    """Open what was saved of ``model`` in its type and its bits, in the host's memory.
 
     ``tokenizer`` is taken for the saved one, which is not read then.
     """
     dtype = next(m for m in model.modules() if isinstance(m, torch.nn.Embedding)).weight.dtype
     packed = getattr(model.config, "quantization_config", None)
-    again = load_saved(directory, task, dtype=dtype, quantization=packed, tokenizer=tokenizer)
-    if packed is None:
-        again[0].to(next(model.parameters()).device)  # type: ignore[arg-type]
+    again = load_saved(
+        directory, task, dtype=dtype, quantization=packed, tokenizer=tokenizer, device="cpu"
+    )
     _cast_alike(again[0], model)
     return again
+
+
+def logits_of_opened(opened: Any, model: Any, batch: Mapping[str, Any]) -> Any:
+    """``probe_logits`` of what ``open_again`` opened, computed where ``model`` computes.
+
+    Packed layers of a GPU stand in for those packed on the host: they were not trained, the base's
+    fingerprint holds them, and each device packs with a rounding of its own.
+    """
+    device = next(model.parameters()).device
+    if device.type != "cpu":
+        share_packed(opened, model)
+    with layers_in_turn(opened, device):
+        return probe_logits(opened, batch, device=device)
+
+
+def share_packed(opened: Any, model: Any) -> None:
+    """Put the layers that bitsandbytes packed in ``model`` into what was opened of it; in place."""
+    remove_hook_from_module(opened, recurse=True)  # which would take inputs back to the host
+    for name, module in list(model.named_modules()):
+        if type(module).__module__.startswith("bitsandbytes."):
+            opened.set_submodule(name, module)
 
 
 def _cast_alike(reloaded: Any, model: Any) -> None:

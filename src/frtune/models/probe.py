@@ -10,14 +10,15 @@ import torch
 from accelerate.utils import extract_model_from_parallel
 
 
-def probe_logits(model: Any, batch: Mapping[str, Any]) -> Any:
+def probe_logits(model: Any, batch: Mapping[str, Any], *, device: Any = None) -> Any:
     """Logits of a batch in evaluation mode, in fp32 on the CPU, without mixed precision.
 
-    ``model`` may stand in the wrapper of several processes (DDP, DeepSpeed's engine).
+    ``model`` may stand in the wrapper of several processes (DDP, DeepSpeed's engine). ``device`` is
+    where it computes, where that is not where its weights are.
     """
     # the mixed-precision forward is the inner model's, and the config too
     model = extract_model_from_parallel(model)
-    device = next(model.parameters()).device
+    device = device or next(model.parameters()).device
     inputs = {name: value.to(device) for name, value in batch.items() if hasattr(value, "to")}
     config = model.config
     if config.is_encoder_decoder and not {"labels", "decoder_input_ids"} & set(inputs):

@@ -33,7 +33,12 @@ _TRAINED = (".lora_", ".modules_to_save.", ".trainable_tokens_delta.")  # parts 
 
 
 def load_adapter(
-    directory: Path, task: Task, dtype: Any, quantization: Any, tokenizer: Any
+    directory: Path,
+    task: Task,
+    dtype: Any,
+    quantization: Any,
+    tokenizer: Any,
+    device: str | None = None,
 ) -> tuple[Any, PreTrainedTokenizerBase]:
     """Open a saved adapter on its base; see ``frtune.models.loading.load_saved``."""
     if not (directory / ADAPTER_WEIGHTS).is_file():
@@ -46,7 +51,9 @@ def load_adapter(
     config, family, auto_class = read_for_task(base, task)
     check_weights(base)
     tokenizer = tokenizer or load_tokenizer(directory, family, config)
-    model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
+    model = load_weights(
+        base, auto_class, config, dtype=dtype, quantization=quantization, device=device
+    )
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
     serve(model, task.served_end_ids(tokenizer, family.kind))
     if (directory / GENERATION_CONFIG_NAME).is_file():

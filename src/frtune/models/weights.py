@@ -60,6 +60,7 @@ def load_weights(
     dtype: Any = None,
     quantization: Any = None,
     new_head: bool = True,
+    device: str | None = None,
 ) -> PreTrainedModel:
     """Load the weights under a task's head.
 
@@ -70,6 +71,7 @@ def load_weights(
         dtype: Type of the weights; ``None`` is fp32.
         quantization: As in :func:`build_model`.
         new_head: Whether the head may be missing in the checkpoint; it is initialised then.
+        device: Where weights are quantised; ``None`` takes a GPU where there is one.
 
     Raises:
         InputError: If weights other than the head's are missing or of another shape.
@@ -82,7 +84,7 @@ def load_weights(
         if family.own_output is not None and stores(checkpoint, family.own_output):
             untied = deepspeed.output_untied(type(config), family.own_output)
     with untied:
-        model, info = read_weights(checkpoint, auto_class, config, dtype, quantization)
+        model, info = read_weights(checkpoint, auto_class, config, dtype, quantization, device)
     if untied_output(model) is not None:
         # v5 calls every T5 tied, and a resize would overwrite the output layer by the embedding
         model.config.tie_word_embeddings = False
@@ -145,6 +147,7 @@ def read_weights(
     config: Any,
     dtype: Any,
     quantization: Any,
+    device: str | None = None,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Load weights as they are, and what Transformers says of those missing; nothing is checked."""
     loader, family = getattr(transformers, auto_class), family_for(config.model_type)
@@ -168,6 +171,7 @@ def read_weights(
                 quantization_config=not_emulated(
                     skipping_heads(quantization, loader, config), bears_fp16=family.fp16
                 ),
+                device_map={"": device} if device and quantization is not None else None,
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,

@@ -64,7 +64,12 @@ class Memory:
     @property
     def host(self) -> int:
         """The larger of loading and training on the host."""
-        return max(self.host_loading, round(HOST_FACTOR * self.host_states))
+        return max(self.host_loading, self.host_offloaded)
+
+    @property
+    def host_offloaded(self) -> int:
+        """What offload keeps on the host while the run trains."""
+        return round(HOST_FACTOR * self.host_states)
 
 
 def trained(parameters: Parameters, method: Method) -> int:

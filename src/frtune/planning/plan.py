@@ -28,6 +28,7 @@ from frtune.planning.activations import Activations, Casting, Step, activations,
 from frtune.planning.cards import card, card_present, planned_precision
 from frtune.planning.memory import Memory, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
+from frtune.planning.phases import EVAL_ROWS, Forward, Phases, forward, parts, phases
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
 from frtune.training.encoding import check_length
@@ -50,6 +51,7 @@ class Option:
         fits: ``"yes"``, ``"with checkpointing"`` or ``"no"``.
         shown: Whether a test of frtune trains this family so.
         command: The command line, with gradient checkpointing where it is needed.
+        phases: Bytes of each phase of the run; the largest decides.
     """
 
     method: Method
@@ -60,14 +62,17 @@ class Option:
     fits: str
     shown: bool
     command: str
+    phases: Phases
 
     @property
     def peak(self) -> int:
         """Bytes on a GPU, with checkpointing where it is needed or would not be enough."""
-        used = self.activations
-        if self.fits != "yes" and self.checkpointed is not None:
-            used = self.checkpointed
-        return self.memory.states + self.memory.buffers + used + CONTEXT
+        return self.phases.peak + CONTEXT
+
+    @property
+    def host(self) -> int:
+        """Bytes on the host: of loading, or of training and the proof."""
+        return max(self.memory.host, self.memory.host_offloaded + self.phases.host_proof)
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Plan:
         return {
             **{k: v for k, v in asdict(self).items() if k != "options"},
             "options": [
-                {**asdict(option), "peak": option.peak, "host": option.memory.host}
+                {**asdict(option), "peak": option.peak, "host": option.host}
                 for option in self.options
             ],
             "recommended": best and best.command,
@@ -154,8 +159,8 @@ def plan(
     """Find what fits: methods and shardings that frtune allows, with their memory.
 
     Nothing is loaded or downloaded but the config: parameters are counted on the meta device, and
-    activations on tensors without data. A GPU's peak is the sum of weights, gradients, optimizer
-    states, buffers, activations and 1 GB for the CUDA context. Options are sorted by what a
+    activations on tensors without data. A GPU's peak is that of the largest phase (loading, step,
+    evaluation, proof, merge) and 1 GB for the CUDA context. Options are sorted by what a
     specialist would rather do: train in full before LoRA, LoRA before quantisation, no sharding
     before ZeRO-2 before ZeRO-3, and offload last, because it is slow.
 
@@ -232,6 +237,8 @@ def _options(found: Architecture, lora: LoraConfig, whole: Plan) -> Iterator[Opt
     name, step, gpus, precision = found.family.name, whole.step, whole.gpus, whole.precision
     no_recomputing = refusal(name, method="full", sharding="none", features=["checkpointing"])
     known: dict[tuple[bool, Casting], Activations] = {}
+    forwards: dict[Casting, Forward] = {}
+    proven = parts(found)
     for method, sharding in combinations(name):
         if sharding == ("none" if gpus > 1 else "ddp"):
             continue
@@ -245,22 +252,29 @@ def _options(found: Architecture, lora: LoraConfig, whole: Plan) -> Iterator[Opt
         used = kept.saved + kept.loss - copies
         checkpointed = None if no_recomputing else kept.recomputed + kept.loss
         needed = memory(whole.parameters, method, sharding, gpus=gpus, precision=precision)
-        room = whole.gpu_bytes - needed.states - needed.buffers - CONTEXT
-        fits = "no"
-        if whole.cpu_bytes is None or needed.host <= whole.cpu_bytes:
-            if used <= room:
-                fits = "yes"
-            elif checkpointed is not None and checkpointed <= room:
-                fits = "with checkpointing"
-        shown, command = (
-            name in trained_by_tests(method, sharding),
-            _command(method, sharding, whole, fits),
-        )
-        yield Option(method, sharding, needed, used, checkpointed, fits, shown, command)
+        if casting not in forwards:
+            forwards[casting] = forward(found, step, casting=casting)
+        room = whole.gpu_bytes - CONTEXT
+        held = needed.states + needed.buffers
+        recompute = checkpointed is not None and held + used > room
+        phased = phases(
+            needed, method, step=held + (checkpointed if recompute else used),  # type: ignore[operator]
+            run=forwards[casting], proven=proven, parameters=whole.parameters,
+            size=2 if casting == "bf16" else 4, recomputes=recompute,
+            fits=lambda size, room=room: size <= room,
+        )  # fmt: skip
+        option = Option(
+            method, sharding, needed, used, checkpointed, "no",
+            name in trained_by_tests(method, sharding), "", phased,
+        )  # fmt: skip
+        if phased.peak <= room and (whole.cpu_bytes is None or option.host <= whole.cpu_bytes):
+            option = replace(option, fits="with checkpointing" if recompute else "yes")
+        yield replace(option, command=_command(option, whole))
 
 
-def _command(method: Method, sharding: Sharding, whole: Plan, fits: str) -> str:
+def _command(option: Option, whole: Plan) -> str:
     """The command line that trains so."""
+    method, sharding, rows = option.method, option.sharding, option.phases.eval_rows
     zero = sharding.startswith("zero")
     words = ["frtune"]
     if zero or whole.gpus > 1:  # DeepSpeed wants a launcher on one GPU, too
@@ -278,7 +292,9 @@ def _command(method: Method, sharding: Sharding, whole: Plan, fits: str) -> str:
         words += [f"--{method}"]
     if zero:
         words += ["--deepspeed", f"deepspeed_configs/{sharding}.json"]
-    if fits == "with checkpointing":
+    if rows < EVAL_ROWS[0]:
+        words += ["--per-device-eval-batch-size", str(rows)]
+    if option.fits == "with checkpointing":
         words += ["--activation-checkpointing"]
     words += ["--no-bf16" if whole.precision == "fp32" else f"--{whole.precision}"]
     return shlex.join(words)

@@ -81,17 +81,19 @@ def model_card(
     signatures: dict[str, str],
     history: Sequence[Mapping[str, Any]] = (),
     plain: str = "",
+    warning: str | None = None,
 ) -> str:
     """Text of ``README.md``.
 
     ``metrics`` and ``signatures`` are those of their files, ``notes`` what was decided about the
     data, ``history`` is ``trainer.state.log_history``, and ``plain`` says how to use the model
-    without frtune.
+    without frtune. ``warning`` is what must be read first.
     """
     base = settings.checkpoint or "tiny"
     sections = [
         f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n---\n",
         f"# {task.name}: {Path(args.output_dir).resolve().name}\n",
+        *([f"**{_code(warning)}**\n"] if warning else []),
         f"Fine-tuned from `{_code(base)}`"
         + (" with LoRA" if settings.lora else "")
         + (f" on an {settings.quantization} base" if settings.quantization else "")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.files import write_json
+from frtune.models.proof_record import unproven_text, why_unproven
 from frtune.moved import moved_names
 from frtune.run.card_code import plain_use
 from frtune.run.model_card import is_tested, model_card, number, score_rows
@@ -55,18 +56,20 @@ def write_report(
             generation=trainer.generation.signature,
         )
     save_state(trainer.state, directory / "trainer_state.json")
+    reason = why_unproven(trainer.args.output_dir)
+    warning = reason and unproven_text(Path(str(trainer.args.output_dir)).name, reason)
     plain = plain_use(
         task, trainer.model, trainer.processing_class,
         output_dir=trainer.args.output_dir, merged=settings.merge,
     )  # fmt: skip
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
-        signatures=signatures, history=trainer.state.log_history, plain=plain,
+        signatures=signatures, history=trainer.state.log_history, plain=plain, warning=warning,
     )  # fmt: skip
     (directory / "README.md").write_text(card, encoding="utf-8")
     write_page(
-        directory, trainer=trainer, settings=settings, splits=splits, notes=notes,
-        metrics=metrics, encoded=encoded,
+        directory, trainer=trainer, settings=settings, splits=splits,
+        notes=[*([warning] if warning else []), *notes], metrics=metrics, encoded=encoded,
     )  # fmt: skip
     return metrics
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainingArguments
 
+from frtune.failures import SavedModelError
 from frtune.files import locked, staged
 from frtune.run.config import run_config, write_config
 from frtune.run.data import read_data, tokenise
@@ -44,6 +45,7 @@ def run(
 
     Raises:
         InputError: Before anything is loaded or written, if input is bad.
+        SavedModelError: At the end, if the saved model could not be proven or merged.
     """
     check_settings(settings, args, task)
     check_callbacks(args, callbacks)
@@ -71,7 +73,11 @@ def run(
             trainer.add_callback(begun)
             result = trainer.train(resume_from_checkpoint=start)
         # the weights first: what comes after may fail, and took no hours
-        save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
+        failed = None
+        try:
+            save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
+        except SavedModelError as error:  # the model in memory can be scored all the same
+            failed = error
         scores, test_rows = score(trainer, data.splits.get("test"))
         metrics = {"train_loss": result.training_loss, **best_scores(trainer), **scores}
         if main:
@@ -80,6 +86,8 @@ def run(
                     draft, trainer=trainer, settings=settings, splits=data.splits,
                     notes=data.notes, metrics=metrics, encoded=test_rows,
                 )  # fmt: skip
+        if failed is not None:
+            raise failed
         if args.push_to_hub:
             trainer.push_to_hub("End of training", save=False)
         return metrics

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from frtune.errors import InputError
+from frtune.failures import DiskFullError, SavedModelError
 
 
 def on_main(args: Any, function: Callable[[], Any]) -> Any:
@@ -33,6 +34,21 @@ def on_main(args: Any, function: Callable[[], Any]) -> Any:
     if answer[1] is not None:
         raise InputError(answer[1])
     return answer[0]
+
+
+def fail_together(args: Any, error: Exception | None) -> None:
+    """Raise the error of the main process on every process; each of them calls this.
+
+    Else the others would wait, at their next common step, for one that has left.
+    """
+    answer: list[Any] = [None if error is None else (type(error).__name__, str(error))]
+    if args.world_size > 1:
+        torch.distributed.broadcast_object_list(answer, src=0, device=args.device)
+    if error is not None:
+        raise error
+    if answer[0] is not None:
+        kinds = {each.__name__: each for each in (InputError, DiskFullError, SavedModelError)}
+        raise kinds.get(answer[0][0], RuntimeError)(answer[0][1])
 
 
 def least(value: int, device: torch.device) -> int:

@@ -30,6 +30,7 @@ from frtune.models.model_verification import (
     MERGING,
     allowed_difference,
     difference_of,
+    logits_of_opened,
     open_again,
 )
 from frtune.models.narrow_copy import narrow_copy
@@ -37,7 +38,7 @@ from frtune.models.probe import probe_logits
 from frtune.models.weights import quiet
 from frtune.tasks.config_file import save_task
 from frtune.training.distributed import on_main
-from frtune.training.resource_errors import is_memory_full
+from frtune.training.resource_errors import MemoryFullError, is_memory_full
 from frtune.training.trainer import TaskTrainer
 
 WHOLE, TRAINED = 400_000_000, 50_000_000  # weights; of a larger model a narrow copy is tried
@@ -69,6 +70,7 @@ def prove_start(trainer: TaskTrainer, *, merge: bool = False) -> None:
 
     Raises:
         InputError: Names the adapter's method and settings, and what it fails in.
+        MemoryFullError: If memory runs out.
     """
     model: Any = trainer.model
     if trainer.train_dataset is None:
@@ -100,7 +102,10 @@ def _prove(trainer: TaskTrainer, model: Any, *, merge: bool) -> None:
                 _live_through(trainer, subject, folder / "saved", stage, merge=merge)
     except Exception as error:  # each method fails in its own way
         if is_memory_full(error):
-            raise
+            raise MemoryFullError(
+                "memory ran out before the first step, in the proof that the model can be saved. "
+                "Pass --no-proof to leave it out; frtune plan says what fits."
+            ) from error
         way = "use lora_config() in build_model" if adapters else "build the model with build_model"
         if stage[-1] == "be merged":
             way = "leave out merge"
@@ -128,7 +133,7 @@ def _live_through(
         save_head_config(folder, model, task, tokenizer)
         stage.append("be opened again with equal logits")
         again = open_again(folder, model, task, tokenizer)[0]
-        difference = difference_of(expected, probe_logits(again, batch))
+        difference = difference_of(expected, logits_of_opened(again, model, batch))
         if not difference <= allowed_difference(model, expected):
             raise ValueError(f"they differ by {difference:.2g}{_others(model, again)}")
         if merge:

@@ -30,6 +30,7 @@ from frtune.models.loading import load_saved
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
+from frtune.training.distributed import all_of, place_in_group
 from frtune.training.encoded_rows import FEW, EncodedRows, encode_few
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, generation_options, merged
@@ -53,6 +54,8 @@ class Predictor:
         batch_size: Rows a batch; where text is generated, more of short rows, in the same memory.
         bf16: Compute in bf16 under autocast, but heads, and labels that hang on rounding, in fp32.
         generation: How answers are written, where the task writes text.
+        shared: Every process of a launch calls ``predict`` or ``outputs`` with the same rows; they
+            share the batches, and each gets all answers.
     """
 
     task: Task
@@ -61,6 +64,7 @@ class Predictor:
     batch_size: int = 16
     bf16: bool = False
     generation: GenerationOptions = field(default_factory=GenerationOptions)
+    shared: bool = False
 
     def with_columns(self, columns: Mapping[str, str]) -> Predictor:
         """The predictor for rows whose columns have other names than the model was trained on.
@@ -159,7 +163,7 @@ class Predictor:
             options=self.generation.settings,
             batch_size=self.batch_size,
             autocast=self._autocast,
-            shared=False,  # one process may answer while others do something else
+            shared=self.shared,  # one process may answer while others do something else
             progress=progress,
         )
 
@@ -169,26 +173,32 @@ class Predictor:
         Rows whose label would hang on the rounding of bf16 are computed without it.
         """
         order = by_length(encoded["length"])
-        found: list[Any] = [None] * len(order)
+        found: dict[int, np.ndarray] = {}
         quiet = progress is None
         with brief_bar(total=len(order), desc=progress, disable=quiet, unit="row") as bar:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()
-        close = close_calls(found) if self.bf16 else set()
+        found = all_of(found) if self.shared else found
+        close = close_calls([found[i] for i in range(len(order))]) if self.bf16 else set()
         again = [i for i in order if i in close]
-        for i, values in self._logits_of(encoded, again, contextlib.nullcontext):
-            found[i] = values
-        return found
+        more = dict(self._logits_of(encoded, again, contextlib.nullcontext))
+        found |= all_of(more) if self.shared and again else more
+        return [found[i] for i in range(len(order))]
 
     def _logits_of(
         self, encoded: Dataset | EncodedRows, order: Sequence[int], autocast: Callable[[], Any]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Rows by number, in that order, each with its logits."""
+        """Rows by number, in that order, each with its logits; where shared, those of one process.
+
+        Batches are those of one process, so that the logits are, too.
+        """
         collate = self.task.collator(self.model, self.tokenizer)
+        rank, processes = place_in_group() if self.shared else (0, 1)
+        size = self.batch_size
         with cast_once(self.model, autocast):
-            for start in range(0, len(order), self.batch_size):
-                rows = order[start : start + self.batch_size]
+            for start in range(rank * size, len(order), processes * size):
+                rows = order[start : start + size]
                 batch = collate([encoded[i] for i in rows])
                 # no loss is wanted, and a pair in both orders has logits for two and one label
                 kept = (name for name in batch if name not in ("row", "labels"))
@@ -247,9 +257,7 @@ def load(
         InputError: If the directory does not exist, or holds no whole model, or the type does not
             go with it, or a setting of generation with task or model.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    directory = check_directory(directory)
     task = load_task(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
     generation = GenerationOptions()
@@ -271,6 +279,14 @@ def load(
         fit_threads()
     bf16 = has_bf16() if bf16 is None else bf16
     return Predictor(task, model, tokenizer, batch_size, bf16, generation)
+
+
+def check_directory(directory: str | Path) -> Path:
+    """Refuse (``InputError``) a model directory that is not there."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    return directory
 
 
 def default_dtype(directory: Path) -> torch.dtype | None:

@@ -25,7 +25,13 @@ METAVARS = {"int": "N", "float": "X", "string_to_bool": "BOOL"}
 
 
 def documented(cls: type) -> dict[str, str]:
-    """What the ``Attributes`` section of a class's docstring says of each field."""
+    """What the ``Attributes`` section of a class's docstring, and its bases', says of each field."""
+    if (base := cls.__base__) is not None and base is not object and "Attributes:" in (base.__doc__ or ""):
+        return documented(base) | _attributes(cls)
+    return _attributes(cls)
+
+
+def _attributes(cls: type) -> dict[str, str]:
     section = re.split(r"\n\w+:\n", inspect.getdoc(cls) or "", maxsplit=1)[-1]
     lines = re.sub(r"\n {8}", " ", section.partition("\n\n")[0])
     return dict(re.findall(r"^ {4}(\w+): (.+)$", lines, flags=re.MULTILINE))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
+from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 
 
@@ -45,6 +48,35 @@ def least(value: int, device: torch.device) -> int:
     found = torch.tensor(value, dtype=torch.int64, device=device)
     torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN)
     return int(found)
+
+
+@contextlib.contextmanager
+def sharing() -> Iterator[bool]:
+    """Join the processes of a launch, each on its own GPU, and leave them together.
+
+    For a program in which all of them answer. Says whether there are several.
+    """
+    processes = place_in_launch()[1]
+    if processes > 1:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.distributed.init_process_group("gloo")  # what is exchanged is on the CPU
+    yield processes > 1
+    leave()
+
+
+def place_in_group() -> tuple[int, int]:
+    """Rank of this process and number of processes that have joined each other."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def all_of(mine: Mapping[int, Any]) -> dict[int, Any]:
+    """What all processes have found, by row; each of them calls this."""
+    parts: list[Any] = [None] * place_in_group()[1]
+    torch.distributed.all_gather_object(parts, mine)
+    return {row: value for part in parts for row, value in part.items()}
 
 
 def leave() -> None:

@@ -30,7 +30,7 @@ from frtune.models.loading import load_saved
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
-from frtune.training.distributed import all_of, place_in_group
+from frtune.training.distributed import gathered, place_in_group
 from frtune.training.encoded_rows import FEW, EncodedRows, encode_few
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, generation_options, merged
@@ -179,11 +179,11 @@ class Predictor:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()
-        found = all_of(found) if self.shared else found
+        found = dict(gathered([*found.items()])) if self.shared else found
         close = close_calls([found[i] for i in range(len(order))]) if self.bf16 else set()
         again = [i for i in order if i in close]
-        more = dict(self._logits_of(encoded, again, contextlib.nullcontext))
-        found |= all_of(more) if self.shared and again else more
+        more = self._logits_of(encoded, again, contextlib.nullcontext)
+        found |= dict(gathered([*more]) if self.shared else more)
         return [found[i] for i in range(len(order))]
 
     def _logits_of(

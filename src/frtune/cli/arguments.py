@@ -9,7 +9,7 @@ import shutil
 import unicodedata
 from argparse import SUPPRESS, Action, BooleanOptionalAction
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeVar
 
 from transformers import HfArgumentParser
@@ -25,10 +25,9 @@ METAVARS = {"int": "N", "float": "X", "string_to_bool": "BOOL"}
 
 
 def documented(cls: type) -> dict[str, str]:
-    """What the ``Attributes`` section of a class's docstring, and its bases', says of each field."""
-    if (base := cls.__base__) is not None and base is not object and "Attributes:" in (base.__doc__ or ""):
-        return documented(base) | _attributes(cls)
-    return _attributes(cls)
+    """What the ``Attributes`` section of a class's docstring says of each field, or its base's."""
+    inherited = documented(cls.__base__) if is_dataclass(cls.__base__) else {}
+    return inherited | _attributes(cls)
 
 
 def _attributes(cls: type) -> dict[str, str]:

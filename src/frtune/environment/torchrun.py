@@ -72,15 +72,15 @@ def _failure(error: ChildFailedError) -> tuple[int, str]:
         return 1, f"process {rank} was ended by {number.name}. --debug shows what each one said."
     if code in _STOPPED.values():
         return code, ""  # it has said so itself
-    if "message" in failure.error_file_data:
-        return code, str(failure.message)
+    if "message" in failure.error_file_data:  # as tell_launcher writes it
+        return code, failure.error_file_data["message"]["message"]
     said = f"process {rank} ended with exit code {code}. --debug shows what each one said."
     return code, said if rank > 0 else ""
 
 
 @contextlib.contextmanager
 def _environment(processes: int) -> Iterator[None]:
-    """What the processes see besides: that this program started them, threads, where modules are."""
+    """What the processes see besides: who started them, their threads, where modules are."""
     before = dict(os.environ)
     os.environ[TOLD] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores_allowed() // processes)))
@@ -95,7 +95,7 @@ def _environment(processes: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _passing_on() -> Iterator[None]:
-    """Pass SIGTERM, SIGINT and SIGHUP on; the processes have sessions, and get none by themselves."""
+    """Pass SIGTERM, SIGINT and SIGHUP on to the processes, which are not of the terminal."""
     before: dict[int, Any] = {}
 
     def pass_on(signum: int, frame: Any) -> None:

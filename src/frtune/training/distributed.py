@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -72,11 +72,11 @@ def place_in_group() -> tuple[int, int]:
     return 0, 1
 
 
-def all_of(mine: Mapping[int, Any]) -> dict[int, Any]:
-    """What all processes have found, by row; each of them calls this."""
+def gathered(mine: Sequence[Any]) -> list[Any]:
+    """What all processes of the group have, one after the other; each of them calls this."""
     parts: list[Any] = [None] * place_in_group()[1]
-    torch.distributed.all_gather_object(parts, mine)
-    return {row: value for part in parts for row, value in part.items()}
+    torch.distributed.all_gather_object(parts, list(mine))
+    return [each for part in parts for each in part]
 
 
 def leave() -> None:

@@ -5,7 +5,6 @@ torchrun --nproc-per-node 2 tests/environment/launched_worker.py DIRECTORY
 
 from __future__ import annotations
 
-import os
 import sys
 
 import torch.distributed as dist
@@ -16,10 +15,8 @@ from frtune.errors import InputError
 
 def main(directory: str) -> int:
     """Predict with the model in ``directory``; then the second process refuses a row."""
-    launch = dict(os.environ)
     if code := cli.main(["predict", directory, "--text", "A library."]):
         return code
-    os.environ.update(launch)
     return cli.exit_code(lose_one, name="frtune")
 
 

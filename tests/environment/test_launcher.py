@@ -39,9 +39,9 @@ def test_only_the_first_process_does_a_command(command, rank, capsys):
 
 def test_the_first_process_says_so_works_alone_and_tells_the_launcher(rank, capsys):
     place = rank(0)
-    assert cli.main(["predict", "nowhere", "--no-such-option"]) == 2
+    assert cli.main(["plan", "--no-such-option"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("frtune predict: one process does this; the other 1 ended")
+    assert said[0].startswith("frtune plan: one process does this; the other 1 ended")
     assert place_in_launch() == (0, 1) and "LOCAL_RANK" not in os.environ
     assert json.loads(place.read_text())["message"]["message"] == said[1]
 
@@ -79,7 +79,7 @@ def test_two_processes_answer_once_and_the_last_word_is_that_of_the_one_that_fai
     )  # fmt: skip
     assert done.returncode == 1
     assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["A library."]
-    assert done.stderr.count("one process does this") == 1
+    assert "one process does this" not in done.stderr
     assert "peer" not in done.stderr and done.stderr.count("another process") == 0
     last = [line for line in done.stderr.splitlines() if line.strip(" =")][-1]
     assert last.endswith("frtune: row 7: what the user must read.")

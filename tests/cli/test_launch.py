@@ -161,31 +161,6 @@ def frtune(*words, **options):
 
 
 @pytest.mark.distributed
-def test_two_processes_answer_and_score_as_one_does(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # --gpus 0 sets it
-    rows = tmp_path / "rows.txt"
-    rows.write_text("".join(f"A library, number {i}, opens.\n" for i in range(11)))
-    for name in ("classification", "keyphrases"):
-        command = ["predict", SAVED / name, "--file", rows, "--batch-size", "2"]
-        written = frtune(*command, "--output", tmp_path / name)
-        assert written.returncode == 0, written.stderr
-        assert written.stderr.count("2 GPUs, a process each") == 1
-        assert cli.main([*map(str, command), "--gpus", "0"]) == 0
-        alone = capsys.readouterr().out
-        assert len(alone.splitlines()) == 11 and (tmp_path / name).read_text() == alone
-    assert frtune(*command).stdout == alone
-
-    places = [tmp_path / "two", tmp_path / "one"]
-    command = ["evaluate", SAVED / "keyphrases", "--data", "sample", "--max-rows", "5"]
-    command += ["--batch-size", "2", "--output-dir"]
-    shared = frtune(*command, places[0])
-    assert cli.main([*map(str, command), str(places[1]), "--gpus", "0"]) == 0
-    assert shared.stdout == capsys.readouterr().out
-    for file in places[1].iterdir():
-        assert (places[0] / file.name).read_text() == file.read_text()
-
-
-@pytest.mark.distributed
 def test_what_fails_in_the_processes_is_told_once(tmp_path):
     rows = tmp_path / "rows.txt"
     rows.write_text("A library.\n\nA school.\n")

@@ -27,6 +27,7 @@ def commands(saved: Path, folder: Path) -> list[list[str]]:
 
 def main(saved: str, folder: str) -> int:
     """Answer with the models in ``saved``; then the second process refuses a row."""
+    dist.init_process_group("gloo")  # anew for each command, gloo would not find its peers
     for words in commands(Path(saved), Path(folder)):
         if code := cli.main(words):
             return code
@@ -35,7 +36,6 @@ def main(saved: str, folder: str) -> int:
 
 def lose_one() -> None:
     """End one process while the other waits for it."""
-    dist.init_process_group("gloo")
     dist.barrier()
     if dist.get_rank() == 1:
         raise InputError("row 7: what the user must read.")

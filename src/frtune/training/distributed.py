@@ -54,15 +54,18 @@ def least(value: int, device: torch.device) -> int:
 def sharing() -> Iterator[bool]:
     """Join the processes of a launch, each on its own GPU, and leave them together.
 
-    For a program in which all of them answer. Says whether there are several.
+    For a program in which all of them answer. Says whether there are several. Those that have
+    joined already stay so.
     """
     processes = place_in_launch()[1]
-    if processes > 1:
+    joins = processes > 1 and place_in_group()[1] == 1
+    if joins:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         torch.distributed.init_process_group("gloo")  # what is exchanged is on the CPU
     yield processes > 1
-    leave()
+    if joins:
+        leave()
 
 
 def place_in_group() -> tuple[int, int]:

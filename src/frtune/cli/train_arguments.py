@@ -42,7 +42,6 @@ SHORT = {
     "warmup_steps": "Steps, or their share, in which the rate rises",
     "per_device_eval_batch_size": "The batch size per device for evaluation",
     "metric_for_best_model": "Score that selects the best checkpoint",
-    "save_strategy": "When checkpoints are saved",
     "output_dir": "Where the model directory goes",
 }
 

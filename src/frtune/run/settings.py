@@ -39,7 +39,7 @@ class RunSettings:
         nf4: Load the base in 4-bit nf4 (with --lora).
         merge_first: Merge the adapter of --checkpoint first, and train that.
         merge: Also save the adapter merged into its base, in merged/.
-        max_tokens_per_batch: Tokens of a micro-batch, padding included; a step has its rows.
+        max_tokens_per_batch: Tokens of a micro-batch, padding included.
         packing: Rows end to end, without padding (decoders that write).
         mixup: Train on mixes of two rows and of their labels.
         mixup_level: Embeddings, states of a block, sentence vectors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from frtune.outputs import check_output_directory
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
+from frtune.training.distributed import place_in_group
 
 _PHRASES = pa.list_(pa.string())
 
@@ -45,6 +47,7 @@ def evaluate(
     decimal_comma: bool = False,
     rouge_tokenizer: str | None = None,
     as_written: bool | None = None,
+    shared: bool = False,
 ) -> dict[str, float]:
     """Score a saved model directory on ``data``.
 
@@ -71,9 +74,12 @@ def evaluate(
         rouge_tokenizer: Keyphrases: ROUGE's tokenizer; ``None`` takes the saved task's.
         as_written: Keyphrases: partial and ROUGE scores of phrases as written, with repeats;
             ``None`` takes the saved task's.
+        shared: Every process of a launch calls this, with a process group; they share the rows,
+            and the first one writes.
 
     Returns:
-        The scores, as ``test_*``, the baselines' among them.
+        The scores, as ``test_*``, the baselines' among them; of a ``shared`` evaluation nothing in
+        other processes than the first.
     """
     if output_dir is not None:
         check_output_directory(output_dir, inputs=[directory])
@@ -86,6 +92,7 @@ def evaluate(
     predictor = load(
         directory, **running, num_beams=num_beams, max_target_tokens=max_target_tokens
     ).with_columns(columns)
+    predictor = replace(predictor, shared=shared)
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     task = predictor.generation.applied(task)
     rows, train = scored_rows(
@@ -100,6 +107,8 @@ def evaluate(
     )
     encoded = predictor.encode(rows, with_labels=True)
     outputs = predictor.outputs(encoded, progress=progress)
+    if shared and place_in_group()[0] > 0:
+        return {}
     scores = task.score_outputs(outputs, encoded, tokenizer)
     with staged(output_dir) if output_dir is not None else draft_folder() as draft:
         metrics, _ = write_scores(

@@ -34,6 +34,7 @@ from frtune.models.proof_record import warn_unproven
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
+from frtune.training.distributed import gathered, place_in_group
 from frtune.training.encoded_rows import FEW, EncodedRows, encode_few
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, generation_options, merged
@@ -61,6 +62,8 @@ class Predictor:
         bf16: Compute in bf16 under autocast, but heads, and labels that hang on rounding, in fp32.
         generation: How answers are written, where the task writes text.
         fp16: As ``bf16``, in fp16. A row that overflows in it is computed in fp32.
+        shared: Every process of a launch calls ``predict`` or ``outputs`` with the same rows; they
+            share the batches, and each gets all answers.
     """
 
     task: Task
@@ -70,6 +73,7 @@ class Predictor:
     bf16: bool = False
     generation: GenerationOptions = field(default_factory=GenerationOptions)
     fp16: bool = False
+    shared: bool = False
 
     @property
     def precision(self) -> Precision:
@@ -173,7 +177,7 @@ class Predictor:
             options=self.generation.settings,
             batch_size=self.batch_size,
             autocast=self._autocast,
-            shared=False,  # one process may answer while others do something else
+            shared=self.shared,  # one process may answer while others do something else
             progress=progress,
         )
 
@@ -183,28 +187,35 @@ class Predictor:
         Rows whose label would hang on the rounding of bf16 or fp16 are computed without it.
         """
         order = by_length(encoded["length"])
-        found: list[Any] = [None] * len(order)
+        found: dict[int, np.ndarray] = {}
         quiet = progress is None
         with brief_bar(total=len(order), desc=progress, disable=quiet, unit="row") as bar:
             for i, values in self._logits_of(encoded, order, self._autocast):
                 found[i] = values
                 bar.update()
-        close = set() if self.precision == "fp32" else close_calls(found)
+        found = dict(gathered([*found.items()])) if self.shared else found
+        rows = [found[i] for i in range(len(order))]
+        close = set() if self.precision == "fp32" else close_calls(rows)
         if self.fp16:
-            close |= {i for i, values in enumerate(found) if not np.isfinite(values).all()}
+            close |= {i for i, values in enumerate(rows) if not np.isfinite(values).all()}
         again = [i for i in order if i in close]
-        for i, values in self._logits_of(encoded, again, contextlib.nullcontext):
-            found[i] = values
-        return found
+        more = self._logits_of(encoded, again, contextlib.nullcontext)
+        found |= dict(gathered([*more]) if self.shared else more)
+        return [found[i] for i in range(len(order))]
 
     def _logits_of(
         self, encoded: Dataset | EncodedRows, order: Sequence[int], autocast: Callable[[], Any]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Rows by number, in that order, each with its logits."""
+        """Rows by number, in that order, each with its logits; where shared, those of one process.
+
+        Batches are those of one process, so that the logits are, too.
+        """
         collate = self.task.collator(self.model, self.tokenizer)
+        rank, processes = place_in_group() if self.shared else (0, 1)
+        size = self.batch_size
         with cast_once(self.model, autocast):
-            for start in range(0, len(order), self.batch_size):
-                rows = order[start : start + self.batch_size]
+            for start in range(rank * size, len(order), processes * size):
+                rows = order[start : start + size]
                 batch = collate([encoded[i] for i in rows])
                 # no loss is wanted, and a pair in both orders has logits for two and one label
                 kept = (name for name in batch if name not in ("row", "labels"))
@@ -274,9 +285,7 @@ def load(
             go with it, or a setting of generation with task or model; or for bf16 on a card that
             emulates it.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    directory = check_directory(directory)
     task = load_task(directory)
     warn_unproven(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
@@ -313,6 +322,14 @@ def load(
             model, tokenizer = opened(None)
     bf16, fp16 = found.precision == "bf16", found.precision == "fp16"
     return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16)
+
+
+def check_directory(directory: str | Path) -> Path:
+    """Refuse (``InputError``) a model directory that is not there."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    return directory
 
 
 def is_finite(model: Any) -> bool:

@@ -130,7 +130,7 @@ RANGES = {
     "batch_size": Range(1, 10**6),
     "batch_sizes": Range(1, 10**6),
     "num_beams": Range(1, 1000),
-    "gpus": Range(1, 10**6),
+    "gpus": Range(0, 10**6),
     "tokens": TOKENS,
     "target_tokens": TOKENS,
     "max_tokens": TOKENS,

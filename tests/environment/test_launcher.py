@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from launched_worker import commands
 
 from frtune import cli
 from frtune.environment.launcher import is_lost_peer, place_in_launch
 
-SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "models" / "classification"
+SAVED = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "models"
 
 
 @pytest.fixture
@@ -39,9 +40,9 @@ def test_only_the_first_process_does_a_command(command, rank, capsys):
 
 def test_the_first_process_says_so_works_alone_and_tells_the_launcher(rank, capsys):
     place = rank(0)
-    assert cli.main(["predict", "nowhere", "--no-such-option"]) == 2
+    assert cli.main(["plan", "--no-such-option"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("frtune predict: one process does this; the other 1 ended")
+    assert said[0].startswith("frtune plan: one process does this; the other 1 ended")
     assert place_in_launch() == (0, 1) and "LOCAL_RANK" not in os.environ
     assert json.loads(place.read_text())["message"]["message"] == said[1]
 
@@ -66,11 +67,19 @@ def test_a_process_that_lost_another_does_not_show_the_raw_error(rank, capsys):
 
 
 @pytest.mark.distributed
-def test_two_processes_answer_once_and_the_last_word_is_that_of_the_one_that_failed():
+def test_two_processes_answer_as_one_and_the_last_word_is_that_of_the_one_that_failed(
+    tmp_path, capsys
+):
+    rows = "".join(f"A library, number {i}, opens.\n" for i in range(11))
+    (tmp_path / "rows.txt").write_text(rows)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for words in commands(SAVED, one):
+        assert cli.main(words) == 0
+    alone = capsys.readouterr().out
     done = subprocess.run(
         [
             Path(sys.executable).with_name("torchrun"), "--nproc-per-node", "2", "--standalone",
-            Path(__file__).with_name("launched_worker.py"), SAVED,
+            Path(__file__).with_name("launched_worker.py"), SAVED, two,
         ],
         capture_output=True,
         text=True,
@@ -78,8 +87,12 @@ def test_two_processes_answer_once_and_the_last_word_is_that_of_the_one_that_fai
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 1
-    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["A library."]
-    assert done.stderr.count("one process does this") == 1
+    assert done.stdout == alone and alone.count('"text": "A library, number') == 11
+    names = {path.name for path in one.iterdir()}
+    assert {"keyphrases.jsonl", "metrics.json", "predictions.jsonl"} <= names
+    for name in names:
+        assert (two / name).read_text() == (one / name).read_text()
+    assert "one process does this" not in done.stderr
     assert "peer" not in done.stderr and done.stderr.count("another process") == 0
     last = [line for line in done.stderr.splitlines() if line.strip(" =")][-1]
     assert last.endswith("frtune: row 7: what the user must read.")

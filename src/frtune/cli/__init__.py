@@ -49,7 +49,9 @@ COMMANDS = {name: text for group in GROUPS.values() for name, text in group.item
 # commands that compute with a model on batches of many lengths
 COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
 # commands whose processes, where a launcher started several, work together
-SHARED = {"train", "preflight"}
+SHARED = {"train", "preflight", "predict", "evaluate"}
+# commands that compute in one process, on one of several GPUs
+ONE_DEVICE = {"compare", "study", "quantize", "demo"}
 _ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 
@@ -108,6 +110,8 @@ def _dispatch(argv: list[str]) -> int:
     module = f"frtune.cli.{name}"
     with contextlib.nullcontext() if module in sys.modules else uncollected():
         command = importlib.import_module(module)
+    if name in ONE_DEVICE:
+        importlib.import_module("frtune.cli.launch").use_one_device()
     return command.main(rest) or EXIT_DONE
 
 
@@ -121,7 +125,7 @@ def _works_here(name: str, words: list[str]) -> bool:
     leave_launch()
     sys.stderr.write(
         f"frtune {name}: one process does this; the other {processes - 1} ended at once. "
-        f"Only {' and '.join(sorted(SHARED, reverse=True))} share their work.\n"
+        f"Only {', '.join(sorted(SHARED))} share their work.\n"
     )
     return True
 
@@ -184,7 +188,6 @@ def exit_code(
 def _told(name: str, message: str, code: int) -> int:
     words = (word if len(word) < _LONGEST else f"{word[:40]}..." for word in message.split())
     line = f"{name}: {' '.join(words)}"
-    sys.stderr.write(f"{line}\n")
-    if code in (EXIT_FAILED, EXIT_BAD_INPUT):
-        tell_launcher(line)
+    if code not in (EXIT_FAILED, EXIT_BAD_INPUT) or not tell_launcher(line):
+        sys.stderr.write(f"{line}\n")
     return code

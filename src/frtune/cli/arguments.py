@@ -9,7 +9,7 @@ import shutil
 import unicodedata
 from argparse import SUPPRESS, Action, BooleanOptionalAction
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeVar
 
 from transformers import HfArgumentParser
@@ -25,7 +25,12 @@ METAVARS = {"int": "N", "float": "X", "string_to_bool": "BOOL"}
 
 
 def documented(cls: type) -> dict[str, str]:
-    """What the ``Attributes`` section of a class's docstring says of each field."""
+    """What the ``Attributes`` section of a class's docstring says of each field, or its base's."""
+    inherited = documented(cls.__base__) if is_dataclass(cls.__base__) else {}
+    return inherited | _attributes(cls)
+
+
+def _attributes(cls: type) -> dict[str, str]:
     section = re.split(r"\n\w+:\n", inspect.getdoc(cls) or "", maxsplit=1)[-1]
     lines = re.sub(r"\n {8}", " ", section.partition("\n\n")[0])
     return dict(re.findall(r"^ {4}(\w+): (.+)$", lines, flags=re.MULTILINE))

@@ -10,13 +10,17 @@ from typing import Any, Literal
 
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options
+from frtune.cli.launch import LaunchOptions, launched
 from frtune.comparison.predictions import compare_predictions
+from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.evaluation import evaluate
 from frtune.files import json_text
+from frtune.inference import check_directory
 from frtune.predictions import evaluate_predictions
 from frtune.tasks.answer_files import AnswerColumns
 from frtune.tasks.config_file import task_class, task_names
+from frtune.training.distributed import sharing
 
 SCORING = ("rouge_tokenizer", "as_written")  # of a saved model, too
 
@@ -87,7 +91,7 @@ class AnswerOptions:
     id_column: str | None = None
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     """Parse ``argv``, score, print the scores as JSON."""
     parser = Parser(
         prog="frtune evaluate",
@@ -100,15 +104,25 @@ def main(argv: list[str]) -> None:
     own, settings = options_of(Options, positional=["directory"]), _score_options()
     own["directory"][0].nargs, own["directory"][0].required = "?", False
     reading = options_of(ReadingOptions)
-    parser.add_options("model and data", own | options_of(ModelOptions) | reading)
+    model = options_of(ModelOptions) | options_of(LaunchOptions)
+    parser.add_options("model and data", own | model | reading)
     parser.add_options("answers from anywhere", options_of(AnswerOptions))
     parser.add_options("how they are read and scored, where it differs from the task's", settings)
     parsed = parser.parse(argv)
     given = {name: value for name, value in vars(parsed).items() if name in settings}
-    if parsed.predictions is None:
-        print(json_text(_of_directory(parsed, given), indent=2))
-    else:
-        print(json_text(_of_predictions(parsed, given), indent=2))
+    if parsed.predictions is not None:
+        if place_in_launch()[0] == 0:  # no model answers
+            print(json_text(_of_predictions(parsed, given), indent=2))
+        return None
+    options = _of_directory(parsed, given)
+    code = launched(["evaluate", *argv], parsed.gpus)
+    if code is not None:
+        return code
+    with sharing() as shared:
+        scores = evaluate(**options, progress="Evaluation", shared=shared)
+        if place_in_launch()[0] == 0:
+            print(json_text(scores, indent=2))
+    return None
 
 
 def _score_options() -> dict[str, list[Action]]:
@@ -127,8 +141,8 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str, float]:
-    """The scores of a saved model."""
+def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
+    """What ``evaluate`` is told of a saved model."""
     if parsed.directory is None:
         raise InputError("DIR or --predictions FILE: give one of them. See frtune evaluate --help.")
     names = [item.name for item in fields(AnswerOptions) if getattr(parsed, item.name) is not None]
@@ -142,7 +156,8 @@ def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str
     output = options.pop("output_dir")
     if output is None:
         output = Path(options["directory"]) / "evaluation" / name
-    return evaluate(**options, columns=columns, output_dir=output, progress="Evaluation")
+    check_directory(options["directory"])
+    return {**options, "columns": columns, "output_dir": output}
 
 
 def _of_predictions(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +172,7 @@ def _of_predictions(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[s
         raise InputError(f"--predictions: needs --task ({', '.join(task_names())}).")
     if len(files) > 2:
         raise InputError(f"--predictions: {len(files)} files. Give one, or two to compare.")
-    for item in fields(ModelOptions):
+    for item in (*fields(ModelOptions), *fields(LaunchOptions)):
         if getattr(parsed, item.name) != item.default:
             raise InputError(f"{_flag(item.name)}: no model answers. Leave it out.")
     options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))

@@ -78,6 +78,8 @@ def main(argv: list[str]) -> None:
         )  # fmt: skip
     parser.add_options("output", groups, ["json"])
     options = asdict(made(Options, parser.parse(argv)))
+    if options["gpus"] < 1:  # 0 is the CPU where something is computed
+        raise InputError(f"gpus={options['gpus']}: at least 1, a whole number. Pass another.")
 
     name = options.pop("task") or default_task(options["checkpoint"], options["family"])
     task = _task(name, options.pop("tokens"), options.pop("target_tokens"))

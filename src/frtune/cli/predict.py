@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -14,13 +16,16 @@ from tqdm.auto import tqdm
 from frtune import data
 from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
+from frtune.cli.launch import LaunchOptions, launched
 from frtune.data.checks import columns_check
 from frtune.data.row_checks import check_texts
+from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.files import draft_file, json_text
-from frtune.inference import load
+from frtune.inference import check_directory, load
 from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
+from frtune.training.distributed import sharing
 
 WINDOW = 1_000
 COLUMNS = ("text_column", "title_column", "first_column", "second_column")
@@ -57,13 +62,14 @@ class Options:
     max_target_tokens: int | None = None
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     """Parse ``argv``, predict, write one JSON object a text."""
     parser = Parser(
         prog="frtune predict",
         description="Answer for one text or pair, or for each row of a file; one JSON object each.",
     )
     columns, own = column_options(COLUMNS), options_of(Options, positional=["directory"])
+    own |= options_of(LaunchOptions)
     parser.add_options("model and texts", own | options_of(ReadingOptions))
     parser.add_options("columns, where they differ from the model's", columns)
     parsed = parser.parse(argv)
@@ -77,17 +83,28 @@ def main(argv: list[str]) -> None:
     if chosen.output is not None:
         check_output_file(chosen.output, "--output")
 
+    check_directory(chosen.directory)
+    code = launched(["predict", *argv], parsed.gpus, usual=None if chosen.text is None else 1)
+    if code is not None:
+        return code
+
     names = ("batch_size", "dtype", "bf16", "fp16", "num_beams", "max_target_tokens")
     options = {name: getattr(chosen, name) for name in names}
-    predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))
-    if chosen.file is None:
-        windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
-    else:
-        windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
-    if chosen.output is None:
-        return _write(predictor, windows, sys.stdout)
-    with draft_file(chosen.output) as draft, draft.open("w", encoding="utf-8") as file:
-        _write(predictor, windows, file)
+    first = place_in_launch()[0] == 0
+    with sharing() as shared:
+        predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))
+        predictor = replace(predictor, shared=shared)
+        if chosen.file is None:
+            windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
+        else:
+            windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
+        if chosen.output is None or not first:
+            with contextlib.nullcontext(sys.stdout) if first else open(os.devnull, "w") as file:
+                _write(predictor, windows, file)
+        else:
+            with draft_file(chosen.output) as draft, draft.open("w", encoding="utf-8") as file:
+                _write(predictor, windows, file)
+    return None
 
 
 def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
@@ -104,7 +121,7 @@ def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
 
 
 def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-    quiet = file is sys.stdout
+    quiet = file is sys.stdout or file.name == os.devnull
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
     first = next(windows, [])  # what is wrong with the file is said before the bar
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:

@@ -12,7 +12,7 @@ from rich.text import Text
 from transformers.utils import logging
 
 from frtune.cli.arguments import Parser
-from frtune.cli.train import SeedOptions
+from frtune.cli.train import SeedOptions, launched_run
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.preflight.run import preflight
 from frtune.preflight.stages import Stage
@@ -22,7 +22,7 @@ from frtune.training.distributed import leave
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     """Parse the arguments of ``frtune train``, live through the run, print a line a stage."""
     parser = Parser(
         prog="frtune preflight",
@@ -35,6 +35,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("command", choices=["train"], help="train: what is to be tried")
     parser.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))
     chosen = parser.parse(argv[:2])
+    code = launched_run(chosen.task, argv[2:], ["preflight", *argv], usual=1)
+    if code is not None:
+        return code
     task, settings, args, _ = parse_train_arguments(chosen.task, argv[2:], extra=SeedOptions)
 
     datasets.disable_progress_bars()  # the screen is for the stages
@@ -49,6 +52,7 @@ def main(argv: list[str]) -> None:
         found = f"{count} warning{'s' * (count > 1)}: see above" if count else "no warning"
         print(f"preflight passed in {seconds:.0f} s, {found}")
     leave()
+    return None
 
 
 def _show(console: Console, stage: Stage) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from frtune.cli.arguments import Parser
-from frtune.cli.train_arguments import parse_train_arguments
+from frtune.cli.launch import LaunchOptions, launched
+from frtune.cli.train_arguments import parse_train_arguments, read_flags
 from frtune.errors import InputError, RunStopped
 from frtune.run.report import results_table
 from frtune.run.run import run
@@ -17,8 +19,8 @@ from frtune.training.distributed import leave
 
 
 @dataclass(frozen=True)
-class SeedOptions:
-    """Several seeds.
+class SeedOptions(LaunchOptions):
+    """Several GPUs, or several seeds.
 
     Attributes:
         seeds: Run N seeds from --seed on, in seed-N/; report the mean.
@@ -27,7 +29,7 @@ class SeedOptions:
     seeds: str | None = field(default=None, metadata={"metavar": "N"})
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str]) -> int | None:
     """Parse ``argv``, run, print the results table."""
     first = Parser(
         prog="frtune train",
@@ -39,11 +41,30 @@ def main(argv: list[str]) -> None:
     if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
         raise InputError(f"frtune train {argv[0]}: name the task first: {', '.join(task_names())}.")
     task_name = first.parse(argv[:1]).task
+    code = launched_run(task_name, argv[1:], ["train", *argv])
+    if code is not None:
+        return code
     task, settings, args, several = parse_train_arguments(task_name, argv[1:], extra=SeedOptions)
     if several.seeds is None:
         _train(task, settings, args)
     else:
         _train_seeds(task_name, argv[1:], several.seeds)
+    return None
+
+
+def launched_run(
+    task_name: str, flags: Sequence[str], words: Sequence[str], *, usual: int | None = None
+) -> int | None:
+    """``launched`` of a command that takes the options of ``frtune train TASK``."""
+    if {"-h", "--help", "--help-all"} & {*flags}:
+        return None
+    found = read_flags(task_name, flags, SeedOptions)
+    gpus = found.gpus
+    if found.use_cpu:
+        if gpus:
+            raise InputError(f"--gpus {gpus}: not with --use-cpu. Leave one of them out.")
+        gpus = 0
+    return launched(words, gpus, usual=usual, alone="--seeds" if found.seeds else None)
 
 
 def _train(task: Any, settings: RunSettings, args: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -121,6 +121,19 @@ def parse_train_arguments(
     args = training_arguments(task, tiny=is_tiny(found), **arguments)
     own = [made(extra, chosen)] if extra else []
     return task, made(RunSettings, chosen), args, *own
+
+
+def read_flags(task_name: str, flags: Sequence[str], extra: type) -> Namespace:
+    """The flags of ``frtune train TASK``, and those of its YAML file, without what a recipe says.
+
+    Nothing asks for a GPU, as ``parse_train_arguments`` does.
+
+    Raises:
+        InputError: For an unknown flag, or a value that is not possible.
+    """
+    parser = _parser(task_name, extra, (), prog=f"frtune train {task_name}", whole=False)
+    parser.set_defaults(**_from_file(parser, flags))
+    return parser.parse(flags)
 
 
 def _parser(

@@ -13,6 +13,8 @@ _GROUP = (
     "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE",
     "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP",
 )  # fmt: skip
+# in the environment of processes that frtune itself started: it repeats their last line
+TOLD = "FRTUNE_STARTED_BY_FRTUNE"
 # gloo raises a plain RuntimeError, others one of torch.distributed
 _LOST = ("by peer", "gloo/transport", "DistBackendError", "DistNetworkError", "DistStoreError")
 
@@ -30,23 +32,35 @@ def place_in_launch() -> tuple[int, int]:
     return int(rank), int(processes)
 
 
+def is_launched() -> bool:
+    """Whether a launcher started this process, be it as the only one.
+
+    ``accelerate launch`` tells a process that is alone its settings, and no rank.
+    """
+    return "RANK" in os.environ or "ACCELERATE_MIXED_PRECISION" in os.environ
+
+
 def leave_launch() -> None:
     """Make this process one that works alone, before a library starts a group with the others."""
     for name in _GROUP:
         os.environ.pop(name, None)
 
 
-def tell_launcher(message: str) -> None:
+def tell_launcher(message: str) -> bool:
     """Give ``torchrun`` and ``accelerate launch`` the line that their summary, the last, repeats.
+
+    Returns whether it is the only one to say it, as ``frtune`` is where it started this process.
 
     The file and its format are those of ``torch.distributed.elastic``'s ``ErrorHandler``.
     """
     place = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if not place:
-        return
+        return False
     content = {"message": message, "extraInfo": {"timestamp": str(int(time.time()))}}
     with contextlib.suppress(OSError):
         Path(place).write_text(json.dumps({"message": content}), encoding="utf-8")
+        return TOLD in os.environ
+    return False
 
 
 def is_lost_peer(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from frtune.ranges import check_fields
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments
 from frtune.training.batching import check_batches
+from frtune.training.device_checks import check_devices
 from frtune.training.mixup.mixup import Level, Mixup
 from frtune.training.saving import TINY
 from frtune.training.trainer import GenerationSchedule
@@ -38,7 +39,7 @@ class RunSettings:
         nf4: Load the base in 4-bit nf4 (with --lora).
         merge_first: Merge the adapter of --checkpoint first, and train that.
         merge: Also save the adapter merged into its base, in merged/.
-        max_tokens_per_batch: Tokens of a micro-batch, padding included; the rows of a step stay.
+        max_tokens_per_batch: Tokens of a micro-batch, padding included.
         packing: Rows end to end, without padding (decoders that write).
         mixup: Train on mixes of two rows and of their labels.
         mixup_level: Embeddings, states of a block, sentence vectors.
@@ -124,6 +125,7 @@ def check_settings(settings: RunSettings, args: Any, task: Task | None = None) -
     Raises:
         InputError: Names the argument and the way out.
     """
+    check_devices(args)
     check_arguments(args, of_run=True)
     check_batches(args, settings.max_tokens_per_batch)
     patience = settings.early_stopping_patience

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
+from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.failures import DiskFullError, SavedModelError
 
@@ -61,6 +64,38 @@ def least(value: int, device: torch.device) -> int:
     found = torch.tensor(value, dtype=torch.int64, device=device)
     torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN)
     return int(found)
+
+
+@contextlib.contextmanager
+def sharing() -> Iterator[bool]:
+    """Join the processes of a launch, each on its own GPU, and leave them together.
+
+    For a program in which all of them answer. Says whether there are several. Those that have
+    joined already stay so.
+    """
+    processes = place_in_launch()[1]
+    joins = processes > 1 and place_in_group()[1] == 1
+    if joins:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.distributed.init_process_group("gloo")  # what is exchanged is on the CPU
+    yield processes > 1
+    if joins:
+        leave()
+
+
+def place_in_group() -> tuple[int, int]:
+    """Rank of this process and number of processes that have joined each other."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def gathered(mine: Sequence[Any]) -> list[Any]:
+    """What all processes of the group have, one after the other; each of them calls this."""
+    parts: list[Any] = [None] * place_in_group()[1]
+    torch.distributed.all_gather_object(parts, list(mine))
+    return [each for part in parts for each in part]
 
 
 def leave() -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune.environment.progress import brief_bar
@@ -21,6 +20,7 @@ from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
 from frtune.training.decoding import write_batch
+from frtune.training.distributed import gathered
 from frtune.training.row_order import by_length
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def generate(
     finally:
         bar.close()
         model.train(was_training)
-    return _in_order(gather_object(found) if world_size > 1 else found, len(prompts))
+    return _in_order(gathered(found) if world_size > 1 else found, len(prompts))
 
 
 def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[int], bool]:

@@ -19,6 +19,7 @@ from frtune.models.families import family_for, kind_of
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_arguments, check_callbacks
 from frtune.training.batching import check_filled
+from frtune.training.device_checks import check_devices
 from frtune.training.encoding import check_dataset, encode_split
 from frtune.training.mixup.mixup import Mixup
 from frtune.training.mixup.stored_rows import with_mixed_rows
@@ -79,14 +80,15 @@ def make_trainer(
 
     Raises:
         InputError: If a metric is unknown or its direction is wrong, rows do not fit the model, a
-            budget of tokens cannot be kept, an argument cannot act, or the model cannot be saved
-            and opened again.
+            budget of tokens cannot be kept, an argument cannot act, one process would train on
+            several GPUs, or the model cannot be saved and opened again.
     """
     check_names(settings)
     tokenizer = one_tokenizer(tokenizer, settings.pop("processing_class", None))
     if not isinstance(args, TrainingArguments):
         raise InputError("args: are missing. Pass training_arguments(task, OUTPUT_DIR).")
     model, settings["model_init"] = first_model(model, settings.get("model_init"), args)
+    check_devices(args, model)
     kind = kind_of(model)
     settle_precision(args, family_for(model.config.model_type))
     task = task.settled(tokenizer, kind)

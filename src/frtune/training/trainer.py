@@ -19,6 +19,7 @@ from frtune.tasks.loss import keep_scored
 from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_length, uncut
 from frtune.training.cut_memory import CutMemory
 from frtune.training.cut_probe import can_probe, device_memory, probe
+from frtune.training.device_checks import check_devices
 from frtune.training.in_force import compiles
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
@@ -71,6 +72,7 @@ class TaskTrainer(ScoringTrainer):
         self.own_loss = own_loss
         self.cut_memory: CutMemory | None = None
         super().__init__(task=task, schedule=schedule, **settings)
+        check_devices(self.args)  # 1 where the model itself stands on several
         self._settle_model()
         self.optimizer_cls_and_kwargs = optimizer_cls_and_kwargs  # Seq2SeqTrainer takes none
         best = (self.args.metric_for_best_model or "loss").removeprefix("eval_")

@@ -53,7 +53,7 @@ def hardware(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         driver = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
         said = driver.stdout.split()[0] if driver.stdout.split() else "unknown"
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         said = "unknown"
     return {
         "name": about.name,

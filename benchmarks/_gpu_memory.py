@@ -19,7 +19,7 @@ PLAN = 0.15  # how far the peak may be from the plan
 
 
 def memory(asked: dict[str, Any]) -> dict[str, Any]:
-    """Peak of tensors in steps whose rows are all as long as may be, beside ``plan``."""
+    """Peak of tensors in steps whose rows are all as long as may be, beside what is planned."""
     task = task_of(asked["family"], asked["length"], TARGET)
     cpu = asked["device"] == "cpu"
     found = planning.plan(
@@ -27,7 +27,7 @@ def memory(asked: dict[str, Any]) -> dict[str, Any]:
         precision="fp32" if cpu else "bf16",
     )  # fmt: skip
     option = next(o for o in found.options if (o.method, o.sharding) == (asked["method"], "none"))
-    planned = option.peak - planning.CONTEXT
+    planned = option.phases.step
     measured = _measured_peak(asked, task)
     result = {"planned_gib": round(planned / 2**30, 2)}
     if cpu:

@@ -106,6 +106,7 @@ class Bench:
     ):  # fmt: skip
         self.rows, self.output, self.settings = rows, output, settings
         self.environment, self.command, self.jobs, self.reuse = environment, command, jobs, reuse
+        self.logs = Path(settings.get("scratch", output))
         self.ends = time.monotonic() + seconds
         # what runs alone keeps its time whatever the others do
         share = TOGETHER if any(row.alone for row in rows) else 1.0
@@ -127,9 +128,13 @@ class Bench:
         try:
             together = [row for row in self.rows if not row.alone]
             alone = [row for row in self.rows if row.alone]
-            self.add_workers(min(self.jobs, len(self.rows)))
+            # twice as many as work at once: the others import
+            self.add_workers(min(self.jobs * (1 if self.reuse else 2), len(self.rows)))
             if together:
                 self.measure(together.pop(0))  # says what the hardware is
+            if reason := self.hardware.get("not measured"):
+                self.stop(reason)
+                return self.results
             self.measure_together([row for row in together if not row.needs])
             self.measure_together([row for row in together if row.needs])
             if not self.reuse:
@@ -152,7 +157,7 @@ class Bench:
             with self.lock:
                 if self.over:
                     return
-                log = self.output / f"worker{len(self.workers)}.log"
+                log = self.logs / f"worker{len(self.workers)}.log"
                 worker = Worker(self.command, self.environment, log)
                 self.workers.append(worker)
             self.waiting.put(worker)
@@ -160,8 +165,13 @@ class Bench:
     def measure_together(self, rows: list[Row]) -> None:
         """As many at once as there are jobs."""
         with ThreadPoolExecutor(self.jobs) as pool:
-            for done in [pool.submit(self.measure, row) for row in rows]:
-                done.result()
+            try:
+                for done in [pool.submit(self.measure, row) for row in rows]:
+                    done.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.stop("was stopped")
+                raise
 
     def measure(self, row: Row) -> None:
         """One row."""
@@ -216,6 +226,11 @@ class Bench:
             worker.kill()
         for row in self.rows:
             self.note(row, not_measured(reason), 0.0)
+        said = [
+            f"== {worker.log.name}\n{worker.log.read_text('utf-8', 'replace')[-20_000:]}\n"
+            for worker in self.workers
+        ]
+        (self.output / "workers.log").write_text("".join(said), encoding="utf-8")
         text = summary(self.rows, self.results, self.hardware)
         (self.output / "gpu.md").write_text(text, encoding="utf-8")
 
@@ -246,7 +261,7 @@ def scratch_folder() -> str:
     return tempfile.mkdtemp(prefix="frtune-gpu-", dir=memory if roomy else None)
 
 
-def environment_of(device: str, site: Path) -> dict[str, str]:
+def environment_of(device: str, site: Path, scratch: str) -> dict[str, str]:
     """What the workers see: the source tree, the installed wheels, and one GPU at most."""
     paths = [str(HERE.parent / "src"), str(HERE), str(site), os.environ.get("PYTHONPATH", "")]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -255,6 +270,8 @@ def environment_of(device: str, site: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "CUDA_VISIBLE_DEVICES": visible if device == "cuda" else "",
         "HF_HUB_OFFLINE": "1",
+        # a compilation that is killed leaves a lock, at which the next one would wait
+        "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", f"{scratch}/extensions"),
         "TOKENIZERS_PARALLELISM": "false",
     }
 
@@ -307,7 +324,7 @@ def main(argv: list[str]) -> int:
         seconds = 60 * args.minutes - (time.monotonic() - began)
         bench = Bench(
             wanted, args.output, seconds=seconds, settings=settings,
-            environment=environment_of(args.device, site), jobs=args.jobs,
+            environment=environment_of(args.device, site, scratch), jobs=args.jobs,
             reuse=args.quick and args.device == "cpu",
         )  # fmt: skip
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

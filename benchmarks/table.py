@@ -247,12 +247,12 @@ def gpu(path: Path) -> list[str]:
     """What ``gpu.py`` found on the GPU that the file names."""
     if not path.is_file():
         return ["Not measured."]
-    results = {line["row"]: line for line in map(json.loads, path.open(encoding="utf-8"))}
-    hardware = {
-        name: value for name, value in results["hardware"].items()
-        if name not in ("row", "part", "hardware", "took_seconds")
-    }  # fmt: skip
-    return summary(rows_of(quick=False), results, hardware).splitlines()
+    about = ("part", "hardware", "took_seconds")
+    results = {
+        line.pop("row"): {name: value for name, value in line.items() if name not in about}
+        for line in map(json.loads, path.open(encoding="utf-8"))
+    }
+    return summary(rows_of(quick=False), results, results["hardware"]).splitlines()
 
 
 # --- Markdown ------------------------------------------------------------------------------------

@@ -201,6 +201,12 @@ class Predictor:
         again = [i for i in order if i in close]
         more = self._logits_of(encoded, again, contextlib.nullcontext)
         found |= dict(gathered([*more]) if self.shared else more)
+        if self.model.dtype == torch.float16:
+            for i in again:
+                if not np.isfinite(found[i]).all():
+                    raise InputError(
+                        f"row {i + 1}: its logits overflow in weights of fp16. Pass --dtype fp32."
+                    )
         return [found[i] for i in range(len(order))]
 
     def _logits_of(
@@ -319,6 +325,8 @@ def load(
         logger.warning("%s: fp32, since the model overflows in fp16", directory)
         found = Choice("fp32", "the model overflows in fp16")
         if dtype == torch.float16:
+            model = None  # two do not fit
+            torch.cuda.empty_cache()
             model, tokenizer = opened(None)
     bf16, fp16 = found.precision == "bf16", found.precision == "fp16"
     return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.run
+from torch.distributed.elastic.multiprocessing import errors
 
 from frtune import InputError, SequenceClassification, build_model, cli, training_arguments
 from frtune.cli import launch
-from frtune.environment.torchrun import torchrun_words
+from frtune.environment.torchrun import torchrun, torchrun_words
 from frtune.run.settings import RunSettings, check_settings
 from frtune.training.device_checks import check_devices, launch_command
 
@@ -46,6 +48,24 @@ def machine(monkeypatch, tmp_path):
         return started
 
     return make
+
+
+def test_a_process_that_leaves_no_word_is_told_by_its_exit_code(monkeypatch):
+    def run(args):
+        failure = errors.ProcessFailure(local_rank=1, pid=1, exitcode=3, error_file="")
+        raise errors.ChildFailedError("frtune", {1: failure})
+
+    monkeypatch.setattr(torch.distributed.run, "run", run)
+    code, line = torchrun(2, ["-m", "frtune", "predict"])
+    assert code == 3 and line.startswith("process 1 ended with exit code 3.")
+
+
+def test_debug_reaches_the_processes(machine):
+    started = machine(2)
+    assert cli.main([*PREDICT, "--debug"]) == 7
+    assert started[0][-1] == "--debug"
+    cli.main(PREDICT)
+    assert started[-1][-1] != "--debug"
 
 
 @pytest.mark.parametrize(

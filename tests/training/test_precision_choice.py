@@ -39,10 +39,10 @@ NEITHER, BF16, FP16 = (
         ({"card": A100}, {"use_cpu": True}, NEITHER, "default"),
         ({"card": A100, "fast_cpu": True}, {"use_cpu": True}, BF16, "default"),
         ({"card": A100}, {"fp16": True}, FP16, None),
-        ({"card": A100}, {"fp16": False}, BF16, "default"),
+        ({"card": A100}, {"fp16": False}, BF16, "not fp16"),
         ({"card": A100}, {"bf16": False}, NEITHER, None),
         ({"card": T4}, {}, NEITHER, "open"),  # the family decides
-        ({"card": T4}, {"fp16": False}, NEITHER, "default"),
+        ({"card": T4}, {"fp16": False}, NEITHER, "not fp16"),
         ({"card": T4}, {"use_cpu": True}, NEITHER, "default"),
         ({"mps": True}, {}, NEITHER, "open"),
         ({"fast_cpu": True}, {}, BF16, "default"),

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 
 from frtune.environment.launcher import (
+    DEBUG,
     is_lost_peer,
     leave_launch,
     place_in_launch,
@@ -136,6 +137,9 @@ def main(argv: list[str] | None = None) -> int:
     0 done; 2 bad input; 130 and 143 stopped by SIGINT and SIGTERM; 1 anything else.
     """
     argv, debug = _take_debug(list(sys.argv[1:] if argv is None else argv))
+    os.environ.pop(DEBUG, None)
+    if debug:
+        os.environ[DEBUG] = "1"
     try:
         return exit_code(lambda: _dispatch(argv), name="frtune", debug=debug)
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frtune.environment.launcher import is_launched, place_in_launch
+from frtune.environment.launcher import DEBUG, is_launched, place_in_launch
 from frtune.environment.torchrun import torchrun, torchrun_words
 from frtune.errors import InputError
 
@@ -59,11 +59,13 @@ def launched(
     if wanted < 2 or alone is not None:
         use_one_device(cpu=gpus == 0)
         return None
-    shown = shlex.join(["torchrun", *torchrun_words(wanted, ["-m", "frtune", *words])])
+    debug = DEBUG in os.environ
+    program = ["-m", "frtune", *words, *["--debug"] * debug]
+    shown = shlex.join(["torchrun", *torchrun_words(wanted, program)])
     name = f"frtune {words[0]}"
     sys.stderr.write(f"{name}: {wanted} GPUs, a process each; --gpus 1 takes one. As: {shown}\n")
     sys.stderr.flush()
-    code, line = torchrun(wanted, ["-m", "frtune", *words], all_say="--debug" in words)
+    code, line = torchrun(wanted, program, all_say=debug)
     if line:
         sys.stderr.write(f"{line if line.startswith('frtune') else f'{name}: {line}'}\n")
     return code
@@ -84,9 +86,13 @@ def use_one_device(*, cpu: bool = False) -> None:
 
 def _wanted(gpus: int | None) -> int:
     """How many GPUs to run on: all that are visible, or as many as were asked for."""
-    if gpus == 0:
-        return 0
     there = torch.cuda.device_count()
+    if gpus == 0:
+        if there == 0 and torch.accelerator.is_available():
+            raise InputError(
+                "--gpus 0: hides NVIDIA's GPUs alone. Pass --use-cpu true to train on the CPU."
+            )
+        return 0
     if gpus is None or gpus <= there:
         return there if gpus is None else gpus
     if there == 0:

@@ -15,6 +15,8 @@ _GROUP = (
 )  # fmt: skip
 # in the environment of processes that frtune itself started: it repeats their last line
 TOLD = "FRTUNE_STARTED_BY_FRTUNE"
+# in the environment where the command has --debug
+DEBUG = "FRTUNE_DEBUG"
 # gloo raises a plain RuntimeError, others one of torch.distributed
 _LOST = ("by peer", "gloo/transport", "DistBackendError", "DistNetworkError", "DistStoreError")
 

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.run import parse_args, run
 
 from frtune.environment.launcher import TOLD
 from frtune.environment.threads import cores_allowed
@@ -46,6 +44,10 @@ def torchrun(processes: int, program: Sequence[str], *, all_say: bool = False) -
         The exit code of the process that failed first, and the line that it left; 0 and an empty
         one where none did. A process that ended by another signal than SIGINT and SIGTERM has 1.
     """
+    # here, since what runs on one device needs none of it
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
     args = parse_args(torchrun_words(processes, program))
     args.local_ranks_filter = "" if all_say else "0"
     # its own handlers kill after 30 seconds a process that still writes its checkpoint
@@ -62,18 +64,20 @@ def torchrun(processes: int, program: Sequence[str], *, all_say: bool = False) -
     return 0, ""
 
 
-def _failure(error: ChildFailedError) -> tuple[int, str]:
+def _failure(error: Any) -> tuple[int, str]:
     rank, failure = error.get_first_failure()
     code = failure.exitcode
     if code < 0:
         number = signal.Signals(-code)
         if number in _STOPPED:
             return _STOPPED[number], ""
-        return 1, f"process {rank} was ended by {number.name}. --debug shows what each one said."
+        killed = "; the host's memory may be full, --gpus 1 needs less" * (number.name == "SIGKILL")
+        return 1, f"process {rank} was ended by {number.name}{killed}."
     if code in _STOPPED.values():
         return code, ""  # it has said so itself
-    if "message" in failure.error_file_data:  # as tell_launcher writes it
-        return code, failure.error_file_data["message"]["message"]
+    message = failure.error_file_data.get("message")
+    if isinstance(message, dict):  # as tell_launcher writes it
+        return code, message["message"]
     said = f"process {rank} ended with exit code {code}. --debug shows what each one said."
     return code, said if rank > 0 else ""
 

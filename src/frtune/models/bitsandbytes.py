@@ -88,12 +88,25 @@ def not_emulated(config: Any, *, bears_fp16: bool) -> Any:
         config: A ``BitsAndBytesConfig``, or ``None``; left as it is.
         bears_fp16: Whether the family keeps finite in fp16.
     """
-    device = device_in_use()
     multiplies = getattr(config, "load_in_4bit", False) and config.bnb_4bit_compute_dtype
-    if device.type == "cpu" or multiplies != torch.bfloat16:
+    if multiplies != torch.bfloat16 or (device := device_in_use()).type == "cpu":
         return config
     config = copy.deepcopy(config)
     config.bnb_4bit_compute_dtype = choose_precision(device, bears_fp16=bears_fp16).dtype
+    return config
+
+
+def computed_here(config: Any, *, bears_fp16: bool) -> Any:
+    """The config of a model, whose stored nf4 does not ask for what the GPU in use emulates."""
+    stored = getattr(config, "quantization_config", None)
+    if not (isinstance(stored, dict) and stored.get("load_in_4bit")):
+        return config
+    given = BitsAndBytesConfig.from_dict(stored)
+    found = not_emulated(given, bears_fp16=bears_fp16)
+    if found is given:
+        return config
+    config = copy.deepcopy(config)
+    config.quantization_config = found.to_dict()
     return config
 
 

@@ -22,7 +22,12 @@ from transformers import (
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, first_line
 from frtune.models import deepspeed
-from frtune.models.bitsandbytes import QuantizationName, not_emulated, quantization_config
+from frtune.models.bitsandbytes import (
+    QuantizationName,
+    computed_here,
+    not_emulated,
+    quantization_config,
+)
 from frtune.models.checkpoint_files import (
     local_file,
     stores,
@@ -153,6 +158,7 @@ def read_weights(
     loader, family = getattr(transformers, auto_class), family_for(config.model_type)
     name = os.fspath(checkpoint)
     source, files = weights_source(name)
+    config = computed_here(config, bears_fp16=family.fp16)
     check_size(name, loader, config, files)
     generation = None
     if source != name:  # weights from the cache; all else is the checkpoint's

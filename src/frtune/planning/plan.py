@@ -191,7 +191,11 @@ def plan(
     for name, value in (("gpus", gpus), ("batch", batch)):
         if value < 1:
             raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
-    used = card_present() if gpu is None else card(gpu)
+    # another card is meant where its memory and precision are given
+    other = gpu_memory is not None and precision is not None
+    used = card(gpu) if gpu is not None else None if other else card_present()
+    if gpu is None and used is not None and gpu_memory is not None:
+        used = used if parse_size(gpu_memory, "gpu_memory") <= used.memory else None
     usual = "24GB" if used is None else used.memory
     gpu_bytes = parse_size(usual if gpu_memory is None else gpu_memory, "gpu_memory")
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")

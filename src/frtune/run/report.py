@@ -18,6 +18,7 @@ from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
 from frtune.training.resume_checks import save_state
+from frtune.training.saving import MERGED
 from frtune.training.trainer import TaskTrainer
 
 __getattr__ = moved_names(__name__)
@@ -60,7 +61,8 @@ def write_report(
     warning = reason and unproven_text(Path(str(trainer.args.output_dir)).name, reason)
     plain = plain_use(
         task, trainer.model, trainer.processing_class,
-        output_dir=trainer.args.output_dir, merged=settings.merge,
+        output_dir=trainer.args.output_dir,
+        merged=settings.merge and (Path(str(trainer.args.output_dir)) / MERGED).is_dir(),
     )  # fmt: skip
     card = model_card(
         task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,

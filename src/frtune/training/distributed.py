@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -40,18 +41,17 @@ def on_main(args: Any, function: Callable[[], Any]) -> Any:
 
 
 def fail_together(args: Any, error: Exception | None) -> None:
-    """Raise the error of the main process on every process; each of them calls this.
+    """Raise the error of one process on every process; each of them calls this.
 
     Else the others would wait, at their next common step, for one that has left.
     """
-    answer: list[Any] = [None if error is None else (type(error).__name__, str(error))]
-    if args.world_size > 1:
-        torch.distributed.broadcast_object_list(answer, src=0, device=args.device)
+    mine = None if error is None else (type(error).__name__, str(error))
+    answers = [mine] if args.world_size == 1 else gathered([mine])
     if error is not None:
         raise error
-    if answer[0] is not None:
+    for kind, message in filter(None, answers):
         kinds = {each.__name__: each for each in (InputError, DiskFullError, SavedModelError)}
-        raise kinds.get(answer[0][0], RuntimeError)(answer[0][1])
+        raise kinds.get(kind, RuntimeError)(message)
 
 
 def least(value: int, device: torch.device) -> int:
@@ -76,9 +76,16 @@ def sharing() -> Iterator[bool]:
     processes = place_in_launch()[1]
     joins = processes > 1 and place_in_group()[1] == 1
     if joins:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group("gloo")  # what is exchanged is on the CPU
+        local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if 0 < there <= local:
+            raise InputError(
+                f"launcher: process {local} of this host has no GPU, {there} are visible. Start "
+                f"{there}, or set CUDA_VISIBLE_DEVICES= for the CPU."
+            )
+        if there:
+            torch.cuda.set_device(local)
+        # what is exchanged is on the CPU; one may have much more to do than the others
+        torch.distributed.init_process_group("gloo", timeout=timedelta(days=7))
     yield processes > 1
     if joins:
         leave()

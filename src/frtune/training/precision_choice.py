@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 _BATCHES, _ROWS = 8, 2
 _SCALES = (2.0**16, 2.0**12, 2.0**8)  # GradScaler begins with the first, and halves
-_MARK = "frtune_precision"  # of arguments: "open" or "default"; none where the user chose
+# of arguments: "open", "not fp16" or "default"; none where the user chose
+_MARK = "frtune_precision"
 
 
 def first_choice(
@@ -40,7 +42,7 @@ def first_choice(
         InputError: If the device does not compute in what is asked for.
     """
     asked = {name: given.get(name) for name in ("bf16", "fp16")}
-    use_cpu = bool(given.get("use_cpu", not has_accelerator()))
+    use_cpu = bool(given.get("use_cpu", not has_accelerator())) or _launched_on_cpu()
     by_default = asked["bf16"] is None and not asked["fp16"]
     if tiny and by_default:
         return {"bf16": False, "fp16": False}, "default"
@@ -48,7 +50,14 @@ def first_choice(
     chosen = {"bf16": found.precision == "bf16", "fp16": bool(asked["fp16"])}
     if not by_default:
         return chosen, None
-    return chosen, "open" if found.precision == "fp16" else "default"
+    if found.precision == "fp16":
+        return chosen, "open"
+    return chosen, "not fp16" if asked["fp16"] is False else "default"
+
+
+def _launched_on_cpu() -> bool:
+    """Whether ``accelerate launch --cpu`` started this process; ``use_cpu`` does not say so."""
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
 
 
 def mark(args: Any, value: str | None) -> Any:
@@ -70,7 +79,7 @@ def settle_precision(args: Any, family: Family) -> None:
     """
     if marked(args) != "open" or deepspeed_config(args) is not None:
         return
-    device = training_device(use_cpu=args.use_cpu)
+    device = training_device(use_cpu=args.use_cpu or _launched_on_cpu())
     found = choose_precision(device, bears_fp16=family.fp16)
     if found.precision != precision(args):
         _set(args, found.precision)
@@ -146,9 +155,9 @@ def keep_begun(trainer: Any, resume: str | bool) -> None:
         return "bf16" if said.get("bf16") else "fp16" if said.get("fp16") else "fp32"
 
     kept = on_main(args, begun)
-    if kept in (None, precision(args)):
+    if kept in (None, precision(args)) or (kept == "fp16" and marked(args) == "not fp16"):
         return
-    device = training_device(use_cpu=args.use_cpu)
+    device = training_device(use_cpu=args.use_cpu or _launched_on_cpu())
     if (kept == "bf16" and device.type == "cuda" and not device.bf16) or (
         kept == "fp16" and device.type == "cpu"
     ):

@@ -335,12 +335,13 @@ class ResumableTrainer(StatefulTrainer):
         found = {"what": what, "value": str(value), "phase": phase, "step": step}
         write_json(output_dir / NON_FINITE_FILE, {**found, "rows": rows or []})
         where = f"rows {rows}" if rows else "unknown rows"
+        half = ", or pass --no-fp16 and another --output-dir" * (precision(self.args) == "fp16")
         saved = checkpoints(output_dir)
         kept = f" {saved[0].name} in {output_dir} is whole." if saved else ""
         raise NonFiniteLossError(
             f"{what}={value} in {phase} at step {step}, {where} of the {phase} set (counted from "
-            f"0; also in {NON_FINITE_FILE}). Look at these rows; lower --learning-rate, or use "
-            f"--bf16 in place of --fp16.{kept}"
+            f"0; also in {NON_FINITE_FILE}). Look at these rows; lower --learning-rate"
+            f"{half}.{kept}"
         )
 
     # --- the finished model, and the hub: without pickles, and without rows of the data -----------

@@ -138,8 +138,8 @@ def _prove(trainer: TaskTrainer, directory: Path, batch: dict[str, Any]) -> Any:
     """Prove what was saved on the main process; logits of the rows that it was proven on."""
     main, expected, reason = trainer.args.process_index == 0, None, None
     try:
-        # ZeRO-3 splits the weights: all ranks compute the logits together
-        if main or deepspeed.zero3_enabled():
+        # ZeRO-3 and FSDP split the weights: all ranks compute the logits together
+        if main or trainer.is_fsdp_enabled or deepspeed.zero3_enabled():
             expected = probe_logits(trainer.model_wrapped, batch)
         if main:
             with zero3_suspended():
@@ -153,8 +153,9 @@ def _prove(trainer: TaskTrainer, directory: Path, batch: dict[str, Any]) -> Any:
         logger.debug("save-reload proof", exc_info=True)
         reason = _reason(error, directory)
     if reason is not None:  # outside of what was caught, which the command line would tell instead
-        with contextlib.suppress(OSError):
-            mark_unproven(directory, reason)
+        if main:
+            with contextlib.suppress(OSError):
+                mark_unproven(directory, reason)
         raise SavedModelError(unproven_text(directory, reason))
     return expected
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed.run
 from torch.distributed.elastic.multiprocessing import errors
 
 from frtune import InputError, SequenceClassification, build_model, cli, training_arguments
@@ -55,7 +54,7 @@ def test_a_process_that_leaves_no_word_is_told_by_its_exit_code(monkeypatch):
         failure = errors.ProcessFailure(local_rank=1, pid=1, exitcode=3, error_file="")
         raise errors.ChildFailedError("frtune", {1: failure})
 
-    monkeypatch.setattr(torch.distributed.run, "run", run)
+    monkeypatch.setattr("frtune.environment.torchrun.run", run)
     code, line = torchrun(2, ["-m", "frtune", "predict"])
     assert code == 3 and line.startswith("process 1 ended with exit code 3.")
 

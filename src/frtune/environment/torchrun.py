@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
 
 from frtune.environment.launcher import TOLD
 from frtune.environment.threads import cores_allowed
@@ -44,10 +46,6 @@ def torchrun(processes: int, program: Sequence[str], *, all_say: bool = False) -
         The exit code of the process that failed first, and the line that it left; 0 and an empty
         one where none did. A process that ended by another signal than SIGINT and SIGTERM has 1.
     """
-    # here, since what runs on one device needs none of it
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.run import parse_args, run
-
     args = parse_args(torchrun_words(processes, program))
     args.local_ranks_filter = "" if all_say else "0"
     # its own handlers kill after 30 seconds a process that still writes its checkpoint
@@ -64,7 +62,7 @@ def torchrun(processes: int, program: Sequence[str], *, all_say: bool = False) -
     return 0, ""
 
 
-def _failure(error: Any) -> tuple[int, str]:
+def _failure(error: ChildFailedError) -> tuple[int, str]:
     rank, failure = error.get_first_failure()
     code = failure.exitcode
     if code < 0:

@@ -90,7 +90,7 @@ def measure(name: str, method: str) -> dict[str, int]:
     import psutil
     import torch
 
-    from frtune.planning.activations import Step, _batch
+    from frtune.planning.activations import Step, batch_of
 
     found = found_for(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def measure(name: str, method: str) -> dict[str, int]:
     before = psutil.Process().memory_info().rss - _tensor_bytes(model)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
-    batch = _batch(found, Step(ROWS, TOKENS, 0 if name == MINILM else TARGET))
+    batch = batch_of(found, Step(ROWS, TOKENS, 0 if name == MINILM else TARGET))
     for _ in range(2):
         optimizer.zero_grad(set_to_none=True)
         logits = model(**batch).logits.float()

@@ -57,7 +57,7 @@ def ours(timer: Timer, folder: Path) -> dict[str, float]:
     predictor = load(folder / "model")
     with timer, (folder / "ours.jsonl").open("w", encoding="utf-8") as file:
         windows = _windows(str(folder / "texts.txt"), predictor.task, ReadingOptions())
-        _write(predictor, windows, file)
+        _write(predictor, windows, file, quiet=False)
     return {}
 
 

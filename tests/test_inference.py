@@ -18,7 +18,8 @@ from frtune import (
     quantize,
 )
 from frtune.cli import main
-from frtune.inference import CLOSE, Predictor, close_calls, load
+from frtune.inference import Predictor, load
+from frtune.inference_precision import CLOSE, close_calls
 from frtune.models.families import FAMILIES
 from frtune.tasks.config_file import save_task
 from kinds import DECODERS, SEQ2SEQ
@@ -135,7 +136,7 @@ def test_large_decoders_are_in_16_bits_on_a_gpu_unless_told(directory, monkeypat
     assert types(large) is None  # on a CPU
     pretend(monkeypatch, A100)
     assert types(large, device="cuda") is None  # small
-    monkeypatch.setattr("frtune.inference.LARGE", 1000)
+    monkeypatch.setattr("frtune.inference_precision.LARGE", 1000)
     assert types(large, device="cuda") == torch.bfloat16
     assert types(large, device="cuda", bf16=False) is None
     assert types(large, device="cuda", dtype="fp32") == torch.float32

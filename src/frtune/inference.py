@@ -21,15 +21,18 @@ from frtune.environment.precision import Choice, Precision, choose_precision, de
 from frtune.environment.progress import brief_bar
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
-from frtune.metrics.chances import softmax
-from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
-from frtune.models.bitsandbytes import base_quantization, quantization_record, torch_dtype
-from frtune.models.checkpoint_files import number_of_weights, read_config, weight_files
-from frtune.models.compatibility import check
+from frtune.inference_precision import (
+    autocast,
+    base_name,
+    checked_dtype,
+    default_dtype,
+    is_finite,
+    rows_again,
+)
+from frtune.models.bitsandbytes import base_quantization
+from frtune.models.checkpoint_files import read_config
 from frtune.models.families import family_for, kind_of
-from frtune.models.family import Family
 from frtune.models.loading import load_saved
-from frtune.models.probe import made_up_batch
 from frtune.models.proof_record import warn_unproven
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
@@ -44,10 +47,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
-
-LARGE = 10**9  # weights of a model; see default_dtype
-ROOM = 0.8  # of a GPU's memory that weights in fp32 may take
-CLOSE = 0.03  # between two chances; bf16 moves one by less than 0.004 in benchmarks/prediction.py
 
 
 @dataclass(frozen=True)
@@ -195,10 +194,8 @@ class Predictor:
                 bar.update()
         found = dict(gathered([*found.items()])) if self.shared else found
         rows = [found[i] for i in range(len(order))]
-        close = set() if self.precision == "fp32" else close_calls(rows)
-        if self.fp16:
-            close |= {i for i, values in enumerate(rows) if not np.isfinite(values).all()}
-        again = [i for i in order if i in close]
+        wanted = rows_again(rows, self.precision)
+        again = [i for i in order if i in wanted]
         more = self._logits_of(encoded, again, contextlib.nullcontext)
         found |= dict(gathered([*more]) if self.shared else more)
         if self.model.dtype == torch.float16:
@@ -231,28 +228,6 @@ class Predictor:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.model.device.type, self.precision)
-
-
-def autocast(device_type: str, precision: Precision) -> torch.autocast:
-    """Autocast to a precision; to fp32, none."""
-    half = torch.float16 if precision == "fp16" else torch.bfloat16
-    return torch.autocast(device_type, dtype=half, enabled=precision != "fp32")
-
-
-def close_calls(logits: Sequence[np.ndarray]) -> set[int]:
-    """Rows whose two best classes are less than ``CLOSE`` apart, in probability.
-
-    Of logits of one class, or of tokens, ``(length, classes)``, no row is close.
-
-    Example:
-        >>> import numpy as np
-        >>> close_calls([np.array([0.0, 0.05]), np.array([0.0, 2.0])])
-        {0}
-    """
-    if not logits or logits[0].ndim != 1 or len(logits[0]) < 2:
-        return set()
-    best = np.sort(softmax(logits))[:, -2:]  # (rows, 2)
-    return set(np.flatnonzero(best[:, 1] - best[:, 0] < CLOSE).tolist())
 
 
 def load(
@@ -297,12 +272,12 @@ def load(
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
-        generation = generation_options(task, read_config(_base(directory)), chosen)
+        generation = generation_options(task, read_config(base_name(directory)), chosen)
     if device is None and hardware.has_accelerator():
         device = torch.accelerator.current_accelerator().type
     chosen = {"bf16": bf16, "fp16": fp16}
     if dtype is not None:
-        dtype = _checked(directory, dtype)
+        dtype = checked_dtype(directory, dtype)
         if bf16 is None and not fp16:
             chosen["bf16"] = dtype == torch.bfloat16
     elif device not in (None, "cpu") and bf16 is not False:
@@ -338,62 +313,3 @@ def check_directory(directory: str | Path) -> Path:
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
     return directory
-
-
-def is_finite(model: Any) -> bool:
-    """Whether the logits of two short rows are finite under fp16 autocast."""
-    batch = {name: each.to(model.device) for name, each in made_up_batch(model).items()}
-    if model.config.is_encoder_decoder:
-        batch["decoder_input_ids"] = batch["input_ids"]
-    with torch.no_grad(), autocast(model.device.type, "fp16"):
-        return bool(torch.isfinite(model(**batch).logits).all())
-
-
-def default_dtype(
-    directory: Path,
-    device: str | torch.device,
-    *,
-    bf16: bool | None = None,
-    fp16: bool | None = None,
-) -> torch.dtype | None:
-    """Type of the weights on a GPU: 16 bits for a model whose fp32 would fill it; else fp32.
-
-    Published decoders of a billion weights are in 16 bits, and mixed precision computes so.
-
-    Args:
-        directory: As of ``load``.
-        device: The GPU.
-        bf16: As of ``load``.
-        fp16: As of ``load``.
-
-    Returns:
-        What the GPU computes in, or ``None`` for fp32, and for weights that are quantised.
-    """
-    packed = quantization_record(directory) or base_quantization(directory)
-    family, used = _family(directory), device_in_use(device)
-    found = choose_precision(used, bears_fp16=family.fp16, bf16=bf16, fp16=fp16)
-    if packed or found.precision == "fp32":
-        return None
-    count = sum(map(number_of_weights, weight_files(_base(directory))))
-    memory = hardware.gpu_memory(device) if used.type == "cuda" else None
-    fills = memory is not None and 4 * count > ROOM * memory
-    return found.dtype if fills or (family.kind == "decoder" and count >= LARGE) else None
-
-
-def _checked(directory: Path, dtype: Any) -> torch.dtype:
-    """The type that was asked for, if it goes with the model."""
-    found, family = torch_dtype(dtype), _family(directory)
-    if quantization_record(directory) is not None:
-        raise InputError(f"dtype={dtype!r}: {directory} is quantised. Leave it out.")
-    if found == torch.float16:
-        check(family.name, method="full", features=["fp16"])
-    return found
-
-
-def _base(directory: Path) -> str:
-    adapted = (directory / ADAPTER_CONFIG).is_file()
-    return find_base(directory) if adapted else str(directory)
-
-
-def _family(directory: Path) -> Family:
-    return family_for(read_config(_base(directory)).model_type)

@@ -15,12 +15,13 @@ from frtune import KeyphraseGeneration, SequenceClassification, lora_config
 from frtune.cli.plan import phases_line
 from frtune.models.layer_offload import layers_in_turn
 from frtune.models.probe import probe_logits
-from frtune.planning.activations import Step, _batch, _loss, activations
+from frtune.planning.activations import Step, activations, batch_of, loss_of
 from frtune.planning.memory import memory
 from frtune.planning.parameters import architecture, count
-from frtune.planning.phases import PROOF_ROWS, forward, parts, phases
+from frtune.planning.phases import forward, parts, phases
 from frtune.planning.plan import CONTEXT, plan
 from frtune.training.autocast import cast_once
+from frtune.training.saving import PROOF_ROWS
 
 
 def most(function):
@@ -63,11 +64,11 @@ def test_phases_are_planned_within_15_percent(tiny, tmp_path, family):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def train():
-        _loss(model(**_batch(found, step)).logits, step).logsumexp(-1).sum().backward()
+        loss_of(model(**batch_of(found, step)).logits, step).logsumexp(-1).sum().backward()
         optimizer.step()
 
     def evaluate():
-        batch = _batch(found, Step(planned.eval_rows, 120, 0))
+        batch = batch_of(found, Step(planned.eval_rows, 120, 0))
         rows = {name: batch[name] for name in ("input_ids", "attention_mask")}
         with cast_once(model, contextlib.nullcontext):
             if not task.generates:
@@ -76,7 +77,7 @@ def test_phases_are_planned_within_15_percent(tiny, tmp_path, family):
 
     def prove():
         with layers_in_turn(model, "cpu", copy=torch.clone):
-            probe_logits(model, _batch(found, replace(step, rows=PROOF_ROWS)))
+            probe_logits(model, batch_of(found, replace(step, rows=PROOF_ROWS)))
 
     train()  # makes the moments
     optimizer.zero_grad(set_to_none=True)

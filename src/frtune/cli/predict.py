@@ -98,13 +98,23 @@ def main(argv: list[str]) -> int | None:
             windows = iter([[_one_row(predictor.task, chosen.text, chosen.text_pair)]])
         else:
             windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
-        if chosen.output is None or not first:
-            with contextlib.nullcontext(sys.stdout) if first else open(os.devnull, "w") as file:
-                _write(predictor, windows, file)
-        else:
-            with draft_file(chosen.output) as draft, draft.open("w", encoding="utf-8") as file:
-                _write(predictor, windows, file)
+        quiet = chosen.output is None or not first
+        with _answer_file(chosen.output, first=first) as file:
+            _write(predictor, windows, file, quiet=quiet)
     return None
+
+
+@contextlib.contextmanager
+def _answer_file(output: str | None, *, first: bool) -> Iterator[TextIO]:
+    """Where answers go: of several processes the first alone writes them."""
+    if not first:
+        with open(os.devnull, "w", encoding="utf-8") as file:
+            yield file
+    elif output is None:
+        yield sys.stdout
+    else:
+        with draft_file(output) as draft, draft.open("w", encoding="utf-8") as file:
+            yield file
 
 
 def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
@@ -120,8 +130,7 @@ def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
     return dict(zip(task.text_columns, [text, text_pair or ""], strict=False))
 
 
-def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO) -> None:
-    quiet = file is sys.stdout or file.name == os.devnull
+def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO, *, quiet: bool) -> None:
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
     first = next(windows, [])  # what is wrong with the file is said before the bar
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:

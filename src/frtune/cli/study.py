@@ -36,7 +36,6 @@ class Options:
         split: Which split (default: test, validation, or the only one).
         max_rows: So many, after a seeded shuffle.
         bf16: Run the models in bf16, or in fp32 (default: bf16 where the CPU is fast at it).
-        fp16: Refused: the CPU, which runs the models, does not compute in it.
     """
 
     checkpoints: list[str] = field(metadata={"metavar": "CHECKPOINT"})
@@ -48,7 +47,6 @@ class Options:
     split: str | None = None
     max_rows: int | None = None
     bf16: bool | None = None
-    fp16: bool | None = None
 
 
 ROWS = ("text_column", "label_column", "split", "max_rows")
@@ -68,7 +66,7 @@ def _parser() -> Parser:
     own = options_of(Options, positional=["checkpoints"])
     parser.add_options("checkpoints", own, ["checkpoints", "names", "data", "output_dir"])
     parser.add_options("rows", own | options_of(ReadingOptions), [*ROWS, *READING])
-    parser.add_options("computation", options_of(Settings) | own, [*SIZE, "bf16", "fp16"])
+    parser.add_options("computation", options_of(Settings) | own, [*SIZE, "bf16"])
     return parser
 
 
@@ -81,7 +79,7 @@ def main(argv: list[str]) -> None:
     check_output_directory(chosen.output_dir, "--output-dir", inputs=checkpoints.values())
     rows = {name: getattr(chosen, name) for name in (*ROWS, *READING)}
     texts, labels = read_rows(chosen.data, seed=chosen.seed, **rows)
-    size = {name: getattr(chosen, name) for name in (*SIZE, "bf16", "fp16")}
+    size = {name: getattr(chosen, name) for name in (*SIZE, "bf16")}
     output = Path(chosen.output_dir)
     found = study(checkpoints, texts, labels, output_dir=output, progress="Study", **size)
     found.save(output)

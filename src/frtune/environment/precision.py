@@ -102,7 +102,12 @@ def device_in_use(device: str | torch.device | None = None) -> Device:
 
 
 def training_device(*, use_cpu: bool) -> Device:
-    """The device that a run trains on: of several GPUs on this host, the one that can least."""
+    """The device that a run trains on: of several GPUs on this host, the one that can least.
+
+    Args:
+        use_cpu: Of ``TrainingArguments``. ``accelerate launch --cpu`` says it to Accelerate alone.
+    """
+    use_cpu = use_cpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     if use_cpu or not hardware.has_accelerator() or not torch.cuda.is_available():
         return device_in_use("cpu" if use_cpu else None)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -109,21 +109,21 @@ def _trace(
         model = adapted(model, found, lora)
     fake = FakeTensorMode(allow_non_fake_inputs=True)  # PEFT makes an index of its own
     with fake:
-        _fill(model, torch.bfloat16 if casting == "bf16" else torch.float32)
+        fill(model, torch.bfloat16 if casting == "bf16" else torch.float32)
         model.train()
         kept = _Kept(model)
         with (
             torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor),
             torch.autocast("cpu", torch.bfloat16, enabled=casting == "autocast"),
-            _FusedAttention(),
+            FusedAttention(),
         ):
-            logits = model(**_batch(found, step)).logits
-            scored = _loss(logits, step)
+            logits = model(**batch_of(found, step)).logits
+            scored = loss_of(logits, step)
         loss = logits.numel() * logits.element_size() + scored.numel() * 4
     return _Traced(kept.bytes, kept.bytes - kept.inside, kept.largest, loss, kept.copies(model))
 
 
-class _FusedAttention(TorchFunctionMode):
+class FusedAttention(TorchFunctionMode):
     """Lets attention keep what a GPU's fused kernel keeps, and a value that is read be 0.
 
     The CPU's kernel is fused only without dropout and without gradients for the bias.
@@ -144,7 +144,7 @@ class _FusedAttention(TorchFunctionMode):
         return func(*args, **named)
 
 
-def _fill(model: Any, dtype: Any) -> None:
+def fill(model: Any, dtype: Any) -> None:
     """Give a model on the meta device CPU tensors of the mode that is on; tied ones stay tied."""
     done: dict[int, Any] = {}
 
@@ -211,7 +211,7 @@ class _Kept:
         self.largest = max(self.largest, inner)
 
 
-def _batch(found: Architecture, step: Step) -> dict[str, Any]:
+def batch_of(found: Architecture, step: Step) -> dict[str, Any]:
     """A batch of the task's shape: (rows, tokens), int64."""
     kind = found.family.kind
     length = step.source_tokens + (step.target_tokens if kind == "decoder" else 0)
@@ -222,7 +222,7 @@ def _batch(found: Architecture, step: Step) -> dict[str, Any]:
     return batch if kind == "encoder" else {**batch, "use_cache": False}
 
 
-def _loss(logits: Any, step: Step) -> Any:
+def loss_of(logits: Any, step: Step) -> Any:
     """The task's loss: only positions that count are cast to fp32; returns those."""
     if step.target_tokens and logits.dim() == 3:  # (rows, tokens, vocabulary)
         logits = logits[:, -step.target_tokens :].contiguous()

@@ -102,6 +102,21 @@ def card_present() -> Card | None:
     return Card(name, memory, torch.cuda.get_device_capability(0))
 
 
+def card_meant(memory: int | None, precision: str | None) -> Card | None:
+    """The card that is present, unless what is asked for says that another one is meant.
+
+    Args:
+        memory: Bytes of each GPU; ``None`` where nothing was asked. More than the card has is
+            another card's.
+        precision: What is trained in. Where both are given, no card is needed to know them.
+    """
+    if memory is not None and precision is not None:
+        return None
+    found = card_present()
+    fits = found is None or memory is None or memory <= found.memory
+    return found if fits else None
+
+
 def planned_precision(found: Card | None, family: Family, asked: str | None) -> Choice:
     """What a run on a card computes in; without a card, bf16.
 

@@ -20,13 +20,13 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from frtune.models.compatibility import QUANTIZED, Method
 from frtune.models.config_sizes import depth_names, shallow
-from frtune.planning.activations import Casting, Step, _batch, _fill, _FusedAttention, _loss
+from frtune.planning.activations import Casting, FusedAttention, Step, batch_of, fill, loss_of
 from frtune.planning.memory import Memory
 from frtune.planning.parameters import Architecture, Parameters, empty_model
 from frtune.training.autocast import cast_once
+from frtune.training.saving import PROOF_ROWS
 
 EVAL_ROWS = (16, 8, 4, 2, 1)  # a batch of evaluation: the default, and fewer
-PROOF_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _alive(found: Architecture, depth: dict[str, int], step: Step, casting: Cast
     """Bytes of an evaluation's forward pass of one row, of two rows, and of the proof's."""
     model: Any = empty_model(found, config=shallow(found.config, depth))
     with FakeTensorMode(allow_non_fake_inputs=True):
-        _fill(model, torch.bfloat16 if casting == "bf16" else torch.float32)
+        fill(model, torch.bfloat16 if casting == "bf16" else torch.float32)
         model.eval()
         return [
             _run(model, found, step, rows, casting=casting, scored=scored)
@@ -130,17 +130,17 @@ def _run(
     model: Any, found: Architecture, step: Step, rows: int, *, casting: Casting, scored: bool
 ) -> int:
     """An evaluation's pass has a cache, and the logits that are scored; the proof's has all."""
-    batch = _batch(found, replace(step, rows=rows))
+    batch = batch_of(found, replace(step, rows=rows))
     if scored and step.target_tokens and found.family.kind != "encoder":
         batch["use_cache"] = True
         if "logits_to_keep" in inspect.signature(model.forward).parameters:
             batch["logits_to_keep"] = step.target_tokens
     alive, casts = Alive(model), scored and casting == "autocast"
     autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=casts)  # noqa: E731
-    with cast_once(model, autocast), _FusedAttention(), alive:
+    with cast_once(model, autocast), FusedAttention(), alive:
         output = model(**batch)
         if scored:
-            _loss(output.logits, step)
+            loss_of(output.logits, step)
         else:
             output.logits.float()
     return alive.most

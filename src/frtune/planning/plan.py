@@ -25,7 +25,7 @@ from frtune.models.families import (
 )
 from frtune.models.lora import lora_config
 from frtune.planning.activations import Activations, Casting, Step, activations, casting_of
-from frtune.planning.cards import card, card_present, planned_precision
+from frtune.planning.cards import card, card_meant, planned_precision
 from frtune.planning.memory import Memory, memory
 from frtune.planning.parameters import Architecture, Parameters, architecture, count
 from frtune.planning.phases import EVAL_ROWS, Forward, Phases, forward, parts, phases
@@ -191,13 +191,9 @@ def plan(
     for name, value in (("gpus", gpus), ("batch", batch)):
         if value < 1:
             raise InputError(f"{name}={value}: at least 1. Leave it out for the default.")
-    # another card is meant where its memory and precision are given
-    other = gpu_memory is not None and precision is not None
-    used = card(gpu) if gpu is not None else None if other else card_present()
-    if gpu is None and used is not None and gpu_memory is not None:
-        used = used if parse_size(gpu_memory, "gpu_memory") <= used.memory else None
-    usual = "24GB" if used is None else used.memory
-    gpu_bytes = parse_size(usual if gpu_memory is None else gpu_memory, "gpu_memory")
+    asked = None if gpu_memory is None else parse_size(gpu_memory, "gpu_memory")
+    used = card(gpu) if gpu is not None else card_meant(asked, precision)
+    gpu_bytes = asked or (24 * 10**9 if used is None else used.memory)
     cpu_bytes = None if cpu_memory is None else parse_size(cpu_memory, "cpu_memory")
     task = task or task_class(default_task(checkpoint, family)).for_planning()
     if os.path.isdir(checkpoint):

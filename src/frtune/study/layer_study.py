@@ -45,7 +45,6 @@ def study(
     sample_tokens: int = 2000,
     sample_texts: int = 2000,
     bf16: bool | None = None,
-    fp16: bool | None = None,
     progress: str | None = None,
 ) -> Study:
     """Describe the hidden states of checkpoints layer by layer, and compare them.
@@ -69,7 +68,6 @@ def study(
         sample_tokens: Tokens, drawn by hash, that are compared between checkpoints.
         sample_texts: Texts, drawn by hash, that the probes see.
         bf16: Run the models in bf16; ``None`` does where the CPU, which runs them, is fast at it.
-        fp16: Refused: the CPU does not compute in it.
         progress: Label of the progress bars; ``None`` shows none.
 
     Returns:
@@ -87,7 +85,7 @@ def study(
     words = [texts[i] for i in kept]
     classes = None if labels is None else [labels[i] for i in kept]
     opened = [read_checkpoint(name, path) for name, path in checkpoints.items()]
-    choice = choose_precision(device_in_use("cpu"), bears_fp16=True, bf16=bf16, fp16=fp16)
+    choice = choose_precision(device_in_use("cpu"), bears_fp16=True, bf16=bf16)
     settings = Settings(
         max_tokens=_limit(opened, max_tokens, skipped),
         token_budget=token_budget,

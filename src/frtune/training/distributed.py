@@ -44,13 +44,21 @@ def fail_together(args: Any, error: Exception | None) -> None:
     """Raise the error of one process on every process; each of them calls this.
 
     Else the others would wait, at their next common step, for one that has left.
+
+    Args:
+        args: ``TrainingArguments`` of the run.
+        error: This process's; ``None`` where all went well.
+
+    Raises:
+        Exception: This process's own, else the first other one; ``RuntimeError`` where its type is
+            not one that the command line tells by.
     """
     mine = None if error is None else (type(error).__name__, str(error))
     answers = [mine] if args.world_size == 1 else gathered([mine])
     if error is not None:
         raise error
+    kinds = {each.__name__: each for each in (InputError, DiskFullError, SavedModelError)}
     for kind, message in filter(None, answers):
-        kinds = {each.__name__: each for each in (InputError, DiskFullError, SavedModelError)}
         raise kinds.get(kind, RuntimeError)(message)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def first_choice(
         InputError: If the device does not compute in what is asked for.
     """
     asked = {name: given.get(name) for name in ("bf16", "fp16")}
-    use_cpu = bool(given.get("use_cpu", not has_accelerator())) or _launched_on_cpu()
+    use_cpu = bool(given.get("use_cpu", not has_accelerator()))
     by_default = asked["bf16"] is None and not asked["fp16"]
     if tiny and by_default:
         return {"bf16": False, "fp16": False}, "default"
@@ -53,11 +52,6 @@ def first_choice(
     if found.precision == "fp16":
         return chosen, "open"
     return chosen, "not fp16" if asked["fp16"] is False else "default"
-
-
-def _launched_on_cpu() -> bool:
-    """Whether ``accelerate launch --cpu`` started this process; ``use_cpu`` does not say so."""
-    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
 
 
 def mark(args: Any, value: str | None) -> Any:
@@ -79,7 +73,7 @@ def settle_precision(args: Any, family: Family) -> None:
     """
     if marked(args) != "open" or deepspeed_config(args) is not None:
         return
-    device = training_device(use_cpu=args.use_cpu or _launched_on_cpu())
+    device = training_device(use_cpu=args.use_cpu)
     found = choose_precision(device, bears_fp16=family.fp16)
     if found.precision != precision(args):
         _set(args, found.precision)
@@ -157,7 +151,7 @@ def keep_begun(trainer: Any, resume: str | bool) -> None:
     kept = on_main(args, begun)
     if kept in (None, precision(args)) or (kept == "fp16" and marked(args) == "not fp16"):
         return
-    device = training_device(use_cpu=args.use_cpu or _launched_on_cpu())
+    device = training_device(use_cpu=args.use_cpu)
     if (kept == "bf16" and device.type == "cuda" and not device.bf16) or (
         kept == "fp16" and device.type == "cpu"
     ):

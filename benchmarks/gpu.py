@@ -201,8 +201,8 @@ class Bench:
         if not row.alone and not self.reuse:
             self.add_workers(1)  # imports while others work
 
-    def note(self, row: Row, found: dict[str, Any], seconds: float) -> None:
-        """Write a result at once."""
+    def note(self, row: Row, found: dict[str, Any], seconds: float, *, say: bool = True) -> None:
+        """Write a result at once, and print it if ``say``."""
         with self.lock:
             if row.name in self.results:
                 return
@@ -214,7 +214,8 @@ class Bench:
             self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
             self.file.flush()
             os.fsync(self.file.fileno())
-        print(f"{row.name}: {json.dumps(found, ensure_ascii=False)}"[:300], flush=True)
+        if say:
+            print(f"{row.name}: {json.dumps(found, ensure_ascii=False)}"[:300], flush=True)
 
     def stop(self, reason: str) -> None:
         """End all workers, and say of each row that has no result why."""
@@ -225,7 +226,7 @@ class Bench:
         for worker in self.workers:
             worker.kill()
         for row in self.rows:
-            self.note(row, not_measured(reason), 0.0)
+            self.note(row, not_measured(reason), 0.0, say=False)  # the table says it
         said = [
             f"== {worker.log.name}\n{worker.log.read_text('utf-8', 'replace')[-20_000:]}\n"
             for worker in self.workers

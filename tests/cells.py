@@ -17,6 +17,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -256,15 +257,25 @@ def run(rank: int, checkpoints: str, folder: str, *names: str) -> None:
     place = Path(folder, f"rank{rank}.json")
     for name in [name for name in names if "/none" in name][rank::RANKS]:
         record(name, known, folder, found, place)
+        shutil.rmtree(directory(folder, name) / "run", ignore_errors=True)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(RANKS), LOCAL_RANK=local)
     torch.distributed.init_process_group("gloo", timeout=timedelta(minutes=10))
+    before = None
     for name in [name for name in names if "/none" not in name]:
         record(name, known, folder, found, place)
+        if rank == 0 and before is not None:  # the other process has left it too
+            shutil.rmtree(directory(folder, before) / "run", ignore_errors=True)
+        before = name
     saved = Path(folder, "t5-full-ddp", "saved")
     if rank == 0 and saved.is_dir():  # one process answers while the other waits
         answers = load(saved, bf16=False).predict("The mayor opened a library.")
         Path(folder, "alone.json").write_text(json.dumps(answers))
     leave()
+
+
+def directory(folder: str, name: str) -> Path:
+    """Where a cell writes."""
+    return Path(folder, name.replace("/", "-"))
 
 
 def record(
@@ -274,7 +285,7 @@ def record(
     cell = Cell(*name.split("/"))
     start = time.process_time()
     try:
-        found[name] = live_through(cell, known[cell.family], Path(folder, name.replace("/", "-")))
+        found[name] = live_through(cell, known[cell.family], directory(folder, name))
     except Exception:
         found[name] = {"error": traceback.format_exc()[-2500:]}
         with contextlib.suppress(Exception):

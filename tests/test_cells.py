@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,8 @@ def ran(tiny, tmp_path_factory):
         place = folder / f"rank{rank}.json"
         assert place.is_file(), f"{done.stdout[-1500:]}\n{done.stderr[-4000:]}"
         found.update(json.loads(place.read_text()))
-    return found, folder
+    yield found, folder
+    shutil.rmtree(folder)
 
 
 def saved(folder: Path, which: Cell) -> Path:

@@ -21,6 +21,7 @@ PURPOSES = {
     "run | predictions": "one run and its report; scores of any answers",
     "evaluation | model_quantization": "scores of a directory; its int8 and nf4",
     "score_files": "metrics.json, signatures.json, predictions.jsonl",
+    "inference_precision": "the type that a saved model answers in",
     "inference": "frtune.load: answers of a directory",
     "training": "the two trainers, checkpoints, batches, MixUp",
     "models": "families, builders, LoRA, quantisation, loading, proofs",

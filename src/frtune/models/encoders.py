@@ -26,6 +26,7 @@ ROWS = (
             "vocab_size": 32005, "max_position_embeddings": 514, "type_vocab_size": 1,
         }},
         sharding_tested=True,
+        unpadded=True,
         tiny=Tiny(
             {None: tokenizers.camembert_unigram},
             {"pad_token_id": "<pad>", "bos_token_id": "<s>", "eos_token_id": "</s>"},
@@ -60,6 +61,7 @@ ROWS = (
         default_checkpoint="google-bert/bert-base-cased",
         published={"google-bert/bert-base-cased": {"vocab_size": 28996}},
         sharding_tested=True,
+        unpadded=True,
         tiny=Tiny({None: tokenizers.wordpiece}, {"pad_token_id": "[PAD]"}),
     ),
     Family(
@@ -69,12 +71,14 @@ ROWS = (
             "FacebookAI/roberta-base": {"vocab_size": 50265, **_ROBERTA},
             "klue/roberta-base": {"vocab_size": 32000, **_ROBERTA},
         },
+        unpadded=True,
         tiny=Tiny({None: tokenizers.roberta_bpe}, _FRAME, _ROBERTA),
     ),
     Family(
         name="xlm_roberta", title="XLM-RoBERTa", model_types=("xlm-roberta",),
         default_checkpoint="FacebookAI/xlm-roberta-base",
         published={"FacebookAI/xlm-roberta-base": {"vocab_size": 250002, **_ROBERTA}},
+        unpadded=True,
         tiny=Tiny({None: tokenizers.xlm_roberta_unigram}, _FRAME, _ROBERTA),
     ),
     Family(
@@ -84,6 +88,7 @@ ROWS = (
             "google/electra-base-discriminator": _ELECTRA_BASE,
             "monologg/koelectra-base-v3-discriminator": {"vocab_size": 35000, **_ELECTRA_BASE},
         },
+        unpadded=True,
         tiny=Tiny({None: tokenizers.wordpiece}, {"pad_token_id": "[PAD]"}),
     ),
     Family(
@@ -118,6 +123,7 @@ ROWS = (
         default_checkpoint="distilbert/distilbert-base-multilingual-cased",
         lora_targets=("q_lin", "v_lin"),
         published={"distilbert/distilbert-base-multilingual-cased": {"vocab_size": 119547}},
+        unpadded=True,
         tiny=Tiny({None: tokenizers.wordpiece}, {"pad_token_id": "[PAD]"}),
     ),
 )  # fmt: skip

@@ -75,6 +75,8 @@ class Family:
             Transformers ties it to the embedding whatever the config says.
         published_output: Prefix of the output layer in checkpoints, where Transformers renames it
             to ``lm_head.``.
+        unpadded: Whether its layers take tokens end to end, see ``training.unpadded``: nothing but
+            attention looks from one token to another, and no layer asks for positions.
         sharding_tested: Whether tests train it under every sharding, and in 8 and 4 bits. The
             others are trained by one process, in full and with LoRA.
     """
@@ -91,6 +93,7 @@ class Family:
     block_modules: bool = True
     own_output: str | None = None
     published_output: str | None = None
+    unpadded: bool = False
     sharding_tested: bool = False
 
     @property

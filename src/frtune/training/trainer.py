@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,17 @@ from frtune.training.search import check_search, checked_space, judged_by, objec
 from frtune.training.step_cuts import (
     OVERHEAD_CPU,
     OVERHEAD_GPU,
+    OVERHEAD_UNPADDED,
     CutRows,
     Step,
     StepCollator,
     StepCuts,
+    adds_up_each,
     cuts_of,
     most_tokens,
 )
 from frtune.training.trainer_settings import UserCollator, check_loss
+from frtune.training.unpadded import unpadded_layers, without_padding
 
 __all__ = ["GenerationSchedule", "NonFiniteLossError", "TaskSeq2SeqTrainer", "TaskTrainer"]
 
@@ -71,6 +75,7 @@ class TaskTrainer(ScoringTrainer):
         self.packing = packing
         self.own_loss = own_loss
         self.cut_memory: CutMemory | None = None
+        self._unpadded = False
         super().__init__(task=task, schedule=schedule, **settings)
         check_devices(self.args)  # 1 where the model itself stands on several
         self._settle_model()
@@ -212,11 +217,22 @@ class TaskTrainer(ScoringTrainer):
             found = self.cut_tokens or default
             return found if bound is None else min(found, bound)
 
+        self._unpadded = self._computes_no_padding()
+        if self._unpadded:
+            overhead = OVERHEAD_UNPADDED
+        else:
+            overhead = OVERHEAD_GPU if gpu else OVERHEAD_CPU
         return StepCuts(
             slots, lengths, accumulation=args.gradient_accumulation_steps, most=most,
-            overhead=OVERHEAD_GPU if gpu else OVERHEAD_CPU,
+            overhead=overhead,
             least=2 if self.mixup is not None and self.mixup.rows is None else 1, **now,
         )  # fmt: skip
+
+    def _computes_no_padding(self) -> bool:
+        """Whether layers get the tokens of a cut end to end: measured on CPUs alone."""
+        apart = adds_up_each(self.accelerator) or self.mixup is not None or compiles(self.args)
+        cpu = self.args.device.type == "cpu"
+        return cpu and not apart and unpadded_layers(self.model) is not None
 
     def _get_dataloader(self, dataset, description, batch_size, sampler_fn=None, is_training=False,
                         dataloader_key=None):  # fmt: skip
@@ -295,7 +311,9 @@ class TaskTrainer(ScoringTrainer):
         # last one has the logits, and the first the labels
         if not (compiles(self.args) or self.is_model_parallel):
             keep_scored(inputs, self.compute_loss_func)
-        return super().compute_loss(model, inputs, *args, **options)
+        unpadded = self._unpadded and model.training
+        with without_padding(self.model, inputs) if unpadded else contextlib.nullcontext():
+            return super().compute_loss(model, inputs, *args, **options)
 
     # --- a directory that frtune.load opens ------------------------------------------------------
 

@@ -15,6 +15,9 @@ from typing import Any
 import accelerate
 import pytest
 import torch
+from torch.nn.utils import clip_grad
+from torch.optim import optimizer
+from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 from transformers import TrainingArguments
@@ -93,6 +96,8 @@ class Waits(TorchDispatchMode):
             # C++ asks for the CPU where it means the device of a tensor: Python's ``to`` does not
             goes = is_moved(source) or (target is not None and target.type == DEVICE.type)
         comes = is_moved(source)
+        if not source.numel():
+            return goes  # nothing is copied
         if comes and not goes:
             self.add("copy to the CPU")
         elif goes and not comes and blocking:
@@ -139,6 +144,8 @@ def counted() -> Iterator[Waits]:
         patch.setattr(torch, "as_tensor", _maker(torch.as_tensor))
         for owner in (TrainingArguments, accelerate.Accelerator):
             patch.setattr(owner, "device", property(lambda self: DEVICE))
+        for module in (clip_grad, optimizer):
+            patch.setattr(module, "_group_tensors_by_device_and_dtype", _grouped)
         for name, value in _CUDA.items():
             patch.setattr(torch.cuda, name, value)
         yield waits
@@ -154,6 +161,15 @@ _CUDA: dict[str, Any] = {
     "get_rng_state": lambda *_: torch.get_rng_state(),
     "set_rng_state": lambda *_: None,
 }
+
+
+def _grouped(lists: Any, with_indices: bool = False) -> Any:
+    """As torch's, which asks C++ for the device of each group."""
+    groups = _group_tensors_by_device_and_dtype(lists, with_indices)
+    return {
+        (tensors[0][0].device, dtype): (tensors, indices)
+        for (_, dtype), (tensors, indices) in groups.items()
+    }
 
 
 def _maker(plain: Any) -> Any:
@@ -179,11 +195,12 @@ def _methods(waits: Waits) -> dict[str, Any]:
         device = here if device is None else device
         if (device.type, dtype) == (here.type, self.dtype) and not copy:
             return self
+        if DEVICE.type not in (device.type, here.type):
+            return plain(self, device=device, dtype=dtype, copy=copy)
         if device.type == "cpu":  # C++ believes that the tensor is there already
+            waits.add("copy to the CPU")
             made = plain(self, dtype=dtype, copy=True)
-            if here.type != "cpu":
-                waits.add("copy to the CPU")
-                made.untyped_storage().moved = False
+            made.untyped_storage().moved = False
             return made
         return plain(self, device=DEVICE, dtype=dtype, non_blocking=non_blocking, copy=copy)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -31,11 +32,14 @@ def pad(
     return out
 
 
-def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """``row``, int64 of shape ``(rows,)``, where the examples have it."""
+def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """``row``, int64 of shape ``(rows,)``, where the examples have it.
+
+    An array, which stays where it is when the tensors of a batch go to a GPU.
+    """
     if "row" not in examples[0]:
         return {}
-    return {"row": torch.tensor([example["row"] for example in examples], dtype=torch.int64)}
+    return {"row": np.array([example["row"] for example in examples], dtype=np.int64)}
 
 
 def check_labels(examples: Sequence[dict[str, Any]]) -> None:

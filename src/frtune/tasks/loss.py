@@ -7,7 +7,8 @@ were cut into micro-batches and processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import transformers.modeling_utils as modeling
 from torch.nn import functional
 
 IGNORED = -100
+SCORED = "scored"  # in a training batch: its ``scored_labels``
 
 
 def scored_positions(labels: torch.Tensor) -> torch.Tensor:
@@ -36,17 +38,56 @@ def scored_positions(labels: torch.Tensor) -> torch.Tensor:
     return kept
 
 
+def scored_labels(labels: torch.Tensor, *, shift: bool) -> dict[str, torch.Tensor]:
+    """Which labels count and where their logits stand: made on the CPU, so that no GPU is asked.
+
+    Args:
+        labels: (batch, length), -100 where no loss falls.
+        shift: Decoders: position ``t`` predicts label ``t + 1``.
+
+    Returns:
+        ``labels`` (items,), and ``places`` (items,), their rows among logits of (batch * length).
+        Of a decoder ``labels`` (batch * most,) and ``kept`` (batch, most): ``logits_to_keep`` of
+        the model, for as many labels as the row has that has most; -100 where another has fewer.
+
+    Example:
+        >>> found = scored_labels(torch.tensor([[-100, 5, 6], [-100, -100, 7]]), shift=True)
+        >>> found["kept"].tolist(), found["labels"].tolist()
+        ([[0, 1], [1, 0]], [5, 6, 7, -100])
+        >>> found = scored_labels(torch.tensor([[5, 6], [7, -100]]), shift=False)
+        >>> found["places"].tolist(), found["labels"].tolist()
+        ([0, 1, 2], [5, 6, 7])
+    """
+    if not shift:
+        places = (labels.flatten() != IGNORED).nonzero()[:, 0]
+        return {"labels": labels.flatten()[places], "places": places}
+    counted = scored_positions(labels)
+    most = max(1, int(counted.sum(1).max()))
+    kept = counted.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # those first
+    following = labels.roll(-1, 1).masked_fill(~counted, IGNORED)
+    return {"labels": following.gather(1, kept).flatten(), "kept": kept}
+
+
 def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
     """Have a decoder compute only the logits that ``loss`` reads; of a long prompt there are none.
 
     Args:
         inputs: The batch, changed in place: ``logits_to_keep`` is added where ``loss`` is a
-            decoder's and this version of Transformers takes a mask there.
+            decoder's and this version of Transformers takes places of each row there, and
+            ``scored`` where the batch came without.
         loss: ``compute_loss_func`` of the trainer.
     """
-    takes_mask = hasattr(modeling, "slice_logits_to_keep")  # 5.18 took positions alone
-    if takes_mask and "labels" in inputs and getattr(loss, "shift", False):
-        inputs["logits_to_keep"] = scored_positions(inputs["labels"])
+    takes_places = hasattr(modeling, "slice_logits_to_keep")  # 5.18 took those of all rows alone
+    if takes_places and "labels" in inputs and getattr(loss, "shift", False):
+        if SCORED not in inputs:
+            inputs[SCORED] = scored_labels(inputs["labels"], shift=True)
+        inputs["logits_to_keep"] = inputs[SCORED]["kept"]
+
+
+@functools.lru_cache(maxsize=8)
+def _on_device(weights: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Class weights, copied to a device once: each copy waits for it."""
+    return torch.tensor(weights, device=device)
 
 
 @dataclass(frozen=True)
@@ -79,65 +120,84 @@ class StepLoss:
         outputs: Any,
         labels: torch.Tensor,
         num_items_in_batch: torch.Tensor | int | None = None,
+        scored: Mapping[str, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Return the scalar loss, float32.
 
         Args:
             outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary); of a decoder,
-                also (items, vocabulary), those at ``scored_positions(labels)`` alone.
+                also (items, vocabulary), those at ``scored_positions(labels)`` alone, or with
+                ``scored`` (batch, most, vocabulary), those that it keeps.
             labels: (batch,) or (batch, length), -100 where no loss falls. Or class probabilities,
                 floating point, of the shape of the logits: the loss is the sum of each class's
                 loss times its probability, and where all are 0 none falls.
             num_items_in_batch: Labels that count in the whole optimizer step, over all
                 micro-batches and processes; ``None`` counts those given here.
+            scored: ``scored_labels`` of labels (batch, length). Without them a GPU is waited for.
         """
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         weights = None
         if self.class_weights is not None:
-            weights = torch.tensor(self.class_weights, device=logits.device)
+            weights = _on_device(tuple(self.class_weights), logits.device)
         if self.regression:
             total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
             counted = labels.numel()
         elif labels.is_floating_point():
             total, counted = self._soft_cross_entropy(logits, labels, weights)
         else:
-            total, counted = self._cross_entropy(logits, labels, weights)
+            scored = scored or self._scored(logits, labels)
+            if "kept" in scored and logits.shape[:2] == scored["kept"].shape:
+                logits = logits.flatten(0, 1)  # (batch * most, vocabulary)
+            total, counted = self._cross_entropy(logits, scored, weights)
         # The mean of the micro-batches' and processes' means would weigh an item by how few there
         # are beside it; a sum over the items of the whole step is the same however it is cut.
         items = counted if num_items_in_batch is None else num_items_in_batch
         items = torch.as_tensor(items, device=total.device)
         return total / items.clamp(min=1)  # a batch in which nothing counts has no loss
 
+    def _scored(self, logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What of the labels counts, where the collator did not say."""
+        if labels.dim() == 1:
+            return {"labels": labels}
+        if logits.dim() == 2:  # those that count alone
+            labels = labels[:, 1:] if self.shift else labels
+            return {"labels": labels[labels != IGNORED]}
+        return scored_labels(labels, shift=self.shift)
+
     def _cross_entropy(
-        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+        self,
+        logits: torch.Tensor,
+        scored: Mapping[str, torch.Tensor],
+        weights: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.shift:
-            logits = logits[:, :-1] if logits.dim() == 3 else logits
-            labels = labels[:, 1:]
-        labels = labels.to(logits.device)
-        kept = labels != IGNORED
+        scored = {name: value.to(logits.device) for name, value in scored.items()}
+        labels = scored["labels"]
         # only the positions that count are cast to float32: (items, classes)
-        logits = (logits[kept] if logits.dim() > labels.dim() else logits).float()
-        labels = labels[kept]
+        if "places" in scored:
+            logits = logits.flatten(0, 1).index_select(0, scored["places"])
+        elif logits.dim() == 3:  # of a decoder that computes all
+            logits = logits.take_along_dim(scored["kept"][..., None], 1).flatten(0, 1)
+        logits = logits.float()
         summed = "none" if self.focal_gamma else "sum"
         losses = functional.cross_entropy(
-            logits, labels, weights, label_smoothing=self.label_smoothing, reduction=summed
-        )
+            logits, labels, weights, label_smoothing=self.label_smoothing, reduction=summed,
+            ignore_index=IGNORED,
+        )  # fmt: skip
         if self.focal_gamma:
-            chances = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+            true = labels.clamp(min=0)[:, None]  # where none counts, the loss is 0
+            chances = logits.softmax(dim=-1).gather(1, true)[:, 0]
             # clamped: the gradient of a power below 1 is infinite at 0
             losses = ((1 - chances).clamp(min=1e-6) ** self.focal_gamma * losses).sum()
-        return losses, kept.sum()
+        return losses, (labels != IGNORED).sum()
 
     def _soft_cross_entropy(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.shift:
             raise ValueError("labels: probabilities of a next token. Pass token ids.")
-        labels = labels.to(logits.device)
-        kept = labels.sum(-1) > 0
-        logits, labels = logits[kept].float(), labels[kept].float()
-        log_chances = logits.log_softmax(dim=-1)  # (items, classes)
+        labels = labels.to(logits.device).float()
+        # where no label counts, each is multiplied by 0
+        log_chances = logits.float().log_softmax(dim=-1)  # (batch, classes), or of each token
         losses = -log_chances
         losses = losses if weights is None else losses * weights
         # the loss of each class, were it the label, as the loss above has it

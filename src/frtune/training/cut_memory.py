@@ -74,7 +74,7 @@ class CutMemory:
         # alone, so all ask each other before it whether memory ran out in any, and begin again
         # together.
         alone = args.world_size == 1
-        noted, states = list(trainer.step_rows), _random_states(args.device)
+        noted, states = list(trainer.step_parts), _random_states(args.device)
         while True:
             step = self._fitting(step)
             tried = self._try(model, step if alone else step[:-1], items, whole=alone)
@@ -91,7 +91,7 @@ class CutMemory:
                     "keeps its rows",
                     trainer.state.global_step + 1, most,
                 )  # fmt: skip
-            trainer.step_rows = list(noted)
+            trainer.step_parts = list(noted)
             self.forget(model)
             _set_random_states(args.device, states)
 

@@ -110,7 +110,7 @@ def _rows_that_fit(
 def _taken(cuts: CutMemory, model: Any, memory: DeviceMemory, numbers: list[int]) -> int | None:
     """Bytes that forward and backward pass of rows take; ``None`` where there are fewer."""
     trainer = cuts.trainer
-    noted, shape = list(trainer.step_rows), trainer.batch_shape
+    noted, shape = list(trainer.step_parts), trainer.batch_shape
 
     def run() -> None:
         (inputs,) = cuts.collated([numbers])
@@ -125,5 +125,5 @@ def _taken(cuts: CutMemory, model: Any, memory: DeviceMemory, numbers: list[int]
             raise
         return None
     finally:
-        trainer.step_rows, trainer.batch_shape = noted, shape
+        trainer.step_parts, trainer.batch_shape = noted, shape
         cuts.forget(model)

@@ -69,7 +69,7 @@ def least(value: int, device: torch.device) -> int:
         value: This process's, below 2^63.
         device: Where the process group exchanges tensors.
     """
-    found = torch.tensor(value, dtype=torch.int64, device=device)
+    found = torch.full((), value, dtype=torch.int64, device=device)
     torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN)
     return int(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ class ResumableTrainer(StatefulTrainer):
     Attributes:
         checked: The checkpoint that the run goes on from; ``None`` where it started anew.
         batch_shape: Rows and tokens of the last batch; empty before the first.
-        step_rows: Numbers of the rows that the step has had.
+        step_parts: The rows' numbers, and the loss, of each batch that the step has had.
     """
 
     def __init__(self, *args: Any, **settings: Any):
@@ -75,7 +76,7 @@ class ResumableTrainer(StatefulTrainer):
         self.batch_shape: tuple[int, ...] = ()
         self.draft_dir: str | None = None
         self.last_step = self.saved_step = -1
-        self.step_rows: list[int] = []
+        self.step_parts: list[tuple[list[int], torch.Tensor]] = []
         self._conditions: dict[str, Any] | None = None
         super().__init__(*args, **settings)
         self._optimizers = given_optimizers(self)
@@ -301,39 +302,61 @@ class ResumableTrainer(StatefulTrainer):
 
     # --- losses and gradients that are not finite -------------------------------------------------
 
+    def _run_epoch(self, *args, **options):
+        """As ``Trainer``'s, whose own look at each loss would make it wait for the GPU twice."""
+        own, self.args.logging_nan_inf_filter = self.args.logging_nan_inf_filter, False
+        self.step_parts = []
+        try:
+            return super()._run_epoch(*args, **options)
+        finally:
+            self.args.logging_nan_inf_filter = own
+
     def training_step(self, model, inputs, *args, **options):
-        """As ``Trainer.training_step``; notes the rows of the step."""
-        if "row" in inputs:
-            self.step_rows += inputs["row"].tolist()
-        return super().training_step(model, inputs, *args, **options)
+        """As ``Trainer.training_step``; notes rows and loss, which the end of the step looks at."""
+        rows = inputs["row"].tolist() if "row" in inputs else []
+        loss = super().training_step(model, inputs, *args, **options)
+        self.step_parts.append((rows, loss))
+        return loss
 
     def compute_loss(self, model, inputs, return_outputs=False, *args, **options):
-        """As ``Trainer.compute_loss``; raises ``NonFiniteLossError``."""
+        """As ``Trainer.compute_loss``; raises ``NonFiniteLossError`` outside of training."""
         rows = inputs.pop("row", None)
         result = super().compute_loss(model, inputs, return_outputs, *args, **options)
         loss: Any = result[0] if return_outputs else result
-        if not torch.isfinite(loss).all():
+        if not model.training and not torch.isfinite(loss).all():
             value = loss.detach().float().mean().item()
-            self._raise_non_finite("loss", value, None if rows is None else rows.tolist())
+            self._raise_non_finite("loss", value, [] if rows is None else rows.tolist())
         return result
 
     def _get_grad_norm(self, model, grad_norm=None):
-        norm = super()._get_grad_norm(model, grad_norm)
-        rows, self.step_rows = self.step_rows, []
+        """As ``Trainer``'s; raises ``NonFiniteLossError`` for it, or for a loss of the step."""
+        norm: Any = super()._get_grad_norm(model, grad_norm)
+        parts, self.step_parts = self.step_parts, []
+        # A question to a GPU has to wait until it has done all before. So there is one a step, for
+        # the norm and all losses together, and none in each of its batches.
+        asked = [loss.detach() for _, loss in parts]
+        asked += [norm.detach()] if torch.is_tensor(norm) else []
+        device = self.args.device
+        found = torch.stack([value.to(device).float() for value in asked]).tolist() if asked else []
+        for (rows, _), value in zip(parts, found, strict=False):
+            if not math.isfinite(value):
+                self._raise_non_finite("loss", value, rows)
+        value = found[-1] if torch.is_tensor(norm) else norm
         scaled = precision(self.args) == "fp16"  # its scaler skips a step whose gradients overflow
         # DeepSpeed says -1 for a norm that is not finite
-        if norm is not None and not scaled and not 0 <= float(norm) < float("inf"):
-            self._raise_non_finite("gradient norm", float(norm), rows)
+        if value is not None and not scaled and not 0 <= float(value) < float("inf"):
+            rows = [number for rows, _ in parts for number in rows]
+            self._raise_non_finite("gradient norm", float(value), rows)
         return norm
 
-    def _raise_non_finite(self, what: str, value: float, rows: list[int] | None) -> None:
+    def _raise_non_finite(self, what: str, value: float, rows: list[int]) -> None:
         """Write the rows of the batch, or of the whole step, that this process had, and raise."""
         model: Any = self.model
         phase = "training" if model.training else "evaluation"
         step, output_dir = self.state.global_step + 1, Path(str(self.args.output_dir))
         output_dir.mkdir(parents=True, exist_ok=True)
         found = {"what": what, "value": str(value), "phase": phase, "step": step}
-        write_json(output_dir / NON_FINITE_FILE, {**found, "rows": rows or []})
+        write_json(output_dir / NON_FINITE_FILE, {**found, "rows": rows})
         where = f"rows {rows}" if rows else "unknown rows"
         half = ", or pass --no-fp16 and another --output-dir" * (precision(self.args) == "fp16")
         saved = checkpoints(output_dir)

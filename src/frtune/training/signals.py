@@ -47,7 +47,7 @@ class StopRequest:
         if self._processes == 1:
             return self.signum
 
-        found = torch.tensor(self.signum, device=device)
+        found = torch.full((), self.signum, device=device)
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
         return int(found)
 

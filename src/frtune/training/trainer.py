@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from frtune.models.adapter_base import save_base_record, save_head_config
 from frtune.models.lineage import save_lineage
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import save_task
-from frtune.tasks.loss import keep_scored
+from frtune.tasks.loss import SCORED, keep_scored
 from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_length, uncut
 from frtune.training.cut_memory import CutMemory
 from frtune.training.cut_probe import can_probe, device_memory, probe
 from frtune.training.device_checks import check_devices
 from frtune.training.in_force import compiles
+from frtune.training.known_values import PADDED, KnownCollator, known_padding
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
@@ -84,6 +86,9 @@ class TaskTrainer(ScoringTrainer):
         show_headlines(self, {*task.headline, best})
         if self.args.device.type == "cpu":
             fit_threads()
+        elif self.args.dataloader_pin_memory:
+            # batches go to the GPU while it computes; else each of their tensors waits for it
+            self.accelerator.dataloader_config.non_blocking = True
 
     def conditions(self) -> dict[str, Any]:
         """What a run must share with this one to go on from its checkpoints, as JSON values."""
@@ -241,9 +246,11 @@ class TaskTrainer(ScoringTrainer):
         ``dataloader_drop_last`` is for training, every other row is scored.
         """
         before = self.data_collator, self.args.dataloader_drop_last
-        if not is_training:
+        if is_training:
+            self.data_collator = KnownCollator(self.data_collator, self.compute_loss_func)
+        else:
             self.args.dataloader_drop_last = False
-        elif (batches := self._step_batches(dataset)) is not None:
+        if is_training and (batches := self._step_batches(dataset)) is not None:
             sampler_fn = lambda _: batches  # noqa: E731
             if isinstance(batches, StepCuts):
                 dataset = CutRows(self._remove_unused_columns(dataset, description))
@@ -307,13 +314,21 @@ class TaskTrainer(ScoringTrainer):
 
     def compute_loss(self, model, inputs, *args, **options):
         """As ``Trainer.compute_loss``; a decoder computes only the logits that the loss reads."""
+        loss: Any = self.compute_loss_func
         # compiling wants shapes that do not depend on the labels; of a model split over devices the
         # last one has the logits, and the first the labels
         if not (compiles(self.args) or self.is_model_parallel):
-            keep_scored(inputs, self.compute_loss_func)
+            keep_scored(inputs, loss)
+        scored, padded = inputs.pop(SCORED, None), inputs.pop(PADDED, None)
+        if scored is not None:
+            self.compute_loss_func = partial(loss, scored=scored)
         unpadded = self._unpadded and model.training
-        with without_padding(self.model, inputs) if unpadded else contextlib.nullcontext():
-            return super().compute_loss(model, inputs, *args, **options)
+        apart = without_padding(self.model, inputs) if unpadded else contextlib.nullcontext()
+        try:
+            with known_padding(padded), apart:
+                return super().compute_loss(model, inputs, *args, **options)
+        finally:
+            self.compute_loss_func = loss
 
     # --- a directory that frtune.load opens ------------------------------------------------------
 

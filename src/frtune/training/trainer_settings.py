@@ -13,6 +13,7 @@ from transformers.trainer_utils import number_of_arguments
 
 from frtune.errors import InputError, nearest
 from frtune.tasks.base import Task
+from frtune.tasks.collators import row_ids
 from frtune.tasks.loss import StepLoss
 
 # passed on to Trainer
@@ -164,10 +165,7 @@ class UserCollator:
         if "labels" in examples[0]:
             hidden += ["label", "label_ids"]  # raw columns, which collators take for labels
         seen = [{k: v for k, v in example.items() if k not in hidden} for example in examples]
-        batch = dict(self.collator(seen))
-        if "row" in examples[0]:
-            batch["row"] = torch.tensor([example["row"] for example in examples])
-        return batch
+        return {**self.collator(seen), **row_ids(examples)}
 
 
 def _check_collator(given: Mapping[str, Any], mixed: bool) -> None:

@@ -88,7 +88,7 @@ def _blended_or_stored(values: torch.Tensor, mix: dict[str, Any], place: int | N
     if place is None or values.dim() == 2:
         return torch.where(stored.view(-1, *[1] * (values.dim() - 1)), kept, values)
     filled = values.clone()
-    filled[stored, place] = kept[stored]  # (stored rows, width)
+    filled[:, place] = torch.where(stored[:, None], kept, values[:, place])  # (rows, width)
     return filled
 
 

@@ -1,0 +1,86 @@
+"""What a training step decides by values, read off its batch while that is on the CPU.
+
+Asked of a tensor on a GPU, a value makes the CPU wait until the GPU has done all before it, in each
+batch anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+from frtune.tasks.loss import SCORED, StepLoss, scored_labels
+
+PADDED = "padded"  # in a training batch: whether a mask hides a token
+_LOOKING = ("sdpa", "eager")  # attention whose masks depend on whether there is padding
+
+
+class KnownCollator:
+    """Collate a training batch, and say what a step will ask of its values.
+
+    Args:
+        collator: Makes the batch.
+        loss: ``compute_loss_func`` of the trainer.
+
+    Returns:
+        What ``collator`` returns; ``padded``, a truth value, where a mask says which tokens are there;
+        and ``scored``, the ``scored_labels`` of labels of tokens, where ``loss`` is a ``StepLoss``.
+
+    Example:
+        >>> from frtune.tasks.collators import TokenCollator
+        >>> batch = KnownCollator(TokenCollator(pad_id=1), StepLoss())([
+        ...     {"input_ids": [5, 6], "labels": [-100, 2]}, {"input_ids": [7], "labels": [3]}])
+        >>> batch["padded"], batch["scored"]["places"].tolist()
+        (True, [1, 2])
+    """
+
+    def __init__(self, collator: Callable[[Sequence[dict[str, Any]]], Any], loss: Any):
+        self.collator, self.loss = collator, loss
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Make the batch of ``examples``."""
+        batch = dict(self.collator(examples))
+        masks = [batch[name] for name in batch if name.endswith("attention_mask")]
+        if masks and all(mask.dim() == 2 for mask in masks):
+            batch[PADDED] = not all(bool(mask.all()) for mask in masks)
+        labels = batch.get("labels")
+        of_tokens = torch.is_tensor(labels) and labels.dim() == 2 and "soft_labels" not in batch
+        if of_tokens and isinstance(self.loss, StepLoss):
+            batch[SCORED] = scored_labels(labels, shift=self.loss.shift)
+        return batch
+
+
+@contextlib.contextmanager
+def known_padding(padded: bool | None) -> Iterator[None]:
+    """Have attention masks made without a look at their values; ``None`` changes nothing.
+
+    Transformers leaves out the mask of a batch without padding, and asks the mask on the GPU. The
+    masks are the same.
+    """
+    if padded is None:
+        yield
+        return
+    plain = {name: ALL_MASK_ATTENTION_FUNCTIONS[name] for name in _LOOKING}
+
+    def known(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, attention_mask: Any = None, **options: Any) -> Any:
+            if attention_mask is None or not padded:
+                return make(*args, attention_mask=None, **options)
+            skips = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+            return make(*args, attention_mask=attention_mask, **{**options, **skips})
+
+        return made
+
+    try:
+        for name, make in plain.items():
+            ALL_MASK_ATTENTION_FUNCTIONS[name] = known(make)
+        yield
+    finally:
+        for name, make in plain.items():
+            del ALL_MASK_ATTENTION_FUNCTIONS[name]
+            if ALL_MASK_ATTENTION_FUNCTIONS[name] is not make:  # there was an own one
+                ALL_MASK_ATTENTION_FUNCTIONS[name] = make

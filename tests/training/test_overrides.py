@@ -78,6 +78,7 @@ UPSTREAM = [
     "accelerate.utils.memory:should_reduce_batch_size",
     "datasets.fingerprint:Hasher.hash",
     "peft.tuners.trainable_tokens:TrainableTokensLayer._collect_token_weights",
+    "peft.tuners.trainable_tokens:TrainableTokensLayer.get_merged_weights",
     "peft.utils.integrations:gather_params_ctx",
     "peft.utils.other:ModulesToSaveWrapper",
     "torch._subclasses.fake_tensor:FakeTensorMode",

@@ -82,6 +82,7 @@ def test_a_step_waits_for_the_device_five_times_at_most(
         task, max_steps=6, logging_steps=100, per_device_train_batch_size=4,
         gradient_accumulation_steps=accumulation,
     )  # fmt: skip
+    args.dataloader_pin_memory = True  # as it is without use_cpu
     with counted() as waits:
         steps = Steps(waits)
         trainer = task.trainer(

@@ -276,8 +276,8 @@ def _finish(model: PeftModel) -> PeftModel:
                     head.float()
                 head.register_forward_pre_hook(_match_dtype)
         elif type(module) is TrainableTokensLayer:
-            if getattr(module.base_layer, "bias", None) is not None:
-                module.__class__ = _BiasedTokenRows
+            biased = getattr(module.base_layer, "bias", None) is not None
+            module.__class__ = _BiasedTokenRows if biased else _TokenRows
     _keep_quantized_base(model)
     # Trainer saves its checkpoints without the argument, and PEFT would add a resized embedding
     save = functools.partial(model.save_pretrained, save_embedding_layers=False)
@@ -303,7 +303,24 @@ def _embedding_names(model: PreTrainedModel) -> list[str]:
     return [names[id(module)] for module in modules if module is not None]
 
 
-class _BiasedTokenRows(TrainableTokensLayer):
+@functools.lru_cache(maxsize=16)
+def _on_device(tokens: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(tokens, device=device)
+
+
+class _TokenRows(TrainableTokensLayer):
+    """Keeps the ids of new tokens on the device: PEFT copies them, and waits, in each pass."""
+
+    def get_merged_weights(self, active_adapters):  # type: ignore[no-untyped-def]
+        merged = self.base_layer.weight
+        for name in active_adapters:
+            index = _on_device(tuple(self.token_indices[name]), merged.device)  # type: ignore[arg-type]
+            rows = self.trainable_tokens_delta[name].to(merged)
+            merged = merged.index_copy(dim=0, index=index, source=rows)  # type: ignore[operator]
+        return merged
+
+
+class _BiasedTokenRows(_TokenRows):
     """Keeps the bias of an output layer (GPT-J, Phi), which PEFT's token rows leave out."""
 
     def forward_adapters(self, x, active_adapters, *args, **kwargs):  # type: ignore[no-untyped-def]

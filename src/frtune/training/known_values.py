@@ -84,3 +84,17 @@ def known_padding(padded: bool | None) -> Iterator[None]:
             del ALL_MASK_ATTENTION_FUNCTIONS[name]
             if ALL_MASK_ATTENTION_FUNCTIONS[name] is not make:  # there was an own one
                 ALL_MASK_ATTENTION_FUNCTIONS[name] = make
+
+
+def know_lengths(inputs: dict[str, Any], columns: Sequence[str]) -> None:
+    """Give FlauBERT and XLM lengths on the CPU: they hold the longest against the batch's width.
+
+    Where there is a mask, nothing else is read off the lengths.
+
+    Args:
+        inputs: The batch, changed in place.
+        columns: Names of what the model's forward pass takes.
+    """
+    if "lengths" in columns and "attention_mask" in inputs:
+        rows, width = inputs["attention_mask"].shape
+        inputs.setdefault("lengths", torch.full((rows,), width))

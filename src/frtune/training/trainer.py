@@ -23,7 +23,7 @@ from frtune.training.cut_memory import CutMemory
 from frtune.training.cut_probe import can_probe, device_memory, probe
 from frtune.training.device_checks import check_devices
 from frtune.training.in_force import compiles
-from frtune.training.known_values import PADDED, KnownCollator, known_padding
+from frtune.training.known_values import PADDED, KnownCollator, know_lengths, known_padding
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
 from frtune.training.mixup.hooks import mixed
@@ -319,6 +319,7 @@ class TaskTrainer(ScoringTrainer):
         # last one has the logits, and the first the labels
         if not (compiles(self.args) or self.is_model_parallel):
             keep_scored(inputs, loss)
+        know_lengths(inputs, self._signature_columns or ())
         scored, padded = inputs.pop(SCORED, None), inputs.pop(PADDED, None)
         if scored is not None:
             self.compute_loss_func = partial(loss, scored=scored)

@@ -62,7 +62,7 @@ class Waits(TorchDispatchMode):
         frames = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
             for frame in reversed(traceback.extract_stack(limit=40))
-            if "/torch/" not in frame.filename and not frame.filename.endswith(__name__ + ".py")
+            if "/torch/" not in frame.filename and frame.filename != __file__
         ]
         self.found.append(" < ".join([what, *frames[:4]]))
 

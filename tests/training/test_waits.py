@@ -22,7 +22,9 @@ from pretended_device import DEVICE, counted
 MOST = 5
 TASKS = {
     "classification": SequenceClassification(max_source_tokens=64),
-    "weighted classification": SequenceClassification(max_source_tokens=64, class_weights="balanced"),
+    "weighted classification": SequenceClassification(
+        max_source_tokens=64, class_weights="balanced"
+    ),
     "pairs": SentenceSimilarity(max_source_tokens=64),
     "pairs in both orders": SentenceSimilarity(max_source_tokens=64, symmetric=True),
     "scores": SentenceSimilarity(max_source_tokens=64, head="regression"),
@@ -129,7 +131,9 @@ def plant(monkeypatch):
 
     def planted(change):
         monkeypatch.setattr(
-            StepLoss, "_cross_entropy", lambda loss, logits, *rest: plain(loss, change(logits), *rest)
+            StepLoss,
+            "_cross_entropy",
+            lambda loss, logits, *rest: plain(loss, change(logits), *rest),
         )
 
     return planted
@@ -147,5 +151,5 @@ def test_a_planted_wait_is_counted_in_each_cut(trained, plant):
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
 def test_a_planted_index_on_the_cpu_is_refused(trained, plant):
     plant(lambda logits: logits.index_select(0, torch.arange(len(logits))))
-    with pytest.raises(RuntimeError, match="index_select.* on the same device"):
+    with pytest.raises(RuntimeError, match=r"index_select.* on the same device"):
         trained(TASKS["classification"], "camembert")

@@ -37,6 +37,7 @@ GROUPS = {
                "logging_steps"),
 }  # fmt: skip
 PRECISIONS = ("bf16", "fp16")
+UNDECIDED = (*PRECISIONS, "dataloader_num_workers")  # the device decides, unless told
 # in place of first sentences that do not fit a line
 SHORT = {
     "gradient_accumulation_steps": "Batches whose gradients are added up for a step",
@@ -110,12 +111,11 @@ def parse_train_arguments(
     task = made(cls, found)
     # the recipe depends on the task and the checkpoint; flags and file still beat it
     usual = recipe(task, tiny=is_tiny(found), sample=found.data == "sample")
-    undecided = dict.fromkeys(PRECISIONS)  # the device and the family decide, unless told
-    parser.set_defaults(**{**usual, **undecided, **given})
+    parser.set_defaults(**{**usual, **dict.fromkeys(UNDECIDED), **given})
     chosen = parser.parse(flags)
     names = [item.name for item in fields(Seq2SeqTrainingArguments) if item.init]
     arguments = {name: getattr(chosen, name) for name in names}
-    for name in PRECISIONS:
+    for name in UNDECIDED:
         if arguments[name] is None:
             del arguments[name]
     args = training_arguments(task, tiny=is_tiny(found), **arguments)

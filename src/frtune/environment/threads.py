@@ -19,12 +19,17 @@ def fit_threads() -> int:
     now = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:
         return now
-    # torchrun and accelerate name it so, deepspeed otherwise
-    processes = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("LOCAL_SIZE") or "1"
-    fitting = max(1, min(now, cores_allowed() // int(processes)))
+    fitting = max(1, min(now, cores_of_process()))
     if fitting < now:
         torch.set_num_threads(fitting)
     return fitting
+
+
+def cores_of_process() -> int:
+    """Cores that each process of a launch has on this machine; 0 where there are more processes."""
+    # torchrun and accelerate name it so, deepspeed otherwise
+    processes = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("LOCAL_SIZE") or "1"
+    return cores_allowed() // int(processes)
 
 
 def cores_allowed(root: Path = Path("/")) -> int:

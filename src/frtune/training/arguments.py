@@ -9,6 +9,8 @@ from typing import Any
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
 from frtune.environment.hardware import has_accelerator
+from frtune.environment.precision import training_device
+from frtune.environment.threads import cores_of_process
 from frtune.errors import InputError, nearest
 from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
@@ -21,6 +23,8 @@ _ERRORS = (
     ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, RuntimeError,
     NotImplementedError, OverflowError,
 )  # fmt: skip
+
+MOST_WORKERS = 4  # that make batches: more gain nothing, and each takes memory
 
 # random weights learn at a higher rate, in smaller steps
 TINY_RECIPE = {
@@ -70,7 +74,8 @@ def training_arguments(
         tiny: The checkpoint is a tiny one, which learns at a higher rate.
         overrides: Fields of ``TrainingArguments`` by name. Without ``bf16`` and ``fp16`` the device
             decides: bf16 where it computes in it. A GPU that does not trains in fp16, if the family
-            bears it and the first rows are finite, else in fp32; the trainer settles that.
+            bears it and the first rows are finite, else in fp32; the trainer settles that. Without
+            ``dataloader_num_workers`` it is ``loader_workers``.
 
     Raises:
         InputError: For an unknown or impossible argument, or bf16 on a card that emulates it.
@@ -83,6 +88,7 @@ def training_arguments(
     settings = {**recipe(task, tiny=tiny), **overrides}
     precision, marked = first_choice({**launched(), **overrides}, tiny=tiny)
     settings |= precision
+    settings.setdefault("dataloader_num_workers", loader_workers(use_cpu=settings["use_cpu"]))
     _check_deepspeed(settings.get("deepspeed"))
     if "metric_for_best_model" in overrides and "greater_is_better" not in overrides:
         directions, name = task.metric_directions(), str(overrides["metric_for_best_model"])
@@ -98,6 +104,20 @@ def training_arguments(
     except _ERRORS as error:
         said = " ".join(str(error).split())
         raise InputError(f"training arguments: {said or type(error).__name__}") from error
+
+
+def loader_workers(*, use_cpu: bool) -> int:
+    """Processes that make batches while an NVIDIA GPU computes: one for each core that is spare.
+
+    Args:
+        use_cpu: Of ``TrainingArguments``.
+
+    Returns:
+        At most 4; 0 on CPUs, which compute themselves.
+    """
+    if training_device(use_cpu=use_cpu).type != "cuda":
+        return 0
+    return max(0, min(MOST_WORKERS, cores_of_process() - 1))
 
 
 def _check_deepspeed(given: Any) -> None:

@@ -268,6 +268,34 @@ def test_a_gradient_that_is_not_finite_names_the_rows_of_the_step(saver, tmp_pat
     assert (content["what"], content["step"], len(set(content["rows"]))) == ("gradient norm", 1, 4)
 
 
+def test_a_loss_that_is_not_finite_names_the_rows_of_its_batch_before_weights_change(
+    plain, tmp_path
+):
+    rows = [{"x": [float(i != 5) or float("nan")] * 4, "labels": 1.0, "row": i} for i in range(12)]
+    trainer = plain(tmp_path, rows=rows, gradient_accumulation_steps=4)
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    with pytest.raises(NonFiniteLossError, match=r"loss=nan in training at step 1, rows \["):
+        trainer.train()
+    found = json.loads((tmp_path / "non_finite_rows.json").read_text("utf-8"))["rows"]
+    assert len(found) == 3 and 5 in found
+    after = trainer.model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert trainer.args.logging_nan_inf_filter  # the user's arguments are as they were
+
+
+@pytest.mark.parametrize("order", [("loss", "gradient norm"), ("gradient norm", "loss")])
+def test_of_several_processes_the_one_whose_loss_is_not_finite_names_the_rows(
+    order, plain, tmp_path, monkeypatch
+):
+    trainer = plain(tmp_path)
+    monkeypatch.setattr(type(trainer.args), "world_size", 2)
+    for what in order:
+        with pytest.raises(NonFiniteLossError, match=f"{what}=nan"):
+            trainer._raise_non_finite(what, float("nan"), [7] if what == "loss" else [1, 2])
+    found = json.loads((tmp_path / "non_finite_rows.json").read_text("utf-8"))
+    assert (found["what"], found["rows"]) == ("loss", [7])
+
+
 # --- without a task ------------------------------------------------------------------------------
 
 

@@ -24,12 +24,11 @@ def pad(
     """
     longest = max(map(len, rows), default=0)
     width = -(-longest // multiple_of) * multiple_of
-    out = torch.full((len(rows), width), value, dtype=torch.int64)
+    out = np.full((len(rows), width), value, dtype=np.int64)
     for i, row in enumerate(rows):
-        if len(row):
-            place = slice(width - len(row), width) if side == "left" else slice(0, len(row))
-            out[i, place] = torch.as_tensor(row, dtype=torch.int64)
-    return out
+        place = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+        out[i, place] = row
+    return torch.from_numpy(out)
 
 
 def row_ids(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -143,8 +142,8 @@ def prompt_batch(
     Returns:
         ``input_ids`` and ``attention_mask``, int64 of shape ``(batch, longest)``.
     """
-    ones = [[1] * len(row) for row in prompts]
-    return {
-        "input_ids": pad(prompts, value=pad_id, side=side, multiple_of=multiple_of),
-        "attention_mask": pad(ones, value=0, side=side, multiple_of=multiple_of),
-    }
+    ids = pad(prompts, value=pad_id, side=side, multiple_of=multiple_of)
+    lengths = torch.tensor([len(row) for row in prompts], dtype=torch.int64)[:, None]
+    places = torch.arange(ids.shape[1])  # counted from the side that is not padded
+    places = places.flip(0) if side == "left" else places
+    return {"input_ids": ids, "attention_mask": (places < lengths).long()}

@@ -27,8 +27,9 @@ class KnownCollator:
         loss: ``compute_loss_func`` of the trainer.
 
     Returns:
-        What ``collator`` returns; ``padded``, a truth value, where a mask says which tokens are there;
-        and ``scored``, the ``scored_labels`` of labels of tokens, where ``loss`` is a ``StepLoss``.
+        What ``collator`` returns; ``padded``, a truth value, where a mask says which tokens are
+        there; and ``scored``, the ``scored_labels`` of labels of tokens, where ``loss`` is a
+        ``StepLoss``.
 
     Example:
         >>> from frtune.tasks.collators import TokenCollator

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from frtune.errors import InputError
@@ -53,7 +54,7 @@ class PackingCollator:
         """Make the batch of ``examples``."""
         check_labels(examples)
         ids, labels = (
-            torch.tensor([value for example in examples for value in example[name]])
+            torch.tensor(np.concatenate([np.asarray(each[name], np.int64) for each in examples]))
             for name in ("input_ids", "labels")
         )
         lengths = torch.tensor([len(example["input_ids"]) for example in examples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import pickle
@@ -356,7 +357,12 @@ class ResumableTrainer(StatefulTrainer):
         step, output_dir = self.state.global_step + 1, Path(str(self.args.output_dir))
         output_dir.mkdir(parents=True, exist_ok=True)
         found = {"what": what, "value": str(value), "phase": phase, "step": step}
-        write_json(output_dir / NON_FINITE_FILE, {**found, "rows": rows})
+        path, said = output_dir / NON_FINITE_FILE, {}
+        if self.args.world_size > 1 and what != "loss" and path.is_file():
+            said = json.loads(path.read_text(encoding="utf-8"))
+        # where the loss of another process made the norm so, that one names the rows
+        if (said.get("what"), said.get("step")) != ("loss", step):
+            write_json(path, {**found, "rows": rows})
         where = f"rows {rows}" if rows else "unknown rows"
         half = ", or pass --no-fp16 and another --output-dir" * (precision(self.args) == "fp16")
         saved = checkpoints(output_dir)

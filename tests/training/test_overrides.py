@@ -73,6 +73,7 @@ UPSTREAM = [
     "transformers.trainer_utils:rotate_checkpoints",
     "transformers.utils:PushInProgress.is_done",
     "accelerate:Accelerator.autocast",
+    "accelerate:Accelerator.non_blocking",
     "accelerate:Accelerator.unwrap_model",
     "accelerate:Accelerator.wait_for_everyone",
     "accelerate.utils.memory:should_reduce_batch_size",

@@ -82,7 +82,14 @@ def test_a_run_with_workers_that_is_resumed_within_an_epoch_learns_the_same(name
 def test_a_gpu_gets_workers_as_cores_are_spare(card, cores, use_cpu, expected, monkeypatch):
     pretend(monkeypatch, card)
     monkeypatch.setattr(module, "cores_of_process", lambda: cores)
+    monkeypatch.setattr(module.multiprocessing, "get_all_start_methods", lambda: ["fork"])
     assert module.loader_workers(use_cpu=use_cpu) == expected
+
+
+def test_workers_are_not_started_by_running_the_script_again(monkeypatch):
+    pretend(monkeypatch, A100)
+    monkeypatch.setattr(module.multiprocessing, "get_all_start_methods", lambda: ["spawn", "fork"])
+    assert module.loader_workers(use_cpu=False) == 0
 
 
 @pytest.mark.parametrize("given", [None, 0, 7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from dataclasses import fields
 from typing import Any
@@ -113,9 +114,11 @@ def loader_workers(*, use_cpu: bool) -> int:
         use_cpu: Of ``TrainingArguments``.
 
     Returns:
-        At most 4; 0 on CPUs, which compute themselves.
+        At most 4; 0 on CPUs, which compute themselves, and where Python starts processes by
+        running the user's script again.
     """
-    if training_device(use_cpu=use_cpu).type != "cuda":
+    forks = multiprocessing.get_all_start_methods()[0] == "fork"
+    if not forks or training_device(use_cpu=use_cpu).type != "cuda":
         return 0
     return max(0, min(MOST_WORKERS, cores_of_process() - 1))
 

@@ -87,15 +87,17 @@ def known_padding(padded: bool | None) -> Iterator[None]:
                 ALL_MASK_ATTENTION_FUNCTIONS[name] = make
 
 
-def know_lengths(inputs: dict[str, Any], columns: Sequence[str]) -> None:
+def know_lengths(inputs: dict[str, Any], model: Any, columns: Sequence[str]) -> None:
     """Give FlauBERT and XLM lengths on the CPU: they hold the longest against the batch's width.
 
     Where there is a mask, nothing else is read off the lengths.
 
     Args:
         inputs: The batch, changed in place.
-        columns: Names of what the model's forward pass takes.
+        model: The model.
+        columns: Names of what its forward pass takes.
     """
-    if "lengths" in columns and "attention_mask" in inputs:
+    causal = getattr(model.config, "causal", False)  # makes a mask where the lengths are
+    if "lengths" in columns and "attention_mask" in inputs and not causal:
         rows, width = inputs["attention_mask"].shape
         inputs.setdefault("lengths", torch.full((rows,), width))

@@ -319,7 +319,7 @@ class TaskTrainer(ScoringTrainer):
         # last one has the logits, and the first the labels
         if not (compiles(self.args) or self.is_model_parallel):
             keep_scored(inputs, loss)
-        know_lengths(inputs, self._signature_columns or ())
+        know_lengths(inputs, self.model, self._signature_columns or ())
         scored, padded = inputs.pop(SCORED, None), inputs.pop(PADDED, None)
         if scored is not None:
             self.compute_loss_func = partial(loss, scored=scored)

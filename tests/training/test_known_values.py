@@ -11,7 +11,7 @@ from frtune.tasks.collators import TokenCollator
 from frtune.tasks.loss import StepLoss, scored_labels
 from frtune.training.known_values import PADDED, KnownCollator, know_lengths, known_padding
 
-FAMILIES = ("bert", "flaubert", "modernbert", "t5", "bart", "polyglot", "llama", "gemma2")
+FAMILIES = ("bert", "flaubert", "modernbert", "t5", "bart", "polyglot", "llama", "mistral")
 RAGGED = {True: [9, 5, 2], False: [7, 7]}  # padded, and the rows' lengths
 
 

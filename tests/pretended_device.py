@@ -143,7 +143,10 @@ def counted() -> Iterator[Waits]:
         patch.setattr(torch, "tensor", _maker(torch.tensor))
         patch.setattr(torch, "as_tensor", _maker(torch.as_tensor))
         for owner in (TrainingArguments, accelerate.Accelerator):
-            patch.setattr(owner, "device", property(lambda self: DEVICE))
+            plain = owner.device.fget
+            patch.setattr(
+                owner, "device", property(lambda self, plain=plain: plain(self) and DEVICE)
+            )
         for module in (clip_grad, optimizer):
             patch.setattr(module, "_group_tensors_by_device_and_dtype", _grouped)
         for name, value in _CUDA.items():

@@ -291,7 +291,8 @@ def test_of_several_processes_the_one_whose_loss_is_not_finite_names_the_rows(
     monkeypatch.setattr(type(trainer.args), "world_size", 2)
     for what in order:
         with pytest.raises(NonFiniteLossError, match=f"{what}=nan"):
-            trainer._raise_non_finite(what, float("nan"), [7] if what == "loss" else [1, 2])
+            rows = [7] if what == "loss" else [1, 2]
+            trainer._raise_non_finite(what, float("nan"), [torch.tensor(rows), None])
     found = json.loads((tmp_path / "non_finite_rows.json").read_text("utf-8"))
     assert (found["what"], found["rows"]) == ("loss", [7])
 

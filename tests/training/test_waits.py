@@ -36,6 +36,7 @@ CASES = {
     "camembert": ("classification", {}),
     "camembert lora": ("classification", {"lora": True}),
     "camembert eager": ("classification", {"attention": "eager"}),
+    "camembert checkpointed": ("classification", {"activation_checkpointing": True}),
     "camembert weighted": ("weighted classification", {}),
     "flaubert": ("classification", {}),
     "llama": ("classification", {}),
@@ -79,7 +80,10 @@ class Steps(TrainerCallback):
 def trained(tiny, rows, arguments):
     """``trained(task, family, ...)`` trains six steps; what waited in four, and most cuts."""
 
-    def train(task, family, *, accumulation=1, lora=False, attention=None, **settings):
+    def train(
+        task, family, *, accumulation=1, lora=False, attention=None,
+        activation_checkpointing=False, **settings,
+    ):  # fmt: skip
         task = task.fit(rows)
         adapter = lora_config() if lora else None
         model, tokenizer = build_model(
@@ -90,6 +94,7 @@ def trained(tiny, rows, arguments):
         args = arguments(
             task, max_steps=6, logging_steps=100, per_device_train_batch_size=4,
             gradient_accumulation_steps=accumulation,
+            gradient_checkpointing=activation_checkpointing,
         )  # fmt: skip
         args.dataloader_pin_memory = True  # as it is where a GPU is
         cuts = []
@@ -153,3 +158,16 @@ def test_a_planted_index_on_the_cpu_is_refused(trained, plant):
     plant(lambda logits: logits.index_select(0, torch.arange(len(logits))))
     with pytest.raises(RuntimeError, match=r"index_select.* on the same device"):
         trained(TASKS["classification"], "camembert")
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
+def test_a_plain_model_whose_batches_have_tensors_of_rows_waits_as_often(plain, tmp_path):
+    with counted() as waits:
+        steps = Steps(waits)
+        settings = {"save_strategy": "no", "logging_steps": 100}
+        trainer = plain(
+            tmp_path, callbacks=[steps], gradient_accumulation_steps=2, max_steps=6, **settings
+        )
+        trainer.accelerator.dataloader_config.non_blocking = True
+        trainer.train()
+    assert [len(each) for each in steps.each()] == [1] * 4

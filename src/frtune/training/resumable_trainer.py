@@ -68,7 +68,7 @@ class ResumableTrainer(StatefulTrainer):
     Attributes:
         checked: The checkpoint that the run goes on from; ``None`` where it started anew.
         batch_shape: Rows and tokens of the last batch; empty before the first.
-        step_parts: The rows' numbers, and the loss, of each batch that the step has had.
+        step_parts: ``row``, if there is any, and the loss of each batch that the step has had.
     """
 
     def __init__(self, *args: Any, **settings: Any):
@@ -77,7 +77,7 @@ class ResumableTrainer(StatefulTrainer):
         self.batch_shape: tuple[int, ...] = ()
         self.draft_dir: str | None = None
         self.last_step = self.saved_step = -1
-        self.step_parts: list[tuple[list[int], torch.Tensor]] = []
+        self.step_parts: list[tuple[Any, torch.Tensor]] = []
         self._conditions: dict[str, Any] | None = None
         super().__init__(*args, **settings)
         self._optimizers = given_optimizers(self)
@@ -314,7 +314,7 @@ class ResumableTrainer(StatefulTrainer):
 
     def training_step(self, model, inputs, *args, **options):
         """As ``Trainer.training_step``; notes rows and loss, which the end of the step looks at."""
-        rows = inputs["row"].tolist() if "row" in inputs else []
+        rows = inputs.get("row")
         loss = super().training_step(model, inputs, *args, **options)
         self.step_parts.append((rows, loss))
         return loss
@@ -326,7 +326,7 @@ class ResumableTrainer(StatefulTrainer):
         loss: Any = result[0] if return_outputs else result
         if not model.training and not torch.isfinite(loss).all():
             value = loss.detach().float().mean().item()
-            self._raise_non_finite("loss", value, [] if rows is None else rows.tolist())
+            self._raise_non_finite("loss", value, [rows])
         return result
 
     def _get_grad_norm(self, model, grad_norm=None):
@@ -341,17 +341,17 @@ class ResumableTrainer(StatefulTrainer):
         found = torch.stack([value.to(device).float() for value in asked]).tolist() if asked else []
         for (rows, _), value in zip(parts, found, strict=False):
             if not math.isfinite(value):
-                self._raise_non_finite("loss", value, rows)
+                self._raise_non_finite("loss", value, [rows])
         value = found[-1] if torch.is_tensor(norm) else norm
         scaled = precision(self.args) == "fp16"  # its scaler skips a step whose gradients overflow
         # DeepSpeed says -1 for a norm that is not finite
         if value is not None and not scaled and not 0 <= float(value) < float("inf"):
-            rows = [number for rows, _ in parts for number in rows]
-            self._raise_non_finite("gradient norm", float(value), rows)
+            self._raise_non_finite("gradient norm", float(value), [rows for rows, _ in parts])
         return norm
 
-    def _raise_non_finite(self, what: str, value: float, rows: list[int]) -> None:
-        """Write the rows of the batch, or of the whole step, that this process had, and raise."""
+    def _raise_non_finite(self, what: str, value: float, batches: list[Any]) -> None:
+        """Write the rows of the batch, or of the step's batches, of this process, and raise."""
+        rows = [number for rows in batches if rows is not None for number in rows.tolist()]
         model: Any = self.model
         phase = "training" if model.training else "evaluation"
         step, output_dir = self.state.global_step + 1, Path(str(self.args.output_dir))

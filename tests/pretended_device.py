@@ -8,6 +8,7 @@ raises, and each that makes the CPU wait for the GPU is counted.
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,6 @@ import accelerate
 import pytest
 import torch
 from torch.nn.utils import clip_grad
-from torch.optim import optimizer
 from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
@@ -32,8 +32,9 @@ WAITING = {
     aten.unique_dim, aten.unique_consecutive, aten.bincount, aten.histc,
 }  # fmt: skip
 INDEXED = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_, aten._unsafe_index}
-MOVING = {aten._to_copy, aten.copy_, aten._copy_from, aten.set_}
-_DEVICE_OF = torch.Tensor.device.__get__  # type: ignore[attr-defined]
+MOVING = {aten._to_copy, aten.copy_}
+_DEVICE_OF: Any = torch.Tensor.device.__get__  # type: ignore[attr-defined]
+_PARSE_TO: Any = torch._C._nn._parse_to  # type: ignore[attr-defined]
 
 
 def is_moved(value: Any) -> bool:
@@ -77,7 +78,7 @@ class Waits(TorchDispatchMode):
         if packet in MOVING:
             to_device = self._note_move(packet, args, kwargs, target)
         else:
-            self._check(func, packet, args, tensors, moved)
+            self._check(func, args, kwargs, tensors, moved)
             # C++ passes the options of a tensor, which is on the CPU in truth
             inside = not tensors and torch._C._current_graph_task_id() != -1
             to_device = moved or inside or (target is not None and target.type == DEVICE.type)
@@ -104,9 +105,11 @@ class Waits(TorchDispatchMode):
             self.add("blocking copy to the device")
         return goes
 
-    def _check(self, func: Any, packet: Any, args: Any, tensors: list, moved: bool) -> None:
+    def _check(self, func: Any, args: Any, kwargs: Any, tensors: list, moved: bool) -> None:
+        """Count what waits; refuse what mixes devices."""
         if not moved:
             return
+        packet = func.overloadpacket
         others = [each for each in tensors if not is_moved(each) and each.dim()]
         if packet in INDEXED:
             indices = [index for index in args[1] if index is not None]
@@ -120,7 +123,9 @@ class Waits(TorchDispatchMode):
                 for _ in there:
                     self.add("blocking copy of indices to the device")
                 others = [each for each in others if all(each is not index for index in there)]
-        elif packet in WAITING:
+        elif packet in WAITING or (
+            packet is aten.repeat_interleave and kwargs.get("output_size") is None
+        ):
             self.add(packet.__name__)
         if others:
             raise RuntimeError(
@@ -143,11 +148,11 @@ def counted() -> Iterator[Waits]:
         patch.setattr(torch, "tensor", _maker(torch.tensor))
         patch.setattr(torch, "as_tensor", _maker(torch.as_tensor))
         for owner in (TrainingArguments, accelerate.Accelerator):
-            plain = owner.device.fget
+            plain: Any = owner.device.fget
             patch.setattr(
                 owner, "device", property(lambda self, plain=plain: plain(self) and DEVICE)
             )
-        for module in (clip_grad, optimizer):
+        for module in (clip_grad, sys.modules[torch.optim.Optimizer.__module__]):
             patch.setattr(module, "_group_tensors_by_device_and_dtype", _grouped)
         for name, value in _CUDA.items():
             patch.setattr(torch.cuda, name, value)
@@ -193,7 +198,7 @@ def _methods(waits: Waits) -> dict[str, Any]:
     def to(self, *args, copy=False, **options):
         if args and isinstance(args[0], torch.Tensor):
             args = (args[0].device, args[0].dtype, *args[1:])
-        device, dtype, non_blocking, _ = torch._C._nn._parse_to(*args, **options)
+        device, dtype, non_blocking, _ = _PARSE_TO(*args, **options)
         dtype, here = dtype or self.dtype, self.device
         device = here if device is None else device
         if (device.type, dtype) == (here.type, self.dtype) and not copy:

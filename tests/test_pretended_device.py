@@ -28,6 +28,7 @@ WAITING = {
     "index of the CPU": lambda x, mask: x[torch.tensor([0, 2])],
     "unique": lambda x, mask: x.unique(),
     "equal": lambda x, mask: torch.equal(x, x),
+    "repeated": lambda x, mask: x.repeat_interleave(mask.long(), 0),
 }
 FREE = {
     "sum": lambda x, mask: x.sum(),
@@ -39,6 +40,7 @@ FREE = {
     "indexed": lambda x, mask: x[torch.arange(2, device=x.device)],
     "moved from pinned memory": lambda x, mask: torch.zeros(3).to(DEVICE, non_blocking=True),
     "there already": lambda x, mask: x.to(x.device),
+    "repeated": lambda x, mask: x.repeat_interleave(mask.long(), 0, output_size=2),
     "type": lambda x, mask: x.half().type_as(x),
     "same as": lambda x, mask: x.to(mask.to(torch.int64)),
     "made there": lambda x, mask: torch.full((), 3.0, device=x.device) + x,

@@ -136,7 +136,9 @@ def train(timer: Timer, name: str, way: str, rows: int | None, seed: int) -> dic
     from datasets import Dataset
 
     from frtune import build_model, training_arguments
+    from frtune.environment.process import keep_freed_memory
 
+    keep_freed_memory()  # as the program ``frtune`` does
     data = DATA[name]
     strategy = dict(STRATEGIES[way])
     order = strategy.pop("train_sampling_strategy")

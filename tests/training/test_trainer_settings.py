@@ -138,7 +138,7 @@ def test_settings_of_generation_act(make, rows, tmp_path, name, start):
     lora = frtune.lora_config() if name == "decoder" else None
     trainer = make(name, asked={"generation_config": str(tmp_path)}, lora=lora)
     trainer.predict(rows)
-    saved = frtune.load(frtune.save(trainer, tmp_path / "saved", proof=False))
+    saved = frtune.load(frtune.save(trainer, tmp_path / "saved", proof=False), bf16=False)
     written = saved.outputs(saved.encode(rows))
     assert [row.ids for row in written] == [row.ids for row in trainer.outputs]
     assert saved.model.generation_config.num_beams == 2

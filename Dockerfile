@@ -3,9 +3,9 @@
 #   docker build -t frtune:cuda --build-arg DEVICE=cuda .
 #   docker run --rm -v "$PWD:/work" frtune train classification --output-dir runs/first
 #   docker run --rm --gpus all -v "$PWD:/work" frtune:cuda train keyphrases --data articles/ ...
-# DEVICE=cuda has what all training on GPUs needs, ZeRO-2 and ZeRO-3 too, but for offload: DeepSpeed
-# compiles its optimiser for the host with nvcc of torch's CUDA (13.0). For that, build on an image
-# that has it, g++ and a Python from 3.10 on with pip: --build-arg BASE=...
+# DEVICE=cuda has what all training on GPUs needs, ZeRO-2 and ZeRO-3 with offload too: DeepSpeed
+# compiles its optimiser for the host with g++ alone. To build on another image, which needs a Python
+# from 3.10 on with pip: --build-arg BASE=...
 ARG BASE=python:3.11-slim-bookworm
 # hadolint ignore=DL3006
 FROM ${BASE}

@@ -113,7 +113,7 @@ WRONG: dict[str, list[Any]] = {
     "train_sampling_strategy": ["by_length"],
     "include_num_input_tokens_seen": ["some"],
     "log_level": ["loud"],
-    "accelerator_config": ["{", '{"unknown": 1}', "none.json"],
+    "accelerator_config": ["{", '{"unknown": 1}', "none.json", '{"dispatch_batches": true}'],
     "dataloader_multiprocessing_context": ["thread"],
     "optim_args": ["momentum", "a=b,"],
     "debug": ["everything", "tpu_metrics_debug"],

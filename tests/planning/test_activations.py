@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from conftest import FAMILY_NAMES
-from frtune import KeyphraseGeneration, SequenceClassification
+from frtune import KeyphraseGeneration, SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES
 from frtune.planning.activations import Step, activations
 from frtune.planning.parameters import architecture
@@ -83,3 +84,17 @@ def test_autocast_copies_weights_and_bf16_needs_less(tiny):
     )
     assert autocast.weight_copies > 0 == fp32.weight_copies == bf16.weight_copies
     assert bf16.saved < autocast.saved < fp32.saved
+
+
+def test_a_model_is_trained_with_new_tokens_after_its_plan(tiny):
+    """What a pass on tensors without data asks for is not what a real one is given."""
+    task, lora = KeyphraseGeneration(), lora_config()
+    model, _ = build_model(task, checkpoint=str(tiny("llama")), proof=False)
+    model.save_pretrained(folder := tiny("llama").parent / "with rows for new tokens")
+    AutoTokenizer.from_pretrained(tiny("llama")).save_pretrained(folder)
+    activations(architecture(folder, task), Step(2, 16, 4), lora=lora, casting="fp32")
+    model, tokenizer = build_model(task, checkpoint=str(folder), lora=lora, proof=False)
+    ids = tokenizer(["The mayor opened a library."], return_tensors="pt")["input_ids"]
+    model.train()(input_ids=ids, labels=ids).loss.backward()
+    grown = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert grown and all(type(each) is torch.Tensor for each in grown)

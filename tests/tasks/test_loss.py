@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers.trainer_pt_utils import LabelSmoother
 
-from frtune.tasks.loss import StepLoss, scored_positions
+from frtune.tasks.loss import StepLoss, scored_labels
 
 CLASSES = 7
 
@@ -163,7 +163,16 @@ def test_probabilities_of_a_next_token_are_refused(batch):
 
 def test_a_decoder_may_leave_out_the_logits_that_nothing_is_scored_at(batch):
     logits, labels = batch
-    kept = scored_positions(labels)
-    found = step(StepLoss(shift=True), logits[kept], labels)
-    assert 0 < kept.sum() < labels.numel()
-    assert found == step(StepLoss(shift=True), logits, labels)
+    loss = StepLoss(shift=True)
+    scored = scored_labels(labels, shift=True)
+    assert scored["kept"].numel() < labels.numel()
+    kept = logits.take_along_dim(scored["kept"][..., None], 1)
+    assert loss({"logits": kept}, labels, 10, scored=scored) == step(loss, logits, labels, 10)
+    # what is no number where nothing is scored, as of padding, changes nothing
+    counted = torch.zeros_like(labels, dtype=torch.bool).index_put(
+        (torch.arange(len(labels))[:, None], scored["kept"]), torch.tensor(True)
+    )
+    broken = logits.masked_fill(~counted[..., None], torch.nan).requires_grad_()
+    found = step(loss, broken, labels, 10)
+    found.backward()
+    assert found == step(loss, logits, labels, 10) and broken.grad.isfinite().all()

@@ -276,6 +276,11 @@ def test_what_transformers_refuses_is_one_line(settings, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_batches_that_one_process_makes_for_all_are_refused():
+    with pytest.raises(InputError, match=r"dispatch_batches=True: .* Leave it out"):
+        check_arguments(made(accelerator_config={"dispatch_batches": True}))
+
+
 @pytest.mark.parametrize("name", sorted(RANGES))
 def test_numbers_beyond_their_range_are_refused(name):
     limits = RANGES[name]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel
@@ -50,6 +53,41 @@ def test_masks_are_made_as_before_when_a_step_has_failed():
     with known_padding(None):
         assert dict(ALL_MASK_ATTENTION_FUNCTIONS) == before
     assert dict(ALL_MASK_ATTENTION_FUNCTIONS) == before
+
+
+def test_another_thread_looks_at_its_own_batches(tiny):
+    model = AutoModel.from_pretrained(tiny("bert")).eval()
+    inputs = batch_of(RAGGED[True])
+    with torch.no_grad():
+        expected = model(**inputs).last_hidden_state
+        before = dict(ALL_MASK_ATTENTION_FUNCTIONS)
+        with ThreadPoolExecutor(1) as pool:
+            first = known_padding(False)
+            first.__enter__()  # this thread trains, on a batch without padding
+
+            def answer():
+                with torch.no_grad():
+                    return model(**inputs).last_hidden_state
+
+            assert torch.equal(pool.submit(answer).result(), expected)
+            second = known_padding(True)
+            pool.submit(second.__enter__).result()  # that one trains as well, and longer
+            first.__exit__(None, None, None)
+            assert torch.equal(pool.submit(answer).result(), expected)
+            pool.submit(second.__exit__, None, None, None).result()
+    assert dict(ALL_MASK_ATTENTION_FUNCTIONS) == before
+
+
+@pytest.mark.parametrize("mask", [None, [[1, 1]], np.array([[1, 1]])])
+def test_a_collator_may_give_what_is_no_tensor(mask):
+    batch = KnownCollator(lambda examples: {"attention_mask": mask}, StepLoss())([])
+    assert PADDED not in batch
+
+
+@pytest.mark.parametrize("shift", [False, True])
+def test_a_batch_without_rows_has_no_labels(shift):
+    scored = scored_labels(torch.zeros(0, 5, dtype=torch.int64), shift=shift)
+    assert scored["labels"].numel() == 0
 
 
 @pytest.mark.parametrize(

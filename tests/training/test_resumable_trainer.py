@@ -297,6 +297,14 @@ def test_of_several_processes_the_one_whose_loss_is_not_finite_names_the_rows(
     assert (found["what"], found["rows"]) == ("loss", [7])
 
 
+def test_the_rows_of_an_earlier_attempt_are_not_named_again(saver, tmp_path):
+    saver(tmp_path, save_strategy="no").train()
+    (tmp_path / "non_finite_rows.json").write_text('{"what": "loss", "step": 1, "rows": [99]}')
+    trainer = saver(tmp_path, save_strategy="no")
+    trainer.train()
+    assert not (tmp_path / "non_finite_rows.json").exists()
+
+
 # --- without a task ------------------------------------------------------------------------------
 
 

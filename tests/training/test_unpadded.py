@@ -149,6 +149,16 @@ def test_where_layers_cannot_they_compute_padded_batches(what, trainer):
     assert shapes and (1, tokens + -tokens % MULTIPLE) not in shapes
 
 
+@pytest.mark.parametrize("lengths", [[0, 9, 4], [0, 0, 0]])
+def test_a_batch_with_empty_rows_is_computed_as_ever(lengths, trainer):
+    model = trainer("classification").model.train()
+    mask = (torch.arange(9) < torch.tensor(lengths)[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 60, (3, 9)), "attention_mask": mask}
+    expected = model(**inputs).logits
+    with without_padding(model, inputs):
+        torch.testing.assert_close(model(**inputs).logits, expected)
+
+
 def test_the_model_is_left_as_it_was(trainer):
     model = trainer("classification").model
     mask = torch.tensor([[1, 1, 1], [1, 0, 0]])

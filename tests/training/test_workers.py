@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 import torch
 
@@ -82,14 +84,23 @@ def test_a_run_with_workers_that_is_resumed_within_an_epoch_learns_the_same(name
 def test_a_gpu_gets_workers_as_cores_are_spare(card, cores, use_cpu, expected, monkeypatch):
     pretend(monkeypatch, card)
     monkeypatch.setattr(module, "cores_of_process", lambda: cores)
-    monkeypatch.setattr(module.multiprocessing, "get_all_start_methods", lambda: ["fork"])
+    monkeypatch.setattr(module.multiprocessing, "get_start_method", lambda allow_none: "fork")
     assert module.loader_workers(use_cpu=use_cpu) == expected
 
 
 def test_workers_are_not_started_by_running_the_script_again(monkeypatch):
     pretend(monkeypatch, A100)
-    monkeypatch.setattr(module.multiprocessing, "get_all_start_methods", lambda: ["spawn", "fork"])
-    assert module.loader_workers(use_cpu=False) == 0
+    monkeypatch.setattr(module, "cores_of_process", lambda: 8)
+    before = multiprocessing.get_start_method(allow_none=True)
+    try:
+        for method, expected in (("spawn", 0), ("fork", 4)):
+            multiprocessing.set_start_method(method, force=True)
+            assert module.loader_workers(use_cpu=False) == expected
+        multiprocessing.set_start_method(None, force=True)
+        monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn", "fork"])
+        assert module.loader_workers(use_cpu=False) == 0
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 @pytest.mark.parametrize("given", [None, 0, 7])

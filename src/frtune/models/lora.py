@@ -27,6 +27,7 @@ from peft.utils.other import ModulesToSaveWrapper
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from frtune.environment.device_copies import on_device
 from frtune.errors import InputError, first_line
 from frtune.models.bitsandbytes import torch_dtype
 from frtune.models.checkpoint_files import read_config
@@ -303,18 +304,14 @@ def _embedding_names(model: PreTrainedModel) -> list[str]:
     return [names[id(module)] for module in modules if module is not None]
 
 
-@functools.lru_cache(maxsize=16)
-def _on_device(tokens: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    return torch.tensor(tokens, device=device)
-
-
 class _TokenRows(TrainableTokensLayer):
     """Keeps the ids of new tokens on the device: PEFT copies them, and waits, in each pass."""
 
     def get_merged_weights(self, active_adapters):  # type: ignore[no-untyped-def]
         merged = self.base_layer.weight
         for name in active_adapters:
-            index = _on_device(tuple(self.token_indices[name]), merged.device)  # type: ignore[arg-type]
+            tokens: Any = self.token_indices[name]
+            index = on_device(tokens, dtype=torch.int64, device=merged.device)
             rows = self.trainable_tokens_delta[name].to(merged)
             merged = merged.index_copy(dim=0, index=index, source=rows)  # type: ignore[operator]
         return merged

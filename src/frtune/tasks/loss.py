@@ -7,7 +7,6 @@ were cut into micro-batches and processes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,26 +15,10 @@ import torch
 import transformers.modeling_utils as modeling
 from torch.nn import functional
 
+from frtune.environment.device_copies import on_device
+
 IGNORED = -100
 SCORED = "scored"  # in a training batch: its ``scored_labels``
-
-
-def scored_positions(labels: torch.Tensor) -> torch.Tensor:
-    """Where a decoder's loss reads its logits: before each label that counts.
-
-    Args:
-        labels: (batch, length), -100 where no loss falls.
-
-    Returns:
-        Bool, of the same shape: ``logits_to_keep`` of the model.
-
-    Example:
-        >>> scored_positions(torch.tensor([[-100, -100, 5, 6]])).tolist()
-        [[False, True, True, False]]
-    """
-    kept = torch.zeros_like(labels, dtype=torch.bool)
-    kept[:, :-1] = labels[:, 1:] != IGNORED
-    return kept
 
 
 def scored_labels(labels: torch.Tensor, *, shift: bool) -> dict[str, torch.Tensor]:
@@ -48,12 +31,13 @@ def scored_labels(labels: torch.Tensor, *, shift: bool) -> dict[str, torch.Tenso
     Returns:
         ``labels`` (items,), and ``places`` (items,), their rows among logits of (batch * length).
         Of a decoder ``labels`` (batch * most,) and ``kept`` (batch, most): ``logits_to_keep`` of
-        the model, for as many labels as the row has that has most; -100 where another has fewer.
+        the model, for as many labels as the row has that has most. Where another has fewer, its
+        first place again, and -100.
 
     Example:
         >>> found = scored_labels(torch.tensor([[-100, 5, 6], [-100, -100, 7]]), shift=True)
         >>> found["kept"].tolist(), found["labels"].tolist()
-        ([[0, 1], [1, 0]], [5, 6, 7, -100])
+        ([[0, 1], [1, 1]], [5, 6, 7, -100])
         >>> found = scored_labels(torch.tensor([[5, 6], [7, -100]]), shift=False)
         >>> found["places"].tolist(), found["labels"].tolist()
         ([0, 1, 2], [5, 6, 7])
@@ -61,11 +45,15 @@ def scored_labels(labels: torch.Tensor, *, shift: bool) -> dict[str, torch.Tenso
     if not shift:
         places = (labels.flatten() != IGNORED).nonzero()[:, 0]
         return {"labels": labels.flatten()[places], "places": places}
-    counted = scored_positions(labels)
-    most = max(1, int(counted.sum(1).max()))
-    kept = counted.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # those first
-    following = labels.roll(-1, 1).masked_fill(~counted, IGNORED)
-    return {"labels": following.gather(1, kept).flatten(), "kept": kept}
+    following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+    counted = following != IGNORED
+    most = max(1, max(counted.sum(1).tolist(), default=0))
+    order = counted.int().argsort(dim=1, descending=True, stable=True)[:, :most]  # those first
+    spare = torch.arange(order.shape[1], device=labels.device) >= counted.sum(1, keepdim=True)
+    # a logit that is not finite, of padding say, must not reach the loss
+    kept = torch.where(spare, order[:, :1], order)
+    chosen = following.gather(1, kept).masked_fill(spare, IGNORED)
+    return {"labels": chosen.flatten(), "kept": kept}
 
 
 def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
@@ -78,16 +66,10 @@ def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
         loss: ``compute_loss_func`` of the trainer.
     """
     takes_places = hasattr(modeling, "slice_logits_to_keep")  # 5.18 took those of all rows alone
-    if takes_places and "labels" in inputs and getattr(loss, "shift", False):
+    if takes_places and "labels" in inputs and isinstance(loss, StepLoss) and loss.shift:
         if SCORED not in inputs:
             inputs[SCORED] = scored_labels(inputs["labels"], shift=True)
         inputs["logits_to_keep"] = inputs[SCORED]["kept"]
-
-
-@functools.lru_cache(maxsize=8)
-def _on_device(weights: tuple[float, ...], device: torch.device) -> torch.Tensor:
-    """Class weights, copied to a device once: each copy waits for it."""
-    return torch.tensor(weights, device=device)
 
 
 @dataclass(frozen=True)
@@ -126,8 +108,7 @@ class StepLoss:
 
         Args:
             outputs: Has ``logits``: (batch, classes) or (batch, length, vocabulary); of a decoder,
-                also (items, vocabulary), those at ``scored_positions(labels)`` alone, or with
-                ``scored`` (batch, most, vocabulary), those that it keeps.
+                with ``scored``, also (batch, most, vocabulary), those that it keeps.
             labels: (batch,) or (batch, length), -100 where no loss falls. Or class probabilities,
                 floating point, of the shape of the logits: the loss is the sum of each class's
                 loss times its probability, and where all are 0 none falls.
@@ -138,7 +119,7 @@ class StepLoss:
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         weights = None
         if self.class_weights is not None:
-            weights = _on_device(tuple(self.class_weights), logits.device)
+            weights = on_device(self.class_weights, dtype=torch.float32, device=logits.device)
         if self.regression:
             total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
             counted = labels.numel()
@@ -159,9 +140,6 @@ class StepLoss:
         """What of the labels counts, where the collator did not say."""
         if labels.dim() == 1:
             return {"labels": labels}
-        if logits.dim() == 2:  # those that count alone
-            labels = labels[:, 1:] if self.shift else labels
-            return {"labels": labels[labels != IGNORED]}
         return scored_labels(labels, shift=self.shift)
 
     def _cross_entropy(

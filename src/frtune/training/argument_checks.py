@@ -90,6 +90,11 @@ def _check_words(args: Any) -> None:
         value = getattr(args, name, None)
         if value is not None and not isinstance(value, dict):
             raise InputError(f"{name}={value!r}: names and values. Pass '{{\"name\": 1}}'.")
+    if getattr(args.accelerator_config, "dispatch_batches", False):
+        raise InputError(
+            "accelerator_config dispatch_batches=True: one process would make the batches of all, "
+            "and frtune deals the rows of a step to each. Leave it out."
+        )
 
 
 def _check_best(args: Any) -> None:

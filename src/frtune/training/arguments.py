@@ -117,8 +117,9 @@ def loader_workers(*, use_cpu: bool) -> int:
         At most 4; 0 on CPUs, which compute themselves, and where Python starts processes by
         running the user's script again.
     """
-    forks = multiprocessing.get_all_start_methods()[0] == "fork"
-    if not forks or training_device(use_cpu=use_cpu).type != "cuda":
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    starts = chosen or multiprocessing.get_all_start_methods()[0]
+    if starts != "fork" or training_device(use_cpu=use_cpu).type != "cuda":
         return 0
     return max(0, min(MOST_WORKERS, cores_of_process() - 1))
 

@@ -7,7 +7,9 @@ batch anew.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from frtune.tasks.loss import SCORED, StepLoss, scored_labels
 
 PADDED = "padded"  # in a training batch: whether a mask hides a token
 _LOOKING = ("sdpa", "eager")  # attention whose masks depend on whether there is padding
+_padded: ContextVar[bool | None] = ContextVar("whether the batch is padded", default=None)
 
 
 class KnownCollator:
@@ -46,7 +49,7 @@ class KnownCollator:
         """Make the batch of ``examples``."""
         batch = dict(self.collator(examples))
         masks = [batch[name] for name in batch if name.endswith("attention_mask")]
-        if masks and all(mask.dim() == 2 for mask in masks):
+        if masks and all(torch.is_tensor(mask) and mask.dim() == 2 for mask in masks):
             batch[PADDED] = not all(bool(mask.all()) for mask in masks)
         labels = batch.get("labels")
         of_tokens = torch.is_tensor(labels) and labels.dim() == 2 and "soft_labels" not in batch
@@ -60,31 +63,62 @@ def known_padding(padded: bool | None) -> Iterator[None]:
     """Have attention masks made without a look at their values; ``None`` changes nothing.
 
     Transformers leaves out the mask of a batch without padding, and asks the mask on the GPU. The
-    masks are the same.
+    masks are the same. Its table of masks is that of the process: other threads get theirs as ever.
     """
     if padded is None:
         yield
         return
-    plain = {name: ALL_MASK_ATTENTION_FUNCTIONS[name] for name in _LOOKING}
-
-    def known(make: Callable[..., Any]) -> Callable[..., Any]:
-        def made(*args: Any, attention_mask: Any = None, **options: Any) -> Any:
-            if attention_mask is None or not padded:
-                return make(*args, attention_mask=None, **options)
-            skips = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
-            return make(*args, attention_mask=attention_mask, **{**options, **skips})
-
-        return made
-
+    token = _padded.set(padded)
+    _TABLE.take()
     try:
-        for name, make in plain.items():
-            ALL_MASK_ATTENTION_FUNCTIONS[name] = known(make)
         yield
     finally:
-        for name, make in plain.items():
-            del ALL_MASK_ATTENTION_FUNCTIONS[name]
-            if ALL_MASK_ATTENTION_FUNCTIONS[name] is not make:  # there was an own one
-                ALL_MASK_ATTENTION_FUNCTIONS[name] = make
+        _TABLE.give_back()
+        _padded.reset(token)
+
+
+def _known(make: Callable[..., Any]) -> Callable[..., Any]:
+    """``make``, a function that makes masks, where it is known whether there is padding."""
+
+    def made(*args: Any, attention_mask: Any = None, **options: Any) -> Any:
+        padded = _padded.get()
+        if padded is None:
+            return make(*args, attention_mask=attention_mask, **options)
+        if attention_mask is None or not padded:
+            return make(*args, attention_mask=None, **options)
+        skips = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+        return make(*args, attention_mask=attention_mask, **{**options, **skips})
+
+    return made
+
+
+class _MaskTable:
+    """Transformers' table of masks, changed while anyone needs it so."""
+
+    def __init__(self) -> None:
+        self._lock, self._users = threading.Lock(), 0
+        self._plain: dict[str, Callable[..., Any]] = {}
+
+    def take(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._plain = {name: ALL_MASK_ATTENTION_FUNCTIONS[name] for name in _LOOKING}
+                for name, make in self._plain.items():
+                    ALL_MASK_ATTENTION_FUNCTIONS[name] = _known(make)
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            for name, make in self._plain.items():
+                del ALL_MASK_ATTENTION_FUNCTIONS[name]
+                if ALL_MASK_ATTENTION_FUNCTIONS[name] is not make:  # there was an own one
+                    ALL_MASK_ATTENTION_FUNCTIONS[name] = make
+
+
+_TABLE = _MaskTable()
 
 
 def know_lengths(inputs: dict[str, Any], model: Any, columns: Sequence[str]) -> None:

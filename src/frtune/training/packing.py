@@ -50,7 +50,7 @@ class PackingCollator:
 
     additive: bool = False
 
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Make the batch of ``examples``."""
         check_labels(examples)
         ids, labels = (

@@ -94,6 +94,8 @@ class ResumableTrainer(StatefulTrainer):
         with self._surviving():
             checkpoint = self.checked_resume(resume_from_checkpoint)
             self.last_step = self.saved_step = -1  # of an earlier trial
+            if self.args.process_index == 0:
+                Path(str(self.args.output_dir), NON_FINITE_FILE).unlink(missing_ok=True)
             try:
                 result = super().train(checkpoint, *args, **options)
             finally:
@@ -333,16 +335,16 @@ class ResumableTrainer(StatefulTrainer):
         """As ``Trainer``'s; raises ``NonFiniteLossError`` for it, or for a loss of the step."""
         norm: Any = super()._get_grad_norm(model, grad_norm)
         parts, self.step_parts = self.step_parts, []
-        # A question to a GPU has to wait until it has done all before. So there is one a step, for
-        # the norm and all losses together, and none in each of its batches.
+        # one question to the GPU a step, for the norm and all losses: it waits for all before it
         asked = [loss.detach() for _, loss in parts]
-        asked += [norm.detach()] if torch.is_tensor(norm) else []
+        whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # FSDP's is in parts
+        asked += [whole.detach()] if torch.is_tensor(whole) else []
         device = self.args.device
         found = torch.stack([value.to(device).float() for value in asked]).tolist() if asked else []
         for (rows, _), value in zip(parts, found, strict=False):
             if not math.isfinite(value):
                 self._raise_non_finite("loss", value, [rows])
-        value = found[-1] if torch.is_tensor(norm) else norm
+        value = found[-1] if torch.is_tensor(whole) else norm
         scaled = precision(self.args) == "fp16"  # its scaler skips a step whose gradients overflow
         # DeepSpeed says -1 for a norm that is not finite
         if value is not None and not scaled and not 0 <= float(value) < float("inf"):

@@ -194,7 +194,7 @@ class TaskTrainer(ScoringTrainer):
 
     def _step_batches(self, rows: Any) -> StepCuts | LengthBatches | None:
         """This process's batches of encoded training rows; ``None`` leaves them to ``Trainer``."""
-        args = self.args
+        self._unpadded, args = False, self.args
         if "length" not in getattr(rows, "column_names", ()):
             return None
         size, seed = self._train_batch_size, args.data_seed
@@ -326,7 +326,11 @@ class TaskTrainer(ScoringTrainer):
         unpadded = self._unpadded and model.training
         apart = without_padding(self.model, inputs) if unpadded else contextlib.nullcontext()
         try:
-            with known_padding(padded), apart:
+            # a loss of the user's own may ask other models, of other batches
+            with (
+                known_padding(padded if self.own_loss and not compiles(self.args) else None),
+                apart,
+            ):
                 return super().compute_loss(model, inputs, *args, **options)
         finally:
             self.compute_loss_func = loss

@@ -118,6 +118,8 @@ def unpadded_layers(model: Any) -> torch.nn.ModuleList | None:
         return None
     if getattr(config, "output_hidden_states", False):
         return None
+    if getattr(config, "chunk_size_feed_forward", 0):
+        return None  # chunks of the padded length
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
         return None  # layers are computed once more when the batch is gone
     found = [
@@ -138,10 +140,11 @@ def without_padding(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
     Args:
         model: Itself, without what parallelises it.
         inputs: With ``attention_mask``, int64 of shape ``(rows, length)``; without one, or where
-            nothing is padded, all is as it would be.
+            nothing is padded, or a row is empty, all is as it would be.
     """
     mask = inputs.get("attention_mask")
-    if mask is None or mask.dim() != 2 or mask.all() or (layers := unpadded_layers(model)) is None:
+    usual = mask is None or mask.dim() != 2 or mask.all() or not mask.any(1).all()
+    if usual or (layers := unpadded_layers(model)) is None:
         yield
         return
     batch = _Batch(mask)

@@ -31,6 +31,7 @@ from frtune.inference_precision import (
 )
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.checkpoint_files import read_config
+from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import family_for, kind_of
 from frtune.models.loading import load_saved
 from frtune.models.proof_record import warn_unproven
@@ -166,19 +167,20 @@ class Predictor:
             encoded: From ``encode``.
             progress: Label of a progress bar; ``None`` shows none.
         """
-        if not self.task.generates:
-            return self._logits(encoded, progress)
-        return generate_rows(
-            self.model,
-            encoded,
-            self.generation.applied(self.task),
-            self.tokenizer,
-            options=self.generation.settings,
-            batch_size=self.batch_size,
-            autocast=self._autocast,
-            shared=self.shared,  # one process may answer while others do something else
-            progress=progress,
-        )
+        with zero3_suspended():  # the model is whole, and needs no other process
+            if not self.task.generates:
+                return self._logits(encoded, progress)
+            return generate_rows(
+                self.model,
+                encoded,
+                self.generation.applied(self.task),
+                self.tokenizer,
+                options=self.generation.settings,
+                batch_size=self.batch_size,
+                autocast=self._autocast,
+                shared=self.shared,  # one process may answer while others do something else
+                progress=progress,
+            )
 
     def _logits(self, encoded: Dataset | EncodedRows, progress: str | None) -> list[np.ndarray]:
         """Logits of each encoded row, float32: ``(classes,)``, or ``(batch length, classes)``.

@@ -114,8 +114,7 @@ def merge_saved(
     task = load_task(directory)
     warn_unproven(directory)
     with new_folder(output) as draft:
-        with deepspeed.zero3_suspended():
-            merged = load_saved(directory, task, dtype=dtype, merge=True)
+        merged = load_saved(directory, task, dtype=dtype, merge=True)
         write_merged(merged, task, source=directory, target=draft)
     return output
 

@@ -13,6 +13,7 @@ from frtune.errors import InputError
 from frtune.models.adapter_base import ADAPTER_CONFIG
 from frtune.models.bitsandbytes import QuantizationName, quantization_record, torch_dtype
 from frtune.models.checkpoint_files import check_weights, read_for_task
+from frtune.models.deepspeed import zero3_suspended
 from frtune.models.int8 import load_int8
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, load_weights
@@ -67,14 +68,15 @@ def load_saved(
             f"quantization={quantization!r}: {directory} is quantised already "
             f"({record['method']}). Leave it out."
         )
-    if not (directory / ADAPTER_CONFIG).is_file():
-        method = record and record["method"]
-        return _load_full(directory, task, dtype, quantization, method, tokenizer, device)
-    model, tokenizer = models.saved_adapter.load_adapter(
-        directory, task, dtype, quantization, tokenizer, device
-    )
-    if merge:
-        model = models.saved_adapter.merge(model).model
+    with zero3_suspended():  # of a run in the same process, whose own model is split
+        if not (directory / ADAPTER_CONFIG).is_file():
+            method = record and record["method"]
+            return _load_full(directory, task, dtype, quantization, method, tokenizer, device)
+        model, tokenizer = models.saved_adapter.load_adapter(
+            directory, task, dtype, quantization, tokenizer, device
+        )
+        if merge:
+            model = models.saved_adapter.merge(model).model
     return model.eval(), tokenizer
 
 

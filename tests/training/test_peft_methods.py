@@ -35,7 +35,7 @@ METHODS = {
     "BOFT": (LAYERS, WORKS),
     "C3A": ({**LAYERS, "block_size": 32}, WORKS),
     "CARTRIDGE": ({**PROMPTS, "decoder": True}, OPENED),
-    "CPT": ({"cpt_token_ids": [5, 6], "cpt_tokens_type_mask": [1, 1], "decoder": True}, TRAINED),
+    "CPT": ({"cpt_token_ids": [5, 6], "cpt_tokens_type_mask": [1, 1], "decoder": True}, OPENED),
     "DEFT": (LAYERS, WORKS),
     "DELORA": (LAYERS, WORKS),
     "FOURIERFT": ({**LAYERS, "n_frequency": 20}, WORKS),

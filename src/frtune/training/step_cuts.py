@@ -19,6 +19,7 @@ from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 # what one more micro-batch costs beside its tokens, in tokens
 OVERHEAD_CPU = 32
+OVERHEAD_CPU_BF16 = 192  # autocast casts all weights for each, and their gradients back
 OVERHEAD_GPU = 1024
 OVERHEAD_UNPADDED = 2**20  # of layers that compute no padding: as few cuts as can be
 FAST_CPU = 2048  # tokens at once, above which a token takes no less time

@@ -22,7 +22,7 @@ from frtune.training.batching import LengthBatches, TrainerSlots, groups_by_leng
 from frtune.training.cut_memory import CutMemory
 from frtune.training.cut_probe import can_probe, device_memory, probe
 from frtune.training.device_checks import check_devices
-from frtune.training.in_force import compiles
+from frtune.training.in_force import compiles, precision
 from frtune.training.known_values import PADDED, KnownCollator, know_lengths, known_padding
 from frtune.training.metric_schedule import scheduled
 from frtune.training.mixup.collator import training_collator
@@ -35,6 +35,7 @@ from frtune.training.scoring_trainer import GenerationSchedule, ScoringTrainer
 from frtune.training.search import check_search, checked_space, judged_by, objective
 from frtune.training.step_cuts import (
     OVERHEAD_CPU,
+    OVERHEAD_CPU_BF16,
     OVERHEAD_GPU,
     OVERHEAD_UNPADDED,
     CutRows,
@@ -223,10 +224,9 @@ class TaskTrainer(ScoringTrainer):
             return found if bound is None else min(found, bound)
 
         self._unpadded = self._computes_no_padding()
-        if self._unpadded:
-            overhead = OVERHEAD_UNPADDED
-        else:
-            overhead = OVERHEAD_GPU if gpu else OVERHEAD_CPU
+        overhead = OVERHEAD_CPU_BF16 if precision(args) == "bf16" else OVERHEAD_CPU
+        if gpu or self._unpadded:
+            overhead = OVERHEAD_GPU if gpu else OVERHEAD_UNPADDED
         return StepCuts(
             slots, lengths, accumulation=args.gradient_accumulation_steps, most=most,
             overhead=overhead,

@@ -262,6 +262,17 @@ def scratch_folder() -> str:
     return tempfile.mkdtemp(prefix="frtune-gpu-", dir=memory if roomy else None)
 
 
+def extensions(scratch: str) -> str:
+    """A folder for what DeepSpeed compiles, with what it has compiled before.
+
+    It is a copy: a compilation that is killed leaves a lock, at which every later one would wait.
+    """
+    folder, before = f"{scratch}/extensions", os.environ.get("TORCH_EXTENSIONS_DIR", "")
+    if os.path.isdir(before):
+        shutil.copytree(before, folder, ignore=shutil.ignore_patterns("lock", ".ninja_lock"))
+    return folder
+
+
 def environment_of(device: str, site: Path, scratch: str) -> dict[str, str]:
     """What the workers see: the source tree, the installed wheels, and one GPU at most."""
     paths = [str(HERE.parent / "src"), str(HERE), str(site), os.environ.get("PYTHONPATH", "")]
@@ -271,8 +282,7 @@ def environment_of(device: str, site: Path, scratch: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "CUDA_VISIBLE_DEVICES": visible if device == "cuda" else "",
         "HF_HUB_OFFLINE": "1",
-        # a compilation that is killed leaves a lock, at which the next one would wait
-        "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", f"{scratch}/extensions"),
+        "TORCH_EXTENSIONS_DIR": extensions(scratch),
         "TOKENIZERS_PARALLELISM": "false",
     }
 
@@ -298,6 +308,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def chosen_rows(args: argparse.Namespace) -> list[Row]:
     """The rows that were asked for, and those that they need."""
     rows = rows_of(quick=args.quick)
+    if args.jobs == 1:  # what compiles would hold up all others
+        rows.sort(key=lambda row: row.apart)
     asked = [
         row for row in rows
         if (not args.only or any(word in row.name for word in args.only))

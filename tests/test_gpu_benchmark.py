@@ -125,6 +125,31 @@ def _in_a_process(asked):
     return json.loads(done.stdout)
 
 
+def test_what_was_compiled_is_copied_without_the_lock_of_a_killed_compilation(
+    tmp_path, monkeypatch
+):
+    from gpu import environment_of
+
+    before = tmp_path / "before" / "cpu_adam"
+    before.mkdir(parents=True)
+    for name in ("cpu_adam.so", "lock"):
+        (before / name).touch()
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(before.parent))
+    seen = environment_of("cpu", tmp_path / "site", str(tmp_path))["TORCH_EXTENSIONS_DIR"]
+    assert [path.name for path in Path(seen).glob("*/*")] == ["cpu_adam.so"]
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR")
+    fresh = environment_of("cpu", tmp_path / "site", str(tmp_path / "new"))
+    assert fresh["TORCH_EXTENSIONS_DIR"] == str(tmp_path / "new" / "extensions")
+
+
+def test_with_one_job_what_compiles_comes_last(monkeypatch):
+    from gpu import chosen_rows, parse
+
+    for jobs in (1, 4):
+        names = [row.apart for row in chosen_rows(parse(["--jobs", str(jobs)]))]
+        assert any(names) and (names == sorted(names)) == (jobs == 1)
+
+
 @pytest.mark.slow
 def test_each_row_runs_on_the_cpu(tmp_path):
     from _gpu_rows import rows_of

@@ -122,7 +122,7 @@ def trained(tiny, rows, arguments):
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
 @pytest.mark.parametrize("accumulation", [1, 2])
 @pytest.mark.parametrize("case", CASES)
-def test_a_step_waits_for_the_device_five_times_at_most(case, accumulation, trained):
+def test_a_step_waits_for_the_device_once(case, accumulation, trained):
     name, settings = CASES[case]
     found, cuts = trained(TASKS[name], case.split()[0], accumulation=accumulation, **settings)
     assert cuts > 1 and len(found) == 4

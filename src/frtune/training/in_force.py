@@ -15,6 +15,7 @@ from typing import Any
 import torch.distributed as dist
 from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig
 
+from frtune.environment.extensions import check_no_abandoned_locks
 from frtune.environment.precision import Precision, check_bf16, device_in_use
 from frtune.errors import InputError
 from frtune.models.deepspeed import zero3_suspended
@@ -208,6 +209,7 @@ def _check_zero(args: Any) -> None:
     if stage == 3 and args.auto_find_batch_size:
         raise InputError("auto_find_batch_size=True: not under ZeRO-3. Leave it out.")
     check_launcher(args.deepspeed)
+    check_no_abandoned_locks()
 
 
 def _mismatches(args: Any, config: Any) -> list[str]:

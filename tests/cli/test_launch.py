@@ -13,6 +13,7 @@ from torch.distributed.elastic.multiprocessing import errors
 
 from frtune import InputError, SequenceClassification, build_model, cli, training_arguments
 from frtune.cli import launch
+from frtune.cli.train import launched_run
 from frtune.environment.torchrun import torchrun, torchrun_words
 from frtune.run.settings import RunSettings, check_settings
 from frtune.training.device_checks import check_devices, launch_command
@@ -137,6 +138,13 @@ def test_under_a_launcher_nothing_is_started(machine):
         with pytest.raises(InputError, match="--gpus 3: a launcher started 2 processes"):
             launch.launched(["train"], 3)
         assert not started and os.environ["CUDA_VISIBLE_DEVICES"] == "4,5,6"
+
+
+def test_processes_of_a_launcher_may_train_on_the_cpu(machine):
+    flags = ["--data", "sample", "--checkpoint", "tiny", "--use-cpu", "true"]
+    started = machine(3, RANK="0", WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    assert launched_run("keyphrases", flags, ["train", "keyphrases", *flags]) is None
+    assert not started
 
 
 @pytest.mark.parametrize("command", sorted(cli.ONE_DEVICE))

@@ -9,6 +9,7 @@ from typing import Any
 from frtune.cli.arguments import Parser
 from frtune.cli.launch import LaunchOptions, launched
 from frtune.cli.train_arguments import parse_train_arguments, read_flags
+from frtune.environment.launcher import is_launched
 from frtune.errors import InputError, RunStopped
 from frtune.run.report import results_table
 from frtune.run.run import run
@@ -63,7 +64,7 @@ def launched_run(
     if found.use_cpu:
         if gpus:
             raise InputError(f"--gpus {gpus}: not with --use-cpu. Leave one of them out.")
-        gpus = 0
+        gpus = None if is_launched() else 0  # a launcher's processes use the CPU, all of them
     return launched(words, gpus, usual=usual, alone="--seeds" if found.seeds else None)
 
 

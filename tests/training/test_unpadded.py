@@ -87,7 +87,7 @@ def test_logits_and_gradients_are_those_of_the_padded_batch(family, task, side, 
     assert real < used["attention_mask"].numel(), "nothing is padded"
     shapes = _watched(model)
     padded = model(**used).logits
-    with without_padding(model, used):
+    with without_padding(model.config, unpadded_layers(model), used):
         packed = model(**used).logits
     assert shapes == [tuple(used["input_ids"].shape), (1, real + -real % MULTIPLE)]
     if padded.dim() == 3:  # nothing reads a label of padding
@@ -108,7 +108,7 @@ def test_a_row_is_not_changed_by_the_rows_beside_it(trainer):
     ids = torch.randint(5, 60, (8, 30))
     mask = (torch.arange(30) < torch.tensor(lengths)[:, None]).long()
     with torch.no_grad():
-        with without_padding(model, {"attention_mask": mask}):
+        with without_padding(model.config, unpadded_layers(model), {"attention_mask": mask}):
             together = model(input_ids=ids, attention_mask=mask).logits
         for i, length in enumerate(lengths):
             alone = model(input_ids=ids[i : i + 1, :length]).logits[0]
@@ -134,12 +134,15 @@ def test_a_step_of_the_trainer_computes_no_padding_and_learns_the_same(task, pre
     assert learnt[True] == pytest.approx(learnt[False], rel=close)
 
 
-@pytest.mark.parametrize("what", ["mixup", "checkpointing", "eager", "DeBERTa", "ModernBERT"])
+@pytest.mark.parametrize(
+    "what", ["mixup", "checkpointing", "checkpointing argument", "eager", "DeBERTa", "ModernBERT"]
+)
 def test_where_layers_cannot_they_compute_padded_batches(what, trainer):
     family = {"DeBERTa": "deberta_v2", "ModernBERT": "modernbert"}.get(what, "bert")
     made = trainer(
         "classification", family, mixup=Mixup(alpha=0.4) if what == "mixup" else None,
         build={"gradient_checkpointing": True} if what == "checkpointing" else None,
+        gradient_checkpointing=what == "checkpointing argument",
     )  # fmt: skip
     if what == "eager":
         made.model.set_attn_implementation("eager")
@@ -155,7 +158,7 @@ def test_a_batch_with_empty_rows_is_computed_as_ever(lengths, trainer):
     mask = (torch.arange(9) < torch.tensor(lengths)[:, None]).long()
     inputs = {"input_ids": torch.randint(5, 60, (3, 9)), "attention_mask": mask}
     expected = model(**inputs).logits
-    with without_padding(model, inputs):
+    with without_padding(model.config, unpadded_layers(model), inputs):
         torch.testing.assert_close(model(**inputs).logits, expected)
 
 
@@ -165,7 +168,7 @@ def test_the_model_is_left_as_it_was(trainer):
     before = model.config.to_dict(), model.config._attn_implementation
     with (
         pytest.raises(RuntimeError, match="stopped"),
-        without_padding(model, {"attention_mask": mask}),
+        without_padding(model.config, unpadded_layers(model), {"attention_mask": mask}),
     ):
         raise RuntimeError("stopped")
     assert (model.config.to_dict(), model.config._attn_implementation) == before
@@ -173,5 +176,5 @@ def test_the_model_is_left_as_it_was(trainer):
     assert layers is not None and not any(layer._forward_pre_hooks for layer in layers)
     assert not any(layer._forward_hooks for layer in layers)
     whole = torch.ones(2, 3, dtype=torch.long)  # nothing is padded: nothing is done
-    with without_padding(model, {"attention_mask": whole}):
+    with without_padding(model.config, unpadded_layers(model), {"attention_mask": whole}):
         assert model.config._attn_implementation == "sdpa"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ class TaskTrainer(ScoringTrainer):
         self.packing = packing
         self.own_loss = own_loss
         self.cut_memory: CutMemory | None = None
-        self._unpadded = False
+        self._layers: Any = None  # that compute no padding
         super().__init__(task=task, schedule=schedule, **settings)
         check_devices(self.args)  # 1 where the model itself stands on several
         self._settle_model()
@@ -195,7 +194,7 @@ class TaskTrainer(ScoringTrainer):
 
     def _step_batches(self, rows: Any) -> StepCuts | LengthBatches | None:
         """This process's batches of encoded training rows; ``None`` leaves them to ``Trainer``."""
-        self._unpadded, args = False, self.args
+        self._layers, args = None, self.args
         if "length" not in getattr(rows, "column_names", ()):
             return None
         size, seed = self._train_batch_size, args.data_seed
@@ -223,9 +222,9 @@ class TaskTrainer(ScoringTrainer):
             found = self.cut_tokens or default
             return found if bound is None else min(found, bound)
 
-        self._unpadded = self._computes_no_padding()
+        self._layers = self._layers_without_padding()
         overhead = OVERHEAD_CPU_BF16 if precision(args) == "bf16" else OVERHEAD_CPU
-        if gpu or self._unpadded:
+        if gpu or self._layers is not None:
             overhead = OVERHEAD_GPU if gpu else OVERHEAD_UNPADDED
         return StepCuts(
             slots, lengths, accumulation=args.gradient_accumulation_steps, most=most,
@@ -233,11 +232,12 @@ class TaskTrainer(ScoringTrainer):
             least=2 if self.mixup is not None and self.mixup.rows is None else 1, **now,
         )  # fmt: skip
 
-    def _computes_no_padding(self) -> bool:
-        """Whether layers get the tokens of a cut end to end: measured on CPUs alone."""
+    def _layers_without_padding(self) -> Any:
+        """Layers that get the tokens of a cut end to end: measured on CPUs alone."""
         apart = adds_up_each(self.accelerator) or self.mixup is not None or compiles(self.args)
-        cpu = self.args.device.type == "cpu"
-        return cpu and not apart and unpadded_layers(self.model) is not None
+        if apart or self.args.device.type != "cpu":
+            return None
+        return unpadded_layers(self.model)
 
     def _get_dataloader(self, dataset, description, batch_size, sampler_fn=None, is_training=False,
                         dataloader_key=None):  # fmt: skip
@@ -270,6 +270,8 @@ class TaskTrainer(ScoringTrainer):
         unknown = self.cut_tokens is None and self.max_tokens_per_batch is None
         if memory is not None and unknown and self.cut_memory is not None and can_probe(self):
             self.cut_tokens = probe(self.cut_memory, model, memory)
+        if self._layers is not None:  # Trainer may have switched checkpointing on
+            self._layers = unpadded_layers(self.model)
         super()._run_epoch(model, *args, **options)
 
     def _get_num_items_in_batch(self, batch_samples, device):
@@ -323,8 +325,8 @@ class TaskTrainer(ScoringTrainer):
         scored, padded = inputs.pop(SCORED, None), inputs.pop(PADDED, None)
         if scored is not None:
             self.compute_loss_func = partial(loss, scored=scored)
-        unpadded = self._unpadded and model.training
-        apart = without_padding(self.model, inputs) if unpadded else contextlib.nullcontext()
+        layers = self._layers if model.training else None
+        apart = without_padding(self.model.config, layers, inputs)
         try:
             # a loss of the user's own may ask other models, of other batches
             with (

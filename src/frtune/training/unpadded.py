@@ -131,20 +131,23 @@ def unpadded_layers(model: Any) -> torch.nn.ModuleList | None:
 
 
 @contextlib.contextmanager
-def without_padding(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
-    """Have the model's layers compute ``inputs`` without padding, where they can.
+def without_padding(
+    config: Any, layers: torch.nn.ModuleList | None, inputs: Mapping[str, Any]
+) -> Iterator[None]:
+    """Have a model's layers compute ``inputs`` without padding.
 
     Losses and gradients are the same as with it, but for the order of sums, and for dropout, which
     draws other numbers.
 
     Args:
-        model: Itself, without what parallelises it.
+        config: The model's.
+        layers: Its ``unpadded_layers``; with ``None`` all is as it would be.
         inputs: With ``attention_mask``, int64 of shape ``(rows, length)``; without one, or where
             nothing is padded, or a row is empty, all is as it would be.
     """
     mask = inputs.get("attention_mask")
     usual = mask is None or mask.dim() != 2 or mask.all() or not mask.any(1).all()
-    if usual or (layers := unpadded_layers(model)) is None:
+    if layers is None or usual:
         yield
         return
     batch = _Batch(mask)
@@ -163,7 +166,7 @@ def without_padding(model: Any, inputs: Mapping[str, Any]) -> Iterator[None]:
         layers[0].register_forward_pre_hook(enter, with_kwargs=True),
         layers[-1].register_forward_hook(leave),
     ]
-    config, token = model.config, _batch.set(batch)
+    token = _batch.set(batch)
     config._attn_implementation = ATTENTION
     try:
         yield

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from frtune.cli import launch
 from frtune.environment import precision
 from frtune.environment.precision import (
     choose_precision,
@@ -53,6 +54,15 @@ def test_each_hardware_has_its_precision_and_a_reason(name, monkeypatch):
         if device.type == "cuda" and not device.bf16:
             with pytest.raises(InputError, match=r"only emulates bf16.* Leave it out"):
                 choose_precision(device, bears_fp16=True, bf16=True)
+    # plain `frtune train` has a process for each card, and one where there is none
+    cards = hardware.get("card", ("", None, 0))[2]
+    started = []
+    monkeypatch.setattr(
+        launch, "torchrun", lambda count, words, **_: started.append(count) or (0, "")
+    )
+    monkeypatch.setattr(launch, "use_one_device", lambda **_: None)
+    code = launch.launched(["train", "classification"], None)
+    assert (code, started) == ((0, [cards]) if cards > 1 else (None, []))
     # the processor counts where it computes, whatever stands beside it
     usual = "bf16" if hardware.get("fast_cpu") else "fp32"
     for device in (training_device(use_cpu=True), device_in_use("cpu"), cpu()):
@@ -75,6 +85,7 @@ def test_the_documentation_says_the_same(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for name, (_, bearing, other, reason) in SCENARIOS.items():
         assert f"| {name} | {bearing} | {other} | {reason} |" in text
+    assert "Of two A100 `frtune train` takes both, a process for each" in text
 
 
 def test_a_device_that_computes_wrong_in_fp16_is_found(monkeypatch):

@@ -146,8 +146,8 @@ def without_padding(
             nothing is padded, or a row is empty, all is as it would be.
     """
     mask = inputs.get("attention_mask")
-    usual = mask is None or mask.dim() != 2 or mask.all() or not mask.any(1).all()
-    if layers is None or usual:
+    # layers first: looking at a mask on a GPU would wait for it
+    if layers is None or mask is None or mask.dim() != 2 or mask.all() or not mask.any(1).all():
         yield
         return
     batch = _Batch(mask)

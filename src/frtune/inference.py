@@ -128,7 +128,7 @@ class Predictor:
         few = len(rows) <= FEW
         encoded = self._few(rows) if few else self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
-        answers = self.task.answers(outputs, encoded, self.tokenizer)
+        answers = self.task.decided(self.task.answers(outputs, encoded, self.tokenizer))
         names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
         return [
             {**{name: row[column] for name, column in names.items()}, **answer}

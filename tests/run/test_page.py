@@ -88,7 +88,7 @@ def test_the_page_stands_alone_and_escapes_every_text(run):
     seen = Reader(text)
     assert "script" not in seen.tags and not seen.events and "b" not in seen.tags
     assert text.count("&lt;script&gt;") >= 5, "of texts, data, checkpoint and notes"
-    assert seen.tags.count("img") == 4, "loss, scores, learning rate, lengths"
+    assert seen.tags.count("img") == 6, "loss, scores, learning rate, confidence (2), lengths"
     assert all(where.startswith("data:image/svg+xml;base64,") for where in seen.fetched)
     assert not re.search(r"@import|url\(|https?://", text)
 

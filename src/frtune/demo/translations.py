@@ -39,6 +39,11 @@ WORDS: Words = {
     ),
     "similarity": ("Similarity", "Similarité", "유사도"),
     "label": ("Label", "Étiquette", "레이블"),
+    "not_sure": (
+        "Not sure enough to answer. The likeliest:",
+        "Pas assez sûr pour répondre. Les plus probables :",
+        "확신이 부족해 답하지 않습니다. 가능성이 높은 순서:",
+    ),
     "no_text": ("Write a text first.", "Écrivez d'abord un texte.", "먼저 텍스트를 입력하세요."),
     "too_long": (
         "The text has {found} characters; {allowed} are allowed.",

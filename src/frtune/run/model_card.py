@@ -182,6 +182,7 @@ def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, 
             ends = (_interval(metrics, name) for name in task.headline)
             cells = [cell + end for cell, end in zip(cells, ends, strict=True)]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    lines += [f"\n{remark}" for remark in task.remarks(metrics)]
     if task.health_scores:
         lines.append("\nGeneration health:\n")
         lines += [f"- {name}: {number(metrics[f'test_{name}'])}" for name in task.health_scores]

@@ -15,6 +15,7 @@ from frtune.environment.versions import versions
 from frtune.html import figure_data, render
 from frtune.metrics import class_scores, confusion_matrix
 from frtune.plotting import has_matplotlib
+from frtune.run.confidence_figures import coverage_figure, reliability_figure
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
@@ -79,6 +80,7 @@ def page_html(
         curves=_curves(task, state) if plots else [],
         scores=_score_table(task, metrics) if tested else [],
         names=task.headline,
+        confidence=_confidence(task, lines) if plots else [],
         confusion=_confusion(task, lines),
         measure=measure,
         ends=[("Worst rows", worst), ("Best rows", best)],
@@ -100,7 +102,7 @@ def _headlines(
 ) -> list[str]:
     found = ["There were no test rows: the model was not scored."]
     if is_tested(metrics):
-        found = [_score_sentence(task, metrics, rows)]
+        found = [_score_sentence(task, metrics, rows), *task.remarks(metrics)]
     if is_tiny(settings):
         found.append(
             "The model started from random weights: the scores show that training works, and "
@@ -223,6 +225,24 @@ def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | 
         "pairs": pairs[:12],
         "classes": class_scores(said, true, labels),
     }
+
+
+def _confidence(task: Task, lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Figures of how far the probabilities of classes hold."""
+    found = task.confidence(lines) if lines else None
+    if found is None:
+        return []
+    *_, chances = found.chances.values()
+    return [
+        *_figure(
+            reliability_figure(found.chances, found.true),
+            "Share of right answers by the model's confidence; below the diagonal it is too sure",
+        ),
+        *_figure(
+            coverage_figure(chances, found.true, found.precision),
+            "Share of wrong answers by the share of rows that are answered, surest first",
+        ),
+    ]
 
 
 def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:

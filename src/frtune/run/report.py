@@ -93,6 +93,8 @@ def results_table(metrics: dict[str, float], task: Task, directory: str) -> None
     if task.health_scores:
         health = (f"{name} {metrics[f'test_{name}']:.2f}" for name in task.health_scores)
         console.print("generation: " + ", ".join(health))
+    for remark in task.remarks(metrics):
+        console.print(remark, soft_wrap=True)
     console.print(f"model directory: {directory}", soft_wrap=True)
     if (Path(directory) / "report.html").is_file():
         console.print(f"report: {directory}/report.html", soft_wrap=True)

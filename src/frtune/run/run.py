@@ -19,7 +19,14 @@ from frtune.run.manifest import RUN_MANIFEST
 from frtune.run.model import build, check_model, starting_checkpoint, with_lora
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
-from frtune.run.training import best_scores, build_trainer, checkpoint_to_resume, opening, score
+from frtune.run.training import (
+    best_scores,
+    build_trainer,
+    calibrate,
+    checkpoint_to_resume,
+    opening,
+    score,
+)
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_callbacks
 from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
@@ -72,6 +79,10 @@ def run(
                 logger.warning(note)
             trainer.add_callback(begun)
             result = trainer.train(resume_from_checkpoint=start)
+        for note in calibrate(trainer):
+            data.notes.append(note)
+            if main:
+                logger.warning(note)
         # the weights first: what comes after may fail, and took no hours
         failed = None
         try:

@@ -91,6 +91,20 @@ def best_scores(trainer: TaskTrainer) -> dict[str, float]:
     return {}
 
 
+def calibrate(trainer: TaskTrainer) -> list[str]:
+    """Fit what the task fits to the validation rows; with several processes, all must call this.
+
+    Returns what could not be fitted, one sentence each.
+    """
+    if not trainer.eval_dataset:
+        return (
+            ["probabilities are not calibrated: no validation rows"]
+            if trainer.task.calibrates
+            else []
+        )
+    return trainer.calibrate()
+
+
 def score(trainer: TaskTrainer, rows: Dataset | None) -> tuple[dict[str, float], Dataset | None]:
     """Score the model on the test rows; with several processes, all of them must call this.
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_html import Say, fields_html
+from frtune.tasks.confidence import Confidence
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
 
@@ -124,6 +125,13 @@ class Answers(ABC):
             dataset: The encoded rows.
             tokenizer: The model's.
         """
+
+    def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+        """What ``predict`` makes of ``answers``: it may withhold them; here, they are as they are.
+
+        Scores are those of ``answers``.
+        """
+        return [dict(answer) for answer in answers]
 
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:
         """What is true of each raw row, of raw rows or encoded ones; here, the target's column."""
@@ -237,6 +245,14 @@ class Answers(ABC):
         self, directory: str | Path, predictions: Sequence[Any], references: Sequence[Any]
     ) -> None:
         """Write further files of an evaluation into ``directory``."""
+        return None
+
+    def remarks(self, metrics: Mapping[str, float]) -> list[str]:
+        """What the scores of test rows, ``test_*``, say besides the headline, in sentences."""
+        return []
+
+    def confidence(self, lines: Sequence[Line]) -> Confidence | None:
+        """How sure the model was of lines of ``predictions.jsonl``; ``None`` without classes."""
         return None
 
     # --- how an answer is shown ----------------------------------------------------------------

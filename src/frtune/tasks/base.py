@@ -326,6 +326,23 @@ class Task(Answers):
         """What evaluation keeps of a batch: its logits, ``(batch, classes)``."""
         return self.fold_logits(logits[0] if isinstance(logits, tuple) else logits)
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether ``calibrated`` fits anything to the validation rows."""
+        return False
+
+    def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
+        """Return the task with what the trained model's outputs for validation rows say.
+
+        Args:
+            outputs: As for ``answers``.
+            dataset: The encoded validation rows, with labels.
+
+        Returns:
+            The task, and what could not be fitted, one sentence each; here, the task itself.
+        """
+        return self, []
+
     def trainer(
         self,
         model: PreTrainedModel | None = None,

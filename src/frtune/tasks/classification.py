@@ -10,24 +10,41 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
 from frtune.errors import InputError
+from frtune.metrics.calibration import tempered
 from frtune.metrics.chances import softmax
+from frtune.metrics.conventions import signature
 from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
+from frtune.tasks.confidence import (
+    LIKELIEST,
+    Confidence,
+    Decision,
+    confidence_directions,
+    confidence_remarks,
+    confidence_scores,
+    confidence_signatures,
+    decide,
+    limits_of,
+    temperature_of,
+)
 from frtune.tasks.given_answers import label_scores
+from frtune.tasks.label_tree import LabelTree, check_rule
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.sequence_task import CHANCE, SequenceTask
 from frtune.tasks.sequences import encode_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +65,16 @@ class SequenceClassification(SequenceTask):
         max_source_tokens: Longest text in tokens; the end of a longer one is cut.
         class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by
             the inverse of its class's rows (King and Zeng 2001, equation 6).
+        calibrate: Fit a temperature on the validation rows after training, so that probabilities
+            hold (Guo et al. 2017).
+        min_precision: Share of answers that must be right, such as 0.95: on the validation rows it
+            is found from which probability on they are; below it there is no answer.
+        label_tree: What stands above the labels: ``prefix:1,2`` (the first characters) or
+            ``separator:/``. Each level is scored, and an uncertain answer is a node above.
         label_counts: Training rows of each class, filled in by ``fit``.
+        temperature: What logits are divided by, filled in by ``calibrated``.
+        least_scores: Least probability of an answer at each level, from the top, filled in by
+            ``calibrated``; 2, which none reaches, where none is sure enough.
 
     Example:
         >>> from datasets import Dataset
@@ -77,10 +103,16 @@ class SequenceClassification(SequenceTask):
     labels: list[str] | None = None
     max_source_tokens: int = 512
     class_weights: ClassWeights | None = None
+    calibrate: bool = True
+    min_precision: float | None = None
+    label_tree: str | None = None
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
+    temperature: float | None = field(default=None, metadata={"help": SUPPRESS})
+    least_scores: list[float] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
         check_fields(self)
+        check_rule(self.label_tree)
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
             raise InputError(f"class_weights={self.class_weights!r}: 'balanced', or leave it out.")
@@ -106,7 +138,14 @@ class SequenceClassification(SequenceTask):
         for label, count in counts.items():
             if count < 2:
                 logger.warning("class %r has %d training rows: too few to learn", label, count)
-        return replace(self, labels=list(counts), label_counts=list(counts.values()))
+        task = replace(self, labels=list(counts), label_counts=list(counts.values()))
+        _ = task.tree  # refuses a rule that puts no labels together
+        return task
+
+    @property
+    def tree(self) -> LabelTree | None:
+        """What stands above the labels; ``None`` without ``label_tree``."""
+        return LabelTree(self.label_tree, self.known_labels) if self.label_tree else None
 
     @property
     def positive(self) -> str | None:
@@ -151,9 +190,69 @@ class SequenceClassification(SequenceTask):
         self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
     ) -> list[dict[str, Any]]:
         """What ``predict`` says of each row: ``label``, its ``score``, ``scores`` of all labels."""
-        rows = (dict(zip(self.known_labels, row, strict=True)) for row in softmax(outputs).tolist())
+        chances = self.chances(outputs).tolist()
+        rows = (dict(zip(self.known_labels, row, strict=True)) for row in chances)
         labels = zip(self.decode(outputs), rows, strict=True)
         return [{"label": label, "score": row[label], "scores": row} for label, row in labels]
+
+    def chances(self, outputs: Sequence[Any]) -> np.ndarray:
+        """Probabilities of logits, ``(rows, classes)``, by the temperature if there is one."""
+        return softmax(np.asarray(outputs, float) / (self.temperature or 1.0))
+
+    def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+        """As of every task: with ``min_precision``, no label where none is sure enough.
+
+        Then ``label`` is ``None``, ``score`` that of the likeliest, and ``likeliest`` names these.
+        With ``label_tree`` the label may be a node above; ``level`` counts from the top.
+        """
+        if self.min_precision is not None and self.least_scores is None:
+            raise InputError(
+                f"min_precision={self.min_precision}: was not fitted to validation rows. Call "
+                "trainer.calibrate() before frtune.save, or train with frtune train."
+            )
+        found, tree = self._decision(answers), self.tree
+        out = []
+        for answer, label, score in zip(answers, found.labels, found.scores, strict=True):
+            row = {**answer, "label": label, "score": score}
+            if label is None:
+                scores = answer["scores"]
+                row["likeliest"] = sorted(scores, key=scores.__getitem__, reverse=True)[:LIKELIEST]
+            elif tree is not None:
+                row["level"] = len(tree.path(label))
+            out.append(row)
+        return out
+
+    def _decision(self, answers: Sequence[Answer]) -> Decision:
+        chances = self._given_chances(answers)
+        return decide(chances, self.known_labels, self.least_scores, self.tree)
+
+    def _given_chances(self, answers: Sequence[Answer]) -> np.ndarray:
+        labels = self.known_labels
+        return np.array([[answer["scores"][label] for label in labels] for answer in answers])
+
+    @property
+    def calibrates(self) -> bool:
+        return self.calibrate or self.min_precision is not None
+
+    def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
+        """As of every task: the task with ``temperature`` and ``least_scores``.
+
+        Too few rows for them are said, and then there are none: without a temperature
+        probabilities stay as they are; without a least probability there is no answer.
+        """
+        logits, true = np.asarray(outputs, float), self.references(dataset)
+        notes, temperature, limits = [], None, None
+        if self.calibrate:
+            ids = [self.known_labels.index(label) for label in true]
+            temperature, reason = temperature_of(logits, ids)
+            notes += [reason] if reason else []
+        task = replace(self, temperature=temperature, least_scores=None)
+        if self.min_precision is not None:
+            limits, reason = limits_of(
+                task.chances(logits), self.known_labels, true, self.min_precision, self.tree
+            )
+            notes += [reason] if reason else []
+        return replace(task, least_scores=limits), notes
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -176,13 +275,30 @@ class SequenceClassification(SequenceTask):
             scores["roc_auc"] = metrics.roc_auc(
                 chances, [label == self.positive for label in references]
             )
+        if all("scores" in answer for answer in answers):
+            scores |= self._confidence_scores(answers, references)
         return scores
+
+    def _confidence_scores(self, answers: Sequence[Answer], references: Sequence[str]) -> Scores:
+        chances, known = self._given_chances(answers), self.known_labels
+        if any(label not in known for label in references):
+            return {}
+        found = None if self.least_scores is None else self._decision(answers)
+        return confidence_scores(
+            chances, references, known, temperature=self.temperature, found=found, tree=self.tree
+        )
 
     def compute_metrics(
         self, predictions: Sequence[str], references: Sequence[str], *, texts: Texts = None
     ) -> Scores:
         warn_unknown(references, self.labels)
-        return metrics.classification_scores(predictions, references)
+        scores = metrics.classification_scores(predictions, references)
+        tree = self.tree
+        for level in range(1, tree.levels) if tree else ():
+            said, true = ([tree.node(v, level) for v in side] for side in (predictions, references))
+            found = metrics.classification_scores(said, true)
+            scores |= {f"{name}_level_{level}": found[name] for name in ("accuracy", "f1_macro")}
+        return scores
 
     def answer_intervals(
         self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
@@ -192,11 +308,21 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = _score_names()
-        return dict.fromkeys([*names, "roc_auc"] if self.positive is not None else names, True)
+        names = [*_score_names(), *self._level_names()]
+        names += ["roc_auc"] if self.positive is not None else []
+        return dict.fromkeys(names, True) | confidence_directions(
+            temperature=self.temperature, limits=self.least_scores
+        )
+
+    def _level_names(self) -> list[str]:
+        levels = range(1, self.tree.levels) if self.tree and self.labels else ()
+        return [f"{name}_level_{i}" for i in levels for name in ("accuracy", "f1_macro")]
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
         found = metrics.classification_signatures(positive=self.positive)
+        levels = (f"labels:{self.label_tree}", "classes:seen")
+        found |= {name: signature(name, *levels) for name in self._level_names()}
+        found |= confidence_signatures(self.min_precision)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
@@ -216,6 +342,20 @@ class SequenceClassification(SequenceTask):
             "tfidf_logistic": logistic,
         }
 
+    def remarks(self, metrics: Mapping[str, float]) -> list[str]:
+        return confidence_remarks(metrics, self.min_precision)
+
+    def confidence(self, lines: Sequence[Line]) -> Confidence:
+        chances = self._given_chances(lines)
+        true = np.array([self.known_labels.index(line["reference"]) for line in lines])
+        found = {"not calibrated": chances}
+        if self.temperature is not None:
+            found = {
+                "not calibrated": tempered(chances, 1 / self.temperature),
+                "calibrated": chances,
+            }
+        return Confidence(found, true, self.min_precision)
+
     def write_details(
         self, directory: str | Path, predictions: Sequence[str], references: Sequence[str]
     ) -> None:
@@ -233,10 +373,10 @@ class SequenceClassification(SequenceTask):
         return self.described_label(line, line["score"])
 
     def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
-        return (answer["label"], answer["score"])
+        return (answer["label"] or "", answer["score"])
 
     def answer_html(self, answer: Answer, say: Say) -> str:
-        return classes_html(answer["label"], answer["scores"], say)
+        return classes_html(answer["label"] or say("not_sure"), answer["scores"], say)
 
 
 @functools.cache

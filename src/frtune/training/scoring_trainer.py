@@ -154,6 +154,37 @@ class ScoringTrainer(ResumableTrainer):
         with self._scoring(rows, options):
             return super().predict(shown, ignore_keys, metric_key_prefix)
 
+    def calibrate(self, eval_dataset: Any = None) -> list[str]:
+        """Fit what the task fits to validation rows: a temperature, and from where on it answers.
+
+        ``frtune train`` does it after training. ``trainer.task`` then is the fitted one, which
+        ``frtune.save`` keeps. With several processes, all of them must call this.
+
+        Args:
+            eval_dataset: Rows that the model did not learn, raw or encoded; ``None`` takes those of
+                the trainer. Not the test rows, which are to say whether it holds.
+
+        Returns:
+            What could not be fitted, one sentence each.
+
+        Raises:
+            InputError: If there are no such rows.
+
+        Example:
+            >>> trainer.train()  # doctest: +SKIP
+            >>> trainer.calibrate()  # doctest: +SKIP
+            []
+        """
+        if not self.task.calibrates:
+            return []
+        given = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(given, Mapping):
+            raise InputError(f"eval_dataset: has {len(given)} sets. Pass the rows of one.")
+        rows = self._rows_to_answer("eval_dataset", given, None)
+        self.predict(rows, metric_key_prefix="calibration")
+        self.task, notes = self.task.calibrated(self.outputs or [], rows)
+        return notes
+
     def _rows_to_answer(self, where: str, given: Any, ignore_keys: Any) -> Any:
         """Encoded rows of what ``evaluate`` or ``predict`` was given."""
         if self.model is None:

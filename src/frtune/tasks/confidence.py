@@ -1,0 +1,232 @@
+"""What a classifier's probabilities allow: a temperature, and from where on it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from frtune.metrics.calibration import (
+    BINS,
+    CALIBRATION,
+    calibration_scores,
+    fitted_temperature,
+    least_confidence,
+    tempered,
+)
+from frtune.metrics.conventions import signature
+from frtune.tasks.label_tree import LabelTree
+
+ROWS = 50  # validation rows from which on a temperature is fitted
+BEFORE = "_uncalibrated"  # ends the name of a score before calibration
+NEVER = 2.0  # a least probability that none reaches
+LIKELIEST = 3  # classes named where there is no answer
+
+
+class Confidence(NamedTuple):
+    """What the figures of a classifier's confidence show.
+
+    Attributes:
+        chances: Probabilities of the classes, ``(rows, classes)``: ``not calibrated``, then
+            ``calibrated`` where there is a temperature.
+        true: The true class of each row, from 0.
+        precision: What ``min_precision`` promises.
+    """
+
+    chances: dict[str, np.ndarray]
+    true: np.ndarray
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answers of rows: which node, at which level, how probable; ``None`` where there is none.
+
+    Attributes:
+        labels: A label, or a node above one.
+        levels: On which level that was decided, from 1, the top; on the last all are labels.
+        scores: The probability of the label or node, or of the likeliest where none is answered.
+    """
+
+    labels: list[str | None]
+    levels: list[int | None]
+    scores: list[float]
+
+
+def decide(
+    chances: np.ndarray,
+    labels: Sequence[str],
+    limits: Sequence[float] | None,
+    tree: LabelTree | None,
+) -> Decision:
+    """Answer with the likeliest label, or where that is not sure with the deepest node that is.
+
+    Args:
+        chances: Probability of each label, ``(rows, labels)``.
+        labels: The labels.
+        limits: Least probability of an answer at each level, from the top. Without any, each row
+            is answered with a label.
+        tree: What stands above the labels.
+    """
+    best = chances.argmax(1)
+    levels = tree.levels if tree else 1
+    found = Decision([None] * len(best), [None] * len(best), chances.max(1).tolist())
+    for level in range(levels, 0, -1):
+        limit = 0.0 if limits is None else limits[level - 1]
+        chance, nodes = at_level(chances, labels, level, tree)
+        for row, node in enumerate(chance.argmax(1)):
+            if found.labels[row] is None and chance[row, node] >= limit:
+                own = nodes[node] if limits is not None else labels[best[row]]
+                found.labels[row] = own
+                found.levels[row] = level
+                found.scores[row] = float(chance[row, node])
+    return found
+
+
+def at_level(
+    chances: np.ndarray, labels: Sequence[str], level: int, tree: LabelTree | None
+) -> tuple[np.ndarray, list[str]]:
+    """Probabilities and names of the nodes of a level."""
+    if tree is None:
+        return chances, list(labels)
+    return tree.chances(chances, level), tree.nodes(level)
+
+
+def right_at(
+    said: Sequence[str | None], levels: Sequence[int | None], true: Sequence[str],
+    tree: LabelTree | None,
+) -> list[bool]:  # fmt: skip
+    """Whether each answer is the true label, or a node above it; no answer is not right."""
+    return [
+        answer is not None and (tree.node(label, level or 1) if tree else label) == answer
+        for answer, level, label in zip(said, levels, true, strict=True)
+    ]
+
+
+def temperature_of(logits: np.ndarray, true: Sequence[int]) -> tuple[float | None, str | None]:
+    """Fit a temperature to validation rows; or say why there is none.
+
+    Args:
+        logits: ``(rows, classes)``.
+        true: The true class of each row, from 0.
+    """
+    said = "probabilities are not calibrated"
+    if len(logits) < ROWS:
+        return None, f"{said}: {len(logits)} validation rows, and it takes {ROWS}"
+    found = fitted_temperature(logits, true)
+    if found is None:
+        return None, (
+            f"{said}: the validation rows fit no temperature (all are right, or surer answers are "
+            "right no more often)"
+        )
+    return found, None
+
+
+def limits_of(
+    chances: np.ndarray,
+    labels: Sequence[str],
+    true: Sequence[str],
+    precision: float,
+    tree: LabelTree | None,
+) -> tuple[list[float], str | None]:
+    """As ``fitted_limits``; and why there will be no answer, where no level has one."""
+    limits = fitted_limits(chances, labels, true, precision, tree)
+    if min(limits) < NEVER:
+        return limits, None
+    return limits, (
+        f"there will be no answers: on {len(true)} validation rows no probability assures "
+        f"min_precision={precision}. Give more validation rows, or ask for less"
+    )
+
+
+def confidence_scores(
+    chances: np.ndarray,
+    true: Sequence[str],
+    labels: Sequence[str],
+    *,
+    temperature: float | None,
+    found: Decision | None,
+    tree: LabelTree | None,
+) -> dict[str, float]:
+    """How far probabilities hold, before and after calibration, and the answers that are given."""
+    ids = [labels.index(label) for label in true]
+    scores = calibration_scores(chances, ids)
+    if temperature is not None:
+        before = calibration_scores(tempered(chances, 1 / temperature), ids)
+        scores |= {f"{name}{BEFORE}": value for name, value in before.items()}
+    if found is not None:
+        right = right_at(found.labels, found.levels, true, tree)
+        answered = sum(label is not None for label in found.labels)
+        scores["coverage"] = answered / len(true)
+        scores["precision_answered"] = sum(right) / answered if answered else 0.0
+    return scores
+
+
+def confidence_directions(
+    *, temperature: float | None, limits: Sequence[float] | None
+) -> dict[str, bool]:
+    """The names of ``confidence_scores``, and whether greater is better."""
+    errors = [*CALIBRATION]
+    errors += [f"{name}{BEFORE}" for name in CALIBRATION] if temperature is not None else []
+    given = ("coverage", "precision_answered") if limits is not None else ()
+    return dict.fromkeys(given, True) | dict.fromkeys(errors, False)
+
+
+def confidence_signatures(precision: float | None) -> dict[str, str]:
+    """How ``confidence_scores`` are computed, one line a score."""
+    parts = {"log_loss": "unit:nats", "brier": "classes:half", "ece": f"bins:{BINS}"}
+    found = {
+        f"{name}{end}": signature(f"{name}{end}", part)
+        for name, part in parts.items()
+        for end in ("", BEFORE)
+    }
+    given = ("coverage", "precision_answered")
+    return found | {name: signature(name, f"min_precision:{precision}") for name in given}
+
+
+def confidence_remarks(metrics: Mapping[str, float], precision: float | None) -> list[str]:
+    """What ``confidence_scores`` of test rows, ``test_*``, say, in sentences."""
+    found = []
+    if f"test_ece{BEFORE}" in metrics:
+        before, after = metrics[f"test_ece{BEFORE}"], metrics["test_ece"]
+        found.append(
+            f"Confidence is off by {after:.1%} on average, and was by {before:.1%} before "
+            "calibration (expected calibration error, ece)."
+        )
+    if precision is not None and "test_coverage" in metrics:
+        said, right = metrics["test_coverage"], metrics["test_precision_answered"]
+        text = f"At {precision:.4g} precision, {said:.1%} of the test rows are answered"
+        if said:
+            held = "held" if right >= precision else "was not kept"
+            text += f", and {right:.1%} of these answers are right: the promise {held}"
+        found.append(f"{text}.")
+    return found
+
+
+def fitted_limits(
+    chances: np.ndarray,
+    labels: Sequence[str],
+    true: Sequence[str],
+    precision: float,
+    tree: LabelTree | None,
+) -> list[float]:
+    """Find the least probability of an answer at each level, from the top, for a precision.
+
+    The labels come first; each level above is judged on the rows that those below it leave open,
+    and the doubt of 5 % is shared by the levels. Where no probability will do it is ``NEVER``.
+    """
+    levels = tree.levels if tree else 1
+    limits = [NEVER] * levels
+    open_ = np.ones(len(chances), bool)
+    for level in range(levels, 0, -1):
+        chance, nodes = at_level(chances, labels, level, tree)
+        said = [nodes[node] for node in chance.argmax(1)]
+        own = [tree.node(label, level) if tree else label for label in true]
+        right = np.array(said) == np.array(own)
+        limit = least_confidence(chance.max(1)[open_], right[open_], precision, doubt=0.05 / levels)
+        if limit is not None:
+            limits[level - 1] = limit
+            open_ &= chance.max(1) < limit
+    return limits

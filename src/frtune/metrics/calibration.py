@@ -73,6 +73,8 @@ def fitted_temperature(logits: np.ndarray, true: Sequence[int]) -> float | None:
         8.192...
     """
     logits, known = _checked(logits, true)
+    if (logits.argmax(1) == known).all():
+        return None  # the surer the better, without end
     rows = np.arange(len(known))
 
     def loss(exponent: float) -> float:

@@ -144,8 +144,8 @@ class SequenceClassification(SequenceTask):
 
     @property
     def tree(self) -> LabelTree | None:
-        """What stands above the labels; ``None`` without ``label_tree``."""
-        return LabelTree(self.label_tree, self.known_labels) if self.label_tree else None
+        """What stands above the labels; ``None`` without ``label_tree``, and before ``fit``."""
+        return LabelTree(self.label_tree, self.labels) if self.label_tree and self.labels else None
 
     @property
     def positive(self) -> str | None:
@@ -315,7 +315,7 @@ class SequenceClassification(SequenceTask):
         )
 
     def _level_names(self) -> list[str]:
-        levels = range(1, self.tree.levels) if self.tree and self.labels else ()
+        levels = range(1, self.tree.levels) if self.tree else ()
         return [f"{name}_level_{i}" for i in levels for name in ("accuracy", "f1_macro")]
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:

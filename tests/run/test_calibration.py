@@ -62,7 +62,7 @@ def test_a_run_keeps_what_validation_rows_say_and_test_rows_judge_it(data, tmp_p
     assert {"eval_accuracy_level_1", "test_accuracy_level_2", "test_coverage"} <= {*metrics}
     assert metrics["test_log_loss"] == pytest.approx(metrics["test_log_loss_uncalibrated"], rel=0.5)
     said = capsys.readouterr().out
-    assert f"{metrics['test_coverage']:.1%} of the test rows are answered" in said
+    assert f"{100 * metrics['test_coverage']:.1f} % of the test rows are answered" in said
     page = (directory / "report.html").read_text("utf-8")
     assert "Reliability" not in page and "<h2>Confidence</h2>" in page and "the promise" in page
 

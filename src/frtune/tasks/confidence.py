@@ -192,15 +192,16 @@ def confidence_remarks(metrics: Mapping[str, float], precision: float | None) ->
     if f"test_ece{BEFORE}" in metrics:
         before, after = metrics[f"test_ece{BEFORE}"], metrics["test_ece"]
         found.append(
-            f"Confidence is off by {after:.1%} on average, and was by {before:.1%} before "
-            "calibration (expected calibration error, ece)."
+            f"Confidence is off by {100 * after:.1f} % on average, and was by {100 * before:.1f} % "
+            "before calibration (expected calibration error, ece)."
         )
     if precision is not None and "test_coverage" in metrics:
-        said, right = metrics["test_coverage"], metrics["test_precision_answered"]
-        text = f"At {precision:.4g} precision, {said:.1%} of the test rows are answered"
+        said, right = 100 * metrics["test_coverage"], metrics["test_precision_answered"]
+        text = f"At {100 * precision:.4g} % precision, {said:.1f} % of the test rows are answered"
         if said:
             held = "held" if right >= precision else "was not kept"
-            text += f", and {right:.1%} of these answers are right: the promise {held}"
+            text += f" without a look; {100 * right:.1f} % of these answers are right"
+            text += f": the promise {held}"
         found.append(f"{text}.")
     return found
 

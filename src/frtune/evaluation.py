@@ -41,6 +41,8 @@ def evaluate(
     fp16: bool | None = None,
     num_beams: int | None = None,
     max_target_tokens: int | None = None,
+    min_score: float | None = None,
+    top_k: int | None = None,
     progress: str | None = None,
     columns: Mapping[str, str] | None = None,
     text_columns: Sequence[str] | None = None,
@@ -65,6 +67,9 @@ def evaluate(
         fp16: Compute in fp16, as of ``load``.
         num_beams: Beams of the search, as of ``load``; the signatures of the scores say so.
         max_target_tokens: Tokens written at most, as of ``load``; the signatures say so, too.
+        min_score: Keywords: the least score of those that are scored, as of ``load``. Scores of
+            tokens are those of all labels. The signatures of the scores say so.
+        top_k: Keywords: score so many of each text at most, as of ``load``; the signatures say so.
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
             trained on, by the task's fields: ``{"text_column": "comments"}``; ``"separator"`` is
@@ -89,9 +94,9 @@ def evaluate(
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
     running = {"batch_size": batch_size, "dtype": dtype, "bf16": bf16, "fp16": fp16}
-    predictor = load(
-        directory, **running, num_beams=num_beams, max_target_tokens=max_target_tokens
-    ).with_columns(columns)
+    running |= {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
+    running |= {"min_score": min_score, "top_k": top_k}
+    predictor = load(directory, **running).with_columns(columns)
     predictor = replace(predictor, shared=shared)
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
     task = predictor.generation.applied(task)
@@ -109,7 +114,10 @@ def evaluate(
     outputs = predictor.outputs(encoded, progress=progress)
     if shared and place_in_group()[0] > 0:
         return {}
-    scores = task.score_outputs(outputs, encoded, tokenizer)
+    scores, choice = task.score_outputs(outputs, encoded, tokenizer), predictor.choice
+    if choice.given:
+        answers = task.choose(task.answers(outputs, encoded, tokenizer), choice)
+        scores |= task.score_answers(answers, encoded, tokenizer)
     with staged(output_dir) if output_dir is not None else draft_folder() as draft:
         metrics, _ = write_scores(
             draft,
@@ -121,6 +129,7 @@ def evaluate(
             train=train,
             metrics={f"test_{name}": float(value) for name, value in scores.items()},
             generation=predictor.generation.signature,
+            choice=choice,
         )
     return metrics
 

@@ -35,6 +35,7 @@ from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import family_for, kind_of
 from frtune.models.loading import load_saved
 from frtune.models.proof_record import warn_unproven
+from frtune.tasks.answer_choice import WHOLE, AnswerChoice
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
@@ -64,6 +65,7 @@ class Predictor:
         fp16: As ``bf16``, in fp16. A row that overflows in it is computed in fp32.
         shared: Every process of a launch calls ``predict`` or ``outputs`` with the same rows; they
             share the batches, and each gets all answers.
+        choice: What is kept of each answer.
     """
 
     task: Task
@@ -74,6 +76,7 @@ class Predictor:
     generation: GenerationOptions = field(default_factory=GenerationOptions)
     fp16: bool = False
     shared: bool = False
+    choice: AnswerChoice = WHOLE
 
     @property
     def precision(self) -> Precision:
@@ -98,6 +101,8 @@ class Predictor:
         progress: str | None = None,
         num_beams: int | None = None,
         max_target_tokens: int | None = None,
+        min_score: float | None = None,
+        top_k: int | None = None,
     ) -> list[dict[str, Any]]:
         """Answer for each text.
 
@@ -108,20 +113,26 @@ class Predictor:
             num_beams: Beams of the search, where the task writes text; ``None`` takes those that
                 the predictor was loaded with.
             max_target_tokens: Tokens written at most; ``None`` as of ``num_beams``.
+            min_score: The least score of a keyword; ``None`` as of ``num_beams``.
+            top_k: Different keywords of each text at most, of the highest scores; all places of
+                these stay. ``None`` as of ``num_beams``.
 
         Returns:
             One dict per text, in order: ``text`` (and of a pair ``text_pair``) and the task's
             answer, such as ``keyphrases``.
 
         Raises:
-            InputError: For a text that is not a string or is blank, for half a pair, and for a
-                setting of generation that does not go with task or model.
+            InputError: For a text that is not a string or is blank, for half a pair, for a setting
+                of generation that does not go with task or model, and for a choice that the
+                answers do not have.
         """
         chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
         generation = merged(self.task, self.model, self.generation, chosen)
         if generation is not self.generation:
             told = dataclasses.replace(self, generation=generation)
-            return told.predict(texts, progress=progress)
+            return told.predict(texts, progress=progress, min_score=min_score, top_k=top_k)
+        choice = self.choice.updated(min_score=min_score, top_k=top_k)
+        self.task.check_choice(choice)
         rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
             return []
@@ -129,6 +140,7 @@ class Predictor:
         encoded = self._few(rows) if few else self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.decided(self.task.answers(outputs, encoded, self.tokenizer))
+        answers = self.task.choose(answers, choice)
         names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
         return [
             {**{name: row[column] for name, column in names.items()}, **answer}
@@ -242,6 +254,8 @@ def load(
     dtype: Any = None,
     num_beams: int | None = None,
     max_target_tokens: int | None = None,
+    min_score: float | None = None,
+    top_k: int | None = None,
 ) -> Predictor:
     """Open a directory that ``frtune train`` (or ``frtune.save``) left.
 
@@ -259,17 +273,22 @@ def load(
         num_beams: Beams of the search, where the task writes text; ``None`` takes what the
             directory says, which is 1 unless it was trained with more.
         max_target_tokens: Tokens written at most; ``None`` takes the task's.
+        min_score: The least score of a keyword; ``None`` takes all.
+        top_k: Different keywords of each text at most, of the highest scores; ``None`` takes all.
 
     Returns:
         The predictor of the directory's task.
 
     Raises:
         InputError: If the directory does not exist, or holds no whole model, or the type does not
-            go with it, or a setting of generation with task or model; or for bf16 on a card that
+            go with it, or a setting of generation with task or model, or a choice of answers with
+            the task; or for bf16 on a card that
             emulates it.
     """
     directory = check_directory(directory)
     task = load_task(directory)
+    choice = AnswerChoice(min_score, top_k)
+    task.check_choice(choice)
     warn_unproven(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
     generation = GenerationOptions()
@@ -306,7 +325,7 @@ def load(
             torch.cuda.empty_cache()
             model, tokenizer = opened(None)
     bf16, fp16 = found.precision == "bf16", found.precision == "fp16"
-    return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16)
+    return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16, choice=choice)
 
 
 def check_directory(directory: str | Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from datasets import Dataset
 
 from frtune.files import json_text, write_json
+from frtune.tasks.answer_choice import WHOLE, AnswerChoice
 from frtune.tasks.answers import Answer, Intervals
 from frtune.tasks.base import Task
 
@@ -24,6 +25,7 @@ def write_scores(
     train: Dataset | None,
     metrics: dict[str, float],
     generation: str = "",
+    choice: AnswerChoice = WHOLE,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Write ``metrics.json``, ``signatures.json``, ``predictions.jsonl`` of scored test rows.
 
@@ -31,11 +33,15 @@ def write_scores(
     said of each of those. ``train`` are raw training rows, for the baselines that learn; ``None``
     where there are none. ``metrics`` are the scores of the model, ``test_*`` among them.
     ``generation`` ends each signature: how answers were written, where that was chosen.
+    ``choice`` is what is kept of each answer; ``metrics`` are the scores of that.
 
     Returns:
         The metrics written, with baselines, and the signatures.
     """
-    answers: list[dict[str, Any]] = task.answers(outputs, encoded, tokenizer)
+    answers = task.choose(task.answers(outputs, encoded, tokenizer), choice)
+    intervals = task.intervals(outputs, encoded, tokenizer)
+    if choice.given:
+        intervals |= task.answer_intervals(answers, encoded, tokenizer)
     if task.generates:
         written = task.lines([row.ids for row in outputs], tokenizer)
         answers = [
@@ -48,10 +54,10 @@ def write_scores(
         answers,
         rows=rows,
         references=task.references(encoded, tokenizer),
-        intervals=task.intervals(outputs, encoded, tokenizer),
+        intervals=intervals,
         train=train,
         metrics=metrics,
-        generation=generation,
+        generation=generation + choice.signature,
     )
 
 

@@ -56,6 +56,8 @@ class ModelOptions:
         fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
+        min_score: Least score of a keyword (default: none).
+        top_k: Keywords of each text at most, of the highest scores (default: all).
     """
 
     batch_size: int = 16
@@ -64,6 +66,8 @@ class ModelOptions:
     fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
+    min_score: float | None = None
+    top_k: int | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class Options:
         fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
+        min_score: Least score of a keyword (default: none).
+        top_k: Keywords of each text at most, of the highest scores (default: all).
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -60,6 +62,8 @@ class Options:
     fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
+    min_score: float | None = None
+    top_k: int | None = None
 
 
 def main(argv: list[str]) -> int | None:
@@ -89,6 +93,7 @@ def main(argv: list[str]) -> int | None:
         return code
 
     names = ("batch_size", "dtype", "bf16", "fp16", "num_beams", "max_target_tokens")
+    names += ("min_score", "top_k")
     options = {name: getattr(chosen, name) for name in names}
     first = place_in_launch()[0] == 0
     with sharing() as shared:

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score, interval, resampled
+from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.confidence import Confidence
 from frtune.tasks.row_scores import recomputed
@@ -49,6 +50,7 @@ class Answers(ABC):
         score_fields: Fields that change a score of given answers, besides names of columns.
         answer_key: What ``predict`` calls the answer.
         answer_details: What it says beside the answer, and ``predictions.jsonl`` too.
+        choices: What of ``AnswerChoice`` its answers have.
     """
 
     name: ClassVar[str]
@@ -61,6 +63,7 @@ class Answers(ABC):
     score_fields: ClassVar[tuple[str, ...]] = ()
     answer_key: ClassVar[str] = "prediction"
     answer_details: ClassVar[tuple[str, ...]] = ()
+    choices: ClassVar[tuple[str, ...]] = ()
 
     # --- answers from anywhere -----------------------------------------------------------------
 
@@ -131,6 +134,22 @@ class Answers(ABC):
 
         Scores are those of ``answers``.
         """
+        return [dict(answer) for answer in answers]
+
+    def check_choice(self, choice: AnswerChoice) -> None:
+        """Refuse (``InputError``) a choice that the answers of this task do not have."""
+        for name in choice.given:
+            if name not in self.choices:
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag}: the answers of {self.name} have no such choice.")
+
+    def choose(self, answers: Sequence[Answer], choice: AnswerChoice) -> list[dict[str, Any]]:
+        """What a choice keeps of each answer; here, all of it, for want of ``choices``.
+
+        Raises:
+            InputError: As of ``check_choice``, and where answers have no scores to choose by.
+        """
+        self.check_choice(choice)
         return [dict(answer) for answer in answers]
 
     def references(self, dataset: Dataset, tokenizer: Any = None) -> list[Any]:

@@ -20,6 +20,7 @@ from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
 from frtune.ranges import check_fields
 from frtune.tasks import keyword_rows
+from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answer_html import Say, keywords_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
@@ -89,6 +90,7 @@ class KeywordExtraction(Task):
     score_fields: ClassVar[tuple[str, ...]] = ("separator", "ignore_accents")
     answer_key: ClassVar[str] = "keywords"
     answer_details: ClassVar[tuple[str, ...]] = ("spans",)
+    choices: ClassVar[tuple[str, ...]] = ("min_score", "top_k")
 
     text_column: str = "text"
     keywords_column: str = "keywords"
@@ -233,6 +235,13 @@ class KeywordExtraction(Task):
         """As of every task; every occurrence, without ``score`` where outputs are labels."""
         texts = stitched(outputs, dataset, self)
         return [{"keywords": text.described(self.subwords)} for text in texts]
+
+    def choose(self, answers: Sequence[Answer], choice: AnswerChoice) -> list[dict[str, Any]]:
+        """As of every task; spellings of one keyword count once, and all its occurrences stay."""
+        return [
+            {**answer, "keywords": choice.kept(answer["keywords"], lambda x: self.key(x["text"]))}
+            for answer in super().choose(answers, choice)
+        ]
 
     # --- scores --------------------------------------------------------------------------------
 

@@ -43,6 +43,9 @@ def evaluate(
     max_target_tokens: int | None = None,
     min_score: float | None = None,
     top_k: int | None = None,
+    present_only: bool | None = None,
+    votes: int | None = None,
+    seed: int | None = None,
     progress: str | None = None,
     columns: Mapping[str, str] | None = None,
     text_columns: Sequence[str] | None = None,
@@ -67,9 +70,12 @@ def evaluate(
         fp16: Compute in fp16, as of ``load``.
         num_beams: Beams of the search, as of ``load``; the signatures of the scores say so.
         max_target_tokens: Tokens written at most, as of ``load``; the signatures say so, too.
-        min_score: Keywords: the least score of those that are scored, as of ``load``. Scores of
-            tokens are those of all labels. The signatures of the scores say so.
-        top_k: Keywords: score so many of each text at most, as of ``load``; the signatures say so.
+        min_score: The least score of keywords or keyphrases that are scored, as of ``load``.
+            Scores of tokens are those of all labels. The signatures of the scores say so.
+        top_k: Score so many of each text at most, as of ``load``; the signatures say so.
+        present_only: Keyphrases: score those alone that stand in the text; the signatures say so.
+        votes: Keyphrases: draw each text so often, as of ``load``; the signatures say so.
+        seed: Of these draws.
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
             trained on, by the task's fields: ``{"text_column": "comments"}``; ``"separator"`` is
@@ -95,7 +101,8 @@ def evaluate(
         load_task(directory).scored_as(**scoring).check_scores()
     running = {"batch_size": batch_size, "dtype": dtype, "bf16": bf16, "fp16": fp16}
     running |= {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
-    running |= {"min_score": min_score, "top_k": top_k}
+    running |= {"min_score": min_score, "top_k": top_k, "present_only": present_only}
+    running |= {"votes": votes, "seed": seed}
     predictor = load(directory, **running).with_columns(columns)
     predictor = replace(predictor, shared=shared)
     task, tokenizer = predictor.task.scored_as(**scoring), predictor.tokenizer
@@ -116,7 +123,7 @@ def evaluate(
         return {}
     scores, choice = task.score_outputs(outputs, encoded, tokenizer), predictor.choice
     if choice.given:
-        answers = task.choose(task.answers(outputs, encoded, tokenizer), choice)
+        answers = task.choose(task.answers(outputs, encoded, tokenizer), choice, encoded)
         scores |= task.score_answers(answers, encoded, tokenizer)
     with staged(output_dir) if output_dir is not None else draft_folder() as draft:
         metrics, _ = write_scores(

@@ -101,8 +101,12 @@ class Predictor:
         progress: str | None = None,
         num_beams: int | None = None,
         max_target_tokens: int | None = None,
+        scores: bool | None = None,
+        votes: int | None = None,
+        seed: int | None = None,
         min_score: float | None = None,
         top_k: int | None = None,
+        present_only: bool | None = None,
     ) -> list[dict[str, Any]]:
         """Answer for each text.
 
@@ -113,9 +117,14 @@ class Predictor:
             num_beams: Beams of the search, where the task writes text; ``None`` takes those that
                 the predictor was loaded with.
             max_target_tokens: Tokens written at most; ``None`` as of ``num_beams``.
-            min_score: The least score of a keyword; ``None`` as of ``num_beams``.
-            top_k: Different keywords of each text at most, of the highest scores; all places of
+            scores: Keyphrases: give their ``scores``, from 0 to 1, too.
+            votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes;
+                ``None`` as of ``num_beams``.
+            seed: Of these draws; ``None`` takes 42.
+            min_score: The least score of a keyword or keyphrase; ``None`` as of ``num_beams``.
+            top_k: Different ones of each text at most, of the highest scores; all places of
                 these stay. ``None`` as of ``num_beams``.
+            present_only: Keyphrases: those alone that stand in the text.
 
         Returns:
             One dict per text, in order: ``text`` (and of a pair ``text_pair``) and the task's
@@ -127,11 +136,14 @@ class Predictor:
                 answers do not have.
         """
         chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
+        chosen |= {"scores": scores or None, "votes": votes, "seed": seed}
         generation = merged(self.task, self.model, self.generation, chosen)
-        if generation is not self.generation:
-            told = dataclasses.replace(self, generation=generation)
-            return told.predict(texts, progress=progress, min_score=min_score, top_k=top_k)
-        choice = self.choice.updated(min_score=min_score, top_k=top_k)
+        choice = self.choice.updated(
+            min_score=min_score, top_k=top_k, present_only=present_only or None
+        )
+        if (generation, choice) != (self.generation, self.choice):
+            told = dataclasses.replace(self, generation=generation, choice=choice)
+            return told.predict(texts, progress=progress)
         self.task.check_choice(choice)
         rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
@@ -140,7 +152,7 @@ class Predictor:
         encoded = self._few(rows) if few else self.encode(rows)
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.decided(self.task.answers(outputs, encoded, self.tokenizer))
-        answers = self.task.choose(answers, choice)
+        answers = self.task.choose(answers, choice, encoded)
         names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
         return [
             {**{name: row[column] for name, column in names.items()}, **answer}
@@ -192,6 +204,8 @@ class Predictor:
                 autocast=self._autocast,
                 shared=self.shared,  # one process may answer while others do something else
                 progress=progress,
+                scored=self.generation.scores or self.choice.by_score,
+                votes=self.generation.drawn,
             )
 
     def _logits(self, encoded: Dataset | EncodedRows, progress: str | None) -> list[np.ndarray]:
@@ -254,8 +268,12 @@ def load(
     dtype: Any = None,
     num_beams: int | None = None,
     max_target_tokens: int | None = None,
+    scores: bool | None = None,
+    votes: int | None = None,
+    seed: int | None = None,
     min_score: float | None = None,
     top_k: int | None = None,
+    present_only: bool | None = None,
 ) -> Predictor:
     """Open a directory that ``frtune train`` (or ``frtune.save``) left.
 
@@ -273,8 +291,12 @@ def load(
         num_beams: Beams of the search, where the task writes text; ``None`` takes what the
             directory says, which is 1 unless it was trained with more.
         max_target_tokens: Tokens written at most; ``None`` takes the task's.
-        min_score: The least score of a keyword; ``None`` takes all.
-        top_k: Different keywords of each text at most, of the highest scores; ``None`` takes all.
+        scores: Keyphrases: answers have ``scores``, too.
+        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
+        seed: Of these draws; ``None`` takes 42.
+        min_score: The least score of a keyword or keyphrase; ``None`` takes all.
+        top_k: Different ones of each text at most, of the highest scores; ``None`` takes all.
+        present_only: Keyphrases: those alone that stand in the text.
 
     Returns:
         The predictor of the directory's task.
@@ -287,10 +309,11 @@ def load(
     """
     directory = check_directory(directory)
     task = load_task(directory)
-    choice = AnswerChoice(min_score, top_k)
+    choice = AnswerChoice(min_score, top_k, present_only or None)
     task.check_choice(choice)
     warn_unproven(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
+    chosen |= {"scores": scores or None, "votes": votes, "seed": seed}
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(base_name(directory)), chosen)

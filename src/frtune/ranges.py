@@ -130,6 +130,7 @@ RANGES = {
     "batch_size": Range(1, 10**6),
     "batch_sizes": Range(1, 10**6),
     "num_beams": Range(1, 1000),
+    "votes": Range(2, 64),
     "min_score": Range(0, 1, "number"),
     "top_k": COUNT,
     "gpus": Range(0, 10**6),

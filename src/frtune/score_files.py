@@ -38,14 +38,14 @@ def write_scores(
     Returns:
         The metrics written, with baselines, and the signatures.
     """
-    answers = task.choose(task.answers(outputs, encoded, tokenizer), choice)
+    answers = task.choose(task.answers(outputs, encoded, tokenizer), choice, encoded)
     intervals = task.intervals(outputs, encoded, tokenizer)
     if choice.given:
         intervals |= task.answer_intervals(answers, encoded, tokenizer)
     if task.generates:
         written = task.lines([row.ids for row in outputs], tokenizer)
         answers = [
-            {**answer, "generated": text, "finished": row.finished}
+            answer if row.votes else {**answer, "generated": text, "finished": row.finished}
             for answer, text, row in zip(answers, written, outputs, strict=True)
         ]
     return write_answers(

@@ -56,8 +56,11 @@ class ModelOptions:
         fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
-        min_score: Least score of a keyword (default: none).
-        top_k: Keywords of each text at most, of the highest scores (default: all).
+        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
+        seed: Of these draws (default: 42).
+        min_score: Least score of a keyword or keyphrase (default: none).
+        top_k: Of each text at most, of the highest scores (default: all).
+        present_only: Keyphrases: those alone that stand in the text.
     """
 
     batch_size: int = 16
@@ -66,8 +69,11 @@ class ModelOptions:
     fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
+    votes: int | None = None
+    seed: int | None = None
     min_score: float | None = None
     top_k: int | None = None
+    present_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,7 @@ def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str
         raise InputError(f"{_flag(name)}: goes with --predictions, without DIR. Leave it out.")
     options = asdict(made(Options, parsed)) | asdict(made(ModelOptions, parsed))
     options |= asdict(made(ReadingOptions, parsed)) | scoring
+    options["present_only"] = options["present_only"] or None
     name = Path(options["data"]).stem or "data"
     output = options.pop("output_dir")
     if output is None:

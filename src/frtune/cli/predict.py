@@ -47,8 +47,12 @@ class Options:
         fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
         num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
         max_target_tokens: Tokens written at most (default: the model's).
-        min_score: Least score of a keyword (default: none).
-        top_k: Keywords of each text at most, of the highest scores (default: all).
+        scores: Keyphrases: give each a score.
+        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
+        seed: Of these draws (default: 42).
+        min_score: Least score of a keyword or keyphrase (default: none).
+        top_k: Of each text at most, of the highest scores (default: all).
+        present_only: Keyphrases: those alone that stand in the text.
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -62,8 +66,12 @@ class Options:
     fp16: bool | None = None
     num_beams: int | None = None
     max_target_tokens: int | None = None
+    scores: bool = False
+    votes: int | None = None
+    seed: int | None = None
     min_score: float | None = None
     top_k: int | None = None
+    present_only: bool = False
 
 
 def main(argv: list[str]) -> int | None:
@@ -93,8 +101,9 @@ def main(argv: list[str]) -> int | None:
         return code
 
     names = ("batch_size", "dtype", "bf16", "fp16", "num_beams", "max_target_tokens")
-    names += ("min_score", "top_k")
+    names += ("votes", "seed", "min_score", "top_k")
     options = {name: getattr(chosen, name) for name in names}
+    options |= {name: getattr(chosen, name) or None for name in ("scores", "present_only")}
     first = place_in_launch()[0] == 0
     with sharing() as shared:
         predictor = load(chosen.directory, **options).with_columns(given_columns(parsed, columns))

@@ -114,6 +114,23 @@ def _split_text(text: str, separator: str) -> list[str]:
     return [part for part in parts if part]
 
 
+def phrase_places(text: str, separator: str) -> list[tuple[int, int]]:
+    """Where ``text`` may hold a phrase: between separators and line breaks.
+
+    Example:
+        >>> phrase_places("sun; wind", "; ")
+        [(0, 3), (4, 9)]
+    """
+    literal = _literal_separator(separator)
+    places, at = [], 0
+    for line in text.splitlines(keepends=True):
+        for part in line.split(literal):
+            places.append((at, at + len(part)))
+            at += len(part) + len(literal)
+        at -= len(literal)
+    return places
+
+
 def _list_literal(text: str) -> list[Any] | None:
     """The list that ``text`` writes out (as JSON, pandas and NumPy do), or ``None``."""
     if text.strip()[:1] not in ("[", "(") or not looks_written(text):

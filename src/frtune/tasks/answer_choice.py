@@ -19,6 +19,7 @@ class AnswerChoice:
     Attributes:
         min_score: The least score of what is kept.
         top_k: Keep so many different ones at most, of the highest scores.
+        present_only: Keep those alone that stand in the text; ``False`` or ``None`` keeps all.
 
     Raises:
         InputError: For a number out of its range.
@@ -30,6 +31,7 @@ class AnswerChoice:
 
     min_score: float | None = None
     top_k: int | None = None
+    present_only: bool | None = None
 
     def __post_init__(self):
         check_fields(self)
@@ -38,6 +40,11 @@ class AnswerChoice:
     def given(self) -> dict[str, Any]:
         """What was chosen, by its names."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def by_score(self) -> bool:
+        """Whether scores are needed."""
+        return self.min_score is not None or self.top_k is not None
 
     @property
     def signature(self) -> str:
@@ -66,8 +73,9 @@ class AnswerChoice:
             >>> AnswerChoice(top_k=1).kept(items, lambda item: item["text"])
             [{'text': 'a', 'score': 0.6}, {'text': 'a', 'score': 0.9}]
         """
-        for name, value in self.given.items():
-            if any(item.get("score") is None for item in items):
+        for name in ("min_score", "top_k"):
+            value = getattr(self, name)
+            if value is not None and any(item.get("score") is None for item in items):
                 raise InputError(
                     f"{name}={value}: these answers have no scores. Give logits, not labels."
                 )

@@ -143,8 +143,15 @@ class Answers(ABC):
                 flag = f"--{name.replace('_', '-')}"
                 raise InputError(f"{flag}: the answers of {self.name} have no such choice.")
 
-    def choose(self, answers: Sequence[Answer], choice: AnswerChoice) -> list[dict[str, Any]]:
+    def choose(
+        self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
+    ) -> list[dict[str, Any]]:
         """What a choice keeps of each answer; here, all of it, for want of ``choices``.
+
+        Args:
+            answers: Of each raw row.
+            choice: What is kept.
+            rows: The rows, raw or encoded, for a choice that reads their texts.
 
         Raises:
             InputError: As of ``check_choice``, and where answers have no scores to choose by.

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from frtune import metrics
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.nested_values import read_phrases
 from frtune.data.row_checks import rows_of
 from frtune.data.written_lists import looks_written
-from frtune.metrics.phrases import split_phrases
+from frtune.errors import InputError
+from frtune.metrics.phrases import (
+    STEMMERS,
+    normalize_phrase,
+    presence_for,
+    presence_test,
+    split_phrases,
+    stemmer_for,
+)
 from frtune.metrics.tokenizer_names import TokenizerName
 from frtune.tasks import tokenization
+from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answers import Answer, Given, Intervals, Scores, Texts
 from frtune.tasks.base import Row, Task
 from frtune.tasks.generated import Generated
 from frtune.tasks.given_answers import phrase_list
+from frtune.tasks.phrase_scores import Scored, by_votes, phrase_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,6 +53,8 @@ class KeyphraseScores(Task):
     language: str | None
     rouge_tokenizer: TokenizerName | None
     as_written: bool
+
+    choices: ClassVar[tuple[str, ...]] = ("min_score", "top_k", "present_only")
 
     # --- what a row and a line hold --------------------------------------------------------------
 
@@ -79,6 +91,66 @@ class KeyphraseScores(Task):
     def repeated(self) -> dict[str, str]:
         titles = {} if self.title_column is None else {"title": self.title_column}
         return {**super().repeated, **titles}
+
+    # --- answers and what is kept of them --------------------------------------------------------
+
+    def answers(
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> list[dict[str, Any]]:
+        if not any(row.log_probs is not None for row in outputs):
+            return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
+        key = self.merge_key()
+        found = [self._ranked(row, tokenizer, key) for row in outputs]
+        return [
+            {"keyphrases": [phrase for phrase, _ in row], "scores": [score for _, score in row]}
+            for row in found
+        ]
+
+    def _ranked(self, row: Generated, tokenizer: Any, key: Callable[[str], str]) -> Scored:
+        """A row's phrases with their scores: in the order written, or ranked by votes."""
+        if row.votes:
+            drawn = [self._ranked(replace(vote, votes=()), tokenizer, key) for vote in row.votes]
+            return by_votes(drawn, key)
+        prefixes = self.lines([row.ids[: i + 1] for i in range(len(row.ids))], tokenizer)
+        phrases = self.parse(prefixes[-1]) if prefixes else []
+        scores = phrase_scores(phrases, prefixes, row.log_probs or [], self.separator)
+        return list(zip(phrases, scores, strict=True))
+
+    def merge_key(self) -> Callable[[str], str]:
+        """What phrases that count as one have in common: stems, by ``language``; else words."""
+        if self.language not in STEMMERS:
+            return normalize_phrase
+        stem = stemmer_for(self.language)
+        return lambda phrase: stem(phrase) or normalize_phrase(phrase)
+
+    def choose(
+        self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
+    ) -> list[dict[str, Any]]:
+        """As of every task; ``top_k`` puts the best first."""
+        found = super().choose(answers, choice)
+        if not choice.given:
+            return found
+        texts = [""] * len(found)
+        if choice.present_only:
+            if rows is None:
+                raise InputError("present_only=True: looks into the texts. Give the rows.")
+            texts = self.score_texts(rows)
+        return [self._kept(answer, choice, text) for answer, text in zip(found, texts, strict=True)]
+
+    def _kept(self, answer: Answer, choice: AnswerChoice, text: str) -> dict[str, Any]:
+        phrases = answer["keyphrases"]
+        scores = answer.get("scores") or [None] * len(phrases)
+        items = [{"text": p, "score": s} for p, s in zip(phrases, scores, strict=True)]
+        if choice.present_only:
+            here = presence_test(text, presence_for(None), None)  # as scores of present ones do
+            items = [item for item in items if here(item["text"])]
+        items = choice.kept(items, lambda item: normalize_phrase(item["text"]))
+        if choice.top_k is not None:
+            items.sort(key=lambda item: -item["score"])
+        kept = {"keyphrases": [item["text"] for item in items]}
+        if "scores" in answer:
+            kept["scores"] = [item["score"] for item in items]
+        return {**answer, **kept}
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -118,12 +190,14 @@ class KeyphraseScores(Task):
     def score_outputs(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
     ) -> Scores:
-        lines = self.lines([row.ids for row in outputs], tokenizer)
-        scores = self.score_answers(self._told(lines), dataset, tokenizer)
+        answers = self._told(outputs, dataset, tokenizer)
+        scores = self.score_answers(answers, dataset, tokenizer)
+        drawn = [vote for row in outputs for vote in row.votes or (row,)]
+        lines = self.lines([row.ids for row in drawn], tokenizer)
         health = metrics.generation_health(
             [split_keyphrases(line, self.separator) for line in lines],
-            token_counts=[len(row.ids) for row in outputs],
-            finished=[row.finished for row in outputs],
+            token_counts=[len(row.ids) for row in drawn],
+            finished=[row.finished for row in drawn],
             limit=self.max_target_tokens,
         )
         return {**scores, **health}
@@ -152,11 +226,15 @@ class KeyphraseScores(Task):
     def intervals(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any = None
     ) -> Intervals:
-        lines = self.lines([row.ids for row in outputs], tokenizer)
-        return self.answer_intervals(self._told(lines), dataset, tokenizer)
+        return self.answer_intervals(self._told(outputs, dataset, tokenizer), dataset, tokenizer)
 
-    def _told(self, lines: Sequence[str]) -> list[dict[str, Any]]:
-        """Answers, with what was written."""
+    def _told(
+        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
+    ) -> list[dict[str, Any]]:
+        """Answers, with what was written; of votes no single line was."""
+        if any(row.votes for row in outputs):
+            return self.answers(outputs, dataset, tokenizer)
+        lines = self.lines([row.ids for row in outputs], tokenizer)
         return [{"keyphrases": self.parse(line), "generated": line} for line in lines]
 
     def signatures(self, references: Phrases) -> dict[str, str]:

@@ -24,7 +24,6 @@ from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Line
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
-from frtune.tasks.generated import Generated
 from frtune.tasks.keyphrase_scores import KeyphraseScores
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
@@ -333,11 +332,6 @@ class KeyphraseGeneration(KeyphraseScores):
         if self.settled(tokenizer, "decoder").prompt == "chat":
             end = self.end_id(tokenizer, "decoder")
         return tokenization.written_lines(generated, tokenizer, end=end)
-
-    def answers(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> list[dict[str, Any]]:
-        return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         pad_id = int(tokenizer.pad_token_id)

@@ -236,11 +236,13 @@ class KeywordExtraction(Task):
         texts = stitched(outputs, dataset, self)
         return [{"keywords": text.described(self.subwords)} for text in texts]
 
-    def choose(self, answers: Sequence[Answer], choice: AnswerChoice) -> list[dict[str, Any]]:
+    def choose(
+        self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
+    ) -> list[dict[str, Any]]:
         """As of every task; spellings of one keyword count once, and all its occurrences stay."""
         return [
             {**answer, "keywords": choice.kept(answer["keywords"], lambda x: self.key(x["text"]))}
-            for answer in super().choose(answers, choice)
+            for answer in super().choose(answers, choice, rows)
         ]
 
     # --- scores --------------------------------------------------------------------------------

@@ -1,15 +1,16 @@
 """Generation for many rows: ordered by length, shared out over processes, put back in order.
 
-Only token ids are kept; no logits are held.
+Only token ids are kept, and on request their log probabilities; no logits are held.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,8 +20,9 @@ from frtune.tasks.base import ModelKind, Task
 from frtune.tasks.collators import prompt_batch
 from frtune.tasks.generated import Generated
 from frtune.training.autocast import cast_once
-from frtune.training.decoding import write_batch
+from frtune.training.decoding import Drawing, write_batch
 from frtune.training.distributed import gathered
+from frtune.training.draws import Votes, undrawn, warpers_of
 from frtune.training.row_order import by_length
 
 if TYPE_CHECKING:
@@ -131,6 +133,8 @@ def generate(
     autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     shared: bool = True,
     progress: str | None = None,
+    scored: bool = False,
+    votes: Votes | None = None,
 ) -> list[Generated]:
     """Let ``model`` write after each prompt; every process gets all results.
 
@@ -143,6 +147,9 @@ def generate(
         autocast: Makes the context that the model computes in.
         shared: Several processes call this and share the prompts out; else each does its own.
         progress: Label of a progress bar on rank 0; ``None`` shows none.
+        scored: Note the log probability of each token.
+        votes: Draw each row several times, each token with its log probability. A row's numbers
+            come from the seed and its prompt: no batch and no other row changes them.
 
     Returns:
         One ``Generated`` per prompt, in the order of ``prompts``.
@@ -154,28 +161,63 @@ def generate(
         rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
     side = "right" if model.config.is_encoder_decoder else "left"
-    lengths = [len(prompts[i]) for i in range(len(prompts))]
+    copies = 1 if votes is None else votes.count
+    # each row stands here once for each time that it is written
+    lengths = [len(prompts[i // copies]) for i in range(len(prompts) * copies)]
+    warpers = warpers_of(settings, model.generation_config)
+    settings = settings if votes is None else undrawn(settings)
     batches = _batches(lengths, batch_size, limit)
     found: list[tuple[int, Generated]] = []
     was_training = model.training
     model.eval()
     quiet = progress is None or rank > 0
-    bar = brief_bar(total=len(prompts), desc=progress, disable=quiet, unit="row")
+    bar = brief_bar(total=len(lengths), desc=progress, disable=quiet, unit="row")
     try:
         with cast_once(model, autocast):
             for rows, counts in _share(batches, rank, world_size):
-                batch = [prompts[i] for i in rows]
+                sources = list(dict.fromkeys(i // copies for i in rows))  # each read once
+                batch = [prompts[i] for i in sources]
                 inputs = prompt_batch(batch, pad_id=settings["pad_token_id"], side=side)
                 inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-                written = write_batch(model, inputs, settings)
+                drawing = None
+                if votes is not None:
+                    places = [(sources.index(i // copies), i % copies) for i in rows]
+                    numbers = [votes.numbers(prompt, limit) for prompt in batch]
+                    drawing = Drawing(
+                        torch.tensor([source for source, _ in places], device=model.device),
+                        torch.tensor(
+                            np.stack([numbers[source][vote] for source, vote in places]),
+                            device=model.device,
+                        ),
+                        warpers,
+                    )
+                ids, log_probs = write_batch(
+                    model, inputs, settings, scored=scored or votes is not None, drawing=drawing
+                )
                 if counts:
-                    ended = [Generated(*_until_end(ids, ends, limit)) for ids in written]
+                    ended = [
+                        _ended(*row, ends, limit)
+                        for row in zip(ids, log_probs or [None] * len(ids), strict=True)
+                    ]
                     found += zip(rows, ended, strict=True)
-                bar.update(min(len(rows) * world_size, len(prompts) - bar.n))
+                bar.update(min(len(rows) * world_size, len(lengths) - bar.n))
     finally:
         bar.close()
         model.train(was_training)
-    return _in_order(gathered(found) if world_size > 1 else found, len(prompts))
+    written = _in_order(gathered(found) if world_size > 1 else found, len(lengths))
+    if votes is None:
+        return written
+    return [
+        replace(written[i], votes=tuple(written[i : i + copies]))
+        for i in range(0, len(written), copies)
+    ]
+
+
+def _ended(
+    ids: list[int], log_probs: list[float] | None, ends: Sequence[int], limit: int
+) -> Generated:
+    ids, finished = _until_end(ids, ends, limit)
+    return Generated(ids, finished, None if log_probs is None else log_probs[: len(ids)])
 
 
 def _until_end(ids: list[int], ends: Sequence[int], limit: int) -> tuple[list[int], bool]:

@@ -22,7 +22,9 @@ from transformers import (
 
 from frtune.errors import InputError, first_line, nearest
 from frtune.models.config_sizes import max_positions
+from frtune.ranges import check_ranges
 from frtune.tasks.base import Task
+from frtune.training.draws import Votes
 
 # settings of ``generate`` that change which tokens are written, and nothing else
 SETTINGS = (
@@ -46,6 +48,7 @@ _RANGES = {
 }
 _OFF_AT_0 = ("top_k", "no_repeat_ngram_size", "epsilon_cutoff", "eta_cutoff")
 LIMITS = ("max_target_tokens", "max_new_tokens", "max_length")  # one limit, by its three names
+RANKING = ("scores", "votes", "seed")  # how phrases get scores
 TOKENS_OF_ROW = 2**16  # beams times tokens written
 _IDS = ("eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id")
 _NOTES = ("transformers_version", "_from_model_config")
@@ -59,6 +62,9 @@ class GenerationOptions:
         max_target_tokens: Tokens that are written at most, end token included; ``None`` takes the
             task's.
         settings: Further settings, of ``SETTINGS``.
+        scores: Note the log probabilities of what is written.
+        votes: Draw each row so many times; ``None`` writes it once.
+        seed: Of these draws; ``None`` is 42.
 
     Example:
         >>> GenerationOptions(32, {"num_beams": 4}).signature
@@ -67,12 +73,22 @@ class GenerationOptions:
 
     max_target_tokens: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    scores: bool = False
+    votes: int | None = None
+    seed: int | None = None
+
+    @property
+    def drawn(self) -> Votes | None:
+        """How each row is drawn; ``None`` where it is not."""
+        return Votes(self.votes, 42 if self.seed is None else self.seed) if self.votes else None
 
     @property
     def signature(self) -> str:
         """What the signatures of scores say of it; empty where nothing was chosen."""
         limit = {"max_target_tokens": self.max_target_tokens} if self.max_target_tokens else {}
-        return "".join(f"|{name}:{value}" for name, value in {**limit, **self.settings}.items())
+        drawn = {"votes": self.votes, "seed": self.drawn.seed} if self.drawn else {}
+        given = {**limit, **self.settings, **drawn}
+        return "".join(f"|{name}:{value}" for name, value in given.items())
 
     def applied(self, task: Task) -> Task:
         """The task with this limit, as it answers and is scored."""
@@ -81,7 +97,8 @@ class GenerationOptions:
 
     def as_given(self) -> dict[str, Any]:
         """What ``generation_options`` was given."""
-        return {"max_target_tokens": self.max_target_tokens, **self.settings}
+        own = {"scores": self.scores or None, "votes": self.votes, "seed": self.seed}
+        return {"max_target_tokens": self.max_target_tokens, **self.settings, **own}
 
 
 def generation_options(
@@ -105,16 +122,18 @@ def generation_options(
     for name, value in given.items():
         if not task.generates:
             raise InputError(f"{name}={value!r}: {task.name} writes no text. Leave it out.")
-        if name not in (*SETTINGS, *LIMITS):
+        if name not in (*SETTINGS, *LIMITS, *RANKING):
             known = [*LIMITS, *SETTINGS]
             raise InputError(
                 f"{name}={value!r}: no setting of generation here.{nearest(name, known)} There are "
                 f"{', '.join(known[:6])} and {len(known) - 6} more, all in docs/trainer.md."
             )
     decoder = not getattr(config, "is_encoder_decoder", False)
-    settings = {name: value for name, value in given.items() if name not in LIMITS}
+    settings = {n: value for n, value in given.items() if n not in (*LIMITS, *RANKING)}
     limit = _limit({name: given[name] for name in LIMITS if name in given}, decoder)
-    options = GenerationOptions(limit, settings)
+    ranking = {name: given[name] for name in RANKING if name in given}
+    _check_ranking(ranking, settings)
+    options = GenerationOptions(limit, settings, **ranking)
     options.applied(task)  # refuses a limit that no answer fits in
     if settings:
         _check_settings(settings, own, decoder)
@@ -141,6 +160,18 @@ def _limit(given: dict[str, Any], decoder: bool) -> int | None:
             raise InputError(f"{name}={value!r}: a whole number of at least {least}.")
         return value - start
     return None
+
+
+def _check_ranking(ranking: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    check_ranges(ranking)
+    if "votes" not in ranking:
+        if "seed" in ranking:
+            raise InputError(f"seed={ranking['seed']}: nothing is drawn. Pass votes, too.")
+        return
+    if (beams := settings.get("num_beams", 1)) != 1:
+        raise InputError(
+            f"votes={ranking['votes']}: rows are drawn, and num_beams={beams} searches. Give one."
+        )
 
 
 def _check_settings(settings: dict[str, Any], own: Any, decoder: bool) -> None:

@@ -233,7 +233,7 @@ def test_f1_at_k_follows_the_ranks_of_the_votes(saved, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"votes": 1}, "votes=1: from 2"),
+        ({"votes": 1}, "votes=1: at least 2 and at most 64"),
         ({"votes": 2, "num_beams": 2}, "num_beams=2 searches"),
         ({"seed": 3}, "seed=3: nothing is drawn"),
     ],

@@ -21,8 +21,10 @@ def commands(saved: Path, folder: Path) -> list[list[str]]:
     return [
         ["predict", str(saved / "classification"), *rows],
         ["predict", str(saved / "keyphrases"), *rows, "--output", str(folder / "keyphrases.jsonl")],
+        ["predict", str(saved / "keyphrases"), *rows, "--votes", "3",
+         "--output", str(folder / "votes.jsonl")],
         ["evaluate", str(saved / "keyphrases"), *data, "--output-dir", str(folder)],
-    ]
+    ]  # fmt: skip
 
 
 def main(saved: str, folder: str) -> int:

@@ -89,7 +89,7 @@ def test_two_processes_answer_as_one_and_the_last_word_is_that_of_the_one_that_f
     assert done.returncode == 1
     assert done.stdout == alone and alone.count('"text": "A library, number') == 11
     names = {path.name for path in one.iterdir()}
-    assert {"keyphrases.jsonl", "metrics.json", "predictions.jsonl"} <= names
+    assert {"keyphrases.jsonl", "votes.jsonl", "metrics.json", "predictions.jsonl"} <= names
     for name in names:
         assert (two / name).read_text() == (one / name).read_text()
     assert "one process does this" not in done.stderr

@@ -71,7 +71,9 @@ def test_log_probs_are_those_of_one_forced_pass(predictor, mode):
     encoded, found = written(predictor, **options)
     for i, row in enumerate(found):
         for each in row.votes or [row]:
-            assert each.log_probs == pytest.approx(forced(predictor, encoded[i], each.ids), abs=1e-4)
+            assert each.log_probs == pytest.approx(
+                forced(predictor, encoded[i], each.ids), abs=1e-4
+            )
     plain = {name: value for name, value in options.items() if name == "num_beams"}
     if mode != "votes":  # and nothing else is written
         assert [row.ids for row in found] == [row.ids for row in written(predictor, **plain)[1]]

@@ -124,16 +124,16 @@ def written_lines(
     rows = [[i for i in takewhile(lambda i: i != end, ids) if i >= 0] for ids in generated]
     options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
     texts = tokenizer.batch_decode(rows, **options)
-    return [_plain(text, tokenizer) for text in texts]
+    special = tokenizer.all_special_tokens
+    return [_plain(text, tokenizer.eos_token, special) for text in texts]
 
 
-def _plain(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    eos = tokenizer.eos_token
+def _plain(text: str, eos: str | None, special: Sequence[str]) -> str:
     text = text.split(END)[0].split(MIDDLE)[-1].replace(START, " ")
     # EOS at the start is BART's decoder start, or padding on the left, not the end
     while eos and text.startswith(eos):
         text = text.removeprefix(eos)
     text = text.split(eos)[0] if eos else text
-    for token in tokenizer.all_special_tokens:
+    for token in special:
         text = text.replace(token, " ")
     return text.strip()

@@ -163,7 +163,7 @@ def generate(
     side = "right" if model.config.is_encoder_decoder else "left"
     copies = 1 if votes is None else votes.count
     # each row stands here once for each time that it is written
-    lengths = [len(prompts[i // copies]) for i in range(len(prompts) * copies)]
+    lengths = [length for i in range(len(prompts)) for length in [len(prompts[i])] * copies]
     warpers = warpers_of(settings, model.generation_config)
     settings = settings if votes is None else undrawn(settings)
     batches = _batches(lengths, batch_size, limit)
@@ -185,9 +185,8 @@ def generate(
                     numbers = [votes.numbers(prompt, limit) for prompt in batch]
                     drawing = Drawing(
                         torch.tensor([source for source, _ in places], device=model.device),
-                        torch.tensor(
-                            np.stack([numbers[source][vote] for source, vote in places]),
-                            device=model.device,
+                        torch.from_numpy(np.stack([numbers[s][vote] for s, vote in places])).to(
+                            model.device
                         ),
                         warpers,
                     )

@@ -136,11 +136,9 @@ class Predictor:
                 answers do not have.
         """
         chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
-        chosen |= {"scores": scores or None, "votes": votes, "seed": seed}
+        chosen |= {"scores": scores, "votes": votes, "seed": seed}
         generation = merged(self.task, self.model, self.generation, chosen)
-        choice = self.choice.updated(
-            min_score=min_score, top_k=top_k, present_only=present_only or None
-        )
+        choice = self.choice.updated(min_score=min_score, top_k=top_k, present_only=present_only)
         if (generation, choice) != (self.generation, self.choice):
             told = dataclasses.replace(self, generation=generation, choice=choice)
             return told.predict(texts, progress=progress)
@@ -309,11 +307,11 @@ def load(
     """
     directory = check_directory(directory)
     task = load_task(directory)
-    choice = AnswerChoice(min_score, top_k, present_only or None)
+    choice = AnswerChoice(min_score, top_k, present_only)
     task.check_choice(choice)
     warn_unproven(directory)
     chosen = {"num_beams": num_beams, "max_target_tokens": max_target_tokens}
-    chosen |= {"scores": scores or None, "votes": votes, "seed": seed}
+    chosen |= {"scores": scores, "votes": votes, "seed": seed}
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(base_name(directory)), chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -17,8 +18,11 @@ from frtune.cli import main
 from frtune.inference import Predictor
 from frtune.metrics.phrases import presence_test
 from frtune.models.families import kind_of
+from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.generated import Generated
 from frtune.tasks.phrase_scores import by_votes, phrase_spans
+from frtune.training.draws import Votes
+from frtune.training.encoded_rows import EncodedRows
 from frtune.training.generation import generate_rows
 
 TEXTS = [
@@ -28,6 +32,7 @@ TEXTS = [
     "La ville vote le budget du théâtre, et le maire parle de la forêt.",
 ]
 LIMIT = 24
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "models"
 
 
 @pytest.fixture(scope="module", params=["t5", "bart", "polyglot"])
@@ -66,7 +71,7 @@ def test_log_probs_are_those_of_one_forced_pass(predictor, mode):
     options = {
         "greedy": {"scored": True},
         "beams": {"scored": True, "num_beams": 3},
-        "votes": {"votes": frtune.training.draws.Votes(3, 7)},
+        "votes": {"votes": Votes(3, 7)},
     }[mode]
     encoded, found = written(predictor, **options)
     for i, row in enumerate(found):
@@ -101,13 +106,22 @@ def test_a_rows_votes_hang_on_the_seed_and_on_no_other_row(predictor):
 
 
 def test_draws_follow_the_models_probabilities(predictor):
-    _, found = written(predictor, votes=frtune.training.draws.Votes(64, 3))
+    _, found = written(predictor, votes=Votes(64, 3))
     row = found[0].votes
     first = [each.ids[0] for each in row]
     mean = fmean(each.log_probs[0] for each in row)
     logits = first_logits(predictor)
     entropy = -(logits.exp() * logits).sum().item()
     assert len(set(first)) > 1 and mean == pytest.approx(-entropy, abs=0.5)
+
+
+def test_settings_of_sampling_shape_the_draws(predictor):
+    encoded, greedy = written(predictor)
+    drawn = generate_rows(
+        predictor.model, encoded, predictor.task, predictor.tokenizer, shared=False,
+        options={"do_sample": True, "top_k": 1}, votes=Votes(2, 3),
+    )  # fmt: skip
+    assert [[vote.ids for vote in row.votes] for row in drawn] == [[r.ids] * 2 for r in greedy]
 
 
 @torch.no_grad()
@@ -144,10 +158,6 @@ def test_each_phrase_has_its_own_tokens(predictor):
     wanted = {"forêt": 0.5, "le théâtre de la ville": 0.25, "été": 0.125}
     logs = [math.log([0.5, 1e-9, 0.25, 1e-9, 0.125][owner]) for owner in owners]
     (answer,) = task.answers([Generated(ids, True, logs)], None, tokenizer)
-    if tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") != "".join(parts).replace(
-        " ", ""
-    ):
-        pytest.fail("the tokenizer of the test does not write these phrases")
     assert dict(zip(answer["keyphrases"], answer["scores"], strict=True)) == pytest.approx(wanted)
 
 
@@ -183,13 +193,27 @@ def test_what_is_kept_is_chosen_by_score_and_by_the_text(predictor):
         assert "scores" not in here
 
 
+def test_a_call_goes_before_what_a_predictor_was_loaded_with(saved):
+    loaded = frtune.load(saved, scores=True, present_only=True)
+    (answer,) = loaded.predict("Le budget.", scores=False, present_only=False)
+    assert [answer] == frtune.load(saved).predict("Le budget.")
+    assert "scores" in loaded.predict("Le budget.")[0]
+
+
+def test_an_adapter_has_the_scores_of_its_model():
+    predictor = frtune.load(FIXTURES / "keyphrases_lora")
+    encoded = predictor._few(predictor._rows(TEXTS))
+    for i, row in enumerate(written(predictor, scored=True)[1]):
+        assert row.log_probs == pytest.approx(forced(predictor, encoded[i], row.ids), abs=1e-4)
+
+
 def test_present_phrases_alone_are_kept():
     rows = {"text": ["The wind blows."], "keyphrases": [["wind"]]}
     task = KeyphraseGeneration()
     (kept,) = task.choose(
         [{"keyphrases": ["sun", "Wind"]}],
-        frtune.tasks.answer_choice.AnswerChoice(present_only=True),
-        frtune.training.encoded_rows.EncodedRows(rows),
+        AnswerChoice(present_only=True),
+        EncodedRows(rows),
     )
     assert kept == {"keyphrases": ["Wind"]}
 

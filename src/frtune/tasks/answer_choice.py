@@ -39,7 +39,8 @@ class AnswerChoice:
     @property
     def given(self) -> dict[str, Any]:
         """What was chosen, by its names."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        found = asdict(self) | {"present_only": self.present_only or None}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def by_score(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import LogitsProcessorList
 
 import frtune
 from frtune import InputError, KeyphraseGeneration
@@ -21,7 +22,7 @@ from frtune.models.families import kind_of
 from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.generated import Generated
 from frtune.tasks.phrase_scores import by_votes, phrase_spans
-from frtune.training.draws import Votes
+from frtune.training.draws import Draw, Votes
 from frtune.training.encoded_rows import EncodedRows
 from frtune.training.generation import generate_rows
 
@@ -269,3 +270,18 @@ def test_what_does_not_go_together_is_refused(saved, options, message):
         frtune.load(saved, **options)
     with pytest.raises(InputError, match=message):
         frtune.load(saved).predict(["a"], **options)
+
+
+def test_each_step_and_row_is_drawn_with_a_number_of_its_own():
+    numbers = torch.tensor([[0.0, 0.6], [0.45, 1 - 2**-24]])
+    draw = Draw(numbers, LogitsProcessorList())
+    scores = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]]).log().expand(2, -1)
+    picked = [draw(torch.zeros(2, 1), scores).argmax(-1).tolist() for _ in range(2)]
+    assert picked == [[1, 1], [3, 3]]  # and never a token without probability
+
+
+def test_numbers_hang_on_seed_and_prompt_and_not_on_how_many_votes():
+    many, few = Votes(5, 1).numbers([3, 4], 6), Votes(2, 1).numbers([3, 4], 6)
+    assert (many[:2] == few).all() and len({*many.flatten().tolist()}) == 30
+    assert (few != Votes(2, 1).numbers([4, 3], 6)).all()
+    assert (few != Votes(2, 2).numbers([3, 4], 6)).all()

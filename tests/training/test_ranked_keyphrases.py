@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from statistics import fmean
 
+import datasets
 import pytest
 import torch
 from hypothesis import given, settings
@@ -285,3 +286,17 @@ def test_numbers_hang_on_seed_and_prompt_and_not_on_how_many_votes():
     assert (many[:2] == few).all() and len({*many.flatten().tolist()}) == 30
     assert (few != Votes(2, 1).numbers([4, 3], 6)).all()
     assert (few != Votes(2, 2).numbers([3, 4], 6)).all()
+
+
+def test_a_trainer_draws_what_a_predictor_draws(predictor, arguments):
+    rows = datasets.Dataset.from_dict({"text": TEXTS, "keyphrases": [["budget"]] * len(TEXTS)})
+    trainer = predictor.task.trainer(
+        predictor.model, predictor.tokenizer, arguments(predictor.task, bf16=False),
+        train_dataset=rows,
+    )  # fmt: skip
+    trainer.predict(rows, votes=4, seed=3)
+    _, drawn = written(predictor, votes=Votes(4, 3))
+    for row, other in zip(trainer.outputs, drawn, strict=True):
+        assert [vote.ids for vote in row.votes] == [vote.ids for vote in other.votes]
+    trainer.predict(rows, scores=True)
+    assert all(row.log_probs is not None and not row.votes for row in trainer.outputs)

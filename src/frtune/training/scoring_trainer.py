@@ -104,7 +104,7 @@ class ScoringTrainer(ResumableTrainer):
                 one; ``None`` takes the trainer's.
             ignore_keys: Refused: the scores read logits alone.
             metric_key_prefix: Before the name of each score.
-            options: How answers are written this time: ``num_beams``, ``max_length``, ...
+            options: How answers are written this time: ``num_beams``, ``votes``, ...
 
         Raises:
             InputError: If there are no rows, or none with labels, or an option cannot act.
@@ -142,7 +142,7 @@ class ScoringTrainer(ResumableTrainer):
             test_dataset: Rows, raw or encoded.
             ignore_keys: Refused: answers are read off the logits alone.
             metric_key_prefix: Before the name of each score.
-            options: How answers are written this time: ``num_beams``, ``max_length``, ...
+            options: How answers are written this time: ``num_beams``, ``votes``, ...
 
         Raises:
             InputError: If there are no rows, or an option cannot act.
@@ -304,4 +304,6 @@ class ScoringTrainer(ResumableTrainer):
             batch_size=self.schedule.batch_size or self.args.per_device_eval_batch_size,
             autocast=self.accelerator.autocast,
             progress=None if self.args.disable_tqdm else progress,
+            scored=self.generation.scores,
+            votes=self.generation.drawn,
         )

@@ -150,7 +150,7 @@ class StitchedText:
             self.predictions,
             self.spans,
             self.text,
-            word_starts=self.word_starts if subwords == "first" else None,
+            word_starts=None if subwords == "all" else self.word_starts,
             scores=self.scores,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -54,8 +54,9 @@ class KeywordExtraction(Task):
         keyphrase_field: Field with the keyword, where the column holds objects.
         max_source_tokens: Longest window in tokens, special tokens included.
         overlap_tokens: Tokens that two windows share (default: a quarter of them).
-        subwords: all: every token of a word has its label, as in a Transformers pipeline; first:
-            the first one, and the others follow.
+        subwords: Labels and reading. first: a word's first token has its label, and the others
+            follow; word: every token has it, and the first is read; all: every token has it, and
+            each is read, so that words may be divided.
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
         keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
         focal_gamma: Focus on hard tokens (Lin et al. 2017, eq. 4); 0: off.
@@ -115,8 +116,8 @@ class KeywordExtraction(Task):
             )
         if not isinstance(self.separator, str) or not self.separator.strip(" "):
             raise InputError(f'separator={self.separator!r}: visible text. Pass ";", say.')
-        if self.subwords not in ("all", "first"):
-            raise InputError(f"subwords={self.subwords!r}: all or first.")
+        if self.subwords not in get_args(Subwords):
+            raise InputError(f"subwords={self.subwords!r}: {', '.join(get_args(Subwords))}.")
         if not 0 < self.keyword_weight < float("inf"):
             raise InputError(f"keyword_weight={self.keyword_weight}: above 0. 1 weighs all alike.")
         if not 0 <= self.focal_gamma < float("inf"):
@@ -330,7 +331,8 @@ class KeywordExtraction(Task):
         return dict.fromkeys(names, True)
 
     def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=self.subwords)
+        learnt = "first" if self.subwords == "first" else "all"  # what scores of tokens count
+        return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=learnt)
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
         """``keyword_baselines``; without training rows, ``nothing`` (all O) alone."""

@@ -10,7 +10,7 @@ from frtune.metrics.tags import BEGIN, IGNORED, INSIDE, OUTSIDE, tagged_spans
 from frtune.tasks.alignment import Tokens
 from frtune.tasks.spans import Span
 
-Subwords = Literal["all", "first"]
+Subwords = Literal["all", "first", "word"]
 
 LABELS = {OUTSIDE: "O", BEGIN: "B-KEY", INSIDE: "I-KEY"}
 
@@ -40,7 +40,8 @@ def label_tokens(tokens: Tokens, spans: Sequence[Span], subwords: Subwords = "al
     Args:
         tokens: Tokens of a text.
         spans: Disjoint spans of that text, in order.
-        subwords: ``"first"`` labels the first token of each word and leaves the others out (-100).
+        subwords: ``"first"`` labels the first token of each word and leaves the others out (-100);
+            the others label all tokens.
     """
     labels = []
     current, begun = 0, -1
@@ -50,7 +51,7 @@ def label_tokens(tokens: Tokens, spans: Sequence[Span], subwords: Subwords = "al
         inside = current < len(spans) and spans[current].start < end
         labels.append(OUTSIDE if not inside else INSIDE if begun == current else BEGIN)
         begun = current if inside else begun
-    return labels if subwords == "all" else _of_words(labels, tokens.word_starts)
+    return _of_words(labels, tokens.word_starts) if subwords == "first" else labels
 
 
 def _of_words(labels: Sequence[int], word_starts: Sequence[bool]) -> list[int]:

@@ -34,8 +34,8 @@ LEARNT = {"all": ("all", "word"), "first": ("first",)}  # labels to the readings
 WAYS = ("all", "first", "word")
 SETTINGS = {"per_device_train_batch_size": 8, "learning_rate": 2e-4, "num_train_epochs": 2}
 DATA = {  # rows to learn from, and to be judged by
-    "fr_keys_youtube_wikinews": {"keywords_column": "keywords", "train": 600, "held out": 400},
-    "en_inspec": {"keywords_column": "keyphrases", "train": 300, "held out": 200},
+    "fr_keys_youtube_wikinews": {"keywords_column": "keywords", "train": 450, "held out": 300},
+    "en_inspec": {"keywords_column": "keyphrases", "train": 200, "held out": 150},
 }
 
 

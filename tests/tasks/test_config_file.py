@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,15 @@ def refused(directory) -> str:
         load_task(directory)
     assert "\n" not in str(error.value) and str(directory) in str(error.value)
     return str(error.value)
+
+
+def test_keywords_saved_so_far_are_read_as_they_were(tmp_path):
+    saved = Path(__file__).parents[1] / "fixtures" / "v0_1_0" / "models" / "keywords"
+    assert load_task(saved).subwords == "all" != KeywordExtraction().subwords
+    content = json.loads((saved / TASK_FILE).read_text("utf-8"))
+    del content["subwords"]
+    (tmp_path / TASK_FILE).write_text(json.dumps(content), encoding="utf-8")
+    assert load_task(tmp_path) == load_task(saved)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

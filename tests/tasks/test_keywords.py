@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from datasets import Dataset
 import frtune
 from frtune import InputError, KeywordExtraction, build_model, training_arguments
 from frtune.tasks.config_file import load_task, save_task
+from frtune.tasks.token_labels import Subwords
 from frtune.training.encoding import encode_dataset
 from kinds import ENCODERS
 
@@ -143,7 +145,7 @@ def test_the_sample_holds_all_its_keywords():
 
 
 @pytest.mark.parametrize("family", ENCODERS)
-@pytest.mark.parametrize("subwords", ["all", "first"])
+@pytest.mark.parametrize("subwords", get_args(Subwords))
 def test_true_labels_give_back_the_true_spans(built, rows, family, subwords):
     task = KeywordExtraction(subwords=subwords, max_source_tokens=16, overlap_tokens=4)
     _, tokenizer = built(family)
@@ -305,7 +307,7 @@ def test_focal_loss_by_hand():
     assert value.item() == pytest.approx(by_hand)
 
 
-@pytest.fixture(scope="module", params=["bert-all", "bert-first", "camembert-all"])
+@pytest.fixture(scope="module", params=["bert-all", "bert-first", "bert-word", "camembert-all"])
 def trained(request, tiny, rows, tmp_path_factory):
     """A model that has learnt 32 rows by heart: task, trainer, its directory."""
     family, subwords = request.param.split("-")
@@ -372,7 +374,7 @@ def test_a_pipeline_of_flaubert_marks_the_same_words(built, rows, tmp_path):
     """FlauBERT's tokenizer gives a pipeline no offsets, so that words are compared."""
     from transformers import pipeline
 
-    task, (model, tokenizer) = KeywordExtraction(), built("flaubert")
+    task, (model, tokenizer) = KeywordExtraction(subwords="all"), built("flaubert")
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     save_task(task, tmp_path)

@@ -1,7 +1,11 @@
 """Where tokens stand in a text, and how long texts are cut into windows and put together."""
 
+import random
+import re
 import unicodedata
+from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,7 +17,7 @@ from frtune.models.families import FAMILIES
 from frtune.models.tokenizer import load_tokenizer
 from frtune.tasks.alignment import align, tokenize
 from frtune.tasks.spans import Span, plain
-from frtune.tasks.token_labels import label_tokens, read_labels
+from frtune.tasks.token_labels import Subwords, label_tokens, read_labels
 from frtune.tasks.windows import frame_of, plan_windows
 from kinds import ENCODERS
 
@@ -170,13 +174,12 @@ def test_no_span_is_lost_at_a_seam_even_if_a_span_cut_by_a_window_is_not_seen(la
 @given(
     st.integers(8, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, (n - 4) // 2))),
     st.lists(st.sampled_from(["eau", "été", "mot", "vent d'ouest", "C++", "."]), max_size=60),
-    st.sampled_from(["all", "first"]),
+    st.sampled_from(get_args(Subwords)),
     st.sampled_from(ENCODERS),
 )
 def test_planted_keywords_survive_any_window_of_a_real_tokenizer(
     tokenizers, layout, words, subwords, name
 ):
-    import numpy as np
     from datasets import Dataset
 
     size, overlap = layout
@@ -194,6 +197,40 @@ def test_planted_keywords_survive_any_window_of_a_real_tokenizer(
     rows = task.decode(outputs, Dataset.from_dict({**encoded, "row": owners}))
     expected = task.occurrences(row).spans
     assert [[(f.start, f.end) for f in found] for found in rows] == [expected, expected]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*ODD, "progressif", "logiciels", "les logiciels d'été,"]), max_size=6
+    ),
+    st.sampled_from(["", " ", " l'", "-", "."]),
+    st.randoms(use_true_random=False),
+    st.sampled_from(["first", "word"]),
+    st.sampled_from(ENCODERS),
+    st.booleans(),
+)
+@example(["logiciels progressifs"], " ", random.Random(1), "word", "bert", True)
+def test_no_answer_by_word_divides_a_word(
+    tokenizers, parts, between, draw, subwords, name, as_labels
+):
+    from datasets import Dataset
+
+    text = "le " + between.join(parts)
+    task = KeywordExtraction(max_source_tokens=24, overlap_tokens=4, subwords=subwords)
+    encoded = task.encode({"text": [text]}, tokenizers[name], with_labels=False)
+    count = len(encoded["input_ids"])
+    outputs = [
+        np.array([[draw.random() for _ in range(3)] for _ in ids]) for ids in encoded["input_ids"]
+    ]
+    outputs = [o.argmax(-1) for o in outputs] if as_labels else outputs
+    rows = {**encoded, "text": [text, *[None] * (count - 1)]}
+    rows["row"] = rows.pop("row_in_batch")
+    (answer,) = task.answers(outputs, Dataset.from_dict(rows), tokenizers[name])
+
+    words = [word.span() for word in re.finditer(r"\w[\w\u0300-\u036f]*", text)]
+    for place in ((k["start"], k["end"]) for k in answer["keywords"]):
+        assert not [text[a:b] for a, b in words if any(a < at < b for at in place)]
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (4, 3), (4, -1)])

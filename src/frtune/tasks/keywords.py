@@ -88,6 +88,7 @@ class KeywordExtraction(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_keywords", "predicted_spans")
     limitation: ClassVar[str] = "It finds keywords that stand in the text, and no others."
     accuracy_score: ClassVar[str] = "token_accuracy"
+    absent_fields: ClassVar[Mapping[str, Any]] = {"subwords": "all"}  # the default of 0.1.0
     score_fields: ClassVar[tuple[str, ...]] = ("separator", "ignore_accents")
     answer_key: ClassVar[str] = "keywords"
     answer_details: ClassVar[tuple[str, ...]] = ("spans",)

@@ -34,7 +34,8 @@ SAME = SentenceSimilarity(labels=["no", "yes"], max_source_tokens=64)
 SCORED = SentenceSimilarity(head="regression", max_source_tokens=64, symmetric=True)
 PHRASES = KeyphraseGeneration(max_source_tokens=64, max_target_tokens=12)
 CHAT = KeyphraseGeneration(prompt="chat", max_source_tokens=128, max_target_tokens=12)
-KEYWORDS = KeywordExtraction(max_source_tokens=64)
+KEYWORDS = KeywordExtraction(subwords="all", max_source_tokens=64)
+BY_WORD = KeywordExtraction(max_source_tokens=64)
 
 PROGRAM = """
 import json, sys
@@ -75,6 +76,7 @@ CASES = [
     Case(SAME, "bert", lora=True, inside=False),
     Case(SCORED, "camembert", lora=False),
     Case(KEYWORDS, "camembert", lora=False),
+    Case(BY_WORD, "bert", lora=False),
 ]
 
 

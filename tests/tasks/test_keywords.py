@@ -370,6 +370,17 @@ def test_a_pipeline_gives_the_same_spans(trained, rows):
     assert count > 30
 
 
+def test_a_card_shows_a_pipeline_only_where_its_words_are_ours(built):
+    for family, subwords, expected in (
+        ("bert", "word", "first"), ("bert", "first", "first"), ("bert", "all", "simple"),
+        ("camembert", "all", "simple"), ("camembert", "word", None), ("flaubert", "word", None),
+    ):  # fmt: skip
+        task, (_, tokenizer) = KeywordExtraction(subwords=subwords), built(family)
+        shown = "".join(task.transformers_lines(tokenizer, "encoder"))
+        assert (f'aggregation_strategy="{expected}"' in shown) == (expected is not None)
+        assert bool(shown) == (expected is not None)
+
+
 def test_a_pipeline_of_flaubert_marks_the_same_words(built, rows, tmp_path):
     """FlauBERT's tokenizer gives a pipeline no offsets, so that words are compared."""
     from transformers import pipeline

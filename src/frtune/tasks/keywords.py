@@ -100,7 +100,7 @@ class KeywordExtraction(Task):
     keyphrase_field: str | None = None
     max_source_tokens: int = 256
     overlap_tokens: int | None = None
-    subwords: Subwords = "all"
+    subwords: Subwords = "word"
     ignore_accents: bool = True
     keyword_weight: float = 1.0
     focal_gamma: float = 0.0
@@ -198,6 +198,9 @@ class KeywordExtraction(Task):
 
     def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
         strategy = "simple" if self.subwords == "all" else "first"
+        model = getattr(getattr(tokenizer, "_tokenizer", None), "model", None)
+        if strategy == "first" and not getattr(model, "continuing_subword_prefix", None):
+            return []  # a pipeline takes words to be what stands between spaces, or refuses
         return [
             'tag = pipeline("token-classification", model=model, tokenizer=tokenizer,',
             f'               aggregation_strategy="{strategy}")',

@@ -135,7 +135,9 @@ def lines(table: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"| {data['data']} | {way} | {f1} | {less} | {100 * scores['divided'][0]:.1f} % |"
             )
-        found.append(f"| {data['data']} | word less first | {signed(*data['word less first'])} |||")
+        found.append(
+            f"| {data['data']} | word less first | {signed(*data['word less first'])} | | |"
+        )
     return found
 
 

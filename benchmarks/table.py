@@ -18,6 +18,7 @@ from typing import Any
 from _compare import CLOCKS, RESULTS, differences, inequality, mean_and_half, signed
 from _gpu_report import summary
 from _gpu_rows import rows_of
+from keyword_reading import lines
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
@@ -39,7 +40,7 @@ HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
-PAGES = ("README.md", "docs/performance.md")
+PAGES = ("README.md", "docs/performance.md", "docs/keywords.md")
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -53,6 +54,7 @@ def sections() -> dict[str, list[str]]:
         "speed": markdown(speed({script: found[script] for script in SCRIPTS})),
         "headlines": markdown(headlines(found)),
         "order": order(found["order_of_rows"]),
+        "reading": lines(read("keyword_reading").get("table", [])),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "gpu": gpu(RESULTS / "gpu.jsonl"),

@@ -30,7 +30,8 @@ def shown(monkeypatch, capsys):
         return capsys.readouterr().out, table.cells(row, "peer")
 
     yield show
-    for module in ("table", "_compare", "_judge", "pair_classification", "order_of_rows"):
+    kept = ("table", "_compare", "_judge", "pair_classification", "order_of_rows")
+    for module in (*kept, "keyword_reading"):
         sys.modules.pop(module, None)
 
 

@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("name", "section"), [("README.md", "headlines"), ("docs/performance.md", "speed")]
+    ("name", "section"),
+    [
+        ("README.md", "headlines"),
+        ("docs/performance.md", "speed"),
+        ("docs/keywords.md", "reading"),
+    ],
 )
 def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
@@ -20,5 +25,5 @@ def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
     page = (ROOT / name).read_text(encoding="utf-8")
     assert f"benchmarks/table.py: {section}" in page
     assert filled(page, sections()) == page, "run: python benchmarks/table.py --write"
-    for module in ("table", "_compare"):
+    for module in ("table", "_compare", "keyword_reading"):
         sys.modules.pop(module, None)

@@ -252,3 +252,15 @@ def test_predictions_repeat_their_rows_with_the_title_that_was_read(tmp_path):
     columns = {"text_column": "input", "title_column": "title", "keyphrases_column": "reference"}
     second = frtune.evaluate_predictions(again, again, "keyphrases", settings=columns)
     assert second == first and first["test_present_f1_at_10"] == 1.0
+
+
+@pytest.mark.parametrize("scores", [[[3.2, -1.0], [0.0, 5.0]], [[0.2, 0.2], [0.1, 0.5]]])
+def test_scores_that_are_no_probabilities_are_not_judged_as_such(scores, caplog):
+    rows = Dataset.from_dict({"text": ["Le vent.", "Le sel."], "label": ["a", "b"]})
+    given = [
+        {"prediction": label, "scores": dict(zip("ab", row, strict=True))}
+        for label, row in zip("ab", scores, strict=True)
+    ]
+    found = frtune.evaluate_predictions(given, rows, "classification")
+    assert found["test_roc_auc"] == 1.0 and "test_log_loss" not in found
+    assert "not scored, since answers alone do not tell: log_loss, brier, ece" in caplog.text

@@ -46,6 +46,16 @@ def calibration_scores(chances: np.ndarray, true: Sequence[int]) -> dict[str, fl
     }
 
 
+def are_probabilities(scores: np.ndarray) -> bool:
+    """Whether the scores of classes, ``(rows, classes)``, are probabilities.
+
+    Example:
+        >>> are_probabilities(np.array([[0.2, 0.8]])), are_probabilities(np.array([[3.0, -1.0]]))
+        (True, False)
+    """
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
 def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities that logits divided by ``temperature`` would have had.
 

@@ -17,7 +17,7 @@ from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
 from frtune.errors import InputError
-from frtune.metrics.calibration import tempered
+from frtune.metrics.calibration import are_probabilities, tempered
 from frtune.metrics.chances import softmax
 from frtune.metrics.conventions import signature
 from frtune.ranges import check_fields
@@ -281,7 +281,7 @@ class SequenceClassification(SequenceTask):
 
     def _confidence_scores(self, answers: Sequence[Answer], references: Sequence[str]) -> Scores:
         chances, known = self._given_chances(answers), self.known_labels
-        if any(label not in known for label in references):
+        if not are_probabilities(chances) or any(label not in known for label in references):
             return {}
         found = None if self.least_scores is None else self._decision(answers)
         return confidence_scores(

@@ -16,8 +16,8 @@ from frtune.metrics.calibration import (
     fitted_temperature,
     least_confidence,
     lower_bound,
-    tempered,
 )
+from frtune.metrics.chances import tempered
 
 
 def drawn(seed, rows=400, classes=3, temperature=1.0):

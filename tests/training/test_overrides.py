@@ -26,7 +26,8 @@ from frtune.training.trainer import TaskSeq2SeqTrainer, TaskTrainer
 
 # methods that override nothing; every other one must be an upstream method
 OWN = {
-    "checked_resume", "conditions", "encode", "generate_rows", "save_progress", "write_model",
+    "calibrate", "checked_resume", "conditions", "encode", "generate_rows", "save_progress",
+    "write_model",
     "_complete", "_layers_without_padding", "_drafted", "_explained_memory", "_exported",
     "_find_best", "_had_ended", "_name_without_state", "_raise_non_finite", "_rows_to_answer",
     "_scores_now", "_scoring", "_settle_model", "_step_batches", "_stop_if_asked", "_surviving",

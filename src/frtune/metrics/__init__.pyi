@@ -1,5 +1,6 @@
 """The public scores, and where each stands."""
 
+from . import calibration as calibration
 from . import classification as classification
 from . import text_baselines as text_baselines
 from . import tokenizers as tokenizers

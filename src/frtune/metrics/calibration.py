@@ -11,9 +11,10 @@ from scipy import optimize, special, stats
 from sklearn.metrics import log_loss
 
 from frtune.errors import InputError
+from frtune.metrics.chances import BEFORE
+from frtune.metrics.conventions import signature
 
 BINS = 15  # as in Guo et al. 2017
-CALIBRATION = ("log_loss", "brier", "ece")
 _STEEPEST = 100.0  # of temperatures, and its inverse
 _SHARES = np.arange(1, 21) / 20  # of the rows, tried as those that are answered
 
@@ -44,27 +45,6 @@ def calibration_scores(chances: np.ndarray, true: Sequence[int]) -> dict[str, fl
         "brier": float(((chances - hits) ** 2).sum(1).mean() / 2),
         "ece": sum(each.rows * abs(each.accuracy - each.confidence) for each in bins) / len(known),
     }
-
-
-def are_probabilities(scores: np.ndarray) -> bool:
-    """Whether the scores of classes, ``(rows, classes)``, are probabilities.
-
-    Example:
-        >>> are_probabilities(np.array([[0.2, 0.8]])), are_probabilities(np.array([[3.0, -1.0]]))
-        (True, False)
-    """
-    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
-
-
-def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
-    """The probabilities that logits divided by ``temperature`` would have had.
-
-    Example:
-        >>> tempered(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
-        [[0.941, 0.059]]
-    """
-    with np.errstate(divide="ignore"):
-        return special.softmax(np.log(np.asarray(chances, float)) / temperature, axis=-1)
 
 
 def fitted_temperature(logits: np.ndarray, true: Sequence[int]) -> float | None:
@@ -183,6 +163,22 @@ def lower_bound(hits: int, rows: int, doubt: float = 0.05) -> float:
         return 0.0
     bound = stats.binomtest(hits, rows, alternative="greater")
     return float(bound.proportion_ci(1 - doubt, method="exact").low)
+
+
+def confidence_signatures(precision: float | None) -> dict[str, str]:
+    """How scores of confidence are computed, one line a score.
+
+    Args:
+        precision: What the answers that are given promise; ``None`` where all are.
+    """
+    parts = {"log_loss": "unit:nats", "brier": "classes:half", "ece": f"bins:{BINS}"}
+    found = {
+        f"{name}{end}": signature(f"{name}{end}", part)
+        for name, part in parts.items()
+        for end in ("", BEFORE)
+    }
+    given = ("coverage", "precision_answered")
+    return found | {name: signature(name, f"min_precision:{precision}") for name in given}
 
 
 def _checked(values: np.ndarray, true: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

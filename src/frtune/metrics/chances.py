@@ -7,7 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
+CALIBRATION = ("log_loss", "brier", "ece")  # scores of probabilities
+BEFORE = "_uncalibrated"  # ends the name of such a score before calibration
+
 
 def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
     """Return the chance of each class, ``(rows, classes)``, from logits of the same shape."""
     return special.softmax(np.asarray(logits, float), axis=-1)
+
+
+def are_probabilities(scores: np.ndarray) -> bool:
+    """Whether the scores of classes, ``(rows, classes)``, are probabilities.
+
+    Example:
+        >>> are_probabilities(np.array([[0.2, 0.8]])), are_probabilities(np.array([[3.0, -1.0]]))
+        (True, False)
+    """
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
+def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
+    """The probabilities that logits divided by ``temperature`` would have had.
+
+    Example:
+        >>> tempered(np.array([[0.8, 0.2]]), 0.5).round(3).tolist()
+        [[0.941, 0.059]]
+    """
+    with np.errstate(divide="ignore"):
+        return special.softmax(np.log(np.asarray(chances, float)) / temperature, axis=-1)

@@ -149,6 +149,11 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
     return {name: signature(text) for name, text in names.items()}
 
 
+def level_signatures(rule: str | None, names: Sequence[str]) -> dict[str, str]:
+    """How scores of the levels of a tree of labels are computed, one line a score."""
+    return {name: signature(name, f"labels:{rule}", "classes:seen") for name in names}
+
+
 def correlation_signatures() -> dict[str, str]:
     """How ``correlation_scores`` are computed, one line a score."""
     texts = ("pearson|constant:0", "spearman|ties:average|constant:0", "mse|unit:data")

@@ -17,9 +17,7 @@ from frtune import metrics
 from frtune.data.cleaning import clean_text
 from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
 from frtune.errors import InputError
-from frtune.metrics.calibration import are_probabilities, tempered
-from frtune.metrics.chances import softmax
-from frtune.metrics.conventions import signature
+from frtune.metrics.chances import are_probabilities, softmax, tempered
 from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
@@ -31,7 +29,6 @@ from frtune.tasks.confidence import (
     confidence_directions,
     confidence_remarks,
     confidence_scores,
-    confidence_signatures,
     decide,
     limits_of,
     temperature_of,
@@ -320,9 +317,8 @@ class SequenceClassification(SequenceTask):
 
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
         found = metrics.classification_signatures(positive=self.positive)
-        levels = (f"labels:{self.label_tree}", "classes:seen")
-        found |= {name: signature(name, *levels) for name in self._level_names()}
-        found |= confidence_signatures(self.min_precision)
+        found |= metrics.classification.level_signatures(self.label_tree, self._level_names())
+        found |= metrics.calibration.confidence_signatures(self.min_precision)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:

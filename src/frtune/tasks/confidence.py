@@ -8,19 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from frtune.metrics.calibration import (
-    BINS,
-    CALIBRATION,
-    calibration_scores,
-    fitted_temperature,
-    least_confidence,
-    tempered,
-)
-from frtune.metrics.conventions import signature
+from frtune import metrics
+from frtune.metrics.chances import BEFORE, CALIBRATION, tempered
 from frtune.tasks.label_tree import LabelTree
 
 ROWS = 50  # validation rows from which on a temperature is fitted
-BEFORE = "_uncalibrated"  # ends the name of a score before calibration
 NEVER = 2.0  # a least probability that none reaches
 LIKELIEST = 3  # classes named where there is no answer
 
@@ -115,7 +107,7 @@ def temperature_of(logits: np.ndarray, true: Sequence[int]) -> tuple[float | Non
     said = "probabilities are not calibrated"
     if len(logits) < ROWS:
         return None, f"{said}: {len(logits)} validation rows, and it takes {ROWS}"
-    found = fitted_temperature(logits, true)
+    found = metrics.calibration.fitted_temperature(logits, true)
     if found is None:
         return None, (
             f"{said}: the validation rows fit no temperature (all are right, or surer answers are "
@@ -152,9 +144,9 @@ def confidence_scores(
 ) -> dict[str, float]:
     """How far probabilities hold, before and after calibration, and the answers that are given."""
     ids = [labels.index(label) for label in true]
-    scores = calibration_scores(chances, ids)
+    scores = metrics.calibration.calibration_scores(chances, ids)
     if temperature is not None:
-        before = calibration_scores(tempered(chances, 1 / temperature), ids)
+        before = metrics.calibration.calibration_scores(tempered(chances, 1 / temperature), ids)
         scores |= {f"{name}{BEFORE}": value for name, value in before.items()}
     if found is not None:
         right = right_at(found.labels, found.levels, true, tree)
@@ -174,29 +166,17 @@ def confidence_directions(
     return dict.fromkeys(given, True) | dict.fromkeys(errors, False)
 
 
-def confidence_signatures(precision: float | None) -> dict[str, str]:
-    """How ``confidence_scores`` are computed, one line a score."""
-    parts = {"log_loss": "unit:nats", "brier": "classes:half", "ece": f"bins:{BINS}"}
-    found = {
-        f"{name}{end}": signature(f"{name}{end}", part)
-        for name, part in parts.items()
-        for end in ("", BEFORE)
-    }
-    given = ("coverage", "precision_answered")
-    return found | {name: signature(name, f"min_precision:{precision}") for name in given}
-
-
-def confidence_remarks(metrics: Mapping[str, float], precision: float | None) -> list[str]:
+def confidence_remarks(scores: Mapping[str, float], precision: float | None) -> list[str]:
     """What ``confidence_scores`` of test rows, ``test_*``, say, in sentences."""
     found = []
-    if f"test_ece{BEFORE}" in metrics:
-        before, after = metrics[f"test_ece{BEFORE}"], metrics["test_ece"]
+    if f"test_ece{BEFORE}" in scores:
+        before, after = scores[f"test_ece{BEFORE}"], scores["test_ece"]
         found.append(
             f"Confidence is off by {100 * after:.1f} % on average, and was by {100 * before:.1f} % "
             "before calibration (expected calibration error, ece)."
         )
-    if precision is not None and "test_coverage" in metrics:
-        said, right = 100 * metrics["test_coverage"], metrics["test_precision_answered"]
+    if precision is not None and "test_coverage" in scores:
+        said, right = 100 * scores["test_coverage"], scores["test_precision_answered"]
         text = f"At {100 * precision:.4g} % precision, {said:.1f} % of the test rows are answered"
         if said:
             held = "held" if right >= precision else "was not kept"
@@ -226,7 +206,9 @@ def fitted_limits(
         said = [nodes[node] for node in chance.argmax(1)]
         own = [tree.node(label, level) if tree else label for label in true]
         right = np.array(said) == np.array(own)
-        limit = least_confidence(chance.max(1)[open_], right[open_], precision, doubt=0.05 / levels)
+        limit = metrics.calibration.least_confidence(
+            chance.max(1)[open_], right[open_], precision, doubt=0.05 / levels
+        )
         if limit is not None:
             limits[level - 1] = limit
             open_ &= chance.max(1) < limit

@@ -97,5 +97,5 @@ def check_reported(args: Any, metrics: Mapping[str, Any]) -> None:
     there = [key.removeprefix("eval_") for key in metrics if not key.endswith("_per_second")]
     raise InputError(
         f"metric_for_best_model={wanted}: this evaluation reported no such score. "
-        f"compute_metrics must return it at each; there are {', '.join(there[:12])}."
+        f"compute_metrics must return it at each; there are {', '.join(there[:40])}."
     )

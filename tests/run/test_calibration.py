@@ -77,6 +77,12 @@ def test_a_run_keeps_what_validation_rows_say_and_test_rows_judge_it(data, tmp_p
     assert share == pytest.approx(metrics["test_coverage"], abs=0.05)
     assert main(["evaluate", str(directory), "--data", str(data)]) == 0
     again = json.loads(capsys.readouterr().out)
+    # so do the answers of predict, those that were withheld among them
+    said = tmp_path / "said.jsonl"
+    said.write_text("".join(json.dumps(answer) + "\n" for answer in answers), "utf-8")
+    command = ["evaluate", "--predictions", str(said), "--task", str(directory)]
+    assert main([*command, "--data", str(data), "--output-dir", str(tmp_path / "scored")]) == 0
+    assert json.loads(capsys.readouterr().out) == pytest.approx(again, abs=0.05)
     for name in ("ece", "brier_uncalibrated", "coverage", "precision_answered", "f1_macro_level_1"):
         assert again[f"test_{name}"] == pytest.approx(metrics[f"test_{name}"], abs=0.05)
 

@@ -250,6 +250,22 @@ def test_commands_rank_and_sign(saved, tmp_path, capsys):
     assert len(line["scores"]) == len(line["prediction"]) and "generated" not in line
 
 
+def test_what_predict_wrote_with_scores_is_scored_from_its_file(saved, tmp_path, capsys):
+    rows, said = tmp_path / "rows.jsonl", tmp_path / "said.jsonl"
+    rows.write_text('{"text": "Le budget.", "keyphrases": ["budget"]}\n' * 2)
+    flags = ["--votes", "3", "--top-k", "2"]
+    assert main(["predict", saved, "--file", str(rows), "--output", str(said), *flags]) == 0
+    scored = []
+    for what in ([saved, *flags], ["--predictions", str(said), "--task", saved]):
+        out = ["--output-dir", str(tmp_path / f"scores{len(scored)}")]
+        capsys.readouterr()
+        assert main(["evaluate", *what, "--data", str(rows), *out]) == 0
+        scored.append(json.loads(capsys.readouterr().out))
+    shared = {*scored[0]} & {*scored[1]}
+    assert "test_f1_at_10" in shared
+    assert {n: scored[0][n] for n in shared} == {n: scored[1][n] for n in shared}
+
+
 def test_f1_at_k_follows_the_ranks_of_the_votes(saved, tmp_path):
     ranked = frtune.load(saved).predict(["Le budget."], votes=5)[0]["keyphrases"]
     rows = tmp_path / "rows.jsonl"

@@ -139,7 +139,7 @@ def _prediction_column(
     usual = (*task.answer_columns[:1], *NAMES)
     found = [column for column in usual if column in known]
     # a file with the rows' own columns holds the true answer under such a name, maybe
-    texts = {*TEXTS, *INPUTS, *task.columns, "id", "title", *task.answer_details}
+    texts = {*TEXTS, *INPUTS, *task.columns, "id", "title", "scores", *task.answer_details}
     own = task.answer_key
     if not found and own in known and not {*known} - texts - {own}:
         found = [own]

@@ -15,7 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
 from frtune.data.cleaning import clean_text
-from frtune.data.labels import check_limit, check_names, label_reason, warn_unknown
+from frtune.data.labels import (
+    check_limit,
+    check_names,
+    label_reason,
+    label_text,
+    warn_unknown,
+)
 from frtune.errors import InputError
 from frtune.metrics.chances import are_probabilities, softmax, tempered
 from frtune.ranges import check_fields
@@ -93,7 +99,7 @@ class SequenceClassification(SequenceTask):
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_label", "predicted_score")
     score_fields: ClassVar[tuple[str, ...]] = ("labels", "class_weights")  # a baseline has weights
     answer_key: ClassVar[str] = "label"
-    answer_details: ClassVar[tuple[str, ...]] = ("score", "scores")
+    answer_details: ClassVar[tuple[str, ...]] = ("score", "scores", "level", "likeliest")
 
     text_column: str = "text"
     label_column: str = "label"
@@ -254,11 +260,16 @@ class SequenceClassification(SequenceTask):
     # --- scores --------------------------------------------------------------------------------
 
     def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
-        """As of every task; ``score`` and ``scores`` where there are those of all labels."""
-        label = self.read_label(given["prediction"])
+        """As of every task; ``score`` and ``scores`` where there are those of all labels.
+
+        With these a label that ``predict`` withheld, or a node above it, is read as the likeliest.
+        """
         if given.get("scores") is None:
-            return {"label": label}
-        scores = label_scores(given["scores"], self.known_labels)
+            return {"label": self.read_label(given["prediction"])}
+        scores, said = label_scores(given["scores"], self.known_labels), given["prediction"]
+        tree = self.tree
+        withheld = said is None or (tree is not None and tree.is_inner(str(label_text(said))))
+        label = max(scores, key=scores.__getitem__) if withheld else self.read_label(said)
         return {"label": label, "score": scores[label], "scores": scores}
 
     def score_answers(

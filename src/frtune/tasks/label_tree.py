@@ -53,6 +53,10 @@ class LabelTree:
         path = self.path(label)
         return path[min(level, len(path)) - 1]
 
+    def is_inner(self, name: str) -> bool:
+        """Whether a name is that of a node above labels, and of no label."""
+        return name not in self.labels and any(name in self.path(label) for label in self.labels)
+
     @functools.cached_property
     def _at(self) -> list[tuple[list[str], np.ndarray]]:
         """Of each level its nodes, and which label is under which, ``(labels, nodes)``."""

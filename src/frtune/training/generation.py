@@ -159,14 +159,12 @@ def generate(
     rank, world_size = 0, 1
     if shared and torch.distributed.is_available() and torch.distributed.is_initialized():
         rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
-    side = "right" if model.config.is_encoder_decoder else "left"
     copies = 1 if votes is None else votes.count
     # each row stands here once for each time that it is written
     lengths = [length for i in range(len(prompts)) for length in [len(prompts[i])] * copies]
     warpers = warpers_of(settings, model.generation_config)
     settings = settings if votes is None else undrawn(settings)
-    batches = _batches(lengths, batch_size, limit)
+    batches = _batches(lengths, batch_size, settings["max_new_tokens"])
     found: list[tuple[int, Generated]] = []
     was_training = model.training
     model.eval()
@@ -175,30 +173,10 @@ def generate(
     try:
         with cast_once(model, autocast):
             for rows, counts in _share(batches, rank, world_size):
-                sources = list(dict.fromkeys(i // copies for i in rows))  # each read once
-                batch = [prompts[i] for i in sources]
-                inputs = prompt_batch(batch, pad_id=settings["pad_token_id"], side=side)
-                inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-                drawing = None
-                if votes is not None:
-                    places = [(sources.index(i // copies), i % copies) for i in rows]
-                    numbers = [votes.numbers(prompt, limit) for prompt in batch]
-                    drawing = Drawing(
-                        torch.tensor([source for source, _ in places], device=model.device),
-                        torch.from_numpy(np.stack([numbers[s][vote] for s, vote in places])).to(
-                            model.device
-                        ),
-                        warpers,
-                    )
-                ids, log_probs = write_batch(
-                    model, inputs, settings, scored=scored or votes is not None, drawing=drawing
+                written = _written(
+                    model, prompts, rows, settings, scored=scored, votes=votes, warpers=warpers
                 )
-                if counts:
-                    ended = [
-                        _ended(*row, ends, limit)
-                        for row in zip(ids, log_probs or [None] * len(ids), strict=True)
-                    ]
-                    found += zip(rows, ended, strict=True)
+                found += zip(rows, written, strict=True) if counts else ()
                 bar.update(min(len(rows) * world_size, len(lengths) - bar.n))
     finally:
         bar.close()
@@ -210,6 +188,41 @@ def generate(
         replace(written[i], votes=tuple(written[i : i + copies]))
         for i in range(0, len(written), copies)
     ]
+
+
+def _written(
+    model: PreTrainedModel,
+    prompts: Prompts | Sequence[Sequence[int]],
+    rows: Sequence[int],
+    settings: dict[str, Any],
+    *,
+    scored: bool,
+    votes: Votes | None,
+    warpers: Any,
+) -> list[Generated]:
+    """What is written for one batch of rows, each of which is a vote where there are votes."""
+    limit, ends = settings["max_new_tokens"], settings["eos_token_id"]
+    copies = 1 if votes is None else votes.count
+    sources = list(dict.fromkeys(i // copies for i in rows))  # each read once
+    batch = [prompts[i] for i in sources]
+    side = "right" if model.config.is_encoder_decoder else "left"
+    inputs = prompt_batch(batch, pad_id=settings["pad_token_id"], side=side)
+    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+    drawing = None
+    if votes is not None:
+        places = [(sources.index(i // copies), i % copies) for i in rows]
+        numbers = [votes.numbers(prompt, limit) for prompt in batch]
+        chosen = np.stack([numbers[source][vote] for source, vote in places])
+        drawing = Drawing(
+            torch.tensor([source for source, _ in places], device=model.device),
+            torch.from_numpy(chosen).to(model.device),
+            warpers,
+        )
+    ids, log_probs = write_batch(
+        model, inputs, settings, scored=scored or drawing is not None, drawing=drawing
+    )
+    values = log_probs or [None] * len(ids)
+    return [_ended(*row, ends, limit) for row in zip(ids, values, strict=True)]
 
 
 def _ended(

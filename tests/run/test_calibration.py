@@ -7,6 +7,7 @@ import json
 import random
 
 import pytest
+from transformers import pipeline
 
 from frtune import load
 from frtune.cli import main
@@ -106,3 +107,18 @@ def test_without_calibration_nothing_is_kept(data, tmp_path):
     assert task.temperature is None and task.least_scores is None
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert "test_ece" in metrics and "test_ece_uncalibrated" not in metrics
+
+
+@pytest.mark.parametrize("flags", [[], ["--family", "flaubert"], ["--family", "llama", "--merge"]])
+def test_a_plain_pipeline_gives_the_same_probabilities_on_request(data, tmp_path, flags):
+    directory, task = trained(data, tmp_path / "run", "--calibrate-head", "--no-bf16", *flags)
+    assert task.temperature and abs(task.temperature - 1) > 0.01
+    texts = ["facture loyer nord", "engin mars", "reçu avril"]
+    answers = load(directory, bf16=False).predict(texts)
+    place = directory / "merged" if "--merge" in flags else directory
+    classify = pipeline("text-classification", model=str(place), top_k=None)
+    for answer, found in zip(answers, classify(texts), strict=True):
+        scores = {item["label"]: item["score"] for item in found}
+        assert scores == pytest.approx(answer["scores"], abs=1e-4)
+    _, plain = trained(data, tmp_path / "plain", "--no-bf16", *flags)
+    assert (plain.temperature, plain.least_scores) == (task.temperature, task.least_scores)

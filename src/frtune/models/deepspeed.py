@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,21 @@ def start_process_group() -> None:
     if not deepspeed.comm.is_initialized():
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         deepspeed.init_distributed(backend, auto_mpi_discovery=False)
+
+
+@contextlib.contextmanager
+def whole(weights: Sequence[torch.nn.Parameter]) -> Iterator[None]:
+    """Put weights together that ZeRO-3 splits, and split them again as the first process has them.
+
+    All processes must call this. Without ZeRO-3 nothing is done.
+    """
+    if not zero3_enabled():
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(weights), modifier_rank=0):
+        yield
 
 
 @contextlib.contextmanager

@@ -343,6 +343,11 @@ class Task(Answers):
         """
         return self, []
 
+    @property
+    def logit_factor(self) -> float | None:
+        """What a calibrated model's logits are multiplied by, in its weights; ``None``: nothing."""
+        return None
+
     def trainer(
         self,
         model: PreTrainedModel | None = None,

@@ -29,13 +29,13 @@ from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
 from frtune.tasks.confidence import (
-    LIKELIEST,
     Confidence,
     Decision,
     confidence_directions,
     confidence_remarks,
     confidence_scores,
     decide,
+    decided_answers,
     limits_of,
     temperature_of,
 )
@@ -70,6 +70,8 @@ class SequenceClassification(SequenceTask):
             the inverse of its class's rows (King and Zeng 2001, equation 6).
         calibrate: Fit a temperature on the validation rows after training, so that probabilities
             hold (Guo et al. 2017).
+        calibrate_head: Divide the head's weights by the temperature, so that a plain Transformers
+            pipeline gives the same probabilities.
         min_precision: Share of answers that must be right, such as 0.95: on the validation rows it
             is found from which probability on they are; below it there is no answer.
         label_tree: What stands above the labels: ``prefix:1,2`` (the first characters) or
@@ -107,6 +109,7 @@ class SequenceClassification(SequenceTask):
     max_source_tokens: int = 512
     class_weights: ClassWeights | None = None
     calibrate: bool = True
+    calibrate_head: bool = False
     min_precision: float | None = None
     label_tree: str | None = None
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
@@ -119,6 +122,8 @@ class SequenceClassification(SequenceTask):
         check_limit(self.max_source_tokens)
         if self.class_weights not in (None, "balanced"):
             raise InputError(f"class_weights={self.class_weights!r}: 'balanced', or leave it out.")
+        if self.calibrate_head and not self.calibrate:
+            raise InputError("calibrate_head=True: needs calibrate. Leave one of them out.")
         object.__setattr__(self, "labels", check_names(self.labels))
 
     # --- what a row is -------------------------------------------------------------------------
@@ -200,7 +205,8 @@ class SequenceClassification(SequenceTask):
 
     def chances(self, outputs: Sequence[Any]) -> np.ndarray:
         """Probabilities of logits, ``(rows, classes)``, by the temperature if there is one."""
-        return softmax(np.asarray(outputs, float) / (self.temperature or 1.0))
+        divisor = 1.0 if self.calibrate_head else self.temperature or 1.0
+        return softmax(np.asarray(outputs, float) / divisor)
 
     def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         """As of every task: with ``min_precision``, no label where none is sure enough.
@@ -213,17 +219,7 @@ class SequenceClassification(SequenceTask):
                 f"min_precision={self.min_precision}: was not fitted to validation rows. Call "
                 "trainer.calibrate() before frtune.save, or train with frtune train."
             )
-        found, tree = self._decision(answers), self.tree
-        out = []
-        for answer, label, score in zip(answers, found.labels, found.scores, strict=True):
-            row = {**answer, "label": label, "score": score}
-            if label is None:
-                scores = answer["scores"]
-                row["likeliest"] = sorted(scores, key=scores.__getitem__, reverse=True)[:LIKELIEST]
-            elif tree is not None:
-                row["level"] = len(tree.path(label))
-            out.append(row)
-        return out
+        return decided_answers(answers, self._decision(answers), self.tree)
 
     def _decision(self, answers: Sequence[Answer]) -> Decision:
         chances = self._given_chances(answers)
@@ -252,10 +248,18 @@ class SequenceClassification(SequenceTask):
         task = replace(self, temperature=temperature, least_scores=None)
         if self.min_precision is not None:
             limits, reason = limits_of(
-                task.chances(logits), self.known_labels, true, self.min_precision, self.tree
+                replace(task, calibrate_head=False).chances(logits),
+                self.known_labels,
+                true,
+                self.min_precision,
+                self.tree,
             )
             notes += [reason] if reason else []
         return replace(task, least_scores=limits), notes
+
+    @property
+    def logit_factor(self) -> float | None:
+        return 1 / self.temperature if self.calibrate_head and self.temperature else None
 
     # --- scores --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,6 +75,22 @@ def decide(
                 found.levels[row] = level
                 found.scores[row] = float(chance[row, node])
     return found
+
+
+def decided_answers(
+    answers: Sequence[Mapping[str, Any]], found: Decision, tree: LabelTree | None
+) -> list[dict[str, Any]]:
+    """Answers with the label that was decided, or without one, and with the likeliest labels."""
+    out = []
+    for answer, label, score in zip(answers, found.labels, found.scores, strict=True):
+        row = {**answer, "label": label, "score": score}
+        if label is None:
+            scores = answer["scores"]
+            row["likeliest"] = sorted(scores, key=scores.__getitem__, reverse=True)[:LIKELIEST]
+        elif tree is not None:
+            row["level"] = len(tree.path(label))
+        out.append(row)
+    return out
 
 
 def at_level(

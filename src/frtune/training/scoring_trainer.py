@@ -14,6 +14,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from frtune.data.checks import columns_check
 from frtune.errors import InputError
 from frtune.models.families import kind_of
+from frtune.models.head_scale import scale_logits
 from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.generated import Generated
@@ -183,6 +184,8 @@ class ScoringTrainer(ResumableTrainer):
         rows = self._rows_to_answer("eval_dataset", given, None)
         self.predict(rows, metric_key_prefix="calibration")
         self.task, notes = self.task.calibrated(self.outputs or [], rows)
+        if (factor := self.task.logit_factor) is not None:
+            scale_logits(self.accelerator.unwrap_model(self.model), factor)
         return notes
 
     def _rows_to_answer(self, where: str, given: Any, ignore_keys: Any) -> Any:

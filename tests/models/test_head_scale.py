@@ -5,13 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 from datasets import Dataset
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
 
 from frtune import SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES
 from frtune.models.head_scale import scale_logits
 
 ROWS = Dataset.from_dict({"text": ["Le vent.", "La mer.", "Le sel."], "label": ["a", "b", "c"]})
-CLASSIFIERS = [name for name, family in FAMILIES.items() if family.kind != "encoder-decoder"]
+CLASSIFIERS = [
+    name
+    for name, family in FAMILIES.items()
+    if family.kind != "encoder-decoder"
+    and {*family.model_types} & {*MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES}
+]
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["whole", "lora"])

@@ -16,8 +16,8 @@ from frtune.errors import InputError
 
 def commands(saved: Path, folder: Path) -> list[list[str]]:
     """What answers and scores: to the screen, to a file, and to a directory."""
-    rows = ["--file", str(folder.parent / "rows.txt"), "--batch-size", "2"]
-    data = ["--data", "sample", "--max-rows", "5", "--batch-size", "2"]
+    rows = ["--file", str(folder.parent / "rows.txt"), "--batch-size", "2", "--no-bf16"]
+    data = ["--data", "sample", "--max-rows", "5", "--batch-size", "2", "--no-bf16"]
     return [
         ["predict", str(saved / "classification"), *rows],
         ["predict", str(saved / "keyphrases"), *rows, "--output", str(folder / "keyphrases.jsonl")],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,14 @@ def test_every_command_tries_its_output_before_it_reads_a_model(places, tmp_path
             (line,) = capsys.readouterr().err.splitlines()
             assert "output" in line, line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_of_a_launch_the_first_process_alone_makes_a_folder_to_try(tmp_path, monkeypatch):
+    """Two at once would each remove what the other one is about to write in."""
+    made = []
+    monkeypatch.setattr(Path, "mkdir", lambda place, *_: made.append(place.name) or os.mkdir(place))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, expected in (("1", []), ("0", ["new", "deep"])):
+        monkeypatch.setenv("RANK", rank)
+        check_output_file(tmp_path / "new" / "deep" / "answers.jsonl")
+        assert made == expected and not [*tmp_path.iterdir()]

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.files import DRAFT, is_draft, remove_dead_drafts
 
@@ -90,8 +91,12 @@ def _path(path: Place, shown: str) -> Path:
 def _try(folder: Path, shown: str) -> None:
     """Make the folder, write a file there, and remove what was made.
 
-    Permissions say too little: root has all of them, on a disk that is read-only as well.
+    Permissions say too little: root has all of them, on a disk that is read-only as well. Of a
+    launch the first process alone does it, as it alone writes: two would remove the folder of one
+    another.
     """
+    if place_in_launch()[0] > 0:
+        return
     made: list[Path] = []
     probe = folder / f"{DRAFT}{secrets.token_hex(4)}"
     try:

@@ -146,9 +146,9 @@ class SequenceClassification(SequenceTask):
         for label, count in counts.items():
             if count < 2:
                 logger.warning("class %r has %d training rows: too few to learn", label, count)
-        task = replace(self, labels=list(counts), label_counts=list(counts.values()))
-        _ = task.tree  # refuses a rule that puts no labels together
-        return task
+        if self.label_tree:
+            LabelTree(self.label_tree, list(counts))  # refused if it puts no labels together
+        return replace(self, labels=list(counts), label_counts=list(counts.values()))
 
     @property
     def tree(self) -> LabelTree | None:

@@ -62,16 +62,14 @@ def decide(
             is answered with a label.
         tree: What stands above the labels.
     """
-    best = chances.argmax(1)
-    levels = tree.levels if tree else 1
-    found = Decision([None] * len(best), [None] * len(best), chances.max(1).tolist())
+    rows, levels = len(chances), tree.levels if tree else 1
+    found = Decision([None] * rows, [None] * rows, chances.max(1).tolist())
     for level in range(levels, 0, -1):
         limit = 0.0 if limits is None else limits[level - 1]
         chance, nodes = at_level(chances, labels, level, tree)
         for row, node in enumerate(chance.argmax(1)):
             if found.labels[row] is None and chance[row, node] >= limit:
-                own = nodes[node] if limits is not None else labels[best[row]]
-                found.labels[row] = own
+                found.labels[row] = nodes[node]
                 found.levels[row] = level
                 found.scores[row] = float(chance[row, node])
     return found

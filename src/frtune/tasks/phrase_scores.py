@@ -73,7 +73,8 @@ def phrase_spans(line: str, phrases: Sequence[str], separator: str) -> list[tupl
         # a place that repeats an earlier phrase, or holds none, is not where this one stands
         rest = [(max(at, start), end) for start, end in places if end > at]
         kept = next((p for p in rest if _key(line[slice(*p)]) not in seen), (at, len(line)))
-        start = line.find(phrase, kept[0])
+        start = line.find(phrase, *kept)
+        start = line.find(phrase, kept[0]) if start < 0 else start
         span = (start, start + len(phrase)) if start >= 0 else kept
         found.append(span)
         seen |= {"", normalize_phrase(phrase)}

@@ -170,11 +170,6 @@ class ScoringTrainer(ResumableTrainer):
 
         Raises:
             InputError: If there are no such rows.
-
-        Example:
-            >>> trainer.train()  # doctest: +SKIP
-            >>> trainer.calibrate()  # doctest: +SKIP
-            []
         """
         if not self.task.calibrates:
             return []

@@ -61,6 +61,7 @@ from .tasks.answer_files import AnswerColumns as AnswerColumns
 from .tasks.classification import SequenceClassification as SequenceClassification
 from .tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration
 from .tasks.keywords import KeywordExtraction as KeywordExtraction
+from .tasks.multi_label import MultiLabelClassification as MultiLabelClassification
 from .tasks.similarity import SentenceSimilarity as SentenceSimilarity
 from .training.arguments import scale_learning_rate as scale_learning_rate
 from .training.arguments import training_arguments as training_arguments

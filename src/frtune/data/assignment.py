@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,11 +75,18 @@ class RowAssignment:
 
     def _target(self, row: int) -> str | float | None:
         """The label or score of a row; ``None`` where rows have phrases."""
-        phrases = self.schema.target == "phrases"
-        return None if phrases else self._cell(self.schema.target_name, row)
+        if self.schema.target == "phrases":
+            return None
+        value = self._cell(self.schema.target_name, row)
+        return "; ".join(sorted(value)) if self.schema.target == "labels" else value
 
-    def strata(self, rows: np.ndarray) -> np.ndarray | None:
-        """A number for each row's label, by which a cut is stratified; ``None`` without labels."""
+    def strata(self, rows: np.ndarray) -> Sequence[Any] | None:
+        """A number for each row's label, by which a cut is stratified; ``None`` without labels.
+
+        Of several labels a row, their list.
+        """
+        if self.schema.target == "labels":
+            return self.table.data.column(self.schema.target_name).take(rows).to_pylist()
         if self.schema.target != "label":
             return None
         labels = self.table.data.column(self.schema.target_name).dictionary_encode()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, Features, Value, concatenate_datasets
+from datasets import Dataset, Features, List, Value, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from frtune.data.checks import columns_check
@@ -175,6 +176,10 @@ def _split_report(
         present = int(column_of(table, "present")[rows].sum())
         report["present_share"] = round(present / phrases, 4) if phrases else None
         names["phrases"] = target
+    elif isinstance(table.features.get(target), List):
+        sets = table.data.column(target).take(rows).to_pylist()
+        report["labels"] = in_order(Counter(label for each in sets for label in each))
+        report["labels_a_row"] = _quantiles(np.array([len(each) for each in sets]))
     elif kind == "string":
         report["labels"] = count_labels(table, rows, target)
     elif kind.startswith(("int", "float")):
@@ -188,7 +193,11 @@ def _split_report(
 def count_labels(table: Dataset, rows: np.ndarray, column: str) -> dict[str, int]:
     """Rows of each label, the most frequent first."""
     values = table.data.column(column).take(rows).value_counts()
-    counts = {item["values"]: item["counts"] for item in values.to_pylist()}
+    return in_order({item["values"]: item["counts"] for item in values.to_pylist()})
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts, the greatest first, those on a par by the alphabet."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 

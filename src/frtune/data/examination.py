@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frtune.data.cleaning import clean_text
 from frtune.data.filters import Filters
-from frtune.data.labels import class_names
+from frtune.data.label_sets import item_names
 from frtune.data.measures import count_tokens, measure, measured_types, processes
 from frtune.data.row_schema import RowSchema
 from frtune.data.sources import Part
@@ -51,7 +51,7 @@ def examine(
             schema=schema,
             filters=filters,
             tokenizer=tokenizer,
-            class_names=class_names(part.rows, schema.target_column),
+            class_names=item_names(part.rows, schema.target_column),
         )
         table = rows.map(
             work_on,
@@ -73,7 +73,7 @@ def _features(
 ) -> Features:
     """Types of the columns; a target that is a plain value keeps the type that it was read with."""
     whole, text = Value("int64"), Value("string")
-    known = {"phrases": List(text), "label": text, "score": Value("float64")}
+    known = {"phrases": List(text), "labels": List(text), "label": text, "score": Value("float64")}
     counted = tokenizer and schema.target_text is not None
     return Features(
         {

@@ -128,12 +128,19 @@ def class_names(dataset: Dataset, column: str) -> list[str] | None:
 
 
 def with_names(batch: Mapping[str, Sequence[Any]], features: Mapping[str, Any]) -> dict[str, Any]:
-    """A batch of rows in which the ids of ``ClassLabel`` columns are their names."""
-    names = {column: getattr(feature, "names", None) for column, feature in features.items()}
+    """A batch of rows in which the ids of ``ClassLabel`` columns, or in lists, are their names."""
+    names = {
+        column: getattr(getattr(feature, "feature", feature), "names", None)
+        for column, feature in features.items()
+    }
+
+    def named(value: Any, of: list[str]) -> Any:
+        if isinstance(value, list):
+            return [label_name(item, of) for item in value]
+        return label_name(value, of)
+
     return {
-        column: [label_name(value, names[column]) for value in values]
-        if names.get(column)
-        else values
+        column: [named(value, names[column]) for value in values] if names.get(column) else values
         for column, values in batch.items()
     }
 

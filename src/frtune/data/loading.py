@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ def cut_splits(
     seed: int = 42,
     missing: bool = True,
     stratify_by: str | None = None,
+    stratum: Callable[[Any], Any] = str,
 ) -> tuple[DatasetDict, list[str]]:
     """Cut missing splits from train, and keep so many rows of each: what ``load_splits`` does last.
 
@@ -157,6 +158,7 @@ def cut_splits(
         seed: As in ``load_splits``, like the rest.
         missing: ``cut`` of ``load_splits``.
         stratify_by: Column of classes.
+        stratum: Its values to classes, or to lists of several labels.
 
     Returns:
         The splits in their order, and notes.
@@ -165,7 +167,7 @@ def cut_splits(
     found, notes = (dict(splits), []) if tested else without_test(splits, where)
     if missing and "train" in found:
         wanted = ("validation", "test") if tested else ("validation",)
-        found, more = _cut_missing(found, seed, where, stratify_by, wanted)
+        found, more = _cut_missing(found, seed, where, (stratify_by, stratum), wanted)
         notes += more
     for name, limit in zip(SPLITS, limits, strict=True):
         if limit is not None and limit < (name != "test"):
@@ -190,14 +192,14 @@ def _cut_missing(
     splits: dict[str, Dataset],
     seed: int,
     where: str,
-    stratify_by: str | None,
+    stratify: tuple[str | None, Callable[[Any], Any]],
     wanted: Sequence[str],
 ) -> tuple[dict[str, Dataset], list[str]]:
     """Cut each missing one of validation and test, a tenth of train's rows, off train."""
     missing = [name for name in wanted if name not in splits]
     if not missing:
         return splits, []
-    train = splits["train"]
+    train, (stratify_by, stratum) = splits["train"], stratify
     if stratify_by is not None:
         columns_check(train, [stratify_by], where)
     rows = cut_rows(
@@ -205,7 +207,7 @@ def _cut_missing(
         dict.fromkeys(missing, 0.1),
         seed=seed,
         where=where,
-        strata=None if stratify_by is None else [str(value) for value in train[stratify_by][:]],
+        strata=None if stratify_by is None else [stratum(value) for value in train[stratify_by][:]],
     )
     sizes = listed([str(len(each)) for each in rows.values()])
     verb, ratio = ("were", "8:1:1") if len(missing) == 2 else ("was", "9:1")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from frtune.data.checks import columns_check, separator_check
 from frtune.data.cleaning import clean_keyphrases, clean_text
 from frtune.data.filters import Filters
+from frtune.data.label_sets import SEPARATOR, label_set
 from frtune.data.labels import label_name, score_of, score_reason
 from frtune.data.nested_values import read_phrases
 from frtune.data.written_lists import without_entities
@@ -17,8 +18,9 @@ from frtune.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# a list of phrases, one of a few labels, a number, or anything else, which is left as it is
-Target = Literal["phrases", "label", "score", "value"]
+# a list of phrases, one of a few labels, a list of several, a number, or anything else, which stays
+# as it is
+Target = Literal["phrases", "label", "labels", "score", "value"]
 
 
 def joined(texts: Sequence[str]) -> str:
@@ -81,7 +83,8 @@ class RowSchema:
         """Refuse (``InputError``) rows that lack a column, and phrases with another separator."""
         columns_check(dataset, self.names, where)
         if self.separator is not None:
-            separator_check(dataset, self.target_column, self.separator, where)
+            option = "--label-separator" if self.target == "labels" else "--separator"
+            separator_check(dataset, self.target_column, self.separator, where, option)
 
     def check_filters(self, filters: Filters) -> None:
         """Refuse a limit on something that the rows of this task do not have."""
@@ -106,7 +109,7 @@ class RowSchema:
         return [self.join(row) for row in zip(*texts.values(), strict=True)]
 
     def targets(self, values: Sequence[Any], class_names: list[str] | None) -> list[Any]:
-        """Clean targets: lists of phrases, labels as text, or scores; ``None`` for none."""
+        """Clean targets: lists of phrases or labels, labels, or scores; ``None`` for none."""
         if self.target == "phrases":
             separator, name = self.separator or "; ", self.keyphrase_field
             return [clean_keyphrases(read_phrases(v, separator, name)) for v in values]
@@ -115,6 +118,9 @@ class RowSchema:
             if class_names is not None:
                 named = [label_name(value, class_names) for value in values]
             return [None if score_reason(v, "score") else score_of(v) for v in named]
+        if self.target == "labels":
+            separator = self.separator or SEPARATOR
+            return [label_set(value, separator, class_names) for value in values]
         if self.target == "label":
             return [label_name(value, class_names) for value in values]
         return list(values)

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from frtune.data.label_stratification import stratified_sets
 from frtune.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -84,7 +85,7 @@ def cut_rows(
     *,
     seed: int,
     where: str,
-    strata: Sequence[Hashable] | None = None,
+    strata: Sequence[Hashable | list[str]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw rows for each split in ``wanted``; what is left is train.
 
@@ -95,7 +96,8 @@ def cut_rows(
         seed: The same seed and number of rows give the same cut.
         where: What is cut, in the message.
         strata: The class of each row. Each split then has the classes in the shares that they
-            have in all rows, as near as whole rows can; a class leaves train last.
+            have in all rows, as near as whole rows can; a class leaves train last. Or the list
+            of several labels of each row, for ``frtune.data.label_stratification.stratified_sets``.
 
     Returns:
         Split to its sorted row numbers, train included.
@@ -121,8 +123,11 @@ def cut_rows(
             f"{where}: {rows} rows are too few to cut {cut} from and leave some for train. "
             "Add rows, or ask for smaller splits."
         )
-    order = np.random.default_rng(seed).permutation(rows)
-    if strata is not None:
+    random = np.random.default_rng(seed)
+    order = random.permutation(rows)
+    if strata is not None and isinstance(next(iter(strata), None), list):
+        order = stratified_sets(order, list(counts.values()), strata, random)
+    elif strata is not None:
         order = _stratified(order, list(counts.values()), strata)
     *drawn, left = np.split(order, list(accumulate(counts.values())))
     return {"train": np.sort(left), **dict(zip(counts, map(np.sort, drawn), strict=True))}

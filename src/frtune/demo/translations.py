@@ -44,6 +44,7 @@ WORDS: Words = {
         "Pas assez sûr pour répondre. Les plus probables :",
         "확신이 부족해 답하지 않습니다. 가능성이 높은 순서:",
     ),
+    "no_label": ("No label applies.", "Aucune étiquette.", "해당하는 레이블이 없습니다."),
     "no_text": ("Write a text first.", "Écrivez d'abord un texte.", "먼저 텍스트를 입력하세요."),
     "too_long": (
         "The text has {found} characters; {allowed} are allowed.",

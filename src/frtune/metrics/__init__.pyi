@@ -2,6 +2,7 @@
 
 from . import calibration as calibration
 from . import classification as classification
+from . import multi_label as multi_label
 from . import text_baselines as text_baselines
 from . import tokenizers as tokenizers
 from .baselines import baseline_rows as baseline_rows
@@ -27,6 +28,11 @@ from .keyphrase_report import combined_scores as combined_scores
 from .keyphrase_report import combined_signatures as combined_signatures
 from .keyphrases import keyphrase_scores as keyphrase_scores
 from .keyphrases import keyphrase_scores_per_document as keyphrase_scores_per_document
+from .multi_label import fitted_thresholds as fitted_thresholds
+from .multi_label import multi_label_intervals as multi_label_intervals
+from .multi_label import multi_label_scores as multi_label_scores
+from .multi_label import multi_label_signatures as multi_label_signatures
+from .multi_label import ranking_precision as ranking_precision
 from .phrases import split_phrases as split_phrases
 from .rouge import rouge_scores as rouge_scores
 from .rouge import rouge_scores_per_document as rouge_scores_per_document

@@ -16,6 +16,11 @@ def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
     return special.softmax(np.asarray(logits, float), axis=-1)
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return the chance of each of several labels from logits of the same shape."""
+    return special.expit(np.asarray(logits, float))
+
+
 def are_probabilities(scores: np.ndarray) -> bool:
     """Whether the scores of classes, ``(rows, classes)``, are probabilities.
 

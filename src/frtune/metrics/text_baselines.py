@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from frtune.metrics.multi_label import DEFAULT, best_threshold
+
+_THREE_FOLDS = 9  # rows of a label, three a fold
 _TOKEN = r"\w+|[^\w\s]"
 
 
@@ -49,6 +54,63 @@ def tfidf_logistic(
     )
     model.fit(list(train_texts), list(train_labels))
     return [str(label) for label in model.predict(list(texts))]
+
+
+def most_frequent_labels(sets: Sequence[Sequence[str]], rows: int) -> list[list[str]]:
+    """Give every row the most frequent training labels, as many as a training row has on average.
+
+    Example:
+        >>> most_frequent_labels([["a", "b"], ["b"], ["b"]], 2)
+        [['b'], ['b']]
+    """
+    counts = Counter(label for row in sets for label in row)
+    most = max(1, round(sum(counts.values()) / max(1, len(sets))))
+    return [[label for label, _ in counts.most_common(most)] for _ in range(rows)]
+
+
+def tfidf_one_vs_rest(
+    train_texts: Sequence[str],
+    train_sets: Sequence[Sequence[str]],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    balanced: bool = False,
+) -> list[list[str]]:
+    """Give labels by a logistic regression for each, on TF-IDF of words and pairs of words.
+
+    A label of nine training rows or more, and as many without it, has the threshold of the best F1
+    in three folds of them; others have 0.5. One that no or every row has is never or always given.
+
+    Args:
+        train_texts: Texts to learn from.
+        train_sets: Their labels.
+        texts: Texts to be given labels.
+        labels: All labels.
+        balanced: Weigh rows with and without a label by the inverse of their number.
+
+    Example:
+        >>> known = ["loyer mars", "timbre poste", "loyer et timbre"] * 9
+        >>> sets = [["loyer"], ["poste"], ["loyer", "poste"]] * 9
+        >>> tfidf_one_vs_rest(known, sets, ["poste", "loyer de mars"], ["loyer", "poste"])
+        [['poste'], ['loyer']]
+    """
+    vectorizer = TfidfVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), sublinear_tf=True)
+    known, asked = vectorizer.fit_transform(list(train_texts)), vectorizer.transform(list(texts))
+    given = np.zeros((len(texts), len(labels)), bool)
+    for i, label in enumerate(labels):
+        has = np.array([label in row for row in train_sets])
+        if has.all() or not has.any():
+            given[:, i] = has.all()
+            continue
+        model: Any = LogisticRegression(
+            C=10, max_iter=1000, class_weight="balanced" if balanced else None
+        )
+        limit = DEFAULT
+        if min(has.sum(), (~has).sum()) >= _THREE_FOLDS:
+            chances = cross_val_predict(model, known, has, cv=3, method="predict_proba")[:, 1]
+            limit = best_threshold(chances, has)
+        given[:, i] = model.fit(known, has).predict_proba(asked)[:, 1] >= limit
+    return [[label for label, found in zip(labels, row, strict=True) if found] for row in given]
 
 
 def word_overlap(first: Sequence[str], second: Sequence[str]) -> list[float]:

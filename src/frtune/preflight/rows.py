@@ -53,7 +53,8 @@ def missing_classes(splits: Mapping[str, Dataset], task: Task) -> list[str]:
     """Classes that validation or test lacks, so that no score speaks of them."""
     labels, warnings = task.classes or (), []
     for name in [name for name in splits if labels and name != "train"]:
-        found = set(task.references(splits[name]))
+        true = task.references(splits[name])
+        found = {label for each in true for label in (each if isinstance(each, list) else [each])}
         if missing := [label for label in labels if label not in found]:
             shown, lacks = ", ".join(map(repr, missing[:3])), f"{len(missing)} of {len(labels)}"
             warnings.append(f"{name}: has no row of {lacks} classes ({shown})")

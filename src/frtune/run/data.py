@@ -81,6 +81,7 @@ def read_data(
             limits=(settings.max_train_rows, settings.max_eval_rows, settings.max_test_rows),
             missing=cut,
             stratify_by=task.stratify_column,
+            stratum=task.stratum,
         )
         task = task.fit(splits, checked=True)
         for name, rows in splits.items():

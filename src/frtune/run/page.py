@@ -13,7 +13,6 @@ from datasets import Dataset, DatasetDict
 
 from frtune.environment.versions import versions
 from frtune.html import figure_data, render
-from frtune.metrics import class_scores, confusion_matrix
 from frtune.plotting import has_matplotlib
 from frtune.run.confidence_figures import coverage_figure, reliability_figure
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
@@ -206,11 +205,10 @@ def _cuts(trainer: TaskTrainer, encoded: Dataset | None) -> list[dict[str, Any]]
 
 def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The confusion matrix where rows have labels: whole, or the pairs most confused."""
-    labels = task.classes
-    if labels is None or not lines:
+    found = task.by_class(lines) if lines else None
+    if found is None:
         return None
-    said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-    matrix = confusion_matrix(said, true, labels)
+    labels, matrix = found.labels, found.matrix or []
     pairs = [
         (count, labels[i], labels[j])
         for i, row in enumerate(matrix)
@@ -221,9 +219,9 @@ def _confusion(task: Task, lines: Sequence[dict[str, Any]]) -> dict[str, Any] | 
     shares = ([(count, count / max(1, sum(row))) for count in row] for row in matrix)
     return {
         "labels": labels,
-        "rows": list(zip(labels, shares, strict=True)) if len(labels) <= CLASSES else None,
+        "rows": list(zip(labels, shares, strict=True)) if 0 < len(matrix) <= CLASSES else None,
         "pairs": pairs[:12],
-        "classes": class_scores(said, true, labels),
+        "classes": found.scores,
     }
 
 
@@ -233,11 +231,14 @@ def _confidence(task: Task, lines: Sequence[dict[str, Any]]) -> list[dict[str, s
     if found is None:
         return []
     *_, chances = found.chances.values()
+    shown = _figure(
+        reliability_figure(found.chances, found.true),
+        "Share of right answers by the model's confidence; below the diagonal it is too sure",
+    )
+    if not found.of_rows:
+        return shown
     return [
-        *_figure(
-            reliability_figure(found.chances, found.true),
-            "Share of right answers by the model's confidence; below the diagonal it is too sure",
-        ),
+        *shown,
         *_figure(
             coverage_figure(chances, found.true, found.precision),
             "Share of wrong answers by the share of rows that are answered, surest first",

@@ -52,6 +52,16 @@ def keyphrases_html(text: str, phrases: Sequence[str], say: Say) -> str:
 
 def classes_html(label: str, scores: Mapping[str, float], say: Say) -> str:
     """A label, and bars of the likeliest ones."""
+    return f"<p><b>{escape(label)}</b></p>{_bars(scores, say)}"
+
+
+def label_set_html(labels: Sequence[str], scores: Mapping[str, float], say: Say) -> str:
+    """The labels that are given, and bars of the likeliest ones."""
+    chips = "".join(f'<span class="frtune-chip">{escape(label)}</span>' for label in labels)
+    return f"<p>{chips or escape(say('no_label'))}</p>{_bars(scores, say)}"
+
+
+def _bars(scores: Mapping[str, float], say: Say) -> str:
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     rows = "".join(
         f'<tr><td>{escape(name)}</td><td class="number">{score:.1%}</td>'
@@ -61,8 +71,7 @@ def classes_html(label: str, scores: Mapping[str, float], say: Say) -> str:
     )
     rest = _note(say("more_classes", count=len(ranked) - _MOST_CLASSES))
     return (
-        f'<p><b>{escape(label)}</b></p><table class="frtune-table">{rows}</table>'
-        f"{rest if len(ranked) > _MOST_CLASSES else ''}"
+        f'<table class="frtune-table">{rows}</table>{rest if len(ranked) > _MOST_CLASSES else ""}'
     )
 
 

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
@@ -30,6 +30,21 @@ Intervals = dict[str, tuple[float, float]]
 Texts = Sequence[str] | None
 
 TEXTS = ("text", "text_pair")  # what ``predict`` repeats of a row beside its answer
+
+
+class ClassReport(NamedTuple):
+    """Scores by class, of rows that have classes.
+
+    Attributes:
+        labels: The classes.
+        matrix: Rows by true class (down) and predicted class (across); ``None`` where a row may
+            have several.
+        scores: ``precision``, ``recall``, ``f1`` and ``rows`` of each class.
+    """
+
+    labels: list[str]
+    matrix: list[list[int]] | None
+    scores: dict[str, dict[str, float]]
 
 
 class Answers(ABC):
@@ -279,6 +294,10 @@ class Answers(ABC):
 
     def confidence(self, lines: Sequence[Line]) -> Confidence | None:
         """How sure the model was of lines of ``predictions.jsonl``; ``None`` without classes."""
+        return None
+
+    def by_class(self, lines: Sequence[Line]) -> ClassReport | None:
+        """Scores of lines of ``predictions.jsonl`` by class; ``None`` without classes."""
         return None
 
     # --- how an answer is shown ----------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -161,6 +161,10 @@ class Task(Answers):
         """
         check_rows(dataset, [*self.columns, *self.label_columns], self.reason, where)
         self.check_labels(dataset, where)
+
+    def stratum(self, value: Any) -> Hashable | list[str]:
+        """The class of a value of ``stratify_column``, or the list of its several labels."""
+        return str(value)
 
     def check_labels(self, dataset: Dataset, where: str) -> None:
         """Refuse labels that no training row had, in rows that are sound otherwise."""

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+import frtune
 from frtune import metrics
 from frtune.data.cleaning import clean_text
+from frtune.data.label_sets import SEPARATOR, several_reason
 from frtune.data.labels import (
     check_limit,
     check_names,
@@ -23,7 +25,7 @@ from frtune.data.labels import (
     warn_unknown,
 )
 from frtune.errors import InputError
-from frtune.metrics.chances import are_probabilities, softmax, tempered
+from frtune.metrics.chances import are_probabilities, softmax
 from frtune.ranges import check_fields
 from frtune.tasks.answer_html import Say, classes_html
 from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
@@ -31,6 +33,7 @@ from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Splits
 from frtune.tasks.confidence import (
     Confidence,
     Decision,
+    before_and_after,
     confidence_directions,
     confidence_remarks,
     confidence_scores,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ClassWeights = Literal["balanced"]
+SCORING = ("labels", "class_weights")  # a baseline has weights
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class SequenceClassification(SequenceTask):
     """Give a text one of several labels, with an encoder or with a decoder.
 
     The classes are found in the training rows: ``task = task.fit(train)``. They are text or whole
-    numbers, and their map to ids is written into the model's config.
+    numbers, and their map to ids is written into the model's config. With ``multi_label`` a row has
+    any number of them: see ``MultiLabelClassification``, which this then is.
 
     Attributes:
         text_column: Column with the text.
@@ -76,10 +81,15 @@ class SequenceClassification(SequenceTask):
             is found from which probability on they are; below it there is no answer.
         label_tree: What stands above the labels: ``prefix:1,2`` (the first characters) or
             ``separator:/``. Each level is scored, and an uncertain answer is a node above.
+        multi_label: A row has any number of labels: a list, or text with a separator between them.
+        label_separator: What stands between the labels of a text, with ``multi_label``.
         label_counts: Training rows of each class, filled in by ``fit``.
+        train_rows: All training rows, filled in by ``fit`` where a row may have several labels.
         temperature: What logits are divided by, filled in by ``calibrated``.
         least_scores: Least probability of an answer at each level, from the top, filled in by
             ``calibrated``; 2, which none reaches, where none is sure enough.
+        thresholds: Probability from which on each of several labels is given, filled in by
+            ``calibrated``.
 
     Example:
         >>> from datasets import Dataset
@@ -99,7 +109,7 @@ class SequenceClassification(SequenceTask):
     accuracy_score: ClassVar[str] = "accuracy"
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "mcc")
     answer_columns: ClassVar[tuple[str, ...]] = ("predicted_label", "predicted_score")
-    score_fields: ClassVar[tuple[str, ...]] = ("labels", "class_weights")  # a baseline has weights
+    score_fields: ClassVar[tuple[str, ...]] = (*SCORING, "multi_label", "label_separator")
     answer_key: ClassVar[str] = "label"
     answer_details: ClassVar[tuple[str, ...]] = ("score", "scores", "level", "likeliest")
 
@@ -112,9 +122,17 @@ class SequenceClassification(SequenceTask):
     calibrate_head: bool = False
     min_precision: float | None = None
     label_tree: str | None = None
+    multi_label: bool = False
+    label_separator: str = SEPARATOR
     label_counts: list[int] | None = field(default=None, metadata={"help": SUPPRESS})
+    train_rows: int | None = field(default=None, metadata={"help": SUPPRESS})
     temperature: float | None = field(default=None, metadata={"help": SUPPRESS})
     least_scores: list[float] | None = field(default=None, metadata={"help": SUPPRESS})
+    thresholds: list[float] | None = field(default=None, metadata={"help": SUPPRESS})
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        several = cls is SequenceClassification and settings.get("multi_label")
+        return super().__new__(frtune.MultiLabelClassification if several else cls)  # type: ignore[return-value]
 
     def __post_init__(self):
         check_fields(self)
@@ -124,6 +142,10 @@ class SequenceClassification(SequenceTask):
             raise InputError(f"class_weights={self.class_weights!r}: 'balanced', or leave it out.")
         if self.calibrate_head and not self.calibrate:
             raise InputError("calibrate_head=True: needs calibrate. Leave one of them out.")
+        if self.label_separator != SEPARATOR and not self.multi_label:
+            raise InputError(f"label_separator={self.label_separator!r}: goes with multi_label.")
+        if self.multi_label and not isinstance(self, frtune.MultiLabelClassification):
+            raise InputError("multi_label=True: pass it by name, to SequenceClassification.")
         object.__setattr__(self, "labels", check_names(self.labels))
 
     # --- what a row is -------------------------------------------------------------------------
@@ -134,7 +156,8 @@ class SequenceClassification(SequenceTask):
 
     def reason(self, row: Row) -> str | None:
         value = row[self.label_column]
-        return self.text_reason(row) or label_reason(value, self.label_column)
+        column = self.label_column
+        return self.text_reason(row) or several_reason(value, column) or label_reason(value, column)
 
     def fit(self, data: Splits, *, checked: bool = False) -> SequenceClassification:
         """Return the task with the classes of the training rows.
@@ -152,7 +175,7 @@ class SequenceClassification(SequenceTask):
 
     @property
     def tree(self) -> LabelTree | None:
-        """What stands above the labels; ``None`` without ``label_tree``, and before ``fit``."""
+        """What stands above the labels; ``None`` without any, and before ``fit``."""
         return LabelTree(self.label_tree, self.labels) if self.label_tree and self.labels else None
 
     @property
@@ -209,10 +232,10 @@ class SequenceClassification(SequenceTask):
         return softmax(np.asarray(outputs, float) / divisor)
 
     def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-        """As of every task: with ``min_precision``, no label where none is sure enough.
+        """As of every task: with ``min_precision``, no label where none is sure enough, ``None``.
 
-        Then ``label`` is ``None``, ``score`` that of the likeliest, and ``likeliest`` names these.
-        With ``label_tree`` the label may be a node above; ``level`` counts from the top.
+        Then ``score`` is that of the likeliest, and ``likeliest`` names these. With ``label_tree``
+        the label may be a node above; ``level`` counts from the top.
         """
         if self.min_precision is not None and self.least_scores is None:
             raise InputError(
@@ -236,8 +259,8 @@ class SequenceClassification(SequenceTask):
     def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
         """As of every task: the task with ``temperature`` and ``least_scores``.
 
-        Too few rows for them are said, and then there are none: without a temperature
-        probabilities stay as they are; without a least probability there is no answer.
+        Too few rows for them are said, and then there are none: probabilities stay as they are,
+        and there is no answer.
         """
         logits, true = np.asarray(outputs, float), self.references(dataset)
         notes, temperature, limits = [], None, None
@@ -305,12 +328,7 @@ class SequenceClassification(SequenceTask):
     ) -> Scores:
         warn_unknown(references, self.labels)
         scores = metrics.classification_scores(predictions, references)
-        tree = self.tree
-        for level in range(1, tree.levels) if tree else ():
-            said, true = ([tree.node(v, level) for v in side] for side in (predictions, references))
-            found = metrics.classification_scores(said, true)
-            scores |= {f"{name}_level_{level}": found[name] for name in ("accuracy", "f1_macro")}
-        return scores
+        return scores | (self.tree.scores(predictions, references) if self.tree else {})
 
     def answer_intervals(
         self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
@@ -320,34 +338,27 @@ class SequenceClassification(SequenceTask):
         return {name: found[name] for name in self.headline}
 
     def metric_directions(self) -> dict[str, bool]:
-        names = [*_score_names(), *self._level_names()]
+        names = [*_score_names(), *(self.tree.score_names if self.tree else ())]
         names += ["roc_auc"] if self.positive is not None else []
         return dict.fromkeys(names, True) | confidence_directions(
             temperature=self.temperature, limits=self.least_scores
         )
 
-    def _level_names(self) -> list[str]:
-        levels = range(1, self.tree.levels) if self.tree else ()
-        return [f"{name}_level_{i}" for i in levels for name in ("accuracy", "f1_macro")]
-
     def signatures(self, references: Sequence[str]) -> dict[str, str]:
         found = metrics.classification_signatures(positive=self.positive)
-        found |= metrics.classification.level_signatures(self.label_tree, self._level_names())
+        names = self.tree.score_names if self.tree else []
+        found |= metrics.classification.level_signatures(self.label_tree, names)
         found |= metrics.calibration.confidence_signatures(self.min_precision)
         return {name: found[name] for name in found if name in self.metric_directions()}
 
     def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[str]]:
-        """``frtune.metrics.text_baselines``: the most frequent label, and logistic regression.
-
-        Without training rows there are none.
-        """
+        """Most frequent label, and logistic regression; none without training rows."""
         if train is None:
             return {}
         labels = self.references(train)
         known, asked = (list(rows[self.text_column]) for rows in (train, test))
-        logistic = metrics.text_baselines.tfidf_logistic(
-            known, labels, asked, balanced=self.class_weights is not None
-        )
+        balanced = self.class_weights is not None
+        logistic = metrics.text_baselines.tfidf_logistic(known, labels, asked, balanced=balanced)
         return {
             "majority": metrics.text_baselines.majority(labels, len(test)),
             "tfidf_logistic": logistic,
@@ -357,14 +368,8 @@ class SequenceClassification(SequenceTask):
         return confidence_remarks(metrics, self.min_precision)
 
     def confidence(self, lines: Sequence[Line]) -> Confidence:
-        chances = self._given_chances(lines)
+        found = before_and_after(self._given_chances(lines), self.temperature)
         true = np.array([self.known_labels.index(line["reference"]) for line in lines])
-        found = {"not calibrated": chances}
-        if self.temperature is not None:
-            found = {
-                "not calibrated": tempered(chances, 1 / self.temperature),
-                "calibrated": chances,
-            }
         return Confidence(found, true, self.min_precision)
 
     def write_details(

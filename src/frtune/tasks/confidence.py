@@ -14,6 +14,7 @@ from frtune.tasks.label_tree import LabelTree
 
 ROWS = 50  # validation rows from which on a temperature is fitted
 NEVER = 2.0  # a least probability that none reaches
+_UNCALIBRATED = "probabilities are not calibrated"
 LIKELIEST = 3  # classes named where there is no answer
 
 
@@ -25,11 +26,13 @@ class Confidence(NamedTuple):
             ``calibrated`` where there is a temperature.
         true: The true class of each row, from 0.
         precision: What ``min_precision`` promises.
+        of_rows: Whether a row is answered once; else each of several labels is.
     """
 
     chances: dict[str, np.ndarray]
     true: np.ndarray
     precision: float | None
+    of_rows: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,11 @@ def right_at(
     ]
 
 
+def few_rows_note(rows: int) -> str:
+    """Say that there are too few validation rows for a temperature."""
+    return f"{_UNCALIBRATED}: {rows} validation rows, and it takes {ROWS}"
+
+
 def temperature_of(logits: np.ndarray, true: Sequence[int]) -> tuple[float | None, str | None]:
     """Fit a temperature to validation rows; or say why there is none.
 
@@ -118,14 +126,13 @@ def temperature_of(logits: np.ndarray, true: Sequence[int]) -> tuple[float | Non
         logits: ``(rows, classes)``.
         true: The true class of each row, from 0.
     """
-    said = "probabilities are not calibrated"
     if len(logits) < ROWS:
-        return None, f"{said}: {len(logits)} validation rows, and it takes {ROWS}"
+        return None, few_rows_note(len(logits))
     found = metrics.calibration.fitted_temperature(logits, true)
     if found is None:
         return None, (
-            f"{said}: the validation rows fit no temperature (all are right, or surer answers are "
-            "right no more often)"
+            f"{_UNCALIBRATED}: the validation rows fit no temperature (all are right, or surer "
+            "answers are right no more often)"
         )
     return found, None
 
@@ -145,6 +152,13 @@ def limits_of(
         f"there will be no answers: on {len(true)} validation rows no probability assures "
         f"min_precision={precision}. Give more validation rows, or ask for less"
     )
+
+
+def before_and_after(chances: np.ndarray, temperature: float | None) -> dict[str, np.ndarray]:
+    """``chances`` of ``Confidence``, of probabilities by ``temperature`` if there is one."""
+    if temperature is None:
+        return {"not calibrated": chances}
+    return {"not calibrated": tempered(chances, 1 / temperature), "calibrated": chances}
 
 
 def confidence_scores(

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from frtune import metrics
 from frtune.errors import InputError
 
+_SCORES = ("accuracy", "f1_macro")
 _WAYS = "prefix:1,2,3 (the first characters, by number) or separator:/ (between the levels)"
 
 
@@ -74,6 +76,20 @@ class LabelTree:
     def chances(self, chances: np.ndarray, level: int) -> np.ndarray:
         """Sum the probabilities of labels, ``(rows, labels)``, to those of a level's nodes."""
         return chances @ self._at[level - 1][1]
+
+    def scores(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        """``accuracy`` and ``f1_macro`` of the nodes at each level above the labels."""
+        scores = {}
+        for level in range(1, self.levels):
+            said, true = ([self.node(v, level) for v in side] for side in (predictions, references))
+            found = metrics.classification_scores(said, true)
+            scores |= {f"{name}_level_{level}": found[name] for name in _SCORES}
+        return scores
+
+    @property
+    def score_names(self) -> list[str]:
+        """The names of ``scores``."""
+        return [f"{name}_level_{level}" for level in range(1, self.levels) for name in _SCORES]
 
 
 def check_rule(rule: str | None) -> None:

@@ -56,6 +56,14 @@ def scored_labels(labels: torch.Tensor, *, shift: bool) -> dict[str, torch.Tenso
     return {"labels": chosen.flatten(), "kept": kept}
 
 
+def of_tokens(labels: Any) -> bool:
+    """Whether labels are those of tokens, (batch, length), rather than of rows.
+
+    Several labels a row are (batch, classes), floating point.
+    """
+    return torch.is_tensor(labels) and labels.dim() == 2 and not labels.is_floating_point()
+
+
 def keep_scored(inputs: dict[str, Any], loss: Any) -> None:
     """Have a decoder compute only the logits that ``loss`` reads; of a long prompt there are none.
 
@@ -81,6 +89,8 @@ class StepLoss:
         regression: Mean squared error on one output, instead of cross-entropy.
         label_smoothing: Share of the target mass spread over all classes, 0 to 1.
         class_weights: One factor per class; items still count as one each.
+        binary: Several labels a row: binary cross-entropy of each label; an item is one label of
+            one row. ``class_weights`` are then (2, classes): of labels that a row lacks, and has.
         focal_gamma: Weigh each item by ``(1 - p) ** focal_gamma``, where ``p`` is the probability
             of its label (Lin et al. 2017, equation 4); 0 weighs all alike.
 
@@ -94,8 +104,9 @@ class StepLoss:
     shift: bool = False
     regression: bool = False
     label_smoothing: float = 0.0
-    class_weights: Sequence[float] | None = None
+    class_weights: Sequence[Any] | None = None
     focal_gamma: float = 0.0
+    binary: bool = False
 
     def __call__(
         self,
@@ -111,7 +122,8 @@ class StepLoss:
                 with ``scored``, also (batch, most, vocabulary), those that it keeps.
             labels: (batch,) or (batch, length), -100 where no loss falls. Or class probabilities,
                 floating point, of the shape of the logits: the loss is the sum of each class's
-                loss times its probability, and where all are 0 none falls.
+                loss times its probability, and where all are 0 none falls. ``binary``: (batch,
+                classes), 1 for each label that a row has.
             num_items_in_batch: Labels that count in the whole optimizer step, over all
                 micro-batches and processes; ``None`` counts those given here.
             scored: ``scored_labels`` of labels (batch, length). Without them a GPU is waited for.
@@ -123,6 +135,8 @@ class StepLoss:
         if self.regression:
             total = functional.mse_loss(logits.squeeze(-1).float(), labels.float(), reduction="sum")
             counted = labels.numel()
+        elif self.binary:
+            total, counted = self._binary_cross_entropy(logits, labels, weights), labels.numel()
         elif labels.is_floating_point():
             total, counted = self._soft_cross_entropy(logits, labels, weights)
         else:
@@ -167,6 +181,18 @@ class StepLoss:
             # clamped: the gradient of a power below 1 is infinite at 0
             losses = ((1 - chances).clamp(min=1e-6) ** self.focal_gamma * losses).sum()
         return losses, (labels != IGNORED).sum()
+
+    def _binary_cross_entropy(
+        self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        logits, labels = logits.float(), labels.to(logits.device).float()
+        smoothing = self.label_smoothing
+        has = (1 - smoothing) * labels + smoothing / 2  # each label is one of two classes
+        lacks = 1 - has
+        if weights is not None:
+            has, lacks = has * weights[1], lacks * weights[0]
+        # -log sigmoid(x) is softplus(-x)
+        return (has * functional.softplus(-logits) + lacks * functional.softplus(logits)).sum()
 
     def _soft_cross_entropy(
         self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frtune import metrics
 from frtune.data.checks import columns_check
 from frtune.data.labels import (
     check_ids,
@@ -26,7 +27,7 @@ from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
-from frtune.tasks.answers import Answer, Given, Line
+from frtune.tasks.answers import Answer, ClassReport, Given, Line
 from frtune.tasks.base import ModelKind, Splits, Task
 from frtune.tasks.given_answers import labels_of_scores
 from frtune.tasks.row_scores import classes_f1
@@ -194,6 +195,14 @@ class SequenceTask(Task):
 
     def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
         return classes_f1([a["label"] for a in answers], references, self.known_labels)
+
+    def by_class(self, lines: Sequence[Line]) -> ClassReport | None:
+        if self.classes is None:
+            return None
+        labels = self.known_labels
+        said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
+        matrix = metrics.confusion_matrix(said, true, labels)
+        return ClassReport(labels, matrix, metrics.class_scores(said, true, labels))
 
     def described_label(self, line: Line, chance: float) -> dict[str, Any]:
         """A line of ``predictions.jsonl`` with a label: ``described``, with its probability."""

@@ -137,7 +137,8 @@ class SequenceCollator:
     Returns:
         ``input_ids``, ``attention_mask`` (1 = real token) and, where the rows have them,
         ``token_type_ids``, int64 of shape ``(batch * orders, length)``; ``labels`` (batch,),
-        int64 for classes and float32 for scores, and ``row`` (batch,), where the rows have them.
+        int64 for classes and float32 for scores, or (batch, classes), float32, where a row has
+        several, and ``row`` (batch,), where the rows have them.
 
     Example:
         >>> batch = SequenceCollator(pad_id=1)([

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-from frtune.tasks.loss import SCORED, StepLoss, scored_labels
+from frtune.tasks.loss import SCORED, StepLoss, of_tokens, scored_labels
 
 PADDED = "padded"  # in a training batch: whether a mask hides a token
 _LOOKING = ("sdpa", "eager")  # attention whose masks depend on whether there is padding
@@ -52,8 +52,8 @@ class KnownCollator:
         if masks and all(torch.is_tensor(mask) and mask.dim() == 2 for mask in masks):
             batch[PADDED] = not all(bool(mask.all()) for mask in masks)
         labels = batch.get("labels")
-        of_tokens = torch.is_tensor(labels) and labels.dim() == 2 and "soft_labels" not in batch
-        if of_tokens and isinstance(self.loss, StepLoss):
+        whole = of_tokens(labels) and "soft_labels" not in batch
+        if whole and isinstance(self.loss, StepLoss):
             batch[SCORED] = scored_labels(labels, shift=self.loss.shift)
         return batch
 

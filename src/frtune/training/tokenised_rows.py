@@ -112,7 +112,10 @@ def _check_ids(ids: Sequence[int], size: int, positions: int | None, where: str)
 
 
 def _check_labels(dataset: Dataset, task: Task, model: Any, where: str) -> None:
-    """Labels as the loss reads them: one a row, one a token, or a target's ids."""
+    """Labels as the loss reads them: one a row, one a token, a target's ids, or 0 and 1 a class."""
+    if getattr(model.config, "problem_type", None) == "multi_label_classification":
+        _check_indicators(dataset, model.config.num_labels, where)
+        return
     a_token = task.labels_tokens or (task.generates and kind_of(model) == "decoder")
     classes = getattr(model.config, "num_labels", 0)
     for row, (labels, ids) in enumerate(zip(dataset["labels"], dataset["input_ids"], strict=True)):
@@ -131,6 +134,15 @@ def _check_labels(dataset: Dataset, task: Task, model: Any, where: str) -> None:
         for label in labels if listed else [labels]:
             if not (label in range(classes) or (listed and label == IGNORED)):
                 raise InputError(f"{place}: {label} is none of {classes} classes, from 0.")
+
+
+def _check_indicators(dataset: Dataset, classes: int, where: str) -> None:
+    for row, labels in enumerate(dataset["labels"], start=1):
+        if not isinstance(labels, list) or len(labels) != classes or {*labels} - {0.0, 1.0}:
+            raise InputError(
+                f"{where}, row {row}: labels are {str(labels)[:40]}. Give {classes} numbers, 1.0 "
+                "for each class that the row has, else 0.0."
+            )
 
 
 def _completed(dataset: Dataset, task: Task, model: Any) -> Dataset:

@@ -47,14 +47,16 @@ def united_inputs(
 
 
 def one_hot(labels: torch.Tensor, classes: int | None) -> torch.Tensor:
-    """Class ids as probabilities, float32, 0 throughout where a label is -100; scores as they are.
+    """Class ids as probabilities, float32, 0 throughout where a label is -100.
+
+    Scores, and 0 and 1 for each of several labels, stay as they are.
 
     Example:
         >>> import torch
         >>> one_hot(torch.tensor([1, -100]), 2).tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    if classes is None:
+    if classes is None or labels.is_floating_point():
         return labels.float()
     counted = labels != IGNORED
     return functional.one_hot(labels.clamp(min=0), classes).float() * counted[..., None]

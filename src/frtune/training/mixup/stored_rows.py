@@ -19,6 +19,7 @@ from frtune.errors import InputError
 from frtune.files import draft_file
 from frtune.models import deepspeed
 from frtune.tasks.base import Task
+from frtune.tasks.loss import of_tokens
 from frtune.training.mixup.hooks import head_of, sentence_place
 from frtune.training.mixup.mixing import aligned, blended, head_classes, one_hot, united_inputs
 from frtune.training.mixup.mixup import Mixup
@@ -110,9 +111,11 @@ def _features(dataset: Dataset, mixup: Mixup, classes: int | None) -> Features:
     number = Value("float32")
     vector = List(number)
     soft: Any = number if classes is None else vector
+    labels = dataset.features["labels"]
+    token_labels = isinstance(labels, List) and labels.feature.dtype.startswith("int")
     return Features({
         **{name: dataset.features[name] for name in _kept(dataset)},
-        "soft_labels": List(soft) if isinstance(dataset.features["labels"], List) else soft,
+        "soft_labels": List(soft) if token_labels else soft,
         "mixed_rows": List(Value("int64")),
         "share": number,
         COLUMNS[mixup.level]: List(vector) if mixup.level == "embeddings" else vector,
@@ -167,13 +170,13 @@ def _mixed_row(
         values = {"sentence_vector": blended(vectors, share, turned)[0].numpy()}
     labels = batch["labels"]
     soft = blended(one_hot(labels, classes), share, turned)[0]
-    tokens = labels.dim() == 2
+    tokens = of_tokens(labels)
     for name in ("input_ids", "token_type_ids"):
         if name in shown:
             values[name] = shown[name][0][seen].tolist()
     return {
         **values,
-        "labels": labels[0][seen].tolist() if tokens else labels[0].item(),
+        "labels": (labels[0][seen] if tokens else labels[0]).tolist(),
         "soft_labels": (soft[seen] if tokens else soft).tolist(),
         "length": int(seen.sum()),
     }
@@ -223,7 +226,7 @@ class StoredCollator:
         soft = one_hot(batch["labels"], self.classes)
         first = examples[stored.index(True)]
         level = "embeddings" if first.get("inputs_embeds") is not None else "sentence"
-        tokens, token_labels = level == "embeddings", batch["labels"].dim() == 2
+        tokens, token_labels = level == "embeddings", of_tokens(batch["labels"])
         shape = batch["input_ids"].shape if tokens else (len(stored),)
         values = torch.zeros(*shape, np.shape(first[COLUMNS[level]])[-1])
         for i in np.flatnonzero(stored):

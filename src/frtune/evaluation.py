@@ -25,6 +25,7 @@ from frtune.tasks.config_file import load_task
 from frtune.training.distributed import place_in_group
 
 _PHRASES = pa.list_(pa.string())
+SEPARATORS = ("separator", "label_separator")  # of phrases, of labels
 
 
 def evaluate(
@@ -79,7 +80,7 @@ def evaluate(
         progress: Label of a progress bar; ``None`` shows none.
         columns: What columns are called in ``data`` where it differs from what the model was
             trained on, by the task's fields: ``{"text_column": "comments"}``; ``"separator"`` is
-            what stands between the phrases of ``data``.
+            what stands between the phrases, or the labels, of ``data``.
         text_columns: As for ``frtune.load_splits``.
         decimal_comma: As for ``frtune.load_splits``.
         rouge_tokenizer: Keyphrases: ROUGE's tokenizer; ``None`` takes the saved task's.
@@ -95,7 +96,7 @@ def evaluate(
     if output_dir is not None:
         check_output_directory(output_dir, inputs=[directory])
     columns = dict(columns or {})
-    separator = columns.pop("separator", None)
+    separator = separator_in(columns)
     scoring = {"rouge_tokenizer": rouge_tokenizer, "as_written": as_written}
     if Path(directory).is_dir():  # before the weights are read
         load_task(directory).scored_as(**scoring).check_scores()
@@ -182,14 +183,22 @@ def scored_rows(
     return rows, splits["train"] if split != "train" and "train" in splits else None
 
 
+def separator_in(columns: dict[str, str]) -> str | None:
+    """Take the separator of phrases or labels out of ``columns``; ``None``: the task's."""
+    found = [columns.pop(name, None) for name in SEPARATORS]
+    return next((value for value in found if value is not None), None)
+
+
 def listed_phrases(rows: Dataset, task: Task, separator: str, where: str) -> Dataset:
-    """Rows whose phrases are lists, read with a separator that is not the model's.
+    """Rows whose phrases or labels are lists, read with a separator that is not the model's.
 
     Raises:
-        InputError: If the task has no phrases, or most rows have another separator.
+        InputError: If the task has neither, or most rows have another separator.
     """
     if task.separator is None:
-        raise InputError(f"--separator: {task.name} has no phrases to separate. Leave it out.")
+        raise InputError(
+            f"--separator: {task.name} has nothing to separate, by this model. Leave it out."
+        )
     column, field = task.label_columns[0], task.keyphrase_field
     columns_check(rows, [column], where)
     separator_check(rows, column, separator, where)

@@ -23,6 +23,9 @@ TASKS = {
     "keyphrases": KeyphraseGeneration(max_source_tokens=64),
     "keyphrases, loss on all": KeyphraseGeneration(max_source_tokens=64, train_on_prompt=True),
     "classification": SequenceClassification(max_source_tokens=64),
+    "several labels": SequenceClassification(
+        max_source_tokens=64, multi_label=True, class_weights="balanced"
+    ),
     "similarity": SentenceSimilarity(max_source_tokens=64, head="regression"),
     "keywords": KeywordExtraction(max_source_tokens=64),
 }
@@ -30,6 +33,7 @@ CASES = [(family, "keyphrases") for family in GENERATING]
 CASES += [(family, "keyphrases, loss on all") for family in DECODERS]
 CASES += [(family, "classification") for family in [*ENCODERS, *DECODERS]]
 CASES += [(family, task) for family in ENCODERS for task in ("similarity", "keywords")]
+CASES += [(family, "several labels") for family in ("bert", "llama")]
 
 
 def _without_dropout(model) -> None:

@@ -132,6 +132,7 @@ TASKS = {
     "keyphrases polyglot": KeyphraseGeneration(max_source_tokens=64),
     "keyphrases polyglot lora": KeyphraseGeneration(max_source_tokens=64),
     "classification bert": SequenceClassification(max_source_tokens=64),
+    "several bert": SequenceClassification(max_source_tokens=64, multi_label=True),
     "classification polyglot": SequenceClassification(max_source_tokens=64),
     "similarity bert": SentenceSimilarity(max_source_tokens=64, head="regression"),
     "keywords bert": KeywordExtraction(max_source_tokens=64),

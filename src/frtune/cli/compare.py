@@ -8,6 +8,7 @@ from frtune.cli.arguments import Parser, made, options_of
 from frtune.cli.columns import ReadingOptions, column_options, given_columns
 from frtune.comparison.compare import compare
 from frtune.comparison.report import comparison_markdown
+from frtune.evaluation import SEPARATORS
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
         "and memory. The table is Markdown.",
     )
     own = options_of(Options, positional=["directories"])
-    columns = column_options(further=("separator",))
+    columns = column_options(further=SEPARATORS)
     parser.add_options("models and data", own | options_of(ReadingOptions))
     parser.add_options("columns, where they differ from the models'", columns)
     parsed = parser.parse(argv)

@@ -14,7 +14,7 @@ from frtune.cli.launch import LaunchOptions, launched
 from frtune.comparison.predictions import compare_predictions
 from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
-from frtune.evaluation import evaluate
+from frtune.evaluation import SEPARATORS, evaluate
 from frtune.files import json_text
 from frtune.inference import check_directory
 from frtune.predictions import evaluate_predictions
@@ -157,7 +157,7 @@ def _of_directory(parsed: argparse.Namespace, given: dict[str, Any]) -> dict[str
         raise InputError("DIR or --predictions FILE: give one of them. See frtune evaluate --help.")
     names = [item.name for item in fields(AnswerOptions) if getattr(parsed, item.name) is not None]
     scoring = {name: given.pop(name) for name in SCORING if name in given}
-    columns = {name: given.pop(name) for name in (*column_options(), "separator") if name in given}
+    columns = {name: given.pop(name) for name in (*column_options(), *SEPARATORS) if name in given}
     for name in (*names, *given):
         raise InputError(f"{_flag(name)}: goes with --predictions, without DIR. Leave it out.")
     options = asdict(made(Options, parsed)) | asdict(made(ModelOptions, parsed))

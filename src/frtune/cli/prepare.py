@@ -57,7 +57,9 @@ def _parser(columns: dict[str, list[Action]]) -> Parser:
 
 def main(argv: list[str]) -> None:
     """Parse ``argv``, prepare, print the audit."""
-    columns = column_options(further=("head", "separator"), defaults=True)
+    columns = column_options(
+        further=("head", "separator", "multi_label", "label_separator"), defaults=True
+    )
     parsed = _parser(columns).parse(argv)
     options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
     task = _task(options.pop("task"), columns, given_columns(parsed, columns))

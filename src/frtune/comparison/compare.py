@@ -16,7 +16,7 @@ from frtune.comparison.result import Comparison
 from frtune.comparison.row_scores import RowScores, paired_difference, row_scores
 from frtune.environment.hardware import processor
 from frtune.errors import InputError
-from frtune.evaluation import scored_rows
+from frtune.evaluation import scored_rows, separator_in
 from frtune.inference import load
 from frtune.metrics.bootstrap import interval, resampled
 from frtune.models.bitsandbytes import quantization_record
@@ -74,7 +74,7 @@ def compare(
     if output_dir is not None:
         check_output_directory(output_dir, inputs=places)
     columns = dict(columns or {})
-    separator = columns.pop("separator", None)
+    separator = separator_in(columns)
     saved = _same_task(places)
     tasks = [task.with_columns(columns) for task in saved]
     rows, _ = scored_rows(

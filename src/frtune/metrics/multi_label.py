@@ -40,14 +40,14 @@ def multi_label_scores(predictions: Sets, references: Sets) -> dict[str, float]:
         0.667
     """
     said, true, _ = _indicators(predictions, references)
-    scores = {}
-    for average, names in (("micro", PARTS), ("macro", ("f1",))):
-        parts = metrics.precision_recall_fscore_support(
-            true, said, average=average, zero_division=0
-        )
-        by_name = dict(zip(PARTS, parts[:3], strict=True))
-        scores |= {f"{name}_{average}": float(by_name[name]) for name in names}
-    return {**scores, "exact_match": float((said == true).all(1).mean())}
+    micro = _parts(np.stack([(said & true).sum(), said.sum(), true.sum()]))
+    each = _parts(np.stack([(said & true).sum(0), said.sum(0), true.sum(0)]))
+    seen = (said | true).any(0)
+    return {
+        **{f"{name}_micro": float(value) for name, value in micro.items()},
+        "f1_macro": float(each["f1"][seen].mean()) if seen.any() else 0.0,
+        "exact_match": float((said == true).all(1).mean()),
+    }
 
 
 def ranking_precision(chances: np.ndarray, true: np.ndarray) -> float:
@@ -81,10 +81,11 @@ def set_scores_by_label(
         {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666, 'rows': 1}
     """
     said, true, _ = _indicators(predictions, references, labels)
-    *parts, rows = metrics.precision_recall_fscore_support(true, said, zero_division=0)
+    counts = np.stack([(said & true).sum(0), said.sum(0), true.sum(0)])
+    parts = _parts(counts)
     return {
-        label: dict(zip(PARTS, map(float, found), strict=True)) | {"rows": int(count)}
-        for label, count, *found in zip(labels, rows, *parts, strict=True)
+        label: {name: float(parts[name][i]) for name in PARTS} | {"rows": int(counts[2][i])}
+        for i, label in enumerate(labels)
     }
 
 
@@ -188,6 +189,13 @@ def _row_counts(predictions: Sets, references: Sets, labels: Sequence[str]) -> n
     """Right, predicted and true, of each row and label: ``(rows, labels, 3)``."""
     said, true, _ = _indicators(predictions, references, labels)
     return np.stack([said & true, said, true], axis=-1).astype(np.int64)
+
+
+def _parts(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """``precision``, ``recall`` and ``f1`` of what is right, predicted and true, three first."""
+    right, said, true = counts.astype(float)
+    found = (divided(right, said), divided(right, true), divided(2 * right, said + true))
+    return dict(zip(PARTS, found, strict=True))
 
 
 def _micro_f1(sums: np.ndarray) -> np.ndarray:

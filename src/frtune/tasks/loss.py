@@ -90,7 +90,8 @@ class StepLoss:
         label_smoothing: Share of the target mass spread over all classes, 0 to 1.
         class_weights: One factor per class; items still count as one each.
         binary: Several labels a row: binary cross-entropy of each label; an item is one label of
-            one row. ``class_weights`` are then (2, classes): of labels that a row lacks, and has.
+            one row. ``class_weights`` are then twice as many: of rows that lack each label, then of
+            those that have it.
         focal_gamma: Weigh each item by ``(1 - p) ** focal_gamma``, where ``p`` is the probability
             of its label (Lin et al. 2017, equation 4); 0 weighs all alike.
 
@@ -104,7 +105,7 @@ class StepLoss:
     shift: bool = False
     regression: bool = False
     label_smoothing: float = 0.0
-    class_weights: Sequence[Any] | None = None
+    class_weights: Sequence[float] | None = None
     focal_gamma: float = 0.0
     binary: bool = False
 
@@ -190,7 +191,8 @@ class StepLoss:
         has = (1 - smoothing) * labels + smoothing / 2  # each label is one of two classes
         lacks = 1 - has
         if weights is not None:
-            has, lacks = has * weights[1], lacks * weights[0]
+            lacking, having = weights.view(2, -1)
+            has, lacks = has * having, lacks * lacking
         # -log sigmoid(x) is softplus(-x)
         return (has * functional.softplus(-logits) + lacks * functional.softplus(logits)).sum()
 

@@ -184,8 +184,9 @@ class MultiLabelClassification(SequenceClassification):
                 for side in sides]  # fmt: skip
 
     def loss(self, model: PreTrainedModel, args: Any) -> Any:
-        smoothing = args.label_smoothing_factor
-        return StepLoss(label_smoothing=smoothing, class_weights=self.weights, binary=True)
+        smoothing, weights = args.label_smoothing_factor, self.weights
+        flat = None if weights is None else [*weights[0], *weights[1]]
+        return StepLoss(label_smoothing=smoothing, class_weights=flat, binary=True)
 
     def decode(self, outputs: Sequence[Any], tokenizer: Any = None) -> list[list[str]]:  # type: ignore[override]
         """Turn each row's logits, ``(labels,)``, into labels, the most probable first."""

@@ -18,7 +18,7 @@ from _compare import warm_up
 NAMES = (
     "batches", "starting", "scores", "preparing", "prediction", "generation_evaluation",
     "encoder_training", "pair_classification", "causal_training", "packing", "embedding_study",
-    "utilisation", "growth", "order_of_rows", "keyword_reading",
+    "utilisation", "growth", "order_of_rows", "keyword_reading", "several_labels",
 )  # fmt: skip
 
 

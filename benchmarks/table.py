@@ -19,6 +19,7 @@ from _compare import CLOCKS, RESULTS, differences, inequality, mean_and_half, si
 from _gpu_report import summary
 from _gpu_rows import rows_of
 from keyword_reading import lines
+from several_labels import lines as several_lines
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
@@ -40,7 +41,7 @@ HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
-PAGES = ("README.md", "docs/performance.md", "docs/keywords.md")
+PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md")
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -55,6 +56,7 @@ def sections() -> dict[str, list[str]]:
         "headlines": markdown(headlines(found)),
         "order": order(found["order_of_rows"]),
         "reading": lines(read("keyword_reading").get("table", [])),
+        "several": several_lines(read("several_labels").get("found", {})),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "gpu": gpu(RESULTS / "gpu.jsonl"),

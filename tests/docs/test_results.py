@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
         ("README.md", "headlines"),
         ("docs/performance.md", "speed"),
         ("docs/keywords.md", "reading"),
+        ("docs/classification.md", "several"),
     ],
 )
 def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
@@ -25,5 +26,5 @@ def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
     page = (ROOT / name).read_text(encoding="utf-8")
     assert f"benchmarks/table.py: {section}" in page
     assert filled(page, sections()) == page, "run: python benchmarks/table.py --write"
-    for module in ("table", "_compare", "keyword_reading"):
+    for module in ("table", "_compare", "keyword_reading", "several_labels"):
         sys.modules.pop(module, None)

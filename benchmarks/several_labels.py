@@ -121,8 +121,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     if not found:
         return []
     names = {
-        "tfidf": "TF-IDF, one-vs-rest", "0.5": "BERT, from 0.5 on", "fitted": "BERT, own thresholds",
-    }  # fmt: skip
+        "tfidf": "TF-IDF, one-vs-rest",
+        "0.5": "BERT, from 0.5 on",
+        "fitted": "BERT, own thresholds",
+    }
     table = ["| | micro F1 | macro F1 | exact match |", f"|{' --- |' * 4}"]
     for way, scores in found["ways"].items():
         cells = " | ".join("{:.3f} ± {:.3f}".format(*scores[name]) for name in SCORES)

@@ -282,7 +282,7 @@ NAN = float("nan")
         (["a", " \u00ad"], ["x", "y"], "row 2: column text is blank"),
         (["a", None], ["x", "y"], "row 2: column text is blank"),
         ([1, 2], ["x", "y"], "row 1: column text holds '1', which is no text"),
-        (["a", "b"], [["x"], ["y"]], "not one label"),
+        (["a", "b"], [["x"], ["y"]], "--multi-label learns several"),
         (["a"] * 20, list(range(20)), "a label of its own"),
     ],
 )

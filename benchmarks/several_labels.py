@@ -104,7 +104,8 @@ def measured(args: Any) -> dict[str, Any]:
     """All seeds, and what they come to."""
     runs = []
     for seed in args.seeds:
-        key = {"data": "en_stackexchange_takg", "tags": TAGS, "tokens": 64, "seed": seed, **SETTINGS}
+        key = {"data": "en_stackexchange_takg", "tags": TAGS, "tokens": 64, "seed": seed}
+        key |= SETTINGS
         found = run_once(key, functools.partial(train, quick=args.quick), args)
         print(json.dumps(found), file=sys.stderr, flush=True)
         runs.append(found)

@@ -91,7 +91,7 @@ class RowAssignment:
             return None
         labels = self.table.data.column(self.schema.target_name).dictionary_encode()
         numbers = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in labels.chunks]
-        return np.concatenate(numbers)[rows]
+        return np.concatenate(numbers)[rows].tolist()
 
     def reject_near(self, pairs: list[NearPair]) -> None:
         """Of near duplicates in two splits, reject the one in train, or else in validation."""

@@ -71,8 +71,8 @@ class SequenceClassification(SequenceTask):
         label_column: Column with its label: text, or a whole number.
         labels: The classes, in the order of their ids (default: those found).
         max_source_tokens: Longest text in tokens; the end of a longer one is cut.
-        class_weights: ``"balanced"`` has small classes count as much as big ones: a row weighs by
-            the inverse of its class's rows (King and Zeng 2001, equation 6).
+        class_weights: ``"balanced"`` has small classes count as much as big ones (King and Zeng
+            2001, equation 6).
         calibrate: Fit a temperature on the validation rows after training, so that probabilities
             hold (Guo et al. 2017).
         calibrate_head: Divide the head's weights by the temperature, so that a plain Transformers
@@ -81,8 +81,8 @@ class SequenceClassification(SequenceTask):
             is found from which probability on they are; below it there is no answer.
         label_tree: What stands above the labels: ``prefix:1,2`` (the first characters) or
             ``separator:/``. Each level is scored, and an uncertain answer is a node above.
-        multi_label: A row has any number of labels: a list, or text with a separator between them.
-        label_separator: What stands between the labels of a text, with ``multi_label``.
+        multi_label: A row has any number of labels: a list, or text.
+        label_separator: Stands between the labels of a text.
         label_counts: Training rows of each class, filled in by ``fit``.
         train_rows: All training rows, filled in by ``fit`` where a row may have several labels.
         temperature: What logits are divided by, filled in by ``calibrated``.

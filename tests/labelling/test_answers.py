@@ -50,7 +50,7 @@ def test_keyphrases_are_read_and_repaired(text, phrases, repairs):
     [
         ("", "empty"),
         (" ;; \n", "empty"),
-        ("<think>I will think for ever", "empty"),
+        ("<think>I will think for ever", "cut"),
         ("I'm sorry, but I can't help with that.", "refusal"),
         ("As an AI language model, I do not read texts; sorry.", "refusal"),
         ("Je suis désolé, je ne peux pas répondre.", "refusal"),

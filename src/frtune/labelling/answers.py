@@ -8,33 +8,22 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from frtune.data.cleaning import clean_keyphrases, split_keyphrases
+from frtune.labelling.chat_markup import Body, strip_markup
+from frtune.labelling.json_answers import Found, find_json
+from frtune.labelling.json_values import is_name, label_of, names_label, names_phrases, phrases_of
+from frtune.labelling.phrase_lists import (
+    bare,
+    clean_pieces,
+    has_syntax,
+    note,
+    split_answer,
+    without_frame,
+)
+from frtune.labelling.prose import REFUSAL, is_prose, says_none
 from frtune.labelling.store import Answer
 from frtune.metrics.phrases import normalize_phrase
 
-_LONGEST_PHRASE = 10  # words
-_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
-_REFUSAL = re.compile(
-    r"\W*(?:(?:i['’]?m|i am|we are|we['’]re) (?:sorry|unable|not able)|sorry\b|i apologi[sz]e|"
-    r"i (?:can['’]?t|cannot|can not|won['’]?t)\b|(?:as|i am|i['’]m) an? (?:ai|language model)|"
-    r"unfortunately\b|(?:je suis |nous sommes )?désolée?s?\b|je ne (?:peux|suis) pas|"
-    r"en tant qu['’](?:ia|intelligence)|malheureusement\b|죄송|미안|저는 (?:ai|인공지능)|"
-    r"도와드릴 수 없)",
-    re.IGNORECASE,
-)
-_CLOSING = re.compile(
-    r"(?:i hope|hope (?:this|that|it)|let me know|feel free|n['’]hésitez pas|도움이 되)",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"[.!?。！？…:：]['\"”’)*]*$")
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_EXPLAINED = re.compile(r"\W*(?:\d{1,3}[.)]\s*)?\*\*[^*]+\*\*\s*[-–—:：]\s*\S")
-_GREETING = re.compile(
-    r"(?:sure|certainly|of course|okay|bien sûr|네|물론입니다)[!,.]\s+", re.IGNORECASE
-)
-_NUMBERED = re.compile(r"\W*(?:\(?\d{1,3}[.)．]|[①-⑳])\s*\S")
 _QUOTES = " \"'`*“”«»‘’.。"
-_OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _LABEL_FRAME = re.compile(
     r"(?:(?:the|la|le) )?(?:(?:best|final|correct) )?"
     r"(?:label|class[e]?|category|answer|étiquette|catégorie|réponse|레이블|라벨|분류|답)"
@@ -47,10 +36,10 @@ class Parsed(NamedTuple):
     """What an answer says.
 
     Args:
-        value: Keyphrases, a label, or ``None``.
+        value: Keyphrases, a label, or ``None``. No keyphrases is a list too.
         repairs: What was mended, by name.
-        problem: Why there is no value: ``empty``, ``refusal``, ``prose``, ``cut`` or
-            ``not_a_label``; ``None`` when there is one.
+        problem: Why there is no value: ``empty``, ``refusal``, ``prose``, ``cut``, ``broken``,
+            ``several_answers`` or ``not_a_label``; ``None`` when there is one.
     """
 
     value: Any
@@ -58,18 +47,22 @@ class Parsed(NamedTuple):
     problem: str | None = None
 
 
-def parse_keyphrases(answer: Answer, *, is_present: Callable[[str], bool], count: int) -> Parsed:
+def parse_keyphrases(
+    answer: Answer, *, is_present: Callable[[str], bool], count: int, source: str = ""
+) -> Parsed:
     r"""Read keyphrases.
 
     Args:
         answer: What the model wrote.
         is_present: Tells whether a phrase stands in the text; settles where a comma separates.
         count: Most phrases; further ones are cut.
+        source: The text. What JSON and markup are written with is no part of a phrase unless it
+            stands there.
 
     Returns:
-        A list of phrases as ``value``; ``repairs`` out of ``reasoning``, ``code_fence``, ``json``,
-        ``prose_around``, ``separator``, ``lines``, ``cut``, ``numbering``, ``marks``, ``repeats``
-        and ``too_many``.
+        A list of phrases as ``value``; ``repairs`` out of ``reasoning``, ``turn_token``, ``tags``,
+        ``code_fence``, ``json``, ``json_mended``, ``prose_around``, ``separator``, ``lines``,
+        ``cut``, ``numbering``, ``marks``, ``syntax``, ``repeats``, ``none`` and ``too_many``.
 
     Example:
         >>> here = "the city budget pays for schools".__contains__
@@ -77,134 +70,117 @@ def parse_keyphrases(answer: Answer, *, is_present: Callable[[str], bool], count
         Parsed(value=['city budget', 'schools'], repairs=['lines', 'numbering'], problem=None)
         >>> parse_keyphrases(Answer("I'm sorry, but I can't help."), is_present=here, count=10)
         Parsed(value=None, repairs=[], problem='refusal')
+        >>> parse_keyphrases(Answer('{"keyphrases": []}'), is_present=here, count=10).value
+        []
     """
-    body, repairs = _unwrap(answer.text)
-    if isinstance(body, dict):
-        lists = [value for value in body.values() if isinstance(value, (list, str))]
-        body = lists[0] if len(lists) == 1 else answer.text
-    if isinstance(body, list):
-        pieces = [str(item).strip() for item in body if str(item).strip()]
+    body = _unwrapped(answer.text, source)
+    if not body.text:
+        return Parsed(None, body.repairs, _nothing(answer, body))
+    if found := find_json(body.text):
+        pieces, repairs, problem = _from_json(found, body, is_present)
     else:
-        pieces = _pieces(body, repairs, is_present)
+        pieces, repairs, problem = _from_text(body, answer, is_present)
+    if problem:
+        return Parsed(None, repairs, problem)
+    if _is_none(pieces, is_present):
+        return Parsed([], [*repairs, "none"])
+    pieces = without_frame(pieces, repairs)
+    refused = REFUSAL.match(pieces[0]) and not is_present(pieces[0])
+    if any(map(is_prose, pieces)) or (refused and (len(pieces) == 1 or len(pieces[0].split()) > 4)):
+        return Parsed(None, repairs, "refusal" if refused else "prose")
+    unwrapped = [bare(piece, source) for piece in pieces]
+    if unwrapped != pieces:
+        repairs.append("marks")
+    phrases = clean_pieces(unwrapped, repairs)
+    plain = [phrase for phrase in phrases if not has_syntax(phrase, source)]
+    if len(plain) < len(phrases) and (not found or not plain):
+        return Parsed(None, repairs, "broken")
+    if len(plain) < len(phrases):
+        repairs.append("syntax")
+    kept = [phrase for phrase in plain if not (says_none(phrase) or _is_form(phrase, is_present))]
+    if len(kept) > count:
+        repairs.append("too_many")
+    return Parsed(kept[:count], repairs) if kept else Parsed(None, repairs, "empty")
+
+
+def _unwrapped(text: str, source: str) -> Body:
+    """Take off what stands around an answer, and the quotation marks of a JSON string."""
+    body = strip_markup(text, source)
+    if body.text[:1] == body.text[-1:] == '"':
+        try:
+            inner = json.loads(body.text)
+        except ValueError:
+            return body
+        if isinstance(inner, str) and (find_json(inner) or "\n" in inner):
+            return Body(inner.strip(), [*body.repairs, "json"])
+    return body
+
+
+def _nothing(answer: Answer, body: Body) -> str:
+    """Why there is no answer."""
+    if answer.finish == "content_filter":
+        return "refusal"
+    return "cut" if answer.finish == "length" or body.unfinished else "empty"
+
+
+Read = tuple[list[str], list[str], str | None]
+
+
+def _from_json(found: Found, body: Body, is_present: Callable[[str], bool]) -> Read:
+    """Pieces, repairs and a problem of an answer with JSON in it."""
+    repairs = [*body.repairs, "json"]
+    if not found.is_exact:
+        repairs.append("json_mended")
+    if found.around:
+        note(repairs, "prose_around")
+    if ";" in found.around:  # a list of phrases, of which this is one
+        return [], repairs, "broken"
+    if found.is_broken:
+        return [], repairs, "cut" if found.is_cut else "broken"
+    if found.is_cut:
+        repairs.append("cut")
+        last = found.values[-1]
+        if isinstance(last, dict) and not names_phrases(last):  # what they stand under is to come
+            return [], repairs, "cut"
+    pieces = phrases_of(found.values, is_present)
+    if pieces is None:
+        return [], repairs, "several_answers" if len(found.values) > 1 else "broken"
+    texts = [piece.strip() for piece in pieces if piece.strip()]
+    if not texts and (pieces or found.is_cut):
+        return [], repairs, "cut" if found.is_cut else "empty"
+    if len(texts) == 1:
+        return split_answer(texts[0], repairs, is_present), repairs, None
+    return [part for text in texts for part in split_keyphrases(text, ";")], repairs, None
+
+
+def _from_text(body: Body, answer: Answer, is_present: Callable[[str], bool]) -> Read:
+    """The same of an answer without JSON."""
+    repairs = [*body.repairs]
+    pieces = split_answer(body.text, repairs, is_present)
     if not pieces:
-        return Parsed(None, repairs, "refusal" if answer.finish == "content_filter" else "empty")
-    if answer.finish == "length" and not isinstance(body, list):
+        return [], repairs, _nothing(answer, body)
+    if answer.finish == "length":
         if len(pieces) == 1:
-            return Parsed(None, repairs, "prose" if _is_prose(pieces[0]) else "cut")
+            return [], repairs, "prose" if is_prose(pieces[0]) else "cut"
         pieces = pieces[:-1]  # it may be half a phrase
         repairs.append("cut")
-    pieces = _without_frame(pieces, repairs)
-    refused = _REFUSAL.match(pieces[0]) and not is_present(pieces[0])
-    if any(map(_is_prose, pieces)) or (
-        refused and (len(pieces) == 1 or len(pieces[0].split()) > 4)
-    ):
-        return Parsed(None, repairs, "refusal" if refused else "prose")
-    phrases = _cleaned(pieces, repairs)
-    if len(phrases) > count:
-        repairs.append("too_many")
-    return Parsed(phrases[:count], repairs) if phrases else Parsed(None, repairs, "empty")
+    return pieces, repairs, None
 
 
-def _unwrap(text: str) -> tuple[Any, list[str]]:
-    """Take reasoning, code fences and JSON off; a string, a list or a dictionary is left."""
-    repairs = []
-    body = _THINKING.sub("", text).strip()
-    if body != text.strip():
-        repairs.append("reasoning")
-    if greeting := _GREETING.match(body):
-        body = body[greeting.end() :]
-        repairs.append("prose_around")
-    fences = _FENCE.findall(body)
-    if len(fences) == 1:
-        body = fences[0].strip()
-        repairs.append("code_fence")
-    if body[:1] in ("{", "["):
-        try:
-            found = json.loads(body)
-        except ValueError:
-            return body, repairs
-        if isinstance(found, dict) or all(isinstance(item, (str, int, float)) for item in found):
-            return found, [*repairs, "json"]
-    return body, repairs
-
-
-def _pieces(body: str, repairs: list[str], is_present: Callable[[str], bool]) -> list[str]:
-    """Cut at semicolons and line ends, or at the separator that was used in their place."""
-    lines = [line.strip() for line in body.splitlines() if line.strip()]
-    if len(lines) > 1:
-        kept = [line for line in lines if ";" in line or not _is_frame(line)]
-        start = lines.index(kept[0]) if kept else 0
-        together = lines[start : start + len(kept)] == kept  # so that what goes is around them
-        if kept and len(kept) < len(lines) and together:
-            repairs.extend({"prose_around"}.difference(repairs))
-            lines = kept
-    if len(lines) > 1 and not any(";" in line for line in lines):
-        repairs.append("lines")
-    body = "\n".join(lines)
-    if len(lines) == 1 and ";" not in body and not _REFUSAL.match(body):
-        for mark in _OTHER_SEPARATORS:
-            parts = [part.strip() for part in body.split(mark) if part.strip()]
-            if _separates(parts, body, is_present):
-                repairs.append("separator")
-                return parts
-    return split_keyphrases(body, ";")
-
-
-def _separates(parts: list[str], body: str, is_present: Callable[[str], bool]) -> bool:
-    """Tell whether ``parts`` are phrases: short, and three, or two that stand in the text."""
-    parts = [*parts[:-1], *(part.rstrip(".") for part in parts[-1:])]
-    if len(parts) < 2 or any(len(part.split()) > 6 or _is_prose(part) for part in parts):
-        return False
-    return len(parts) > 2 or (all(map(is_present, parts)) and not is_present(body))
-
-
-def _is_frame(line: str) -> bool:
-    """Tell whether a line introduces or follows the phrases, and is none itself."""
-    return not _NUMBERED.match(line) and (_is_prose(line) or line.endswith((":", "：")))
-
-
-def _is_prose(piece: str) -> bool:
-    """Tell whether a piece is a sentence, or too long for a phrase."""
-    words = len(piece.split())
-    framed = _EXPLAINED.match(piece) or (words > 2 and _CLOSING.match(piece))
-    if words > _LONGEST_PHRASE or len(piece) > 120 or framed:
+def _is_none(pieces: list[str], is_present: Callable[[str], bool]) -> bool:
+    """Tell whether the pieces say that there are no keyphrases."""
+    if not pieces:
         return True
-    if not _SENTENCE_END.search(piece):
-        return False
-    return words >= 5 or (len(piece) >= 12 and bool(_UNSPACED.search(piece)))
+    said = " ".join(clean_keyphrases(pieces[:1])) or pieces[0]
+    here = len(said.split()) > 1 and is_present(said)
+    return says_none(said) and not here and all(map(is_prose, pieces[1:]))
 
 
-def _without_frame(pieces: list[str], repairs: list[str]) -> list[str]:
-    """Drop a sentence before or after three phrases or more."""
-    kept = list(pieces)
-    if len(kept) > 3 and _is_prose(kept[0]):
-        kept = kept[1:]
-    if len(kept) > 3 and _is_prose(kept[-1]) and len(kept[-1].split()) > 3:
-        kept = kept[:-1]
-    if len(kept) < len(pieces):
-        repairs.extend({"prose_around"}.difference(repairs))
-    return kept
+def _is_form(phrase: str, is_present: Callable[[str], bool]) -> bool:
+    return is_name(phrase) and not is_present(phrase)
 
 
-def _cleaned(pieces: list[str], repairs: list[str]) -> list[str]:
-    """Clean as ``frtune prepare`` does, and name what that mended."""
-    if pieces[-1].endswith(".") and pieces[-1].count(".") == 1:
-        pieces = [*pieces[:-1], pieces[-1][:-1]]
-        repairs.append("marks")
-    each = [" ".join(clean_keyphrases([piece])) for piece in pieces]
-    phrases = clean_keyphrases(pieces)
-    known = {normalize_phrase(phrase) for phrase in phrases}
-    mended = [piece for piece in pieces if normalize_phrase(piece) not in known]
-    if any(map(_NUMBERED.match, mended)):
-        repairs.append("numbering")
-    elif mended and "marks" not in repairs:
-        repairs.append("marks")
-    if len({normalize_phrase(phrase) for phrase in each}) < len(each):
-        repairs.append("repeats")
-    return phrases
-
-
-def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
+def parse_label(answer: Answer, labels: Sequence[str], source: str = "") -> Parsed:
     """Read one of ``labels``.
 
     Case, Unicode form, white space, quotation marks, a final point, ``Label:`` before it and
@@ -216,28 +192,47 @@ def parse_label(answer: Answer, labels: Sequence[str]) -> Parsed:
         >>> parse_label(Answer("It is not sport."), ["sport", "politics"]).problem
         'not_a_label'
     """
-    body, repairs = _unwrap(answer.text)
-    if isinstance(body, dict):
-        values = [value for value in body.values() if isinstance(value, (str, int))]
-        body = str(values[0]) if len(values) == 1 else answer.text
-    elif isinstance(body, list):
-        body = str(body[0]) if len(body) == 1 else answer.text
-    lines = [line.strip() for line in str(body).splitlines() if line.strip()]
+    body = _unwrapped(answer.text, source)
+    text, repairs = body.text, [*body.repairs]
+    if (found := find_json(text)) and text not in labels:
+        repairs += ["json"] if found.is_exact else ["json", "json_mended"]
+        named = all(map(names_label, found.values)) if found.is_cut else not found.is_broken
+        text = (label_of(found.values) if named else None) or ""
+        if not text:
+            return Parsed(None, repairs, "cut" if found.is_cut else "not_a_label")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        return Parsed(None, repairs, "refusal" if answer.finish == "content_filter" else "empty")
+        return Parsed(None, repairs, _nothing(answer, body))
     folded: dict[str, list[str]] = {}
     for label in labels:
         folded.setdefault(normalize_phrase(label), []).append(label)
     others = {normalize_phrase(line) for line in lines[1:]} & folded.keys()
-    bare = lines[0].strip(_QUOTES)
+    for shown, mended in _label_forms(lines[0]):
+        found_labels = [shown] if shown in labels else folded.get(normalize_phrase(shown), [])
+        if len(found_labels) != 1 or others:
+            continue
+        label = found_labels[0]
+        at_limit = answer.finish == "length" and len(lines) == 1 and not found
+        if at_limit and _goes_on(label, labels):
+            return Parsed(None, repairs, "cut")
+        if len(lines) > 1 and "prose_around" not in repairs:
+            mended = [*mended, "prose_around"]
+        if not mended and shown != label:
+            mended = ["case"]
+        return Parsed(label, [*repairs, *mended])
+    if answer.finish == "length" and len(lines) == 1:
+        return Parsed(None, repairs, "cut")
+    return Parsed(None, repairs, "refusal" if REFUSAL.match(lines[0]) else "not_a_label")
+
+
+def _label_forms(line: str) -> list[tuple[str, list[str]]]:
+    """A line as it is, without marks, and without words before the label."""
+    bare = line.strip(_QUOTES)
     framed = bare[frame.end() :] if (frame := _LABEL_FRAME.match(bare)) else bare
-    forms = [(lines[0], []), (bare, ["marks"]), (framed.strip(_QUOTES), ["frame"])]
-    for shown, mended in forms:
-        found = [shown] if shown in labels else folded.get(normalize_phrase(shown), [])
-        if len(found) == 1 and not others:
-            if len(lines) > 1 and "prose_around" not in repairs:
-                mended = [*mended, "prose_around"]
-            if not mended and shown != found[0]:
-                mended = ["case"]
-            return Parsed(found[0], [*repairs, *mended])
-    return Parsed(None, repairs, "refusal" if _REFUSAL.match(lines[0]) else "not_a_label")
+    return [(line, []), (bare, ["marks"]), (framed.strip(_QUOTES), ["frame"])]
+
+
+def _goes_on(label: str, labels: Sequence[str]) -> bool:
+    """Tell whether another label begins as this one does."""
+    start = normalize_phrase(label)
+    return any(other != label and normalize_phrase(other).startswith(start) for other in labels)

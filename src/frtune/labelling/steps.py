@@ -77,9 +77,9 @@ class Steps:
     def _outcome(self, answer: Answer, text: str, *, last: bool) -> Outcome:
         job = self.job
         if job.task == "classification":
-            return _settled(parse_label(answer, job.labels or []), answer)
+            return _settled(parse_label(answer, job.labels or [], text), answer)
         is_present = presence_in(text, job.language)
-        parsed = parse_keyphrases(answer, is_present=is_present, count=job.count)
+        parsed = parse_keyphrases(answer, is_present=is_present, count=job.count, source=text)
         if parsed.value is None:
             return _settled(parsed, answer)
         present = [phrase for phrase in parsed.value if is_present(phrase)]

@@ -1,0 +1,108 @@
+"""A list of phrases in an answer without JSON: where one ends, and what is around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from frtune.data.cleaning import clean_keyphrases, split_keyphrases
+from frtune.labelling.prose import NUMBERED, REFUSAL, is_frame, is_prose
+from frtune.metrics.phrases import normalize_phrase
+
+_OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
+_ANSWER_FRAME = re.compile(
+    r"(?:\A|\n)[*_#\s]*(?:(?:my |the )?(?:final )?(?:answer|output|result)|réponse(?: finale)?|"
+    r"최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)",
+    re.IGNORECASE,
+)
+_BRACKETED = re.compile(r"(\W{0,3})(?:\[([^\[\]{}<>]+)\]|<([^\[\]{}<>]+)>|\{([^\[\]{}<>]+)\})\W?")
+_REFERENCE = re.compile(r"\A\[\d{1,3}\]\s*(?=\S)")
+_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
+# what JSON, Python, HTML, Markdown and chat templates are written with
+_SYNTAX = re.compile(r"[{}\[\]|\"`\\]|\*\*|__|[<>]|\w=[\"'“]|&#?\w+;")
+
+
+def note(repairs: list[str], repair: str) -> None:
+    """Add a repair that is not there yet."""
+    if repair not in repairs:
+        repairs.append(repair)
+
+
+def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool]) -> list[str]:
+    """Cut at semicolons and line ends, or at the separator that was used in their place."""
+    if frame := _ANSWER_FRAME.search(body):
+        body = body[frame.end() :]
+        note(repairs, "prose_around")
+    lines = [line.strip() for line in body.splitlines() if line.strip()]
+    if len(lines) > 1:
+        kept = [line for line in lines if ";" in line or not is_frame(line)]
+        start = lines.index(kept[0]) if kept else 0
+        together = lines[start : start + len(kept)] == kept  # so that what goes is around them
+        if kept and len(kept) < len(lines) and together:
+            note(repairs, "prose_around")
+            lines = kept
+    if len(lines) > 1 and not any(";" in line for line in lines):
+        repairs.append("lines")
+    body = "\n".join(lines)
+    if len(lines) == 1 and ";" not in body and not REFUSAL.match(body):
+        for mark in _OTHER_SEPARATORS:
+            parts = [part.strip() for part in body.split(mark) if part.strip()]
+            if _separates(parts, body, is_present):
+                repairs.append("separator")
+                return parts
+    return split_keyphrases(body, ";")
+
+
+def _separates(parts: list[str], body: str, is_present: Callable[[str], bool]) -> bool:
+    """Tell whether ``parts`` are phrases: short, and three, or two that stand in the text."""
+    parts = [*parts[:-1], *(part.rstrip(".") for part in parts[-1:])]
+    if len(parts) < 2 or any(len(part.split()) > 6 or is_prose(part) for part in parts):
+        return False
+    return len(parts) > 2 or (all(map(is_present, parts)) and not is_present(body))
+
+
+def without_frame(pieces: list[str], repairs: list[str]) -> list[str]:
+    """Drop a sentence before or after three phrases or more."""
+    kept = list(pieces)
+    if len(kept) > 3 and is_prose(kept[0]):
+        kept = kept[1:]
+    if len(kept) > 3 and is_prose(kept[-1]) and len(kept[-1].split()) > 3:
+        kept = kept[:-1]
+    if len(kept) < len(pieces):
+        note(repairs, "prose_around")
+    return kept
+
+
+def clean_pieces(pieces: list[str], repairs: list[str]) -> list[str]:
+    """Clean as ``frtune prepare`` does, and name what that mended."""
+    if pieces[-1].endswith(".") and pieces[-1].count(".") == 1:
+        pieces = [*pieces[:-1], pieces[-1][:-1]]
+        note(repairs, "marks")
+    each = [" ".join(clean_keyphrases([piece])) for piece in pieces]
+    phrases = clean_keyphrases(pieces)
+    known = {normalize_phrase(phrase) for phrase in phrases}
+    mended = [piece for piece in pieces if normalize_phrase(piece) not in known]
+    if any(map(NUMBERED.match, mended)):
+        repairs.append("numbering")
+    elif mended:
+        note(repairs, "marks")
+    if len({normalize_phrase(phrase) for phrase in each}) < len(each):
+        repairs.append("repeats")
+    return phrases
+
+
+def bare(piece: str, source: str) -> str:
+    """A piece without brackets around it, a number in brackets before it, or emphasis in it."""
+    if not has_syntax(piece, source):
+        return piece
+    piece = _REFERENCE.sub("", piece)
+    if bracketed := _BRACKETED.fullmatch(piece):
+        piece = bracketed[1] + next(inside for inside in bracketed.groups()[1:] if inside)
+    return _EMPHASIS.sub(r"\2", piece)
+
+
+def has_syntax(phrase: str, source: str) -> bool:
+    """Tell whether a phrase holds signs of JSON or markup, and does not stand so in the text."""
+    if not _SYNTAX.search(phrase):
+        return False
+    return normalize_phrase(phrase) not in normalize_phrase(source)

@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = lambda prompt, nth: completion("budget; school")
         self.asked = []  # (prompt, time) of every request
-        self.bodies, self.headers = [], []
+        self.bodies, self.headers, self.paths = [], [], []
         self.answered = []  # prompts whose answer went out whole
         self.lock = threading.Lock()
         self.closing = threading.Event()
@@ -67,11 +67,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][0]["content"]
+        prompt = body["messages"][-1]["content"]
         with self.server.lock:
             nth = self.server.prompts.count(prompt)
             self.server.asked.append((prompt, time.monotonic()))
             self.server.bodies.append(body)
+            self.server.paths.append(self.path)
             self.server.headers.append({name.lower(): self.headers[name] for name in self.headers})
         action = self.server.script(prompt, nth)
         if action == "stall":
@@ -137,13 +138,15 @@ def ask(server, out):
     """``ask(path, job, endpoint options)``: ``label`` with short waits; the report and the rows."""
     from frtune import Budget, Endpoint, LabelJob, label
 
-    def run(path, *, template="T:{text}", budget=None, partial=False, concurrency=1, **options):
+    def run(path, *, template="T:{text}", budget=None, partial=False, concurrency=1, new=False,
+            **options):  # fmt: skip
         names = set(LabelJob.__dataclass_fields__)
         job = LabelJob(template=template, **{k: v for k, v in options.items() if k in names})
         rest = {k: v for k, v in options.items() if k not in names}
         endpoint = Endpoint(server.url, "m", concurrency=concurrency, backoff_seconds=0.01, **rest)
+        output = out.with_name("new.jsonl") if new else out
         return label(
-            path, out, job=job, endpoint=endpoint, budget=budget or Budget(), partial=partial
+            path, output, job=job, endpoint=endpoint, budget=budget or Budget(), partial=partial
         )
 
     return run

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import pytest
 
 from frtune.errors import InputError
-from frtune.labelling.client import retry_after
+from frtune.labelling.failures import retry_after
 
 GOOD = "budget; school"
 
@@ -16,12 +16,15 @@ def test_several_requests_are_under_way_at_once(server, ask, texts, answer):
     together = threading.Barrier(4, timeout=20)
 
     def script(prompt, nth):
+        if prompt == "T:first":  # it finds out alone what the server takes
+            assert len(server.asked) == 1
+            return answer(GOOD)
         together.wait()  # breaks, and the request fails, unless four come
         return answer(GOOD)
 
     server.script = script
-    report = ask(texts(*"abcdefgh"), concurrency=4)
-    assert report["rows"]["labelled"] == 8 and not report["requests"]["failed_tries"]
+    report = ask(texts("first", *"abcdefgh"), concurrency=4)
+    assert report["rows"]["labelled"] == 9 and not report["requests"]["failed_tries"]
 
 
 def test_retry_after_is_kept_by_all_requests(server, ask, texts, answer):
@@ -137,15 +140,19 @@ def test_an_endpoint_that_refuses_all_is_not_asked_for_every_row(server, ask, te
     server.script = lambda prompt, nth: (400, {"error": {"message": "unknown parameter"}})
     with pytest.raises(InputError, match="refuses every request"):
         ask(texts(*"abcdefgh"))
-    assert len(server.asked) == 3
+    assert server.prompts == [f"T:{x}" for x in "aabbcc"]  # with a schema, and without
 
 
 def test_the_request_holds_what_was_asked_for(server, ask, texts):
-    ask(texts("a"), parameters={"top_p": 0.5}, max_output_tokens=7,
-        output_limit_name="max_completion_tokens")  # fmt: skip
+    ask(texts("a"), parameters={"top_p": 0.5}, max_output_tokens=7, response_format="text",
+        output_limit_name="max_completion_tokens", system="Be brief.")  # fmt: skip
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "T:a"},
+    ]
     assert server.bodies == [
-        {"model": "m", "messages": [{"role": "user", "content": "T:a"}], "top_p": 0.5,
-         "max_completion_tokens": 7}
+        {"model": "m", "messages": messages, "top_p": 0.5, "max_completion_tokens": 7,
+         "stream": False}
     ]  # fmt: skip
 
 

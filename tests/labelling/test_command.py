@@ -55,7 +55,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
     for name, text in {"stdout": shown.out, "stderr": shown.err, "log": caplog.text,
                        **files_of(tmp_path)}.items():  # fmt: skip
         assert KEY not in text, name
-    assert "Bearer [key]" in files_of(tmp_path)["out.jsonl"]
+    assert "Bearer (key)" in files_of(tmp_path)["out.jsonl"]
 
 
 @pytest.mark.parametrize("status", [401, 400, 404, 500])
@@ -68,7 +68,7 @@ def test_an_error_that_repeats_the_key_is_shown_without_it(
     shown = capsys.readouterr().err
     assert KEY not in shown + "".join(files_of(tmp_path).values())
     if status in (401, 404, 500):
-        assert "bad key: [key]" in shown
+        assert "bad key: (key)" in shown
     if status == 401:
         assert main([*words, "--debug"]) == 2
         shown = capsys.readouterr().err

@@ -15,6 +15,7 @@ from frtune.labelling.budget import Budget
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.prompts import LabelJob
 from frtune.labelling.run import beside, estimate, label
+from frtune.labelling.steps import RAISED
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,11 @@ def _show(report: dict[str, Any], output: str) -> int:
     if report["complete"] and rows["labelled"]:
         return EXIT_DONE
     again = "The same command goes on from here."
+    limit = report["settings"]["endpoint"]["max_output_tokens"]
     why = {
+        "limit": f"stopped: answers end at the limit of {RAISED * limit:,} tokens before they say "
+        "anything, as those of models that reason do. Raise it (--max-output-tokens "
+        f"{4 * RAISED * limit}), or have the model reason less, as its server's manual says.",
         "budget": f"stopped: the next request could pass the budget. Raise it; {again}",
         "endpoint": f"stopped: {report.get('detail')}. {again}",
     }

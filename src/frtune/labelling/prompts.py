@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from frtune.errors import InputError
 
@@ -42,6 +42,7 @@ class LabelJob:
         count: Most keyphrases of a text; further ones are cut.
         template: Prompt with ``{text}`` and, where wanted, ``{count}`` or ``{labels}``; ``None``
             takes the built-in one.
+        system: Text in the system role, before the prompt (default: none).
         language: Two-letter code. Phrases are looked for in the text by stems where the language
             has a stemmer (default: by the words as they are).
         absent_phrases: Keep phrases that are not in the text, drop them, or ask again once and then
@@ -62,6 +63,7 @@ class LabelJob:
     labels: list[str] | None = None
     count: int = 10
     template: str | None = None
+    system: str | None = None
     language: str | None = None
     absent_phrases: AbsentPhrases = "keep"
     text_column: str = "text"
@@ -81,6 +83,8 @@ class LabelJob:
             raise InputError(f"absent_phrases={self.absent_phrases!r}: keep, drop or again.")
         if self.template is not None and "{text}" not in self.template:
             raise InputError("template: has no {text}. Write it where the text should stand.")
+        if self.system is not None and not self.system.strip():
+            raise InputError("system: is empty. Leave it out, or write what the model is to heed.")
         if self.language is not None and not re.fullmatch("[a-z]{2}", self.language):
             raise InputError(f"language={self.language!r}: a two-letter code, such as en or ko.")
 
@@ -108,7 +112,29 @@ class LabelJob:
         prompt = _FIELD.sub(lambda field: fields[field[1]], self.template or own)
         if again:
             prompt += f"\n\n{self._reminder()}"
-        return [{"role": "user", "content": prompt}]
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": prompt}]
+
+    def response_format(self) -> dict[str, Any]:
+        """The JSON schema of an answer, as requests carry it.
+
+        Example:
+            >>> LabelJob().response_format()["json_schema"]["schema"]["properties"]
+            {'keyphrases': {'type': 'array', 'items': {'type': 'string'}}}
+        """
+        name, form = "keyphrases", {"type": "array", "items": {"type": "string"}}
+        if self.task == "classification":
+            name, form = "label", {"type": "string", "enum": self.labels}
+        schema = {
+            "type": "object",
+            "properties": {name: form},
+            "required": [name],
+            "additionalProperties": False,
+        }
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": name, "strict": True, "schema": schema},
+        }
 
     def _reminder(self) -> str:
         if self.task == "classification":

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from frtune.errors import InputError
 from frtune.labelling.budget import Budget, BudgetSpentError, Ledger
 from frtune.labelling.client import Client, RefusedError, UnavailableError
+from frtune.labelling.dialect import Dialect
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.rows import texts_of
-from frtune.labelling.steps import Request, Steps
+from frtune.labelling.steps import Outcome, Request, Steps
 from frtune.labelling.store import Journal
 
 _GIVE_UP_AFTER = 3  # failures in a row, or as many as there are requests at once
@@ -37,10 +38,12 @@ class RequestLoop:
     """One run of requests.
 
     Attributes:
-        stopped: ``"budget"`` or ``"endpoint"`` when the run ended before all texts were settled.
+        stopped: ``"budget"``, ``"endpoint"`` or ``"limit"`` (of the answer) when the run ended
+            before all texts were settled.
         detail: What the endpoint said, if that is why.
         refused: What the endpoint said of each request that it does not take, by key.
         client: Its counts, from the run on.
+        raised: Texts whose answer fitted the higher limit alone.
         failed: Texts that the endpoint gave no answer for, however often it was asked.
         reused: Texts whose answers were there already.
     """
@@ -51,7 +54,8 @@ class RequestLoop:
         self._steps, self._endpoint = steps, endpoint
         self._budget, self._journal = budget, journal
         self._patience = max(_GIVE_UP_AFTER, endpoint.concurrency)
-        self._failed_in_a_row = self.failed = self.reused = 0
+        self._failed_in_a_row = self._cut_in_a_row = 0
+        self.failed = self.reused = self.raised = 0
         self._error: InputError | None = None
         self.stopped: str | None = None
         self.detail = ""
@@ -73,7 +77,8 @@ class RequestLoop:
 
     async def _run(self, rows: Dataset) -> None:
         ledger = Ledger(self._budget, self._journal.spent)
-        self.client = Client(self._endpoint, ledger=ledger, journal=self._journal)
+        dialect = Dialect(self._endpoint, self._steps.job.response_format())
+        self.client = Client(self._endpoint, dialect=dialect, ledger=ledger, journal=self._journal)
         total = sum(1 for _ in distinct_texts(rows, self._steps))
         items = distinct_texts(rows, self._steps)
         try:
@@ -99,7 +104,7 @@ class RequestLoop:
         while isinstance(step := self._steps.next(text, number, self._journal.answers), Request):
             asked = True
             try:
-                await self.client.ask(step.key, step.messages)
+                await self.client.ask(step)
             except BudgetSpentError:
                 self.stopped = "budget"
                 return False
@@ -117,7 +122,18 @@ class RequestLoop:
                 return False
             self._failed_in_a_row = 0
         self.reused += not asked
+        if asked:
+            self._count_cut(step)
         return True
+
+    def _count_cut(self, outcome: Outcome) -> None:
+        """Stop where answers end at the higher limit too: the next ones would cost as much."""
+        cut = outcome.problems[:1] == ["cut"]
+        self.raised += cut and outcome.value is not None
+        is_lost = outcome.value is None and outcome.problems[-1] == "cut"
+        self._cut_in_a_row = self._cut_in_a_row + 1 if is_lost else 0
+        if self._cut_in_a_row >= _GIVE_UP_AFTER:
+            self.stopped = "limit"
 
     def _refuse(self, key: str, detail: str) -> bool:
         """Leave a text out; when the endpoint took none so far, it is not the text's fault."""
@@ -125,6 +141,6 @@ class RequestLoop:
         if not self.client.answered and len(self.refused) >= self._patience:
             self._error = InputError(
                 f"{self._endpoint.base_url}: refuses every request ({detail}). Check --parameters, "
-                "--output-limit-name, --max-output-tokens and --model."
+                "--response-format, --max-output-tokens and --model."
             )
         return True

@@ -16,6 +16,11 @@ from frtune.labelling.steps import Outcome, Request, Steps
 from frtune.labelling.store import Answer
 
 _SHOWN = 300  # characters of a bad answer
+_SAID_NOTHING = {
+    "empty": "(the answer is empty)",
+    "cut": "(the limit of the answer came before it, as where a model reasons)",
+    "refusal": "(the answer was filtered)",
+}
 
 
 @dataclass
@@ -124,7 +129,7 @@ def _judge(verdict: Verdict, step: Request | Outcome, refused: Mapping[str, str]
             verdict.value = step.value
         elif verdict.value is None:
             verdict.reason = step.problems[-1]
-            verdict.detail = step.answer[:_SHOWN]
+            verdict.detail = step.answer[:_SHOWN].strip() or _SAID_NOTHING.get(verdict.reason, "")
     elif verdict.value is None:
         verdict.reason = "refused_by_endpoint" if step.key in refused else "not_asked"
         verdict.detail = refused.get(step.key, "")

@@ -58,8 +58,9 @@ def label(
         partial: Write the rows that have an answer also when the run stopped early.
 
     Returns:
-        The report. ``complete`` tells whether every text was settled; ``stopped`` is ``"budget"``
-        or ``"endpoint"`` otherwise, and no output was written unless ``partial``.
+        The report. ``complete`` tells whether every text was settled; ``stopped`` is ``"budget"``,
+        ``"endpoint"`` or ``"limit"`` (of the answer) otherwise, and no output was written unless
+        ``partial``.
 
     Raises:
         InputError: For bad input, and if the endpoint refuses the key, the model or all requests.
@@ -102,11 +103,25 @@ def label(
                 "unsettled_requests": journal.unsettled,
             },
             "settings": _settings(job, endpoint, budget),
-            "notes": [] if warm or job.passes == 1 else [_SAME_TWICE],
+            "notes": [
+                *([] if warm or job.passes == 1 else [_SAME_TWICE]),
+                *loop.client.dialect.notes,
+                *_raised_note(loop.raised, steps),
+            ],
         }
         if stopped is None or partial:
             _write(path, results, report)
     return report
+
+
+def _raised_note(count: int, steps: Steps) -> list[str]:
+    if not count:
+        return []
+    limit = steps.raised_limit
+    return [
+        f"{count} texts were asked about twice, since their first answer ended at its limit: "
+        f"--max-output-tokens {limit} asks once"
+    ]
 
 
 def _checked(output: str | Path) -> Path:
@@ -130,6 +145,8 @@ def beside(output: Path, ending: str) -> Path:
 
 def _steps(job: LabelJob, endpoint: Endpoint) -> Steps:
     parameters = {**endpoint.parameters, "max_output_tokens": endpoint.max_output_tokens}
+    if endpoint.response_format == "json_schema":
+        parameters["response_format"] = "json_schema"
     return Steps(job, model=endpoint.model, parameters=parameters)
 
 
@@ -138,7 +155,7 @@ def _settings(job: LabelJob, endpoint: Endpoint, budget: Budget) -> dict[str, An
         "job": {**asdict(job), "output_column": job.column},
         "endpoint": {**asdict(endpoint), "parameters": dict(endpoint.parameters)},
         "budget": asdict(budget),
-        "prompt": job.messages("{text}")[0]["content"],
+        "prompt": job.messages("{text}")[-1]["content"],
     }
 
 
@@ -189,7 +206,7 @@ def estimate(
             continue
         count += 1
         if len(prompts) < 3 and number == 1:
-            prompts.append(step.messages[0]["content"])
+            prompts.append("\n\n".join(message["content"] for message in step.messages))
         likely = likely.plus(Tokens(likely_tokens(step.messages), answer))
         most = most.plus(most_tokens(step.messages, endpoint.max_output_tokens))
     return {

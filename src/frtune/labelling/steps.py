@@ -14,11 +14,25 @@ from frtune.metrics.phrases import presence_for, presence_test, stemmer_for
 Messages = list[dict[str, str]]
 
 
+RAISED = 8  # times the limit, for a model that spent it on reasoning
+_FORM_PROBLEMS = ("cut", "empty", "broken", "several_answers")
+
+
 class Request(NamedTuple):
-    """A question that has no answer yet."""
+    """A question that has no answer yet.
+
+    Args:
+        key: Under which its answer is kept.
+        messages: What is asked.
+        max_output_tokens: Longest answer.
+        in_schema: Whether JSON of a schema may be asked for: a model that is held to one can fail
+            because of it.
+    """
 
     key: str
     messages: Messages
+    max_output_tokens: int
+    in_schema: bool = True
 
 
 class Outcome(NamedTuple):
@@ -52,27 +66,45 @@ class Steps:
         self.job = job
         self._model, self._parameters = model, dict(parameters)
 
-    def request(self, text: str, number: int, *, again: bool = False) -> Request:
-        """The question about ``text`` in pass ``number``, from 1."""
-        messages = self.job.messages(text, again=again)
+    @property
+    def raised_limit(self) -> int:
+        """The limit of the second question about a text whose first answer was cut off."""
+        return RAISED * self._parameters["max_output_tokens"]
+
+    def request(self, text: str, number: int, *, after: str = "", raised: bool = False) -> Request:
+        """The question about ``text`` in pass ``number``, from 1.
+
+        Args:
+            text: What it is about.
+            number: The pass.
+            after: The problem of an earlier answer; repeats the form at the prompt's end.
+            raised: Take the higher limit.
+        """
+        messages = self.job.messages(text, again=bool(after))
+        limit = self.raised_limit if raised else self._parameters["max_output_tokens"]
+        parameters = {**self._parameters, "max_output_tokens": limit}
         key = content_key(
-            model=self._model, parameters=self._parameters, messages=messages, number=number
+            model=self._model, parameters=parameters, messages=messages, number=number
         )
-        return Request(key, messages)
+        return Request(key, messages, limit, after not in _FORM_PROBLEMS)
 
     def next(self, text: str, number: int, answers: Mapping[str, Answer]) -> Request | Outcome:
         """The request to send for ``text`` now, or what became of it."""
-        problems: list[str] = []
-        for again in (False, True):
-            request = self.request(text, number, again=again)
-            if request.key not in answers:
-                return request
-            answer = answers[request.key]
-            outcome = self._outcome(answer, text, last=again)
-            if outcome.value is not None:
-                return outcome._replace(problems=problems)
-            problems += outcome.problems
-        return outcome._replace(problems=problems)
+        first = self.request(text, number)
+        if first.key not in answers:
+            return first
+        outcome = self._outcome(answers[first.key], text, last=False)
+        if outcome.value is not None:
+            return outcome
+        (problem,) = outcome.problems
+        second = self.request(text, number, after=problem)
+        # frtune 0.1.0 kept to the limit; what it was answered serves
+        if problem == "cut" and second.key not in answers:
+            second = self.request(text, number, after=problem, raised=True)
+        if second.key not in answers:
+            return second
+        outcome = self._outcome(answers[second.key], text, last=True)
+        return outcome._replace(problems=[problem, *outcome.problems])
 
     def _outcome(self, answer: Answer, text: str, *, last: bool) -> Outcome:
         job = self.job

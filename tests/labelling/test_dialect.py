@@ -1,4 +1,4 @@
-"""Servers that take no schema, temperature, limit or system role, reply otherwise, or need no key."""
+"""Servers that refuse a schema, a temperature or a role, reply with pages, or need no key."""
 
 import json
 
@@ -13,7 +13,7 @@ GOOD = "budget; school"
 KEY = "sk-tell-nobody-5f1c"
 
 
-def refusing(server, answer, name, message, *, status=400, only=True):
+def refusing(server, answer, name, message, *, status=400):
     """A server that refuses requests with a field, and answers others."""
 
     def script(prompt, nth):
@@ -80,7 +80,7 @@ def test_a_first_text_that_is_refused_either_way_does_not_cost_the_schema(
 
 def test_a_schema_can_be_insisted_on_or_left_out(server, ask, texts, answer, out):
     refusing(server, answer, "response_format", "no response_format")
-    with pytest.raises(InputError, match="no response_format.*--response-format"):
+    with pytest.raises(InputError, match=r"no response_format.*--response-format"):
         ask(texts(*"abc"), response_format="json_schema")
     assert len(server.asked) == 3
     ask(texts(*"abc"), response_format="text")

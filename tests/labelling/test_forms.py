@@ -33,7 +33,8 @@ WHOLE = {
     "cut off in the next key": '{"keyphrases": ["town hall", "schools"], "expl',
     "cut off in the next value": '{"keyphrases": ["town hall", "schools"], "expl": "The town h',
     "cut off in an object": '[{"keyphrase": "town hall"}, {"keyphrase": "schools"}, {"keyphra',
-    "cut off in another key": '[{"n": 1, "phrase": "town hall"}, {"n": 2, "phrase": "schools"}, {"n":',
+    "cut off in another key": '[{"n": 1, "phrase": "town hall"}, {"n": 2, "phrase": "schools"}, {"',
+    "cut off behind another key": '[{"phrase": "town hall"}, {"phrase": "schools"}, {"n"',
     "one bracket missing": '{"keyphrases": ["town hall", "schools"}',
     "Python list": "['town hall', 'schools']",
     "Python object": "{'keyphrases': ['town hall', 'schools'], 'sure': True, 'why': None}",
@@ -75,15 +76,17 @@ WHOLE = {
     "two reasonings": "<think>a</think><think>b; c</think>town hall; schools",
     "other reasoning": "<|channel>thought\nHm; well.<channel|>town hall; schools",
     "Mistral's reasoning": "[THINK]Hm; well.[/THINK]town hall; schools",
-    "thought process": "Here is my thought process: hm; well. Here is my response: town hall; schools",
+    "thought process": "Here is my thought process: hm; well. Here is my response: "
+    "town hall; schools",
     "channels": "<|channel|>analysis<|message|>Hm; well.<|end|><|start|>assistant<|channel|>final"
     "<|message|>town hall; schools<|return|>",
-    "channels with a format": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>"
-    f"final <|constrain|>json<|message|>{BOTH}",
-    "channels without tokens": "analysisThe user wants phrases; well.assistantfinaltown hall; schools",
+    "channels with a format": "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant"
+    f"<|channel|>final <|constrain|>json<|message|>{BOTH}",
+    "channels without tokens": "analysisThe user asks; well.assistantfinaltown hall; schools",
     "end of turn": "town hall; schools<|im_end|>",
     "end of turn, and on": "town hall; schools<|im_end|>\n<|im_start|>user\nThanks; bye",
-    "Llama's tokens": "<|start_header_id|>assistant<|end_header_id|>\n\ntown hall; schools<|eot_id|>",
+    "Llama's tokens": "<|start_header_id|>assistant<|end_header_id|>\n\ntown hall; schools"
+    "<|eot_id|>",
     "Gemma's tokens": "<start_of_turn>model\ntown hall; schools<end_of_turn>",
     "sentence tokens": "<s> town hall; schools</s>",
     "instruction tokens": "[/INST] town hall; schools</s>",
@@ -93,7 +96,7 @@ WHOLE = {
     "answer tags around JSON": f"I looked.\n<answer>\n{BOTH}\n</answer>",
     "answer tag without an end": "<answer>town hall; schools",
     "reasoning and answer tags": "Hm; well</think><answer>town hall; schools</answer></s>",
-    "XML": "<keyphrases><keyphrase>town hall</keyphrase><keyphrase>schools</keyphrase></keyphrases>",
+    "XML": "<keyphrases><phrase>town hall</phrase><phrase>schools</phrase></keyphrases>",
     "HTML": "<ul>\n<li><b>town hall</b></li>\n<li>schools</li>\n</ul>",
     "boxed": "$\\boxed{town hall; schools}$",
     "bold": "**town hall**; **schools**",
@@ -111,7 +114,8 @@ NONE = [
     "There are no keyphrases in this text.", "No relevant key phrases could be identified.",
     "The text does not contain any keyphrases.", "I could not find any key phrases in the text.",
     "None. The text is too short.", "<think>Nothing there.</think>None", "**None**",
-    "aucun", "Aucun mot-clé trouvé.", "Aucune phrase clé", "Il n'y a pas de mots-clés dans ce texte.",
+    "aucun", "Aucun mot-clé trouvé.", "Aucune phrase clé",
+    "Il n'y a pas de mots-clés dans ce texte.",
     "Néant", "없음", "없음.", "해당 없음", "키워드가 없습니다.", "핵심어 없음",
     "이 텍스트에는 핵심 키워드가 없습니다.",
 ]  # fmt: skip
@@ -226,7 +230,8 @@ HERE = presence_in(TEXT, None)
 SYNTAX = re.compile(r"[{}\[\]|\"`\\<>]|\*\*|__")
 WORDS = st.lists(
     st.sampled_from(
-        ["town hall", "schools", "city budget", "l'école", "시 예산", "café", "Nobel 2024", "C++", "R&D"]
+        ["town hall", "schools", "city budget", "l'école", "시 예산", "café", "Nobel 2024", "C++",
+         "R&D"]
     ),
     min_size=1, max_size=5, unique=True,
 )  # fmt: skip
@@ -236,14 +241,16 @@ RENDERINGS = (
     lambda found: f"```json\n{json.dumps({'keyphrases': found}, ensure_ascii=False)}\n```",
     lambda found: json.dumps([{"keyphrase": each, "score": 0.5} for each in found]),
     lambda found: json.dumps({"language": "en", "keyphrases": found, "note": "They stand there."}),
+    lambda found: json.dumps([{"rank": 1, "type": "x", "phrase": each} for each in found]),
+    lambda found: repr([{"n": 1, "phrase": each} for each in found]),
     lambda found: repr(found),
     lambda found: f"<think>Hm, well.</think>{json.dumps({'keyphrases': found})}<|im_end|>",
 )
 PARTS = st.sampled_from(
-    ["town hall", "schools", "; ", ", ", '"', "'", "[", "]", "{", "}", ":", '{"keyphrases": [', '["',
-     '", "', '"]', "]}", "\\", "\n", "```", "```json\n", "<think>", "</think>", "<answer>",
-     "</answer>", "</s>", "<|im_end|>", "<|channel|>final<|message|>", "<li>", "**", "|", "&lt;b&gt;",
-     "none", "- ", "1. ", "(", ")", "\\u00e9", "<|", "|>", "</", "“", "”"]
+    ["town hall", "schools", "; ", ", ", '"', "'", "[", "]", "{", "}", ":", '{"keyphrases": [',
+     '["', '", "', '"]', "]}", "\\", "\n", "```", "```json\n", "<think>", "</think>", "<answer>",
+     "</answer>", "</s>", "<|im_end|>", "<|channel|>final<|message|>", "<li>", "**", "|",
+     "&lt;b&gt;", "none", "- ", "1. ", "(", ")", "\\u00e9", "<|", "|>", "</", "“", "”"]
 )  # fmt: skip
 
 

@@ -139,8 +139,7 @@ def _from_json(found: Found, body: Body, is_present: Callable[[str], bool]) -> R
         return [], repairs, "cut" if found.is_cut else "broken"
     if found.is_cut:
         repairs.append("cut")
-        last = found.values[-1]
-        if isinstance(last, dict) and not names_phrases(last):  # what they stand under is to come
+        if not names_phrases(found.values[-1]):  # what they stand under is to come
             return [], repairs, "cut"
     pieces = phrases_of(found.values, is_present)
     if pieces is None:

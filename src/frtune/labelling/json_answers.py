@@ -11,6 +11,7 @@ _START = re.compile(r"[\[{]\s*(?:[\"'“‘«\[{\]}]|\Z)|\{\s*\w+\s*:|\A\(\s*[\"
 _FRAME = re.compile(r"```[\w-]*|^\s*(?:[a-z]+ )?\w+\s*=\s*$", re.MULTILINE)  # a fence, x =
 _STRAIGHT = str.maketrans(dict.fromkeys("«»‘’", '"'))
 _QUOTES = "\"'“”‘’«»"
+_HALF_A_KEY = re.compile(r"\{\s*(?:[\"'“][^:{}]*|\w*)\Z")
 _UNREADABLE = object()
 
 
@@ -110,6 +111,8 @@ def _tolerant(chunk: str, is_whole: bool) -> Any:
         raise ImportError(
             "frtune label needs the package json-repair: pip install 'frtune[label]'."
         ) from None
+    if not is_whole:
+        chunk = _HALF_A_KEY.sub("", chunk)  # json-repair takes {"na for a list
     if not {'"', "'"} & set(chunk):
         chunk = chunk.translate(_STRAIGHT)
     try:
@@ -117,8 +120,7 @@ def _tolerant(chunk: str, is_whole: bool) -> Any:
         leaves = list(_leaves(value))
     except (ValueError, RecursionError):
         return _UNREADABLE
-    half_a_key = not is_whole and chunk[0] == "{" and isinstance(value, list)
-    if half_a_key or not isinstance(value, (list, dict)):
+    if not isinstance(value, (list, dict)):
         return _UNREADABLE
     if not is_whole and leaves and not _is_delimited(leaves[-1], chunk):
         _drop_last(value)

@@ -26,7 +26,13 @@ Pieces = list[str] | None
 
 
 def names_phrases(value: Any) -> bool:
-    """Tell whether an object, or one in it, has phrases under a word for them."""
+    """Tell whether an object, one in it, or one of a list has phrases under a word for them.
+
+    A list without objects needs no such word.
+    """
+    if isinstance(value, list):
+        objects = [item for item in value if isinstance(item, dict) and item]
+        return not objects or any(map(names_phrases, objects))
     return isinstance(value, dict) and bool(_named(value, _PHRASES))
 
 
@@ -44,7 +50,7 @@ def phrases_of(values: Sequence[Any], is_present: Callable[[str], bool]) -> Piec
         >>> phrases_of([{"present": ["sun"], "absent": ["moon"]}], bool) is None
         True
     """
-    named = [value for value in values if names_phrases(value)]
+    named = [value for value in values if isinstance(value, dict) and names_phrases(value)]
     if len(named) == 1 and len(values) > 1:
         return _pieces(named[0], is_present)
     read = [_pieces(value, is_present) for value in values]

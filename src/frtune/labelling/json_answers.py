@@ -122,7 +122,7 @@ def _tolerant(chunk: str, is_whole: bool) -> Any:
         return _UNREADABLE
     if not isinstance(value, (list, dict)):
         return _UNREADABLE
-    if not is_whole and leaves and not _is_delimited(leaves[-1], chunk):
+    if not is_whole and leaves and not _is_last_whole(leaves[-1], chunk):
         _drop_last(value)
         leaves.pop()
     safe = all(_is_delimited(leaf, chunk) for leaf in leaves if isinstance(leaf, str))
@@ -149,21 +149,38 @@ def _drop_last(value: Any) -> bool:
     return False
 
 
-def _is_delimited(leaf: Any, chunk: str) -> bool:
+def _is_delimited(leaf: str, chunk: str) -> bool:
     r"""Tell whether a text stands in ``chunk`` between quotation marks, or between commas.
 
     ``['a', 'l'école']`` can be read as a, l and école': the quotation mark behind l is followed by
     no comma.
     """
-    if not isinstance(leaf, str) or not leaf.strip() or {leaf[0], leaf[-1]} & set(_QUOTES):
-        return isinstance(leaf, str) and not leaf.strip()
-    forms = {leaf, leaf.replace("'", r"\'"), json.dumps(leaf)[1:-1]}
-    forms.add(json.dumps(leaf, ensure_ascii=False)[1:-1])
-    form = "|".join(map(re.escape, sorted(forms)))
+    if not leaf.strip():
+        return True
+    return not {leaf[0], leaf[-1]} & set(_QUOTES) and _between(leaf).search(chunk) is not None
+
+
+def _is_last_whole(leaf: Any, chunk: str) -> bool:
+    """Tell whether the last text of what is cut off has its end: where it stands last."""
+    if not isinstance(leaf, str) or not leaf.strip():
+        return False
+    at = max(chunk.rfind(form) for form in _forms(leaf))
+    before = len(chunk[: max(at, 0)].rstrip())
+    return before > 0 and _between(leaf).match(chunk, before - 1) is not None
+
+
+def _forms(leaf: str) -> set[str]:
+    """A text as JSON or Python may write it."""
+    forms = {leaf, leaf.replace("'", r"\'")}
+    return forms | {json.dumps(leaf, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+
+
+def _between(leaf: str) -> re.Pattern[str]:
+    form = "|".join(map(re.escape, sorted(_forms(leaf))))
     behind = r"\s*(?:[\]}),:;\n\"'“]|//|/\*"
-    pattern = (
+    return re.compile(
         rf"[\"“]\s*(?:{form})\s*[\"”]{behind}|\Z)"
         rf"|'\s*(?:{form})\s*'{behind})"
-        rf"|[\[{{(,:]\s*(?:{form}){behind})"
+        rf"|[\[{{(,:]\s*(?:{form}){behind})",
+        re.IGNORECASE,
     )
-    return re.search(pattern, chunk, re.IGNORECASE) is not None

@@ -310,7 +310,7 @@ def test_a_limit_spent_on_reasoning_is_raised_once(
     report = ask(texts(*"ab"))
     assert [body["max_tokens"] for body in server.bodies] == [256, 2048] * 2
     assert report["answers"]["problems"] == {"cut": 2} and len(read(out)) == 2
-    assert "2 texts were asked about twice" in report["notes"][0]
+    assert "ended at its limit: 2." in report["notes"][0]
     assert "--max-output-tokens 2048 asks once" in report["notes"][0]
 
 

@@ -145,6 +145,7 @@ BAD = {
     "nothing": ("", "empty"),
     "a token alone": ("<|im_end|>", "empty"),
     "reasoning without an end": ("<think>I think; I still think", "cut"),
+    "a channel without tokens or end": ("analysisThe user asks for; well", "cut"),
     "a channel without an end": ("<|channel|>analysis<|message|>I think; I still", "cut"),
     "refusal in JSON": ('{"keyphrases": ["I\'m sorry, but I cannot help with that."]}', "refusal"),
     "prose in JSON": ('{"answer": "The text is about a town hall and what it pays for."}', "prose"),
@@ -165,6 +166,17 @@ def test_that_there_are_none_is_an_empty_list(server, ask, texts, out, read, ans
     report = ask(texts(TEXT))
     assert read(out)[0]["keyphrases"] == [] and len(server.asked) == 1
     assert report["keyphrases"]["texts_by_phrases"] == {"0": 1}
+    assert report["answers"]["repairs"]["none"] == 1
+    assert report["notes"] == [
+        "rows with an empty list of keyphrases: 1. frtune prepare sets them aside, which training "
+        "needs"
+    ]
+
+
+def test_two_passes_that_find_none_agree(server, ask, texts, out, read, answer):
+    server.script = lambda prompt, nth: answer("none")
+    report = ask(texts(TEXT), passes=2, parameters={})
+    assert report["agreement"]["f1_at_m"] == 1.0 and read(out)[0]["agreement"] == 1.0
 
 
 @pytest.mark.parametrize("form", BAD)

@@ -92,7 +92,11 @@ def _without_reasoning(text: str) -> tuple[str, bool]:
         if channels[-1][1] != "final":
             return "", True
         text = text[channels[-1].end() :]
-    text = _ANNOUNCED.sub("", _BARE_CHANNELS.sub("", text, count=1), count=1)
+    if bare := _BARE_CHANNELS.match(text):
+        text = text[bare.end() :]
+        if not text:
+            return "", True
+    text = _ANNOUNCED.sub("", text, count=1)
     parts, at = [], 0
     while opening := _OPEN.search(text, at):
         closing = _CLOSE.search(text, opening.end())

@@ -51,6 +51,11 @@ class Dialect:
         self._limit_names = {self._limit_name}
         self._takes_system, self._is_guess = True, False
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the same question gets the same, most likely answer: temperature 0."""
+        return self._parameters.get("temperature") == 0
+
     def body(self, request: Request) -> dict[str, Any]:
         """What is sent for ``request``, but for the model."""
         messages = request.messages if self._takes_system else _one_message(request.messages)

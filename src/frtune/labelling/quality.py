@@ -103,6 +103,8 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
     Example:
         >>> agreement([(["Cells", "wind"], ["cells"])], "keyphrases")[0]["f1_at_m"]
         0.6667
+        >>> agreement([([], []), ([], ["cells"])], "keyphrases")[1]
+        [1.0, 0.0]
         >>> agreement([("a", "a"), ("b", "b"), ("a", "b")], "classification")
         ({'texts': 3, 'same_share': 0.6667, 'kappa': 0.4}, [1.0, 1.0, 0.0])
     """
@@ -116,10 +118,15 @@ def agreement(pairs: Sequence[tuple[Any, Any]], task: str) -> tuple[dict[str, An
         kappa = round(float(cohen_kappa_score(first, second)), 4) if several else None
         return found | {"same_share": round(sum(each) / len(each), 4), "kappa": kappa}, each
 
-    k = max(map(len, [*first, *second]))
+    k = max(1, *map(len, [*first, *second]))
     exact = keyphrase_scores_per_document(first, second, k=k)
     partial = keyphrase_scores_per_document(first, second, k=k, match="partial")
     columns = [exact["f1_at_m"], partial["f1_at_m"], exact["jaccard"]]
+    # two passes that find none agree; scores of an empty reference are 0
+    columns = [
+        [float(not (a or b)) or value for a, b, value in zip(first, second, column, strict=True)]
+        for column in columns
+    ]
     for name, column in zip(["f1_at_m", "partial_f1_at_m", "jaccard"], columns, strict=True):
         found[name] = round(sum(column) / len(column), 4)
-    return found, [round(value, 4) for value in exact["f1_at_m"]]
+    return found, [round(value, 4) for value in columns[0]]

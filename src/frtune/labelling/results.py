@@ -40,6 +40,7 @@ class Results:
     Attributes:
         rows: The rows that were to be labelled.
         labelled: Rows with a value.
+        without_phrases: Rows whose list of keyphrases is empty.
         rejected: Rows without one, by reason.
     """
 
@@ -66,6 +67,7 @@ class Results:
             for text, reason in texts_of(rows, steps.job)
         ]
         self.labelled = sum(verdict.value is not None for verdict in self._own)
+        self.without_phrases = sum(verdict.value == [] for verdict in self._own)
         self.rejected = Counter(v.reason for v in self._own if v.value is None)
 
     def _agree(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def label(
     rows = rows_to_label(
         source, job, encoding=encoding, max_rows=max_rows, text_columns=text_columns
     )
-    steps, warm = _steps(job, endpoint), endpoint.parameters.get("temperature") != 0
+    steps = _steps(job, endpoint)
     with Journal(beside(path, "answers.jsonl")) as journal:
         loop = RequestLoop(steps, endpoint=endpoint, budget=budget, journal=journal)
         loop.run(rows)
@@ -103,25 +103,29 @@ def label(
                 "unsettled_requests": journal.unsettled,
             },
             "settings": _settings(job, endpoint, budget),
-            "notes": [
-                *([] if warm or job.passes == 1 else [_SAME_TWICE]),
-                *loop.client.dialect.notes,
-                *_raised_note(loop.raised, steps),
-            ],
+            "notes": _notes(job, loop, steps, results),
         }
         if stopped is None or partial:
             _write(path, results, report)
     return report
 
 
-def _raised_note(count: int, steps: Steps) -> list[str]:
-    if not count:
-        return []
-    limit = steps.raised_limit
-    return [
-        f"{count} texts were asked about twice, since their first answer ended at its limit: "
-        f"--max-output-tokens {limit} asks once"
-    ]
+def _notes(job: LabelJob, loop: RequestLoop, steps: Steps, results: Results) -> list[str]:
+    """What a reader of the report should know."""
+    notes = [*loop.client.dialect.notes]
+    if job.passes == 2 and loop.client.dialect.is_greedy:
+        notes.append(_SAME_TWICE)
+    if loop.raised:
+        notes.append(
+            f"texts asked about twice, since the first answer ended at its limit: {loop.raised}. "
+            f"--max-output-tokens {steps.raised_limit} asks once"
+        )
+    if results.without_phrases:
+        notes.append(
+            f"rows with an empty list of keyphrases: {results.without_phrases}. frtune prepare "
+            "sets them aside, which training needs"
+        )
+    return notes
 
 
 def _checked(output: str | Path) -> Path:

@@ -165,7 +165,7 @@ def test_a_dry_run_leaves_out_what_is_answered(words, out, capsys):
 
 def test_a_spent_budget_is_code_1_and_says_how_to_go_on(words, capsys):
     assert main([*words, "--budget-tokens", "20"]) == 1
-    assert "could pass the budget. Raise it; The same command" in capsys.readouterr().err
+    assert "could pass the budget. Raise it; the same command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -216,3 +216,16 @@ def test_help_names_every_option_of_the_library(capsys):
     for name in names:
         if name not in ("source", "job", "endpoint", "budget", "backoff_seconds"):
             assert f"--{name.replace('_', '-')}" in shown, name
+
+
+def test_a_server_that_never_answered_is_to_be_checked(words, server, capsys):
+    server.server_close()
+    assert main([*words, "--retries", "0"]) == 1
+    assert "cannot be reached. Check the server and --base-url." in capsys.readouterr().err
+
+
+def test_why_no_row_could_be_labelled_is_said_at_once(words, server, capsys, answer):
+    server.script = lambda prompt, nth: answer("| Rank | Phrase |\n|---|---|\n| 1 | a |")
+    assert main(words) == 1
+    shown = capsys.readouterr().err
+    assert "no row could be labelled (the first: broken: | Rank | Phrase |" in shown

@@ -30,8 +30,7 @@ class Options:
         text_columns: Columns of CSV, TSV and Excel files whose cells stay text.
         max_rows: Label the first so many rows.
         dry_run: Show the first prompts and the estimated cost; ask nothing.
-        partial: Write the rows that have an answer also when the budget or the endpoint stopped
-            the run.
+        partial: Write the rows that have an answer also when the run stopped early.
         template: Text file with the prompt; {text}, {count} and {labels} are filled in.
     """
 
@@ -133,18 +132,32 @@ def _show(report: dict[str, Any], output: str) -> int:
         print(f"written to {output}")
     if report["complete"] and rows["labelled"]:
         return EXIT_DONE
-    again = "The same command goes on from here."
-    limit = report["settings"]["endpoint"]["max_output_tokens"]
-    why = {
-        "limit": f"stopped: answers end at the limit of {RAISED * limit:,} tokens before they say "
-        "anything, as those of models that reason do. Raise it (--max-output-tokens "
-        f"{4 * RAISED * limit}), or have the model reason less, as its server's manual says.",
-        "budget": f"stopped: the next request could pass the budget. Raise it; {again}",
-        "endpoint": f"stopped: {report.get('detail')}. {again}",
-    }
-    rejected = beside(Path(output), "rejected.jsonl")
-    commonest = next(iter(report["rejected"]), "")
-    none = f"no row could be labelled ({commonest}, mostly): {rejected} says why."
     sys.stdout.flush()
-    sys.stderr.write(f"frtune: {why.get(report['stopped'], none)}\n")
+    sys.stderr.write(f"frtune: {_why(report, beside(Path(output), 'rejected.jsonl'))}\n")
     return EXIT_FAILED
+
+
+def _why(report: dict[str, Any], rejected: Path) -> str:
+    """Why not all is done, and what to do."""
+    if report["stopped"] == "budget":
+        return (
+            "stopped: the next request could pass the budget. Raise it; the same command goes on "
+            "from here."
+        )
+    if report["stopped"] == "endpoint":
+        check = "" if report["requests"]["answered"] else " Check the server and --base-url."
+        return f"stopped: {report['detail']}.{check} The same command goes on from here."
+    if report["stopped"] == "limit":
+        limit = RAISED * report["settings"]["endpoint"]["max_output_tokens"]
+        return (
+            f"stopped: answers end at the limit of {limit:,} tokens before they say anything, as "
+            f"those of models that reason do. Raise it (--max-output-tokens {4 * limit}), or have "
+            "the model reason less, as its server's manual says."
+        )
+    with open(rejected, encoding="utf-8") as lines:
+        first = json.loads(lines.readline())
+    detail = " ".join(first["detail"].split())[:200]
+    return (
+        f"no row could be labelled (the first: {first['reason']}: {detail}). "
+        f"{rejected} has them all."
+    )

@@ -21,6 +21,7 @@ _SYSTEM = re.compile(
     r"system.{0,40}(?:not support|unsupported|role)|roles? must alternate|role.{0,20}system"
 )
 _BAD_REQUEST = (400, 415, 422, 501)
+_MOST_GUESSES = 2  # refusals that do not say why, tried without the schema
 
 
 class Dialect:
@@ -49,7 +50,7 @@ class Dialect:
         self._parameters = dict(endpoint.parameters)
         self._limit_name = endpoint.output_limit_name
         self._limit_names = {self._limit_name}
-        self._takes_system, self._is_guess = True, False
+        self._takes_system, self._is_guess, self._guesses = True, False, 0
 
     @property
     def is_greedy(self) -> bool:
@@ -100,7 +101,8 @@ class Dialect:
             self._note("the server refuses the system role: its text stands before the prompt")
         elif "response_format" in sent and self.takes_schema is None and self._asks:
             by_name = _FORMAT.search(said) is not None
-            if by_name or status in _BAD_REQUEST:
+            if by_name or (status in _BAD_REQUEST and self._guesses < _MOST_GUESSES):
+                self._guesses += not by_name
                 self.takes_schema, self._is_guess = False, True
 
     def _note(self, text: str) -> None:

@@ -55,7 +55,7 @@ def failure_of(error: Exception, endpoint: Endpoint, hide: Callable[[str], str])
         return Failure("malformed", error.detail, charged=True, said=error.detail.lower())
     never_sent = type(error.__cause__).__name__ in _NEVER_SENT
     if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
-        detail = f"no answer within {endpoint.timeout_seconds:g} s"
+        detail = f"no answer within {endpoint.timeout_seconds:g} s (--timeout-seconds)"
         return Failure("timeout", detail, charged=not never_sent)
     if isinstance(error, openai.APIConnectionError):
         what = "cannot be reached" if never_sent else "cut the connection"

@@ -97,7 +97,10 @@ def parse_keyphrases(
         return Parsed(None, repairs, "broken")
     if len(plain) < len(phrases):
         repairs.append("syntax")
-    kept = [phrase for phrase in plain if not (says_none(phrase) or _is_form(phrase, is_present))]
+    phrases = [phrase for phrase in plain if not _tells_none(phrase, is_present)]
+    if plain and not phrases:
+        return Parsed([], [*repairs, "none"])
+    kept = [phrase for phrase in phrases if is_present(phrase) or not is_name(phrase)]
     if len(kept) > count:
         repairs.append("too_many")
     return Parsed(kept[:count], repairs) if kept else Parsed(None, repairs, "empty")
@@ -133,17 +136,19 @@ def _from_json(found: Found, body: Body, is_present: Callable[[str], bool]) -> R
         repairs.append("json_mended")
     if found.around:
         note(repairs, "prose_around")
-    if ";" in found.around:  # a list of phrases, of which this is one
+    if found.is_item:
         return [], repairs, "broken"
     if found.is_broken:
         return [], repairs, "cut" if found.is_cut else "broken"
+    values = found.values
     if found.is_cut:
         repairs.append("cut")
-        if not names_phrases(found.values[-1]):  # what they stand under is to come
+        values = values[:-1] or values  # a model that repeats its answer up to the limit
+        if not names_phrases(values[-1]):  # what they stand under is to come
             return [], repairs, "cut"
-    pieces = phrases_of(found.values, is_present)
+    pieces = phrases_of(values, is_present)
     if pieces is None:
-        return [], repairs, "several_answers" if len(found.values) > 1 else "broken"
+        return [], repairs, "several_answers" if len(values) > 1 else "broken"
     texts = [piece.strip() for piece in pieces if piece.strip()]
     if not texts and (pieces or found.is_cut):
         return [], repairs, "cut" if found.is_cut else "empty"
@@ -171,12 +176,13 @@ def _is_none(pieces: list[str], is_present: Callable[[str], bool]) -> bool:
     if not pieces:
         return True
     said = " ".join(clean_keyphrases(pieces[:1])) or pieces[0]
-    here = len(said.split()) > 1 and is_present(said)
-    return says_none(said) and not here and all(map(is_prose, pieces[1:]))
+    return _tells_none(said, is_present) and all(map(is_prose, pieces[1:]))
 
 
-def _is_form(phrase: str, is_present: Callable[[str], bool]) -> bool:
-    return is_name(phrase) and not is_present(phrase)
+def _tells_none(phrase: str, is_present: Callable[[str], bool]) -> bool:
+    """Tell whether a phrase says that there is none: null and no keywords may stand in a text."""
+    ambiguous = " " in phrase or phrase.casefold() in ("null", "nil")
+    return says_none(phrase) and not (ambiguous and is_present(phrase))
 
 
 def parse_label(answer: Answer, labels: Sequence[str], source: str = "") -> Parsed:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 _START = re.compile(r"[\[{]\s*(?:[\"'“‘«\[{\]}]|\Z)|\{\s*\w+\s*:|\A\(\s*[\"'“]")
+_BARE = re.compile(r"(?:[\w -]{1,30}[:：]\s*)?(?=[\[{])")
 _FRAME = re.compile(r"```[\w-]*|^\s*(?:[a-z]+ )?\w+\s*=\s*$", re.MULTILINE)  # a fence, x =
 _STRAIGHT = str.maketrans(dict.fromkeys("«»‘’", '"'))
 _QUOTES = "\"'“”‘’«»"
@@ -25,6 +26,7 @@ class Found(NamedTuple):
     Args:
         values: Each list or object that could be read, in order.
         around: What stands outside them.
+        is_item: Whether a semicolon stands beside it: it is one of a list then.
         is_exact: Whether all is JSON to the letter.
         is_cut: Whether the last one has no end.
         is_broken: Whether one of them cannot be read safely.
@@ -32,6 +34,7 @@ class Found(NamedTuple):
 
     values: list[Any]
     around: str
+    is_item: bool
     is_exact: bool
     is_cut: bool
     is_broken: bool
@@ -61,17 +64,20 @@ def find_json(text: str) -> Found | None:
     ends = [0, *(end for _, end, _ in chunks)]
     starts = [start for start, _, _ in chunks]
     around = [text[end:start] for end, start in zip(ends, starts, strict=False)]
-    around.append(text[ends[-1] :].strip(" \n;,"))
+    around.append(text[ends[-1] :])
+    item = any(part.rstrip().endswith(";") for part in around[:-1]) or any(
+        part.lstrip().startswith(";") and part.strip(" \n;") for part in around[1:]
+    )
     read = [value for value in values if value is not _UNREADABLE]
-    outside = _FRAME.sub("", "\n".join(around)).strip()
-    return Found(read, outside, exact, not chunks[-1][2], len(read) < len(values))
+    outside = _FRAME.sub("", "\n".join(around)).strip(" \n;,")
+    return Found(read, outside, item, exact, not chunks[-1][2], len(read) < len(values))
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int, bool]]:
     """Where each list or object starts and ends, and whether its end is there."""
     at = 0
-    if text[:1] in ("[", "{") and _end(text, 0) == len(text):
-        yield 0, len(text), True  # [city budget, schools]
+    if (bare := _BARE.match(text)) and _end(text, bare.end()) == len(text):
+        yield bare.end(), len(text), True  # keyphrases: [city budget, schools]
         return
     while start := _START.search(text, at):
         end = _end(text, start.start())

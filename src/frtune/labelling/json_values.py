@@ -108,13 +108,13 @@ def _pieces(value: Any, is_present: Callable[[str], bool]) -> Pieces:
 
 
 def _of_object(value: dict[str, Any], is_present: Callable[[str], bool]) -> Pieces:
-    if {"properties", "$schema", "error"} & value.keys():  # the form itself, not an answer
-        return None
     if found := _named(value, _PHRASES):
         same = all(item == found[0] for item in found)
         numbered = len({_plain(str(name)) for name in value}) == 1
         if same or numbered:
             return _together([_of_named(item) for item in (found[:1] if same else found)])
+        return None
+    if {"properties", "$schema", "error"} & value.keys():  # the form itself, or no answer
         return None
     if not value or _is_numbered(value):
         return _of_list(list(value.values()))
@@ -194,9 +194,10 @@ def _label(value: Any) -> str | None:
     if isinstance(value, list):
         return _label(value[0]) if len(value) == 1 else None
     if isinstance(value, dict):
-        found = _named(value, _LABELS) or list(value.values())
+        named = _named(value, _LABELS)
+        found = named or list(value.values())
         same = len(found) > 0 and all(item == found[0] for item in found)
-        return _label(found[0]) if same and not {"error", "properties"} & value.keys() else None
+        return _label(found[0]) if same and (named or not {"error"} & value.keys()) else None
     if isinstance(value, bool):
         return str(value).lower()
     return None if value is None else str(value)

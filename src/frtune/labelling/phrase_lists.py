@@ -12,11 +12,18 @@ from frtune.metrics.phrases import normalize_phrase
 _OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _ANSWER_FRAME = re.compile(
     r"(?:\A|\n)[*_#\s]*(?:(?:my |the )?(?:final )?(?:answer|output|result)|réponse(?: finale)?|"
-    r"최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)",
+    r"최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
+    r"|\A(?:the|les) (?:\w+ ){0,3}(?:key ?-?(?:phrases|words)|mots[ -]clés)"
+    r"(?: (?:of|in|de|du) (?:the|this|ce|le)? ?(?:text|texte|document))? (?:are|sont)\s*[:：]?\s*",
     re.IGNORECASE,
 )
 _BRACKETED = re.compile(r"(\W{0,3})(?:\[([^\[\]{}<>]+)\]|<([^\[\]{}<>]+)>|\{([^\[\]{}<>]+)\})\W?")
 _REFERENCE = re.compile(r"\A\[\d{1,3}\]\s*(?=\S)")
+_CONJUNCTION = re.compile(r"\A(?:and|et|및|그리고)\s+", re.IGNORECASE)
+_SCORE = re.compile(
+    r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|[:=]\s*[01]?\.\d+)\Z",
+    re.IGNORECASE,
+)
 _EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
 # what JSON, Python, HTML, Markdown and chat templates are written with
 _SYNTAX = re.compile(r"[{}\[\]|\"`\\]|\*\*|__|[<>]|\w=[\"'“]|&#?\w+;")
@@ -33,6 +40,9 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
     if frame := _ANSWER_FRAME.search(body):
         body = body[frame.end() :]
         note(repairs, "prose_around")
+    if (inner := body.strip())[:1] == "(" and inner.find(")") == len(inner) - 1:
+        body = inner[1:-1]
+        note(repairs, "marks")
     lines = [line.strip() for line in body.splitlines() if line.strip()]
     if len(lines) > 1:
         kept = [line for line in lines if ";" in line or not is_frame(line)]
@@ -49,7 +59,10 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
             parts = [part.strip() for part in body.split(mark) if part.strip()]
             if _separates(parts, body, is_present):
                 repairs.append("separator")
-                return parts
+                return [
+                    *parts[:-1],
+                    _CONJUNCTION.sub("", parts[-1], count=1) if parts[2:] else parts[-1],
+                ]
     return split_keyphrases(body, ";")
 
 
@@ -92,7 +105,9 @@ def clean_pieces(pieces: list[str], repairs: list[str]) -> list[str]:
 
 
 def bare(piece: str, source: str) -> str:
-    """A piece without brackets around it, a number in brackets before it, or emphasis in it."""
+    """A piece without a score, brackets around it, a number before it, or emphasis in it."""
+    if (score := _SCORE.search(piece)) and score[0].strip() not in source:
+        piece = piece[: score.start()]
     if not has_syntax(piece, source):
         return piece
     piece = _REFERENCE.sub("", piece)

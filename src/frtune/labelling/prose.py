@@ -22,7 +22,9 @@ _SENTENCE_BREAK = re.compile(r"(?<=[.!。])\s")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _EXPLAINED = re.compile(r"\W*(?:\d{1,3}[.)]\s*)?\*\*[^*]+\*\*\s*[-–—:：]\s*\S")
 NUMBERED = re.compile(r"\W*(?:\(?\d{1,3}[.)．]|[①-⑳])\s*\S")
-_HEADING = re.compile(r"#{1,6}\s")
+_ASIDE = re.compile(
+    r"#{1,6}\s|\W*(?:note|remarque|explanation|explication|참고|설명)\W*[:：]", re.IGNORECASE
+)
 
 _ENGLISH = r"(?:\w+ ){0,3}(?:key ?-?)?(?:phrases?|words?|terms?)"
 _FRENCH = (
@@ -36,7 +38,7 @@ _FOUND = (
 _TEXT = r"(?:the|this) (?:\w+ )?(?:text|document|passage|input)"
 _REST = r"(?: .{0,120})?"
 _NONE = re.compile(
-    r"none|n ?/ ?a|nil|nothing|not applicable|[-–—∅]|"
+    r"none|n ?/ ?a|nil|null|no|non|nothing|not applicable|[-–—∅]|"
     rf"none {_FOUND}{_REST}|"
     rf"(?:there (?:are|is|were) |{_TEXT} (?:has|contains) )?no {_ENGLISH}(?: {_FOUND})?"
     rf"(?: (?:in|for|from|here|because)\b{_REST})?|"
@@ -67,7 +69,7 @@ def says_none(piece: str) -> bool:
 
 def is_frame(line: str) -> bool:
     """Tell whether a line introduces or follows the phrases, and is none itself."""
-    if _HEADING.match(line):
+    if _ASIDE.match(line):
         return True
     return not NUMBERED.match(line) and (is_prose(line) or line.endswith((":", "：")))
 

@@ -49,10 +49,11 @@ class Client:
 
     def __init__(self, endpoint: Endpoint, *, dialect: Dialect, ledger: Ledger, journal: Journal):
         try:
+            import json_repair  # noqa: F401  # missing, it is to be missed before money is spent
             import openai
-        except ImportError:
+        except ImportError as error:
             raise ImportError(
-                "frtune label needs the package openai: pip install 'frtune[label]'."
+                f"frtune label needs the package {error.name}: pip install 'frtune[label]'."
             ) from None
         self._endpoint, self.dialect = endpoint, dialect
         self._key = endpoint.read_key()

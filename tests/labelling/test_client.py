@@ -117,12 +117,21 @@ def test_a_wait_that_is_too_long_ends_the_run(server, ask, texts):
         ),
     ],
 )
-def test_what_no_retry_mends_ends_the_run_at_once(server, ask, texts, status, error, message):
+def test_what_no_retry_mends_ends_the_run_at_once(
+    server, ask, texts, monkeypatch, status, error, message
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-mine")
     server.script = lambda prompt, nth: (status, {"error": error})
     with pytest.raises(InputError) as found:
         ask(texts(*"abcdef"))
     assert message in str(found.value)
     assert len(server.asked) == 1
+
+
+def test_a_server_that_wants_a_key_says_so(server, ask, texts):
+    server.script = lambda prompt, nth: (401, {"error": {"message": "no key"}})
+    with pytest.raises(InputError, match=r"wants a key .401: no key.*--key-env"):
+        ask(texts("a"))
 
 
 def test_a_text_that_the_endpoint_refuses_is_set_aside(server, ask, texts, out, answer, read):

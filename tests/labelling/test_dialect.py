@@ -253,7 +253,7 @@ def test_an_error_with_a_status_in_it_is_taken_as_that_status(server, ask, texts
     report = ask(texts("a"))
     assert report["requests"]["failed_tries"] == {"rate_limit": 1}
     server.script = lambda prompt, nth: {"error": {"code": 401, "message": "no such key"}}
-    with pytest.raises(InputError, match="refuses the key"):
+    with pytest.raises(InputError, match="wants a key"):
         ask(texts("b", name="b.jsonl"), new=True)
 
 

@@ -93,6 +93,16 @@ def serve(chat_model):
         process.wait(30)
 
 
+def test_what_a_real_server_refuses_says_what_to_change(serve, chat_model, texts, out, capsys):
+    command = ["label", str(texts("a")), "--output", str(out), "--retries", "0"]
+    url = serve.removesuffix("/v1")
+    assert main([*command, "--base-url", url, "--model", str(chat_model)]) == 2
+    assert f"Does --base-url lack /v1? Try {url}/v1." in capsys.readouterr().err
+    assert main([*command, "--base-url", serve, "--model", "no-such-model"]) != 0
+    shown = capsys.readouterr().err
+    assert "no-such-model" in shown and not out.exists(), shown
+
+
 def test_texts_are_labelled_by_a_real_server_and_trained_on(
     serve, chat_model, texts, out, read, corpus, tmp_path, capsys
 ):

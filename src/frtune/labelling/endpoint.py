@@ -31,8 +31,8 @@ class Endpoint:
             unset for addresses of a private network.
         concurrency: Requests under way at once.
         timeout_seconds: Longest wait for an answer.
-        retries: Further tries after 408, 409, 429, 5xx, time-outs, cut connections and answers
-            that are not JSON.
+        retries: Further tries after 408, 409, 429, 5xx, time-outs and cut connections; two of them
+            after replies that are no answers.
         backoff_seconds: Wait before the first of them; doubled each time, 60 s at most. A
             ``Retry-After`` of the server's is kept instead.
         parameters: What else to send: temperature, top_p, seed, ...

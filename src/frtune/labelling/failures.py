@@ -74,6 +74,12 @@ def _of_status(
     message = str(inner.get("message") or inner.get("detail") or said)
     message = f"{status}: {shortened(message, hide)}"
     if status in (401, 403):
+        if not endpoint.read_key():
+            return Failure(
+                "fatal",
+                f"{endpoint.base_url}: wants a key ({message}). Export it as OPENAI_API_KEY, or "
+                "name its variable with --key-env.",
+            )
         return Failure(
             "fatal",
             f"{endpoint.key_env}: {endpoint.base_url} refuses the key ({message}). "

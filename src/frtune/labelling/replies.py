@@ -76,8 +76,9 @@ def read_reply(
         raise ReplyError(_not_json(text, endpoint, hide)) from None
     error = reply.get("error") if isinstance(reply, dict) else None
     choices = reply.get("choices") if isinstance(reply, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    choice = first if isinstance(first, dict) else {}
+    message = choice.get("message")
     if not isinstance(message, dict):
         if error:
             raise _error(error, text, endpoint, hide)

@@ -9,18 +9,25 @@ from typing import Any
 
 from frtune.labelling.json_answers import Number
 
-_PHRASES = frozenset(
-    "keyphrase keyphrases keyword keywords phrase phrases term terms keyterm keyterms tag tags "
-    "topic topics motcle motscles motclef motsclefs phrasecle phrasescles expression expressions "
-    "키워드 핵심어 핵심구 핵심구문 핵심키워드 키프레이즈 주제어".split()
-)
-_LABELS = frozenset(
-    "label class category categorie classe etiquette prediction predictedlabel reponse answer "
-    "레이블 라벨 분류 답 답변".split()
-)
-_ANSWERS = frozenset(
-    "answer answers result results output response reponse value values text name item items list "
-    "data content final 답 답변 결과".split()
+
+def _plain(name: str) -> str:
+    """A name without case, accents, digits and signs."""
+    text = unicodedata.normalize("NFKD", name.casefold())
+    text = "".join(char for char in text if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", re.sub(r"[\W\d_]+", "", text))
+
+
+_PHRASES, _LABELS, _ANSWERS = (
+    frozenset(map(_plain, names.split()))
+    for names in (
+        "keyphrase keyphrases keyword keywords phrase phrases term terms keyterm keyterms tag tags "
+        "topic topics mot-clé mots-clés mot-clef mots-clefs phrase-clé phrases-clés expression "
+        "expressions 키워드 핵심어 핵심구 핵심구문 핵심키워드 키프레이즈 주제어",
+        "label class category catégorie classe étiquette prediction predicted_label réponse answer "
+        "레이블 라벨 분류 답 답변",
+        "answer answers result results output response réponse value values text name item items "
+        "list data content final 답 답변 결과",
+    )
 )
 Pieces = list[str] | None
 
@@ -83,13 +90,6 @@ def is_name(phrase: str) -> bool:
         (True, True, False)
     """
     return _plain(phrase) in _PHRASES
-
-
-def _plain(name: str) -> str:
-    """A name without case, accents, digits and signs."""
-    text = unicodedata.normalize("NFKD", name.casefold())
-    text = "".join(char for char in text if not unicodedata.combining(char))
-    return unicodedata.normalize("NFC", re.sub(r"[\W\d_]+", "", text))
 
 
 def _named(value: dict[str, Any], names: frozenset[str]) -> list[Any]:

@@ -124,6 +124,17 @@ def test_a_temperature_that_is_refused_is_left_out_and_said(server, ask, texts, 
     assert report["notes"] == ["the server refuses temperature 0: asked at its own temperature"]
 
 
+def test_a_refusal_that_repeats_the_request_changes_nothing(server, ask, texts, answer):
+    """As FastAPI writes what a request lacks."""
+    server.script = lambda prompt, nth: (
+        (422, {"detail": [{"msg": "Field required", "loc": ["body", "user"],
+                           "input": server.bodies[-1]}]})
+    )  # fmt: skip
+    with pytest.raises(InputError, match="refuses every request"):
+        ask(texts(*"abc"))
+    assert all({"temperature", "max_tokens"} <= body.keys() for body in server.bodies)
+
+
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_system_role_that_is_refused_stands_before_the_prompt(server, ask, texts, answer, status):
     refusing(server, answer, lambda body: body["messages"][0]["role"] == "system",
@@ -153,6 +164,7 @@ def test_all_at_once(server, ask, texts, answer):
 
 def test_azure_gets_its_version_and_its_header(server, ask, texts, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "of-something-else")
     assert ask(texts("a"), api_version="2024-10-21")["rows"]["labelled"] == 1
     assert server.paths == ["/v1/deployments/m/chat/completions?api-version=2024-10-21"]
     assert server.headers[0]["api-key"] == KEY and "authorization" not in server.headers[0]

@@ -16,7 +16,6 @@ logger = logging.getLogger(__name__)
 _FORMAT = re.compile(
     r"response_?format|json_?schema|json schema|structured.{0,3}output|grammar|guided"
 )
-_UNKNOWN = re.compile(r"unknown|unrecogni|unexpected|unsupported|not supported|extra|not permitted")
 _SYSTEM = re.compile(
     r"system.{0,40}(?:not support|unsupported|role)|roles? must alternate|role.{0,20}system"
 )
@@ -68,7 +67,7 @@ class Dialect:
 
     def learn(self, failure: Failure, request: Request, sent: Mapping[str, Any]) -> bool:
         """Learn from a refusal; tell whether the request is to be sent again in another form."""
-        if failure.status is not None and self.body(request) == sent:
+        if failure.status in (*_BAD_REQUEST, 500) and self.body(request) == sent:
             self._learn(failure.status, failure.said, sent)
         changed = self.body(request) != sent
         if not changed and self._is_guess:  # without the schema neither: it was not the reason
@@ -85,13 +84,11 @@ class Dialect:
 
     def _learn(self, status: int, said: str, sent: Mapping[str, Any]) -> None:
         other = {"max_tokens", "max_completion_tokens"}.difference(self._limit_names)
-        refused = "max_completion_tokens" in said or (
-            "max_tokens" in said and _UNKNOWN.search(said)
-        )
-        if refused and other and status in _BAD_REQUEST:
+        names_other = any(re.search(rf"use.{{0,20}}\b{name}\b", said) for name in other)
+        if other and (names_other or _refuses(self._limit_name, said)):
             self._limit_name = other.pop()
             self._limit_names.add(self._limit_name)
-        elif "temperature" in self._parameters and "temperature" in said:
+        elif "temperature" in self._parameters and _refuses("temperature", said):
             value = self._parameters.pop("temperature")
             self._note(f"the server refuses temperature {value}: asked at its own temperature")
         elif (
@@ -108,6 +105,26 @@ class Dialect:
     def _note(self, text: str) -> None:
         logger.info(text)
         self.notes.append(text)
+
+
+def _refuses(name: str, said: str) -> bool:
+    """Tell whether a message refuses a field by its name; it may also repeat a whole request.
+
+    Example:
+        >>> _refuses("temperature", "unsupported value: 'temperature' does not support 0")
+        True
+        >>> _refuses("temperature", "field required. input: {'temperature': 0, 'top_p': 1}")
+        False
+    """
+    wrong = r"unsupported|unknown|unrecogni[sz]ed|unexpected|extra|invalid|deprecated|not permitted"
+    return (
+        re.search(
+            rf"(?:{wrong}|not support\w*)[^{{}}]{{0,80}}\b{name}\b"
+            rf"|\b{name}\b[^{{}}]{{0,40}}?(?:{wrong}|not |only|must)",
+            said,
+        )
+        is not None
+    )
 
 
 def _one_message(messages: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

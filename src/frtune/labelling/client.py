@@ -70,6 +70,8 @@ class Client:
         }
         none = openai.Omit()
         self._headers = {} if self._key else {"Authorization": none, "api-key": none}
+        if self._key and endpoint.api_version:  # the client may find a token in the environment
+            self._headers = {"Authorization": none, "api-key": self._key}
         self._client = (
             openai.AsyncAzureOpenAI(**settings, api_version=endpoint.api_version)
             if endpoint.api_version

@@ -57,6 +57,7 @@ from .run.model import starting_checkpoint as starting_checkpoint
 from .run.model import with_lora as with_lora
 from .run.seed_statistics import difference_of_runs as difference_of_runs
 from .run.seed_statistics import mean_of_runs as mean_of_runs
+from .runs.groups import find_runs as find_runs
 from .tasks.answer_files import AnswerColumns as AnswerColumns
 from .tasks.classification import SequenceClassification as SequenceClassification
 from .tasks.keyphrases import KeyphraseGeneration as KeyphraseGeneration

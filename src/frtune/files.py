@@ -24,6 +24,11 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 from frtune.errors import InputError
 from frtune.failures import DiskFullError, disk_full, is_disk_full
 
@@ -263,3 +268,22 @@ def locked(
         for path in made:  # those that are empty still
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+def is_locked(directory: str | os.PathLike[str]) -> bool:
+    """Whether a process holds ``directory`` by ``locked``; nothing is written, and it may be read.
+
+    A shared lock of a moment asks: who waits for the directory tries again.
+    """
+    path = Path(directory) / LOCK_FILE
+    try:
+        if fcntl is None:
+            with FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
+                return False
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, Timeout):
+        return True
+    except OSError:  # there is no lock, or it is not ours to read
+        return False
+    return False

@@ -38,8 +38,10 @@ GROUPS = {
         "evaluate": "score a saved model directory",
         "quantize": "make a finished model smaller, in 8 or 4 bits",
         "demo": "a local page on which saved models answer",
+        "serve": "an HTTP API that answers with saved models, many requests at once",
     },
     "understand": {
+        "runs": "all runs below a folder in one table: settings, scores, state",
         "compare": "saved models side by side: scores, size, speed, memory",
         "study": "what fine-tuning does to hidden states, layer by layer",
         "rate": "a local page where people judge predictions, blind",

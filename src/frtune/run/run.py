@@ -19,6 +19,7 @@ from frtune.run.manifest import RUN_MANIFEST
 from frtune.run.model import build, check_model, starting_checkpoint, with_lora
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
+from frtune.run.status import recorded
 from frtune.run.training import (
     best_scores,
     build_trainer,
@@ -58,7 +59,10 @@ def run(
     check_callbacks(args, callbacks)
     check_model(task, settings, args)
     main = args.process_index == 0
-    with _output_dir(args, resume=settings.resume):
+    with (
+        _output_dir(args, resume=settings.resume),
+        recorded(args.output_dir, resume=settings.resume, main=main) as status,
+    ):
         with _undone_on_error(Path(args.output_dir)) as begun:
             data = read_data(task, settings, args)
             checkpoint = starting_checkpoint(data, settings, args)
@@ -77,7 +81,8 @@ def run(
                 write_config(trainer, data.splits, run_config(task, settings, args))
             for note in [*data.notes, opening(trainer)] if main else ():
                 logger.warning(note)
-            trainer.add_callback(begun)
+            for callback in (begun, *status):
+                trainer.add_callback(callback)
             result = trainer.train(resume_from_checkpoint=start)
         for note in calibrate(trainer):
             data.notes.append(note)

@@ -13,7 +13,8 @@ from transformers.utils import PushInProgress
 # pickles, checkpoints, what frtune needs here alone, and the files that hold rows of the data
 LEFT_OUT = (
     "*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "_*", ".*", "checkpoint-*", "*/.*",
-    "tiny/*", "predictions.jsonl", "report.html", "optimizer*", "scheduler*", "scaler*",
+    "tiny/*", "predictions.jsonl", "report.html", "status.json",
+    "optimizer*", "scheduler*", "scaler*",
 )  # fmt: skip
 
 

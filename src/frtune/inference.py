@@ -143,21 +143,42 @@ class Predictor:
             told = dataclasses.replace(self, generation=generation, choice=choice)
             return told.predict(texts, progress=progress)
         self.task.check_choice(choice)
-        rows = self._rows([texts] if isinstance(texts, (str, Mapping)) else texts)
+        rows = self.checked_rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
             return []
         few = len(rows) <= FEW
-        encoded = self._few(rows) if few else self.encode(rows)
+        encoded = self.encode_few(rows) if few else self.encode(rows)
+        return self.answer(rows, encoded, progress=progress)
+
+    def answer(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        encoded: Dataset | EncodedRows,
+        *,
+        progress: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The answers of ``predict`` to rows that are encoded.
+
+        Args:
+            rows: From ``checked_rows``.
+            encoded: The same, from ``encode`` or ``encode_few``.
+            progress: Label of a progress bar; ``None`` shows none.
+        """
         outputs = self.outputs(encoded, progress=progress)
         answers = self.task.decided(self.task.answers(outputs, encoded, self.tokenizer))
-        answers = self.task.choose(answers, choice, encoded)
+        answers = self.task.choose(answers, self.choice, encoded)
         names = dict(zip(("text", "text_pair"), self.task.text_columns, strict=False))
         return [
             {**{name: row[column] for name, column in names.items()}, **answer}
             for row, answer in zip(rows, answers, strict=True)
         ]
 
-    def _rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def checked_rows(self, texts: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Texts, or rows with the task's columns, as rows with these columns alone.
+
+        Raises:
+            InputError: For a text that is not a string or is blank, and for half a pair.
+        """
         rows = []
         for i, item in enumerate(texts):
             row = item if isinstance(item, Mapping) else {self.task.columns[0]: item}
@@ -179,7 +200,8 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def _few(self, rows: Sequence[Mapping[str, Any]]) -> EncodedRows:
+    def encode_few(self, rows: Sequence[Mapping[str, Any]]) -> EncodedRows:
+        """Encode rows of ``checked_rows`` in memory; of many, ``encode`` takes less of it."""
         return encode_few(rows, self.task, self.tokenizer, kind=kind_of(self.model))
 
     def outputs(self, encoded: Dataset | EncodedRows, *, progress: str | None = None) -> list[Any]:

@@ -50,11 +50,11 @@ GROUPS = {
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 # commands that compute with a model on batches of many lengths
-COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo"}
+COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo", "serve"}
 # commands whose processes, where a launcher started several, work together
 SHARED = {"train", "preflight", "predict", "evaluate"}
 # commands that compute in one process, on one of several GPUs
-ONE_DEVICE = {"compare", "study", "quantize", "demo"}
+ONE_DEVICE = {"compare", "study", "quantize", "demo", "serve"}
 _ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 

@@ -42,6 +42,15 @@ def cast_once(
                 parameter.requires_grad_(False)
 
 
+def kept_casts(device_type: str) -> torch.autocast:
+    """A context in which the casts of ``cast_once`` stay until it ends, for a thread of a server.
+
+    Autocast forgets its casts when the outermost context of a thread ends. This one is off, and so
+    changes no number; the weights must not change while it lasts.
+    """
+    return torch.autocast(device_type, enabled=False)
+
+
 @contextlib.contextmanager
 def heads_in_fp32(model: Any) -> Iterator[None]:
     """Compute the task's heads in fp32, in whatever type the base below them computes.

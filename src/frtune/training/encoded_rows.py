@@ -48,6 +48,21 @@ class EncodedRows:
         for start in range(0, len(self), batch_size):
             yield {name: v[start : start + batch_size] for name, v in self.columns.items()}
 
+    def of_owners(self, owners: Sequence[int]) -> EncodedRows:
+        """The encoded rows of some raw rows, in that order, numbered anew.
+
+        Example:
+            >>> rows = EncodedRows({"length": [3, 9, 5], "row": [0, 0, 1]})
+            >>> rows.of_owners([1, 0]).columns
+            {'length': [5, 3, 9], 'row': [0, 1, 1]}
+        """
+        parts: dict[int, list[int]] = {}
+        for i, owner in enumerate(self.columns["row"]):
+            parts.setdefault(owner, []).append(i)
+        kept = [(new, i) for new, owner in enumerate(owners) for i in parts[owner]]
+        picked = {name: [values[i] for _, i in kept] for name, values in self.columns.items()}
+        return EncodedRows({**picked, "row": [new for new, _ in kept]})
+
 
 def encode_few(
     rows: Sequence[Mapping[str, Any]],

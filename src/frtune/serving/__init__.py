@@ -1,0 +1,1 @@
+"""The HTTP API by which saved models answer, many requests at once."""

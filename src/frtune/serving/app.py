@@ -139,6 +139,9 @@ def _add_predict(app: FastAPI, models: Mapping[str, ServedModel], measures: Meas
         except Problem as problem:
             status = problem.status
             raise
+        except asyncio.CancelledError:  # the time for a stop is over
+            status = 503
+            raise _refused(Busy(0, 1), status) from None
         except InputError as error:
             status = 422
             raise Problem("invalid", str(error)) from None
@@ -173,7 +176,9 @@ def _rows(model: ServedModel, question: Question) -> list[dict[str, Any]]:
 
 def _refused(busy: Busy, status: int) -> Problem:
     if status == 503:
-        return Problem("stopping", "The server is stopping.", {"Connection": "close"})
+        return Problem(
+            "stopping", "The server is stopping. Ask again later.", {"Connection": "close"}
+        )
     return Problem("busy", str(busy), {"Retry-After": str(busy.seconds)})
 
 

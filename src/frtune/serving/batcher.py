@@ -107,10 +107,17 @@ class Batcher:
         return request.future
 
     def close(self) -> None:
-        """Answer what waits, then end; new requests are refused at once."""
+        """End once the batch at hand is answered; what still waits fails, and so do new requests.
+
+        A server that stops has waited for its requests before.
+        """
         with self._changed:
             self._closing = True
+            left = {id(request): request for request, _ in self._waiting}
+            self._waiting.clear()
             self._changed.notify()
+        for request in left.values():
+            request.fail(Busy(0, 1))
         self._thread.join()
 
     # --- the thread ------------------------------------------------------------------------------
@@ -153,8 +160,12 @@ class Batcher:
             self._alone(items, error)
             return
         for batch, size in batches:
-            self._seen(len(batch))
             chosen = [items[i] for i in batch]
+            if self._closing:
+                for request, _ in chosen:
+                    request.fail(Busy(0, 1))
+                continue
+            self._seen(len(batch))
             try:
                 predictor = replace(self.predictor, batch_size=size)
                 answers = predictor.answer([rows[i] for i in batch], encoded.of_owners(batch))

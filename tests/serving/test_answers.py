@@ -30,7 +30,7 @@ def rounded(answer):
         return {name: rounded(value) for name, value in answer.items()}
     if isinstance(answer, list):
         return [rounded(value) for value in answer]
-    return pytest.approx(answer, abs=2e-3) if isinstance(answer, float) else answer
+    return pytest.approx(answer, abs=1e-5) if isinstance(answer, float) else answer
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def expected(saved):
     """What ``Predictor.predict`` says of each text, by model."""
     found = {}
     for name, directory in saved.items():
-        predictor = load(directory)
+        predictor = load(directory, bf16=False)
         columns = predictor.task.text_columns
         rows = [dict(zip(columns, question(name, text).values(), strict=True)) for text in TEXTS]
         found[name] = predictor.predict(rows)
@@ -49,7 +49,7 @@ def expected(saved):
 def test_a_text_gets_what_the_command_prints(server, saved, name, capsys):
     asked = question(name, LINES[0])
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in asked.items()]
-    assert main(["predict", str(saved[name]), *flags]) == 0
+    assert main(["predict", str(saved[name]), "--no-bf16", *flags]) == 0
     printed = json.loads(capsys.readouterr().out)
     status, answer = server.predict(name, asked)
     assert status == 200 and answer == rounded(printed)
@@ -85,7 +85,7 @@ def test_16_clients_get_the_answers_of_predict(server, expected):
 
 def test_a_title_is_read(server, saved):
     rows = [{"text": LINES[0], "title": "Forêt"}, {"text": LINES[0], "title": None}]
-    with_title, without = load(saved["phrases"]).predict(rows)
+    with_title, without = load(saved["phrases"], bf16=False).predict(rows)
     asked = {"texts": [LINES[0]] * 2, "titles": ["Forêt", None]}
     assert server.predict("phrases", asked) == (200, [rounded(with_title), rounded(without)])
     one = server.predict("phrases", {"text": LINES[0], "title": "Forêt"})
@@ -97,10 +97,10 @@ def test_no_texts_get_no_answers(server):
 
 
 def test_what_a_server_is_told_of_answers_acts(start, saved):
-    flags = ["--top-k=1", "--max-target-tokens=4", "--num-beams=2", "--scores"]
+    flags = ["--top-k=1", "--max-target-tokens=4", "--num-beams=2", "--scores", "--no-bf16"]
     found = start([saved["phrases"]], *flags).predict("phrases", {"texts": TEXTS[:3]}, key=None)
     options = {"top_k": 1, "max_target_tokens": 4, "num_beams": 2, "scores": True}
-    assert found == (200, rounded(load(saved["phrases"], **options).predict(TEXTS[:3])))
+    assert found == (200, rounded(load(saved["phrases"], bf16=False, **options).predict(TEXTS[:3])))
 
 
 def test_the_models_are_listed(server):

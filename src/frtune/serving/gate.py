@@ -19,6 +19,9 @@ KEYS_VARIABLE = "FRTUNE_API_KEYS"
 SHORTEST_KEY = 16
 OPEN_PATHS = ("/health", "/ready", "/docs", "/openapi.json")  # that need no key
 BODY_SECONDS = 30.0  # in which a request must have come
+# of a body that is too large so much is read, as multiples of the limit, and dropped: many clients
+# read no response before they have sent all
+_READ = 8
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -126,23 +129,31 @@ class Gate:
             )
 
     async def _body(self, length: bytes | None, receive: Receive) -> bytes:
-        """The whole body; one that is too large is refused before it is in memory."""
-        if length is not None and length.isdigit() and int(length) > self.max_body_bytes:
-            raise self._too_large()
-        parts, size, end = [], 0, asyncio.get_running_loop().time() + BODY_SECONDS
+        """The whole body; one that is too large is refused, and never in memory."""
+        parts, size = [], 0
+        large = length is not None and length.isdigit() and int(length) > self.max_body_bytes
+        end = asyncio.get_running_loop().time() + BODY_SECONDS
         while True:
             left = end - asyncio.get_running_loop().time()
             try:
                 message = await asyncio.wait_for(receive(), left)
             except (asyncio.TimeoutError, TimeoutError):
-                raise Problem(
-                    "body_too_slow", f"The request took longer than {BODY_SECONDS:g} s to come."
+                raise (
+                    self._too_large()
+                    if large
+                    else Problem(
+                        "body_too_slow", f"The request took longer than {BODY_SECONDS:g} s to come."
+                    )
                 ) from None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self.max_body_bytes:
-                raise self._too_large()
-            if not message.get("more_body", False):
+            part = message.get("body", b"")
+            size, large = size + len(part), large or size + len(part) > self.max_body_bytes
+            if large:
+                parts.clear()
+            else:
+                parts.append(part)
+            if not message.get("more_body", False) or size > _READ * self.max_body_bytes:
+                if large:
+                    raise self._too_large()
                 return b"".join(parts)
 
     def _too_large(self) -> Problem:

@@ -47,7 +47,7 @@ TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 def sections() -> dict[str, list[str]]:
     """The lines of each section."""
-    others = ("order_of_rows", "growth", "utilisation")
+    others = ("order_of_rows", "growth", "utilisation", "serve")
     found = {script: read(script) for script in (*SCRIPTS, *others)}
     return {
         "machine": machines({name: found[name] for name in (*SCRIPTS, "order_of_rows")}),
@@ -59,6 +59,7 @@ def sections() -> dict[str, list[str]]:
         "several": several_lines(read("several_labels").get("found", {})),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
+        "serve": serve(found["serve"]),
         "gpu": gpu(RESULTS / "gpu.jsonl"),
     }
 
@@ -245,6 +246,35 @@ def utilisation(result: dict[str, Any]) -> list[str]:
     )
     shares = [[name, f"{100 * share:.1f} %"] for name, share in result["shares"].items()]
     return [said, "", *markdown([["part", "share"], *shares])]
+
+
+def serve(result: dict[str, Any]) -> list[str]:
+    """What batches gain with several clients, and cost one."""
+    if not result:
+        return ["Not measured."]
+    clients, goals = str(result["clients"]), result["goals"]
+    rows = [["model", f"requests a second, {clients} clients: batched / one at a time", "ratio",
+             "median and p95, ms", "one client, median, ms", "ratio", "same answers"]]  # fmt: skip
+    for found in result["table"]:
+        many, one = ([runs[count] for runs in found["runs"].values()] for count in (clients, "1"))
+
+        def both(ways: list[list[dict[str, Any]]], name: str) -> str:
+            return " / ".join(number(statistics.median(r[name] for r in runs)) for runs in ways)
+
+        gain, cost = found["throughput"], found["lone latency"]
+        rows.append(
+            [
+                found["what"],
+                both(many, "requests_a_second"),
+                bold(f"{gain:.2f}", gain < goals["throughput"]),
+                f"{both(many, 'median_ms')}; {both(many, 'p95_ms')}",
+                both(one, "median_ms"),
+                bold(f"{cost:.2f}", cost >= goals["lone latency"]),
+                f"{100 * found['same answers']:.1f} %",
+            ]
+        )
+    load = result["hardware"]["load"][0]
+    return [f"On {machine(result)}; load of the machine {load:g}.", "", *markdown(rows)]
 
 
 def gpu(path: Path) -> list[str]:

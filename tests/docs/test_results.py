@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
     [
         ("README.md", "headlines"),
         ("docs/performance.md", "speed"),
+        ("docs/performance.md", "serve"),
         ("docs/keywords.md", "reading"),
         ("docs/classification.md", "several"),
     ],

@@ -96,6 +96,7 @@ def test_no_texts_get_no_answers(server):
     assert server.predict("classes", {"texts": []}) == (200, [])
 
 
+@pytest.mark.slow
 def test_what_a_server_is_told_of_answers_acts(start, saved):
     flags = ["--top-k=1", "--max-target-tokens=4", "--num-beams=2", "--scores", "--no-bf16"]
     found = start([saved["phrases"]], *flags).predict("phrases", {"texts": TEXTS[:3]}, key=None)

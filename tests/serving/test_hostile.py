@@ -131,6 +131,7 @@ def test_a_host_of_another_name_is_refused(server, host, status):
     assert server.ask("/health", headers={"Host": host})[0] == status
 
 
+@pytest.mark.slow
 def test_a_named_host_is_let_in(start, saved):
     found = start([saved["classes"]], "--allowed-hosts", "api.example", "other.example")
     assert found.predict("classes", GOOD, key=None, headers={"Host": "API.example:80"})[0] == 200

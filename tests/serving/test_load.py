@@ -28,6 +28,7 @@ def until(true, seconds=60):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_was_taken_and_ends_with_0(start, saved, read_log):
     server = start([saved["phrases"]], "--batch-tokens=1000", "--stop-seconds=300")
     texts = [f"le budget de la ville, numéro {i}" for i in range(40)]
@@ -46,6 +47,7 @@ def test_sigterm_answers_what_was_taken_and_ends_with_0(start, saved, read_log):
     assert "Traceback" not in read_log(server)
 
 
+@pytest.mark.slow
 def test_a_stop_ends_in_time_and_says_what_it_did_not_answer(start, saved, read_log):
     server = start([saved["phrases"]], "--batch-tokens=64", "--stop-seconds=1")
     texts = [f"le budget de la ville, numéro {i}" for i in range(60)]
@@ -62,6 +64,7 @@ def test_a_stop_ends_in_time_and_says_what_it_did_not_answer(start, saved, read_
     assert "Traceback" not in read_log(server)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_an_idle_server_with_0(start, saved, read_log):
     server = start([saved["classes"]])
     server.process.send_signal(signal.SIGINT)
@@ -69,6 +72,7 @@ def test_ctrl_c_ends_an_idle_server_with_0(start, saved, read_log):
     assert "Traceback" not in read_log(server)
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_told_with_a_time_to_come_back(start, saved):
     server = start([saved["phrases"]], "--max-waiting=64", "--batch-tokens=64")
     texts = [f"le budget de la ville, numéro {i}" for i in range(64)]

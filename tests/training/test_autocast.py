@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from frtune import KeyphraseGeneration, build_model, lora_config
-from frtune.training.autocast import cast_once
+from frtune.training.autocast import cast_once, kept_casts
 
 AUTOCAST = functools.partial(torch.autocast, "cpu", torch.bfloat16)
 BATCHES = 3
@@ -98,3 +98,23 @@ def test_training_goes_on_in_bf16_after_an_evaluation_that_generates(tiny, rows,
     trainer.train()
     # two steps, each evaluated and generated for
     assert {training for training, _ in seen} == {True, False} and all(cast for _, cast in seen)
+
+
+def test_a_thread_that_keeps_casts_casts_no_weight_twice_and_computes_in_fp32_besides(tiny):
+    model = _model(tiny, lora=False)
+    expected, _ = _run(model, cast_once(model, AUTOCAST))
+    ids = torch.arange(12).view(1, -1) + 5
+    with torch.no_grad():
+        plain = model(input_ids=ids).logits
+    counts = {}
+    with kept_casts("cpu"):
+        for _ in range(2):
+            found, once = _run(model, cast_once(model, AUTOCAST))
+            for place, count in once.items():
+                counts[place] = counts.get(place, 0) + count
+            assert torch.equal(found[0], expected[0])
+        with torch.no_grad():
+            assert torch.equal(model(input_ids=ids).logits, plain)
+    assert counts and set(counts.values()) == {1}
+    _, after = _run(model, cast_once(model, AUTOCAST))
+    assert after, "once it ends, casts are forgotten"

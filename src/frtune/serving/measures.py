@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +26,7 @@ class Measures:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        given = {"registry": self.registry}
+        given: dict[str, Any] = {"registry": self.registry}
         model = ["model"]
         self.requests = Counter(
             "frtune_requests", "Requests by status", [*model, "status"], **given

@@ -42,7 +42,8 @@ class Problem(Exception):
 
     def __init__(self, kind: ProblemType, message: str, headers: dict[str, str] | None = None):
         super().__init__(message)
-        self.kind, self.message, self.headers = kind, message, headers or {}
+        self.kind: ProblemType = kind
+        self.message, self.headers = message, headers or {}
 
     @property
     def status(self) -> int:

@@ -140,6 +140,8 @@ class Predictor:
         generation = merged(self.task, self.model, self.generation, chosen)
         choice = self.choice.updated(min_score=min_score, top_k=top_k, present_only=present_only)
         if (generation, choice) != (self.generation, self.choice):
+            if generation != self.generation:
+                _note_scores(self.task, generation)
             told = dataclasses.replace(self, generation=generation, choice=choice)
             return told.predict(texts, progress=progress)
         self.task.check_choice(choice)
@@ -224,7 +226,9 @@ class Predictor:
                 autocast=self._autocast,
                 shared=self.shared,  # one process may answer while others do something else
                 progress=progress,
-                scored=self.generation.scores or self.choice.by_score,
+                scored=(
+                    self.generation.scores or self.choice.by_score or self.task.answers_have_scores
+                ),
                 votes=self.generation.drawn,
             )
 
@@ -337,6 +341,7 @@ def load(
     generation = GenerationOptions()
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(base_name(directory)), chosen)
+        _note_scores(task, generation)
     if device is None and hardware.has_accelerator():
         device = torch.accelerator.current_accelerator().type
     chosen = {"bf16": bf16, "fp16": fp16}
@@ -369,6 +374,11 @@ def load(
             model, tokenizer = opened(None)
     bf16, fp16 = found.precision == "bf16", found.precision == "fp16"
     return Predictor(task, model, tokenizer, batch_size, bf16, generation, fp16, choice=choice)
+
+
+def _note_scores(task: Task, generation: GenerationOptions) -> None:
+    if note := task.scores_note(votes=generation.votes, settings=generation.settings):
+        logger.warning(note)
 
 
 def check_directory(directory: str | Path) -> Path:

@@ -131,6 +131,7 @@ RANGES = {
     "batch_sizes": Range(1, 10**6),
     "num_beams": Range(1, 1000),
     "votes": Range(2, 64),
+    "calibrate_scores": Range(1, 64),
     "min_score": Range(0, 1, "number"),
     "top_k": COUNT,
     "gpus": Range(0, 10**6),

@@ -76,7 +76,8 @@ def write_answers(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Write the files of ``write_scores``, of answers whose scores and intervals are known.
 
-    ``unscored`` are scores that these answers cannot have; they get no signature.
+    ``unscored`` are scores that these answers cannot have; they get no signature, nor does a score
+    that there is not.
     """
     metrics = {
         **metrics,
@@ -86,7 +87,9 @@ def write_answers(
     }
     signatures = task.signatures(references)
     signatures = {
-        name: text + generation for name, text in signatures.items() if name not in unscored
+        name: text + generation
+        for name, text in signatures.items()
+        if name not in unscored and f"test_{name}" in metrics
     }
     lines = _lines(task, rows, references, answers)
     write_json(directory / "metrics.json", metrics)

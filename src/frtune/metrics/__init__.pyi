@@ -3,6 +3,7 @@
 from . import calibration as calibration
 from . import classification as classification
 from . import multi_label as multi_label
+from . import phrase_chances as phrase_chances
 from . import text_baselines as text_baselines
 from . import tokenizers as tokenizers
 from .baselines import baseline_rows as baseline_rows

@@ -40,3 +40,35 @@ def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
     """
     with np.errstate(divide="ignore"):
         return special.softmax(np.log(np.asarray(chances, float)) / temperature, axis=-1)
+
+
+def platt(scores: Sequence[float], slope: float, intercept: float) -> np.ndarray:
+    """Chances of scores from 0 to 1: a logistic function of their log odds (Platt 1999).
+
+    Slope 1 and intercept 0 change nothing. ``frtune.metrics.phrase_chances`` fits them.
+
+    Example:
+        >>> platt([0.5, 0.9], 1.0, 0.0).round(6).tolist(), platt([0.5, 0.9], 0.5, -1.0).round(3)
+        ([0.5, 0.9], array([0.269, 0.525]))
+    """
+    return special.expit(slope * log_odds(scores) + intercept)
+
+
+def unplatt(chances: Sequence[float], slope: float, intercept: float) -> np.ndarray:
+    """The scores whose ``platt`` these are.
+
+    Example:
+        >>> unplatt(platt([0.2, 0.9], 0.5, -1.0), 0.5, -1.0).round(6).tolist()
+        [0.2, 0.9]
+    """
+    return special.expit((log_odds(chances) - intercept) / slope)
+
+
+def log_odds(scores: Sequence[float]) -> np.ndarray:
+    """Log odds of numbers from 0 to 1, both ends kept finite.
+
+    Example:
+        >>> log_odds([0.5, 0.9, 1.0]).round(3).tolist()
+        [0.0, 2.197, 16.118]
+    """
+    return special.logit(np.clip(np.asarray(scores, float), 1e-7, 1 - 1e-7))

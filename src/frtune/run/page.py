@@ -19,6 +19,7 @@ from frtune.run.curves import length_figure, loss_figure, rate_figure, score_fig
 from frtune.run.examples import worst_and_best
 from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
 from frtune.run.model_card import THIS, hardware, is_tested, score_rows
+from frtune.run.ranking_figures import precision_recall_figure, score_reliability_figure
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
@@ -79,7 +80,7 @@ def page_html(
         curves=_curves(task, state) if plots else [],
         scores=_score_table(task, metrics) if tested else [],
         names=task.headline,
-        confidence=_confidence(task, lines) if plots else [],
+        confidence=[*_confidence(task, lines), *_ranking(task, lines)] if plots else [],
         confusion=_confusion(task, lines),
         measure=measure,
         ends=[("Worst rows", worst), ("Best rows", best)],
@@ -244,6 +245,21 @@ def _confidence(task: Task, lines: Sequence[dict[str, Any]]) -> list[dict[str, s
             "Share of wrong answers by the share of rows that are answered, surest first",
         ),
     ]
+
+
+def _ranking(task: Task, lines: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Figures of phrases by their scores; of no phrase none."""
+    found = task.ranking(lines) if lines else None
+    if found is None or not len(found.right):
+        return []
+    curve = _figure(
+        precision_recall_figure(found),
+        "Precision and recall of the phrases of at least a score; some scores are named",
+    )
+    if len(found.scores) == 1:
+        return curve
+    told = "Share of right phrases by their score; below the diagonal scores are too high"
+    return [*curve, *_figure(score_reliability_figure(found), told)]
 
 
 def _settings(settings: RunSettings, trainer: TaskTrainer) -> str:

@@ -97,11 +97,8 @@ def calibrate(trainer: TaskTrainer) -> list[str]:
     Returns what could not be fitted, one sentence each.
     """
     if not trainer.eval_dataset:
-        return (
-            ["probabilities are not calibrated: no validation rows"]
-            if trainer.task.calibrates
-            else []
-        )
+        task = trainer.task
+        return [f"{task.uncalibrated}: no validation rows"] if task.calibrates else []
     return trainer.calibrate()
 
 
@@ -109,12 +106,13 @@ def score(trainer: TaskTrainer, rows: Dataset | None) -> tuple[dict[str, float],
     """Score the model on the test rows; with several processes, all of them must call this.
 
     Returns the scores, ``test_*``, and the encoded rows; ``trainer.outputs`` then holds what the
-    model says of each row. Without ``rows`` there are neither.
+    model says of each row, with the scores of what is written. Without ``rows`` there are neither.
     """
     if rows is None:
         return {}, None
     encoded = trainer.encode(rows)
-    return _numbers(trainer.predict(encoded).metrics or {}), encoded
+    ranked = {"scores": True} if trainer.task.generates else {}
+    return _numbers(trainer.predict(encoded, **ranked).metrics or {}), encoded
 
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:

@@ -33,16 +33,19 @@ def keywords_html(text: str, found: Sequence[Mapping[str, Any]], say: Say) -> st
     return f'{marked_text(text, marks)}<table class="frtune-table"><tr>{heads}</tr>{rows}</table>'
 
 
-def keyphrases_html(text: str, phrases: Sequence[str], say: Say) -> str:
-    """A text with its phrases marked, then those in it, then the others."""
+def keyphrases_html(
+    text: str, phrases: Sequence[str], say: Say, scores: Sequence[float] | None = None
+) -> str:
+    """A text with its phrases marked, then those in it, then the others; maybe with scores."""
     if not phrases:
         return _note(say("no_keyphrases")) + marked_text(text, [])
     spans, present = find_phrases(text, phrases)
+    shown = [""] * len(phrases) if scores is None else [f" {score:.0%}" for score in scores]
     parts = [marked_text(text, [Mark(*span) for span in spans])]
     for key, wanted, style in (("present", True, ""), ("absent", False, " frtune-absent")):
         chips = "".join(
-            f'<span class="frtune-chip{style}">{escape(phrase)}</span>'
-            for phrase, here in zip(phrases, present, strict=True)
+            f'<span class="frtune-chip{style}">{escape(phrase)}{score}</span>'
+            for phrase, here, score in zip(phrases, present, shown, strict=True)
             if here is wanted
         )
         if chips:

@@ -15,6 +15,7 @@ from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.confidence import Confidence
+from frtune.tasks.ranking import Ranking
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
 
@@ -66,6 +67,7 @@ class Answers(ABC):
         answer_key: What ``predict`` calls the answer.
         answer_details: What it says beside the answer, and ``predictions.jsonl`` too.
         choices: What of ``AnswerChoice`` its answers have.
+        answers_have_scores: Text that is written has scores without being asked for.
     """
 
     name: ClassVar[str]
@@ -79,6 +81,7 @@ class Answers(ABC):
     answer_key: ClassVar[str] = "prediction"
     answer_details: ClassVar[tuple[str, ...]] = ()
     choices: ClassVar[tuple[str, ...]] = ()
+    answers_have_scores: bool = False
 
     # --- answers from anywhere -----------------------------------------------------------------
 
@@ -150,6 +153,15 @@ class Answers(ABC):
         Scores are those of ``answers``.
         """
         return [dict(answer) for answer in answers]
+
+    def scores_note(self, *, votes: int | None, settings: Mapping[str, Any]) -> str | None:
+        """What a user should know of scores of answers that are written so; here, nothing.
+
+        Args:
+            votes: How often each row is drawn; ``None`` where it is not.
+            settings: Settings of generation that were given.
+        """
+        return None
 
     def check_choice(self, choice: AnswerChoice) -> None:
         """Refuse (``InputError``) a choice that the answers of this task do not have."""
@@ -298,6 +310,10 @@ class Answers(ABC):
 
     def by_class(self, lines: Sequence[Line]) -> ClassReport | None:
         """Scores of lines of ``predictions.jsonl`` by class; ``None`` without classes."""
+        return None
+
+    def ranking(self, lines: Sequence[Line]) -> Ranking | None:
+        """Phrases of lines of ``predictions.jsonl`` by their scores; ``None`` without any."""
         return None
 
     # --- how an answer is shown ----------------------------------------------------------------

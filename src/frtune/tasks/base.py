@@ -335,12 +335,25 @@ class Task(Answers):
         """Whether ``calibrated`` fits anything to the validation rows."""
         return False
 
-    def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
+    @property
+    def uncalibrated(self) -> str:
+        """What is said where there are no validation rows to fit it to."""
+        return "probabilities are not calibrated"
+
+    @property
+    def calibration_options(self) -> Sequence[Mapping[str, Any]]:
+        """How answers to validation rows are written for ``calibrated``, once with each."""
+        return [{}]
+
+    def calibrated(
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
+    ) -> tuple[Self, list[str]]:
         """Return the task with what the trained model's outputs for validation rows say.
 
         Args:
             outputs: As for ``answers``.
             dataset: The encoded validation rows, with labels.
+            tokenizer: The model's.
 
         Returns:
             The task, and what could not be fitted, one sentence each; here, the task itself.

@@ -50,7 +50,6 @@ from frtune.tasks.sequences import encode_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 
@@ -256,7 +255,7 @@ class SequenceClassification(SequenceTask):
     def calibrates(self) -> bool:
         return self.calibrate or self.min_precision is not None
 
-    def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
+    def calibrated(self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None):
         """As of every task: the task with ``temperature`` and ``least_scores``.
 
         Too few rows for them are said, and then there are none: probabilities stay as they are,

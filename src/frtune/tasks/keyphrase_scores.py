@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from frtune import metrics
 from frtune.data.cleaning import clean_keyphrases, clean_text, split_keyphrases
 from frtune.data.nested_values import read_phrases
 from frtune.data.row_checks import rows_of
 from frtune.data.written_lists import looks_written
-from frtune.errors import InputError
-from frtune.metrics.phrases import (
-    STEMMERS,
-    normalize_phrase,
-    presence_for,
-    presence_test,
-    split_phrases,
-    stemmer_for,
-)
+from frtune.metrics.phrases import split_phrases
 from frtune.metrics.tokenizer_names import TokenizerName
 from frtune.tasks import tokenization
-from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answers import Answer, Given, Intervals, Scores, Texts
-from frtune.tasks.base import Row, Task
+from frtune.tasks.base import Row
 from frtune.tasks.generated import Generated
 from frtune.tasks.given_answers import phrase_list
-from frtune.tasks.phrase_scores import Scored, by_votes, phrase_scores
+from frtune.tasks.ranked_phrases import RankedPhrases
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,7 +27,7 @@ if TYPE_CHECKING:
 Phrases = Sequence[Sequence[str]]  # of each row
 
 
-class KeyphraseScores(Task):
+class KeyphraseScores(RankedPhrases):
     """What the rows and lines of a task that writes phrases hold, and how they are scored.
 
     The attributes are those of ``KeyphraseGeneration``.
@@ -45,16 +36,12 @@ class KeyphraseScores(Task):
     text_column: str
     title_column: str | None
     keyphrases_column: str
-    separator: str
     keyphrase_field: str | None
     max_target_tokens: int
     max_keyphrases: int | None
     k: int
-    language: str | None
     rouge_tokenizer: TokenizerName | None
     as_written: bool
-
-    choices: ClassVar[tuple[str, ...]] = ("min_score", "top_k", "present_only")
 
     # --- what a row and a line hold --------------------------------------------------------------
 
@@ -83,74 +70,10 @@ class KeyphraseScores(Task):
         """
         return clean_keyphrases(split_keyphrases(line, self.separator))
 
-    def decode(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[list[str]]:
-        """Turn generated token ids into phrases: ``lines``, then ``parse``."""
-        return [self.parse(line) for line in self.lines(generated, tokenizer)]
-
     @property
     def repeated(self) -> dict[str, str]:
         titles = {} if self.title_column is None else {"title": self.title_column}
         return {**super().repeated, **titles}
-
-    # --- answers and what is kept of them --------------------------------------------------------
-
-    def answers(
-        self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any
-    ) -> list[dict[str, Any]]:
-        if not any(row.log_probs is not None for row in outputs):
-            return [{"keyphrases": p} for p in self.decode([row.ids for row in outputs], tokenizer)]
-        key = self.merge_key()
-        found = [self._ranked(row, tokenizer, key) for row in outputs]
-        return [
-            {"keyphrases": [phrase for phrase, _ in row], "scores": [score for _, score in row]}
-            for row in found
-        ]
-
-    def _ranked(self, row: Generated, tokenizer: Any, key: Callable[[str], str]) -> Scored:
-        """A row's phrases with their scores: in the order written, or ranked by votes."""
-        if row.votes:
-            drawn = [self._ranked(replace(vote, votes=()), tokenizer, key) for vote in row.votes]
-            return by_votes(drawn, key)
-        prefixes = self.lines([row.ids[: i + 1] for i in range(len(row.ids))], tokenizer)
-        phrases = self.parse(prefixes[-1]) if prefixes else []
-        scores = phrase_scores(phrases, prefixes, row.log_probs or [], self.separator)
-        return list(zip(phrases, scores, strict=True))
-
-    def merge_key(self) -> Callable[[str], str]:
-        """What phrases that count as one have in common: stems, by ``language``; else words."""
-        if self.language not in STEMMERS:
-            return normalize_phrase
-        stem = stemmer_for(self.language)
-        return lambda phrase: stem(phrase) or normalize_phrase(phrase)
-
-    def choose(
-        self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
-    ) -> list[dict[str, Any]]:
-        """As of every task; ``top_k`` puts the best first."""
-        found = super().choose(answers, choice)
-        if not choice.given:
-            return found
-        texts = [""] * len(found)
-        if choice.present_only:
-            if rows is None:
-                raise InputError("present_only=True: looks into the texts. Give the rows.")
-            texts = self.score_texts(rows)
-        return [self._kept(answer, choice, text) for answer, text in zip(found, texts, strict=True)]
-
-    def _kept(self, answer: Answer, choice: AnswerChoice, text: str) -> dict[str, Any]:
-        phrases = answer["keyphrases"]
-        scores = answer.get("scores") or [None] * len(phrases)
-        items = [{"text": p, "score": s} for p, s in zip(phrases, scores, strict=True)]
-        if choice.present_only:
-            here = presence_test(text, presence_for(None), None)  # as scores of present ones do
-            items = [item for item in items if here(item["text"])]
-        items = choice.kept(items, lambda item: normalize_phrase(item["text"]))
-        if choice.top_k is not None:
-            items.sort(key=lambda item: -item["score"])
-        kept = {"keyphrases": [item["text"] for item in items]}
-        if "scores" in answer:
-            kept["scores"] = [item["score"] for item in items]
-        return {**answer, **kept}
 
     # --- scores --------------------------------------------------------------------------------
 
@@ -200,12 +123,13 @@ class KeyphraseScores(Task):
             finished=[row.finished for row in drawn],
             limit=self.max_target_tokens,
         )
-        return {**scores, **health}
+        return {**scores, **health, **self._chance_scores(outputs, dataset, tokenizer)}
 
     def metric_directions(self) -> dict[str, bool]:
         names = self.compute_metrics([["a"]], [["a"]], texts=["a"])
         names |= metrics.generation_health([["a"]], token_counts=[1], finished=[True], limit=2)
-        return {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
+        greater = {name: not name.endswith("_rate") or name == "eos_rate" for name in names}
+        return greater | dict.fromkeys(self._chance_names(), False)
 
     def compute_metrics(
         self, predictions: Phrases, references: Phrases, *, texts: Texts = None
@@ -241,7 +165,8 @@ class KeyphraseScores(Task):
         options = self._score_options(references)
         del options["separator"]
         searched = "title+text" if self.title_column else "text"
-        return metrics.combined_signatures(searched=searched, written=self.as_written, **options)
+        found = metrics.combined_signatures(searched=searched, written=self.as_written, **options)
+        return found | (metrics.phrase_chances.chance_signatures() if self._chance_names() else {})
 
     def score_texts(self, rows: Dataset) -> list[str]:
         """Where phrases are present or absent: the text, with its title where that is read."""

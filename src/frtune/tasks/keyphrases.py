@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -69,6 +70,9 @@ class KeyphraseGeneration(KeyphraseScores):
         language: Of the scores' tokenizer: ko, fr, en (default: detected).
         rouge_tokenizer: ROUGE's tokenizer (default: by language).
         as_written: Partial and ROUGE scores of phrases as written, with repeats.
+        calibrate_scores: Make scores chances to be right: of N votes (1: none).
+        score_map: Slope and intercept of ``frtune.metrics.chances.platt``, filled in by
+            ``calibrated`` from the validation rows.
 
     Example:
         >>> task = KeyphraseGeneration(separator=" | ")
@@ -118,6 +122,8 @@ class KeyphraseGeneration(KeyphraseScores):
     language: str | None = None
     rouge_tokenizer: TokenizerName | None = None
     as_written: bool = False
+    calibrate_scores: int | None = None
+    score_map: list[float] | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
         check_fields(self)
@@ -364,4 +370,4 @@ class KeyphraseGeneration(KeyphraseScores):
         return phrase_pieces(line["prediction"], line["reference"], normalize_phrase)
 
     def answer_html(self, answer: Answer, say: Say) -> str:
-        return keyphrases_html(answer["text"], answer["keyphrases"], say)
+        return keyphrases_html(answer["text"], answer["keyphrases"], say, answer.get("scores"))

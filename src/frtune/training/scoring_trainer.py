@@ -76,6 +76,9 @@ class ScoringTrainer(ResumableTrainer):
         self._scored: Dataset | None = None
         first: Any = settings.get("model") or settings["model_init"].ready
         self.generation: GenerationOptions = argument_options(task, first, settings["args"])
+        if task.generates and task.calibrates:
+            for options in task.calibration_options:  # refused now, and not after the training
+                merged(task, first, self.generation, options)
         own = getattr(first, "generation_config", None)
         super().__init__(**settings)
         if own is not None:
@@ -156,7 +159,7 @@ class ScoringTrainer(ResumableTrainer):
             return super().predict(shown, ignore_keys, metric_key_prefix)
 
     def calibrate(self, eval_dataset: Any = None) -> list[str]:
-        """Fit what the task fits to validation rows: a temperature, and from where on it answers.
+        """Fit what the task fits to validation rows: a temperature, a threshold, a scale of scores.
 
         ``frtune train`` does it after training. ``trainer.task`` then is the fitted one, which
         ``frtune.save`` keeps. With several processes, all of them must call this.
@@ -177,8 +180,12 @@ class ScoringTrainer(ResumableTrainer):
         if isinstance(given, Mapping):
             raise InputError(f"eval_dataset: has {len(given)} sets. Pass the rows of one.")
         rows = self._rows_to_answer("eval_dataset", given, None)
-        self.predict(rows, metric_key_prefix="calibration")
-        self.task, notes = self.task.calibrated(self.outputs or [], rows)
+        notes: list[str] = []
+        for options in self.task.calibration_options:
+            self.predict(rows, metric_key_prefix="calibration", **options)
+            said = self.outputs or []
+            self.task, more = self.task.calibrated(said, rows, self.processing_class)
+            notes += more
         if (factor := self.task.logit_factor) is not None:
             scale_logits(self.accelerator.unwrap_model(self.model), factor)
         return notes

@@ -153,6 +153,7 @@ RANGES = {
     "num_proc": Range(1, 1024),
     "min_source_tokens": Range(0, 10**7),
     "min_keyphrases": ROWS,
+    "threshold": Range(0, 1, "number"),
     "min_precision": Range(0, 1, "number", "()"),
     "near_threshold": Range(0, 1, "number"),
     "validation_rows": ROWS,

@@ -143,8 +143,8 @@ def _parser(
         prog=prog,
         description="Train a model, keep the best checkpoint, test it. A switch (--lora) takes "
         "true or false too. Defaults stand in brackets; a tiny checkpoint has others.",
-        epilog="Ctrl-C or SIGTERM: the step ends, a checkpoint is saved, exit code 130 or 143. Twice: "
-        "at once.",
+        epilog="Ctrl-C or SIGTERM: the step ends, a checkpoint is saved, exit code 130 or 143. "
+        "Twice: at once.",
     )
     own = options_of(RunSettings, switches=False) | options_of(FileOptions)
     own = {name: each for name, each in own.items() if not name.startswith(tuple(without))}

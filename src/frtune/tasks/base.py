@@ -330,6 +330,10 @@ class Task(Answers):
         """What evaluation keeps of a batch: its logits, ``(batch, classes)``."""
         return self.fold_logits(logits[0] if isinstance(logits, tuple) else logits)
 
+    def reported(self, kept: Any) -> Any:
+        """What a caller gets as ``predictions`` of what was kept; here, all of it."""
+        return kept
+
     @property
     def calibrates(self) -> bool:
         """Whether ``calibrated`` fits anything to the validation rows."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special
 from transformers import PreTrainedTokenizerBase
 
 from frtune import metrics
@@ -21,6 +20,7 @@ from frtune.tasks.sequences import Frame
 from frtune.tasks.spans import Span
 from frtune.tasks.token_labels import IGNORED, Found, Subwords, label_tokens, read_labels
 from frtune.tasks.windows import Window, frame_of, plan_windows
+from frtune.tasks.word_threshold import read_logits
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -133,8 +133,9 @@ class StitchedText:
         spans: Where its tokens stand in it.
         word_starts: Whether a token starts a word.
         predictions: The label that the model gave each token.
-        scores: That label's probability; ``None`` where only labels are known.
+        scores: How probable that is (``read_logits``); ``None`` where only labels are known.
         labels: The true labels; empty where rows were encoded without.
+        logits: ``(tokens, 3)``; ``None`` as of ``scores``.
     """
 
     text: str
@@ -143,6 +144,23 @@ class StitchedText:
     predictions: list[int]
     scores: list[float] | None
     labels: list[int]
+    logits: np.ndarray | None = None
+
+    def read(self, threshold: float | None) -> StitchedText:
+        """The same, with labels by a threshold, as of ``read_logits``.
+
+        Raises:
+            InputError: If there is a threshold, and no logits.
+        """
+        if self.logits is None:
+            if threshold is None:
+                return self
+            raise InputError(
+                f"threshold={threshold}: is compared with probabilities, and these are labels. "
+                "Give logits."
+            )
+        labels, scores = read_logits(self.logits, threshold)
+        return replace(self, predictions=labels.tolist(), scores=scores.tolist())
 
     def keywords(self, subwords: Subwords) -> list[Found]:
         """The keywords that the predictions mark."""
@@ -166,7 +184,9 @@ class StitchedText:
 
 
 def stitched(outputs: Sequence[np.ndarray], dataset: Dataset, task: Any) -> Iterator[StitchedText]:
-    """Put the windows of each text together; every token comes from the window that owns it.
+    """Put the windows of each text together, and read them by the task's ``threshold``.
+
+    Every token comes from the window that owns it.
 
     Args:
         outputs: Logits ``(length, classes)`` or labels ``(length,)`` of each encoded row.
@@ -183,7 +203,7 @@ def stitched(outputs: Sequence[np.ndarray], dataset: Dataset, task: Any) -> Iter
     texts = raw_rows(dataset, task.columns)
     answered = zip(outputs, rows_of(dataset, columns), strict=True)
     for _, parts in groupby(answered, key=lambda pair: pair[1]["row"]):
-        yield _joined(next(texts)[task.text_column], parts)
+        yield _joined(next(texts)[task.text_column], parts).read(task.threshold)
 
 
 def _joined(text: str, parts: Iterable[tuple[Any, dict[str, Any]]]) -> StitchedText:
@@ -195,11 +215,9 @@ def _joined(text: str, parts: Iterable[tuple[Any, dict[str, Any]]]) -> StitchedT
         word_starts += row["word_starts"]
         labels += row.get("labels", [])[own]
     values = np.concatenate(pieces)  # (tokens,) or (tokens, classes)
-    scores = None
     if values.ndim == 2:
-        scores = special.softmax(values, axis=-1).max(axis=-1).tolist()
-        values = values.argmax(axis=-1)
-    return StitchedText(text, spans, word_starts, values.astype(int).tolist(), scores, labels)
+        return StitchedText(text, spans, word_starts, [], None, labels, values)
+    return StitchedText(text, spans, word_starts, values.astype(int).tolist(), None, labels)
 
 
 # --- scores --------------------------------------------------------------------------------------

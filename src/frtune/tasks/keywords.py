@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from argparse import SUPPRESS
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frtune import metrics
 from frtune.data.checks import separator_check
 from frtune.data.cleaning import clean_keyphrases
 from frtune.data.labels import check_limit, text_reason
@@ -17,29 +17,23 @@ from frtune.data.nested_values import phrases_reason, read_phrases
 from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import Target
 from frtune.errors import InputError
-from frtune.metrics.bootstrap import Score
 from frtune.ranges import check_fields
 from frtune.tasks import keyword_rows
-from frtune.tasks.answer_choice import AnswerChoice
-from frtune.tasks.answer_html import Say, keywords_html
-from frtune.tasks.answers import Answer, Given, Intervals, Line, Scores, Texts
-from frtune.tasks.base import Batch, Encoded, ModelKind, Row, Task
+from frtune.tasks.base import Batch, Encoded, ModelKind, Row
 from frtune.tasks.collators import TokenCollator
-from frtune.tasks.given_answers import keyword_span, phrase_list
-from frtune.tasks.keyword_baselines import keyword_baselines
-from frtune.tasks.keyword_rows import raw_rows, stitched
+from frtune.tasks.keyword_rows import stitched
+from frtune.tasks.keyword_scores import KeywordScores
 from frtune.tasks.loss import StepLoss
-from frtune.tasks.row_scores import sets_f1
-from frtune.tasks.shown_rows import marked_pieces, phrase_pieces
-from frtune.tasks.spans import Occurrences, find_keywords, keyword_key
+from frtune.tasks.spans import Occurrences, find_keywords
 from frtune.tasks.token_labels import LABELS, Found, Subwords
+from frtune.tasks.word_threshold import reported_labels
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
 @dataclass(frozen=True)
-class KeywordExtraction(Task):
+class KeywordExtraction(KeywordScores):
     """Mark the keywords of a text, token by token, with an encoder.
 
     Every occurrence of every keyword of a row becomes a span, between word boundaries, whatever
@@ -60,6 +54,9 @@ class KeywordExtraction(Task):
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
         keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
         focal_gamma: Focus on hard tokens (Lin et al. 2017, eq. 4); 0: off.
+        tune_threshold: Find on the validation rows from which probability on a word is a keyword's:
+            that of the best keyword F1.
+        threshold: That probability, filled in by ``calibrated``.
 
     Example:
         >>> task = KeywordExtraction()
@@ -92,7 +89,6 @@ class KeywordExtraction(Task):
     score_fields: ClassVar[tuple[str, ...]] = ("separator", "ignore_accents")
     answer_key: ClassVar[str] = "keywords"
     answer_details: ClassVar[tuple[str, ...]] = ("spans",)
-    choices: ClassVar[tuple[str, ...]] = ("min_score", "top_k")
 
     text_column: str = "text"
     keywords_column: str = "keywords"
@@ -104,6 +100,8 @@ class KeywordExtraction(Task):
     ignore_accents: bool = True
     keyword_weight: float = 1.0
     focal_gamma: float = 0.0
+    tune_threshold: bool = False
+    threshold: float | None = field(default=None, metadata={"help": SUPPRESS})
 
     def __post_init__(self):
         check_fields(self)
@@ -197,6 +195,8 @@ class KeywordExtraction(Task):
         return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
     def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
+        if self.threshold is not None:
+            return []  # which a pipeline knows nothing of
         strategy = "simple" if self.subwords == "all" else "first"
         model = getattr(getattr(tokenizer, "_tokenizer", None), "model", None)
         if strategy == "first" and not getattr(model, "continuing_subword_prefix", None):
@@ -218,8 +218,11 @@ class KeywordExtraction(Task):
         )
 
     def preprocess_logits(self, logits: Any, labels: Any = None) -> Any:
-        """What evaluation keeps of a batch: the best label of each token, ``(batch, length)``."""
-        return (logits[0] if isinstance(logits, tuple) else logits).argmax(dim=-1)
+        """What evaluation keeps of a batch: float32 logits, ``(batch, length, 3)``."""
+        return (logits[0] if isinstance(logits, tuple) else logits).float()
+
+    def reported(self, kept: np.ndarray) -> np.ndarray:
+        return reported_labels(kept)
 
     def decode(self, outputs: Sequence[Any], dataset: Dataset) -> list[list[Found]]:
         """Read keywords off what the model said of each window, stitched back to raw rows.
@@ -233,156 +236,3 @@ class KeywordExtraction(Task):
             The keywords of each raw row, in the order of its text.
         """
         return [text.keywords(self.subwords) for text in stitched(outputs, dataset, self)]
-
-    def answers(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: PreTrainedTokenizerBase
-    ) -> list[dict[str, Any]]:
-        """As of every task; every occurrence, without ``score`` where outputs are labels."""
-        texts = stitched(outputs, dataset, self)
-        return [{"keywords": text.described(self.subwords)} for text in texts]
-
-    def choose(
-        self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
-    ) -> list[dict[str, Any]]:
-        """As of every task; spellings of one keyword count once, and all its occurrences stay."""
-        return [
-            {**answer, "keywords": choice.kept(answer["keywords"], lambda x: self.key(x["text"]))}
-            for answer in super().choose(answers, choice, rows)
-        ]
-
-    # --- scores --------------------------------------------------------------------------------
-
-    def references(self, dataset: Dataset, tokenizer: Any = None) -> list[list[str]]:
-        return [self.keywords(row) for row in raw_rows(dataset, self.label_columns)]
-
-    def scored_columns(self, kind: str) -> tuple[str, ...]:
-        return (*super().scored_columns(kind), *keyword_rows.WINDOW_COLUMNS)
-
-    def read_answer(self, given: Given, texts: Sequence[str]) -> dict[str, Any]:
-        """As of every task; keywords that come without their places stay text."""
-        value = given.get("spans") or given["prediction"]
-        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-            return {"keywords": [keyword_span(item, texts[0]) for item in value]}
-        return {"keywords": clean_keyphrases(phrase_list(value, self.separator))}
-
-    def score_answers(
-        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
-    ) -> Scores:
-        return self.compute_metrics(
-            [answer["keywords"] for answer in answers],
-            self.references(dataset),
-            texts=[row[self.text_column] for row in raw_rows(dataset, self.columns)],
-        )
-
-    def score_outputs(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
-    ) -> Scores:
-        texts = list(stitched(outputs, dataset, self))
-        answers = [{"keywords": text.described(self.subwords)} for text in texts]
-        scores = self.score_answers(answers, dataset)
-        true = [text.labels for text in texts]
-        return {**scores, **metrics.token_scores([text.predictions for text in texts], true)}
-
-    def compute_metrics(
-        self,
-        predictions: Sequence[Sequence[str | Answer]],
-        references: Sequence[Sequence[str]],
-        *,
-        texts: Texts = None,
-    ) -> Scores:
-        """Score keywords against keywords; fractions from 0 to 1.
-
-        Args:
-            predictions: Keywords of each row: text, or ``{"text", "start", "end"}``.
-            references: True keywords of each row, in the text or not.
-            texts: Adds ``span_*`` and ``keyword_recall_limit``, the recall of who marks every
-                true span. Keywords that are given as text stand wherever the text holds them.
-        """
-        names = list(map(keyword_rows.names_of, predictions))
-        scores = metrics.keyword_scores(names, references, normalize=self.key)
-        if texts is not None:
-            scores |= keyword_rows.span_metrics(self, predictions, references, texts)
-        return scores
-
-    def intervals(
-        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None
-    ) -> Intervals:
-        texts = list(stitched(outputs, dataset, self))
-        return keyword_rows.intervals(
-            self,
-            [text.text for text in texts],
-            [text.described(self.subwords) for text in texts],
-            self.references(dataset),
-            [(text.predictions, text.labels) for text in texts],
-        )
-
-    def answer_intervals(
-        self, answers: Sequence[Answer], dataset: Dataset, tokenizer: Any = None
-    ) -> Intervals:
-        texts = [row[self.text_column] for row in raw_rows(dataset, self.columns)]
-        said = [answer["keywords"] for answer in answers]
-        return keyword_rows.intervals(self, texts, said, self.references(dataset))
-
-    def key(self, keyword: str) -> str:
-        """Return what two spellings of a keyword have in common."""
-        return keyword_key(keyword, ignore_accents=self.ignore_accents)
-
-    def metric_directions(self) -> dict[str, bool]:
-        names = [
-            *self.compute_metrics([["a"]], [["a"]], texts=["a"]),
-            *metrics.token_scores([], []),
-        ]
-        return dict.fromkeys(names, True)
-
-    def signatures(self, references: Sequence[Sequence[str]]) -> dict[str, str]:
-        learnt = "first" if self.subwords == "first" else "all"  # what scores of tokens count
-        return metrics.span_signatures(ignore_accents=self.ignore_accents, subwords=learnt)
-
-    def baselines(self, train: Dataset | None, test: Dataset) -> dict[str, list[list[str]]]:
-        """``keyword_baselines``; without training rows, ``nothing`` (all O) alone."""
-        texts = [row[self.text_column] for row in raw_rows(test, self.columns)]
-        if train is None:
-            return {"nothing": [[] for _ in texts]}
-        known = [row[self.text_column] for row in raw_rows(train, self.columns)]
-        return keyword_baselines(
-            train_texts=known, train_keywords=self.references(train), texts=texts, key=self.key
-        )
-
-    # --- how an answer is shown ----------------------------------------------------------------
-
-    def row_score(self, answers: Sequence[Answer], references: Sequence[Any]) -> Score:
-        found = [keyword_rows.names_of(answer["keywords"]) for answer in answers]
-        return sets_f1(found, references, self.key)
-
-    def agreement_key(self, answer: Answer) -> Hashable:
-        return tuple((item["start"], item["end"]) for item in answer["keywords"])
-
-    def prediction(self, answer: Answer) -> dict[str, Any]:
-        """The keywords as text, and where those stand of which the answer says it."""
-        items = answer["keywords"]
-        spans = [item for item in items if not isinstance(item, str)]
-        return {"prediction": keyword_rows.names_of(items), "spans": spans}
-
-    def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
-        said, true = ([line[name] for line in lines] for name in ("prediction", "reference"))
-        found = metrics.keyword_scores_per_document(said, true, normalize=self.key)
-        return self.main_score, found[self.main_score]
-
-    def described(self, line: Line) -> dict[str, Any]:
-        """Each keyword once, and the text with all of them marked."""
-        text, true = line["input"], line["reference"]
-        keys = {self.key(keyword) for keyword in true}
-        marked = {
-            (span["start"], span["end"]): "right" if self.key(span["text"]) in keys else "wrong"
-            for span in line.get("spans", ())
-        }
-        said = list({self.key(keyword): keyword for keyword in line["prediction"]}.values())
-        pieces = phrase_pieces(said, true, self.key)
-        return {**pieces, "marked": marked_pieces(text, marked, self.find(text, true).spans)}
-
-    def answer_cells(self, answer: Answer) -> tuple[Any, ...]:
-        words = dict.fromkeys(item["text"] for item in answer["keywords"])
-        return ("; ".join(words), json.dumps(answer["keywords"], ensure_ascii=False))
-
-    def answer_html(self, answer: Answer, say: Say) -> str:
-        return keywords_html(answer["text"], answer["keywords"], say)

@@ -139,7 +139,7 @@ class RankedPhrases(Task):
     def calibrated(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any = None
     ) -> tuple[Self, list[str]]:
-        """As of every task: with ``score_map``; where it cannot be fitted scores stay as they are."""
+        """As of every task: with ``score_map``; without it scores stay as they are."""
         true = self.references(dataset, tokenizer)
         ranking = ranking_of(self._ranked_rows(outputs, tokenizer), true, normalize_phrase)
         found, note = fitted_map(ranking, len(true))

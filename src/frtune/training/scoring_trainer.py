@@ -281,9 +281,10 @@ class ScoringTrainer(ResumableTrainer):
             paired = isinstance(output.predictions, tuple)  # the user's, too
             kept = output.predictions[0] if paired else output.predictions
             labels = restored(output.label_ids, order)
-            output = output._replace(predictions=restored(kept, order), label_ids=labels)
-            self.outputs = list(output.predictions)
-            found = [of_arrays(each, order, paired=paired) for each in found]
+            self.outputs = list(restored(kept, order))
+            shown = task.reported(restored(kept, order))
+            output = output._replace(predictions=shown, label_ids=labels)
+            found = [of_arrays(each, order, task, paired=paired) for each in found]
         if not labelled:
             return output
         scores = task.score_outputs(self.outputs, rows, self.processing_class)

@@ -44,13 +44,15 @@ def of_phrases(
     )
 
 
-def of_arrays(found: EvalPrediction, order: Sequence[int], *, paired: bool) -> EvalPrediction:
+def of_arrays(
+    found: EvalPrediction, order: Sequence[int], task: Task, *, paired: bool
+) -> EvalPrediction:
     """The same of other tasks: arrays as ``Trainer`` makes them, in the order of the rows.
 
     ``paired`` says that the predictions are the task's and the user's, who gets the latter.
     """
     predictions: Any = found.predictions
-    predictions = predictions[1] if paired else predictions
+    predictions = predictions[1] if paired else task.reported(predictions)
     return EvalPrediction(
         predictions=restored(predictions, order),
         label_ids=restored(found.label_ids, order),

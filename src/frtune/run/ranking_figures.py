@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from frtune.metrics.calibration import reliability
 from frtune.metrics.phrase_chances import precision_recall
 from frtune.plotting import legend, line_style, new_frame
@@ -21,15 +23,24 @@ def precision_recall_figure(ranking: Ranking) -> Figure:
     recall, precision = precision_recall(scores, ranking.right, ranking.total)
     figure, axes = new_frame("Phrases by score, test rows", "recall", "precision")
     axes.step(recall, precision, where="post", color="#0072B2")
-    for least in MARKED:
-        kept = scores >= least
-        if kept.any():
-            hits = ranking.right[kept].sum()
-            place = (hits / max(1, ranking.total), hits / kept.sum())
-            axes.plot(*place, "o", color="#D55E00", markersize=5)
-            axes.annotate(f" {least}", place, fontsize=8, va="bottom")
+    for place, names in _marked(ranking, scores).items():
+        axes.plot(*place, "o", color="#D55E00", markersize=5)
+        axes.annotate(f" {names}", place, fontsize=8, va="bottom")
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     return figure
+
+
+def _marked(ranking: Ranking, scores: np.ndarray) -> dict[tuple[float, float], str]:
+    """Recall and precision at the scores of ``MARKED``, and which of these they are."""
+    found: dict[tuple[float, float], str] = {}
+    for least in MARKED:
+        kept = scores >= least
+        if not kept.any():
+            continue
+        hits = int(ranking.right[kept].sum())
+        place = (hits / max(1, ranking.total), hits / int(kept.sum()))
+        found[place] = f"{found[place]}, {least}" if place in found else str(least)
+    return found
 
 
 def score_reliability_figure(ranking: Ranking) -> Figure:

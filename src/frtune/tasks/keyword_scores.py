@@ -106,7 +106,7 @@ class KeywordScores(Task):
         return replace(self, threshold=found), [note] if note else []
 
     def remarks(self, metrics: Mapping[str, float]) -> list[str]:
-        return threshold_remarks(metrics, self.threshold)
+        return threshold_remarks(metrics)
 
     def ranking(self, lines: Sequence[Line]) -> Ranking | None:
         if any("score" not in span for line in lines for span in line["spans"]):

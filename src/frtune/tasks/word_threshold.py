@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy import special
@@ -73,13 +73,12 @@ def untuned_scores(scores: Scores) -> Scores:
 KEYWORD_SCORES = ("keyword_f1", "keyword_precision", "keyword_recall")
 
 
-def threshold_remarks(scores: dict[str, float], threshold: float | None) -> list[str]:
+def threshold_remarks(scores: Mapping[str, float]) -> list[str]:
     """What a tuned threshold did on test rows, whose scores are ``test_*``, in a sentence."""
     before = scores.get(f"test_keyword_f1{UNTUNED}")
-    if threshold is None or before is None:
+    if before is None:
         return []
     return [
-        f"A word counts from a probability of {threshold:.2f} on, which was tuned on validation "
-        f"rows: the keyword F1 is {scores['test_keyword_f1']:.3f}, and {before:.3f} with the "
-        "likeliest labels."
+        f"The threshold of words, which was tuned on validation rows, gives a keyword F1 of "
+        f"{scores['test_keyword_f1']:.3f}; the likeliest labels give {before:.3f}."
     ]

@@ -155,15 +155,14 @@ class RankedPhrases(Task):
         return self.score_map is not None and self.calibrated_votes is None
 
     def scores_note(self, *, votes: int | None, settings: Mapping[str, Any]) -> str | None:
-        said = "scores of phrases"
         if self.score_map is None:
             return None
+        way = f"with votes={self.calibrate_scores}" if self.calibrated_votes else "without votes"
         if votes != self.calibrated_votes:
-            way = (
-                f"with votes={self.calibrate_scores}" if self.calibrated_votes else "without votes"
-            )
-            return f"{said} are not calibrated: those {way} are"
-        return f"{said} were calibrated without {', '.join(settings)}" if settings else None
+            return f"these scores of phrases are not calibrated: those {way} are"
+        if settings:
+            return f"scores of phrases were calibrated without {', '.join(settings)}"
+        return None
 
     def _chance_scores(
         self, outputs: Sequence[Generated], dataset: Dataset, tokenizer: Any

@@ -177,6 +177,18 @@ def test_votes_are_merged_by_stem_and_ranked_by_share_then_probability():
     assert found[0][1] == pytest.approx((3 + 0.4) / 4) and found[1][1] == pytest.approx(0.95 / 4)
 
 
+@pytest.mark.parametrize("language", [None, "ko"])
+def test_korean_votes_are_merged_whatever_their_spaces(language):
+    key = KeyphraseGeneration(language=language).merge_key()
+    votes = [[("인구 감소", 0.5)], [("인구감소", 0.7)], [("인구 감소", 0.6), ("인구", 0.9)]]
+    found = by_votes(votes, key)
+    assert [phrase for phrase, _ in found] == ["인구 감소", "인구"]
+    assert found[0][1] == pytest.approx((2 + 0.6) / 3)
+    # words of other scripts stay apart, and signs that are no words do not count
+    assert key("real time") != key("realtime") and key("C") != key("C++")
+    assert key("‘Real-Time’") == key("real time")
+
+
 def test_what_is_kept_is_chosen_by_score_and_by_the_text(predictor):
     whole = predictor.predict(TEXTS, scores=True)
     for answer, best, high, here in zip(

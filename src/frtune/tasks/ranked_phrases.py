@@ -22,6 +22,7 @@ from frtune.tasks.base import Task
 from frtune.tasks.generated import Generated
 from frtune.tasks.phrase_scores import Scored, by_votes, phrase_scores
 from frtune.tasks.ranking import Ranking, chance_remarks, chance_scores, fitted_map, ranking_of
+from frtune.words import UNSPACED, words
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -79,11 +80,21 @@ class RankedPhrases(Task):
         return list(zip(phrases, scores, strict=True))
 
     def merge_key(self) -> Callable[[str], str]:
-        """What phrases that count as one have in common: stems, by ``language``; else words."""
-        if self.language not in STEMMERS:
-            return normalize_phrase
-        stem = stemmer_for(self.language)
-        return lambda phrase: stem(phrase) or normalize_phrase(phrase)
+        """What phrases that count as one have in common: stems, by ``language``; else words.
+
+        Of Hangul, kana and Han the spaces do not count: Korean compounds are written with or
+        without.
+
+        Example:
+            >>> from frtune import KeyphraseGeneration
+            >>> key = KeyphraseGeneration().merge_key()
+            >>> key("인구 감소") == key("인구감소"), key("Peut-être") == key("peut être")
+            (True, True)
+        """
+        if self.language in STEMMERS:
+            stem = stemmer_for(self.language)
+            return lambda phrase: stem(phrase) or normalize_phrase(phrase)
+        return _words_key
 
     def choose(
         self, answers: Sequence[Answer], choice: AnswerChoice, rows: Dataset | None = None
@@ -187,3 +198,8 @@ class RankedPhrases(Task):
         found = [[*zip(line["prediction"], line["scores"], strict=True)] for line in lines]
         true = [line["reference"] for line in lines]
         return ranking_of(found, true, normalize_phrase, self.score_map)
+
+
+def _words_key(phrase: str) -> str:
+    between = "" if UNSPACED.search(phrase) else " "
+    return between.join(words(phrase)) or normalize_phrase(phrase)

@@ -20,7 +20,7 @@ from typing import Any
 from _compare import Timer, parser, run_once, shared_data, warm_up, write_result
 
 DATA = {"en_inspec": (100, 150), "en_stackexchange_takg": (100, 200)}  # to calibrate, to answer
-SETTINGS = {"per_device_train_batch_size": 16, "learning_rate": 3e-3, "num_train_epochs": 2}
+SETTINGS = {"per_device_train_batch_size": 16, "learning_rate": 3e-3, "num_train_epochs": 6}
 VOTES, BEAMS, SEED = 10, 4, 1
 GREEDY = "greedy, as written"
 WAYS = {

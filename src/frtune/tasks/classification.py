@@ -50,6 +50,7 @@ from frtune.tasks.sequences import encode_texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from typing_extensions import Self
 
 logger = logging.getLogger(__name__)
 

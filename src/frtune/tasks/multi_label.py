@@ -225,7 +225,7 @@ class MultiLabelClassification(SequenceClassification):
     def calibrates(self) -> bool:
         return True
 
-    def calibrated(self, outputs: Sequence[Any], dataset: Dataset) -> tuple[Self, list[str]]:
+    def calibrated(self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None):
         """As of every task: the task with ``temperature`` and ``thresholds``.
 
         Too few rows for them are said, and then there are none: probabilities stay as they are,

@@ -12,6 +12,39 @@ from urllib.parse import urlparse
 import pytest
 
 
+# every text that can be seen or is read out: texts, labels, placeholders, tool tips
+STRINGS = """() => {
+    const found = new Set(), add = text => text?.trim() && found.add(text.trim());
+    const shown = part => part.checkVisibility({visibilityProperty: true});
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+        if (shown(walker.currentNode.parentElement)
+            && !walker.currentNode.parentElement.closest("script, style"))
+            add(walker.currentNode.data);
+    for (const part of document.querySelectorAll("body *"))
+        if (shown(part)) {
+            for (const name of ["aria-label", "placeholder", "title", "alt"])
+                add(part.getAttribute(name));
+            if (part.matches("input:not([type=radio]):not([type=checkbox])")) add(part.value);
+        }
+    return [...found];
+}"""
+
+
+# what reaches beyond the window, and boxes whose content is wider than they are
+WIDE = """within => {
+    const found = [], told = part => `${part.tagName} ${part.className} ${part.id}`;
+    for (const part of document.querySelector(within).querySelectorAll("*")) {
+        const box = part.getBoundingClientRect();
+        if (!part.checkVisibility() || !box.width || part.closest("svg, select")) continue;
+        if (box.right > document.documentElement.clientWidth + 1) found.push(told(part));
+        else if (["auto", "scroll"].includes(getComputedStyle(part).overflowX)
+            && part.scrollWidth > part.clientWidth + 1) found.push(`${told(part)} scrolls`);
+    }
+    return found;
+}"""
+
+
 @dataclass
 class Visit:
     """A page, and what it did: hosts it asked, dialogs it opened."""
@@ -20,10 +53,18 @@ class Visit:
     hosts: set[str] = field(default_factory=set)
     dialogs: list[str] = field(default_factory=list)
 
+    def strings(self) -> set[str]:
+        """Every text that can be seen on the page, or is read out."""
+        return set(self.page.evaluate(STRINGS))
+
+    def wide(self, within: str = "body") -> list[str]:
+        """The elements that are wider than the window, or than the box that they stand in."""
+        return self.page.evaluate(WIDE, within)
+
     def choose(self, field: str, option: str) -> None:
         """Choose an option of a drop-down."""
         self.page.click(f"{field} input")
-        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.locator(field).get_by_role("option", name=option, exact=True).click()
 
 
 @contextlib.contextmanager
@@ -40,7 +81,7 @@ def visit(address: str, locale: str = "en-US", **settings: Any) -> Iterator[Visi
         )
         settings = {"viewport": {"width": 1000, "height": 800}, **settings}
         page = browser.new_context(locale=locale, **settings).new_page()
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(30_000)
         seen = Visit(page)
         # data: and blob: addresses have no host
         page.on("request", lambda request: seen.hosts.add(urlparse(request.url).hostname or ""))

@@ -202,6 +202,28 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
+    def read_tokens(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, int] | None]:
+        """How much of each row the model reads, where that is not all of it.
+
+        Args:
+            rows: With the task's columns.
+
+        Returns:
+            For each row that is answered from its beginning: the tokens that are read, and those
+            that it has; ``None`` for the others. A task that reads in windows reads all.
+        """
+        found: list[tuple[int, int] | None] = [None] * len(rows)
+        for start in range(0, len(rows), FEW):
+            part = rows[start : start + FEW]
+            encoded = self.encode_few([{c: row.get(c) for c in self.task.columns} for row in part])
+            cut = encoded["source_cut"] if "source_cut" in encoded.column_names else []
+            if places := [i for i, shorter in enumerate(cut) if shorter]:
+                whole = dataclasses.replace(self, task=self.task.without_limit())
+                lengths = whole.encode_few([part[i] for i in places])["input_ids"]
+                for i, ids in zip(places, lengths, strict=True):
+                    found[start + i] = _tokens(encoded["input_ids"][i]), _tokens(ids)
+        return found
+
     def encode_few(self, rows: Sequence[Mapping[str, Any]]) -> EncodedRows:
         """Encode rows of ``checked_rows`` in memory; of many, ``encode`` takes less of it."""
         return encode_few(rows, self.task, self.tokenizer, kind=kind_of(self.model))
@@ -280,6 +302,12 @@ class Predictor:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.model.device.type, self.precision)
+
+
+def _tokens(input_ids: Sequence[Any]) -> int:
+    """Tokens of an encoded row, of a pair in one of its orders."""
+    first = input_ids[0]
+    return len(input_ids) if isinstance(first, int) else len(first)
 
 
 def load(

@@ -10,8 +10,10 @@ import urllib.request
 import pytest
 
 from chromium import visit
-from frtune.demo.app import DemoSession, build_page, previews
+from frtune.demo.app import build_page
 from frtune.demo.models import PageModel
+from frtune.demo.session import DemoSession
+from frtune.demo.text_tab import previews
 from frtune.demo.translations import WORDS
 from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
@@ -38,6 +40,9 @@ class Breaking:
         if any("break" in row["text"] for row in rows):
             raise RuntimeError(f"secret path, {rows}")
         return self.predictor.predict(rows)
+
+    def read_tokens(self, rows):
+        return self.predictor.read_tokens(rows)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +73,9 @@ def test_a_failing_model_is_told_without_its_secrets(shown):
 def test_blank_and_long_texts_are_told(shown):
     session = DemoSession(shown, PageLanguage(WORDS, "en"))
     assert WORDS["no_text"][0] in session.html("keywords", (" ", "", ""), None)
-    assert WORDS["no_text"][0] in session.html("pairs", ("a", "", ""), None)
+    assert WORDS["no_texts"][0] in session.html("pairs", ("a", "", ""), None)
     assert "600 characters; 500 are allowed" in session.html("keywords", ("x" * 600, "", ""), None)
-    assert "blank" in session.html("keywords", ("\u00ad", "", ""), None)
+    assert WORDS["no_text"][0] in session.html("keywords", ("\u00ad", "", ""), None)
 
 
 def test_models_that_read_as_many_texts_can_be_compared(shown):
@@ -110,7 +115,7 @@ def test_the_api_answers_as_the_predictor_does(address, shown, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_text(f"id,text\n1,{TEXT}\n2,\n", encoding="utf-8")
     output, message = client.predict("keywords", handle_file(rows), api_name="/predict_file")
-    assert "2 rows, 1 of them without" in message
+    assert WORDS["done"][0].format(rows=2, left=1) in message
     with open(output, encoding="utf-8-sig") as file:
         assert file.readline() == "id,text,predicted_keywords,predicted_spans\n"
     rows.write_text("texte\n<img src=x>\n")

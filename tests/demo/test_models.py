@@ -3,8 +3,10 @@ import json
 import pytest
 
 from frtune import KeywordExtraction
-from frtune.demo.models import TooLong, open_models
+from frtune.demo.errors import TooLong
+from frtune.demo.models import Facts, open_models
 from frtune.errors import InputError
+from frtune.models.lineage import save_lineage
 
 
 def test_rows_are_named_as_each_task_reads_them(models):
@@ -32,6 +34,17 @@ def test_examples_come_from_the_sample_the_test_rows_or_a_file(models, saved, tm
     (tmp_path / "mine.txt").write_text("mine\n")
     (model,) = open_models([directory], examples=[tmp_path / "mine.txt"]).values()
     assert model.examples == [{"text": "mine"}]
+
+
+def test_the_truth_of_examples_and_what_the_model_is_come_from_its_directory(saved):
+    directory = saved("known", KeywordExtraction(), "camembert")
+    rows = [{"input": "a b", "reference": ["a", "b"], "prediction": []}]
+    (directory / "predictions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (directory / "metrics.json").write_text('{"test_keyword_f1": 0.5}')
+    save_lineage(directory, checkpoint="almanach/camembert-base", task="keywords")
+    (model,) = open_models([directory]).values()
+    assert (model.truth(0), model.truth(1)) == ("a; b", "")
+    assert model.facts == Facts("almanach/camembert-base", "keyword_f1", 0.5)
 
 
 def test_a_directory_without_a_model_is_refused(tmp_path):

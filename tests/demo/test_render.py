@@ -3,7 +3,7 @@ from html import unescape
 
 import pytest
 
-from frtune.demo.app import error_html
+from frtune.demo.session import error_html
 from frtune.demo.translations import WORDS
 from frtune.tasks.config_file import task_class
 
@@ -66,13 +66,20 @@ def test_classes_come_best_first_and_many_are_counted():
     shown = re.findall(r"<td>(c\d+)</td><td[^>]*>([\d.]+%)", html)
     assert shown[0] == ("c24", "8.0%")
     assert len(shown) == 20
-    assert "and 5 other classes" in html
+    assert "Other classes: 5" in html
 
 
 def test_a_similarity_outside_0_and_1_keeps_its_number():
     html = task_class("similarity")().answer_html({"similarity": 4.25}, say)
     assert "4.250" in html and "width:100.0%" in html
     assert WORDS["label"][0] not in _text(html)
+
+
+def test_a_similarity_says_what_its_number_means():
+    labelled = task_class("similarity")(labels=["autre", "même"])
+    assert "“même”" in labelled.answer_html({"similarity": 0.5, "label": "même"}, say)
+    scored = task_class("similarity")(head="regression")
+    assert WORDS["similarity_score"][0] in _text(scored.answer_html({"similarity": 4.25}, say))
 
 
 def test_a_message_is_escaped():

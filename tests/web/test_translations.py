@@ -41,7 +41,7 @@ def test_without_a_choice_the_request_decides():
     assert words.say("run", request, n=2) == "실행 2"
     assert words.say("run", n=2) == "Run 2"
     assert words.i18n is not None
-    assert words.label("run").to_dict()["key"] == "run"
+    assert words.label("run").to_dict()["key"] == "frtune_run"
 
 
 def test_an_unknown_language_is_refused():

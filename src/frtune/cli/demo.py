@@ -26,6 +26,8 @@ class Options:
         examples: Rows to click (default: the first test rows of each model).
         max_characters: Longest text.
         max_file_mb: Largest file in MB.
+        defuse: Leave cells as they are that a spreadsheet takes for formulas (default: a ' before
+            them).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
         fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
     """
@@ -34,6 +36,7 @@ class Options:
     examples: list[str] = field(default_factory=list, metadata={"metavar": "FILE"})
     max_characters: int = 20_000
     max_file_mb: float = field(default=10.0, metadata={"metavar": "N"})
+    defuse: bool = True
     bf16: bool | None = None
     fp16: bool | None = None
 
@@ -57,5 +60,6 @@ def main(argv: list[str]) -> None:
     models = open_models(chosen.directories, **given)
     disable_progress_bars()  # one for each request, in the terminal
     language = PageLanguage(WORDS, chosen.language)
-    build, name = partial(build_page, models, language), f"{', '.join(models)}: "
+    build = partial(build_page, models, language, defuse=chosen.defuse)
+    name = f"{', '.join(models)}: "
     serve_page(build, server, language, may="use it", name=name, footer=["api"])

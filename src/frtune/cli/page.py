@@ -35,7 +35,7 @@ class PageOptions:
 
 def add_page_options(parser: Parser) -> None:
     """Add the options of a page to a command's parser."""
-    shown = ["language", "host", "port", "share", "auth", "auth_file"]
+    shown = ["language", "host", "port", "share", "auth", "auth_file", "allowed_hosts"]
     parser.add_options("page", options_of(Server) | options_of(PageOptions), shown)
 
 

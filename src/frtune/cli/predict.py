@@ -114,8 +114,22 @@ def main(argv: list[str]) -> int | None:
             windows = _windows(chosen.file, predictor.task, made(ReadingOptions, parsed))
         quiet = chosen.output is None or not first
         with _answer_file(chosen.output, first=first) as file:
-            _write(predictor, windows, file, quiet=quiet)
+            cuts = _write(predictor, windows, file, quiet=quiet)
+    if first and cuts:
+        sys.stderr.write(f"frtune: {_cut_note(predictor.task, cuts, chosen.text is not None)}\n")
     return None
+
+
+def _cut_note(task: Task, cuts: list[tuple[int, int]], alone: bool) -> str:
+    """Say of how many rows the model read the beginning alone, and how much that was."""
+    limit = f"max_source_tokens={task.max_source_tokens}"
+    shares = sorted(100 * read // whole for read, whole in cuts)
+    if alone:
+        read, whole = cuts[0]
+        return f"the text is longer than {limit}: {read} of {whole} tokens were read ({shares[0]} %)"
+    rows = "1 row is" if len(cuts) == 1 else f"{len(cuts):,} rows are"
+    least = f"{shares[0]} %" if shares[0] == shares[-1] else f"{shares[0]} to {shares[-1]} %"
+    return f"{rows} longer than {limit}: only the beginning was read, {least} of the tokens"
 
 
 @contextlib.contextmanager
@@ -144,7 +158,11 @@ def _one_row(task: Task, text: Any, text_pair: str | None) -> dict[str, str]:
     return dict(zip(task.text_columns, [text, text_pair or ""], strict=False))
 
 
-def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO, *, quiet: bool) -> None:
+def _write(
+    predictor: Any, windows: Iterator[list[Any]], file: TextIO, *, quiet: bool
+) -> list[tuple[int, int]]:
+    """Answer for the rows; returns how much was read of those that were cut, as tokens."""
+    cuts: list[tuple[int, int]] = []
     within = "Window" if predictor.task.generates and not quiet else None  # takes minutes
     first = next(windows, [])  # what is wrong with the file is said before the bar
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:
@@ -152,7 +170,9 @@ def _write(predictor: Any, windows: Iterator[list[Any]], file: TextIO, *, quiet:
             for answer in predictor.predict(rows, progress=within):
                 file.write(json_text(answer) + "\n")
             file.flush()
+            cuts += filter(None, predictor.read_tokens(rows))
             bar.update(len(rows))
+    return cuts
 
 
 def _windows(path: str, task: Task, reading: ReadingOptions) -> Iterator[list[Any]]:

@@ -43,6 +43,8 @@ class Options:
         seed: Of the order of rows and runs.
         report: Write ratings.md and ratings.json there, and serve nothing.
         export: Write the answers to this new CSV, and serve nothing.
+        defuse: Leave cells as they are that a spreadsheet takes for formulas (default: a ' before
+            them).
         k: Cut of the automatic F1 at K.
         score_language: Two-letter code: adds the F1 of stems.
         encoder: Adds the semantic F1 by this encoder.
@@ -64,6 +66,7 @@ class Options:
     seed: int = 42
     report: str | None = field(default=None, metadata={"metavar": "DIR"})
     export: str | None = field(default=None, metadata={"metavar": "FILE"})
+    defuse: bool = True
     k: int = 10
     score_language: str | None = field(default=None, metadata={"metavar": "CODE"})
     encoder: str | None = field(default=None, metadata={"metavar": "CHECKPOINT"})
@@ -79,7 +82,7 @@ def _parser() -> Parser:
     own = options_of(Options, positional=["runs"])
     own["runs"][0].nargs = "*"
     own["runs"][0].required = False
-    answers = ["report", "export", "k", "score_language", "encoder"]
+    answers = ["report", "export", "defuse", "k", "score_language", "encoder"]
     judged = [name for name in own if name not in answers]
     parser.add_options("what to judge", own, judged)
     parser.add_options("how the rows are read", options_of(ReadingOptions))
@@ -107,7 +110,7 @@ def _evaluate(chosen: argparse.Namespace) -> None:
     if chosen.report is not None:
         check_output_directory(chosen.report, "--report")
     if chosen.export:
-        print(f"{store.export(chosen.export)} rows written to {chosen.export}")
+        print(f"{store.export(chosen.export, defuse=chosen.defuse)} rows written to {chosen.export}")
     if chosen.report:
         metrics = {"language": chosen.score_language, "encoder": chosen.encoder}
         report = rating_report(store, k=chosen.k, **metrics)

@@ -4,68 +4,115 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from frtune.data.cleaning import clean_text
+from frtune.data.formula_cells import defused_row
+from frtune.demo.errors import PageError
 from frtune.demo.models import PageModel
-from frtune.errors import InputError
 
 _AT_ONCE = 32  # so that others get an answer in between
 
 
+class Done(NamedTuple):
+    """How far a file is answered.
+
+    Attributes:
+        rows: Rows that are done.
+        left: Those of them without an answer: blank, or too long.
+        cut: Those that a model answered from their beginning.
+    """
+
+    rows: int
+    left: int
+    cut: int
+
+
 def answer_file(
-    model: PageModel, rows: list[dict[str, Any]], name: str, output: str | Path
-) -> Iterator[tuple[int, int]]:
+    models: Sequence[PageModel],
+    rows: list[dict[str, Any]],
+    name: str,
+    output: str | Path,
+    *,
+    defuse: bool = True,
+) -> Iterator[Done]:
     """Answer for each row and write them, with the row's own columns, as CSV.
 
     UTF-8 with a byte order mark, which spreadsheets need. A row that is blank or too long has
-    empty cells.
+    empty cells. Columns of the file stay as they are: an answer whose name is taken gets a number.
 
     Args:
-        model: Answers.
+        models: Answer; of several, the columns bear their names.
         rows: From ``uploaded_rows``.
         name: What messages call the file.
         output: Where the CSV goes.
+        defuse: Put ``'`` before cells that a spreadsheet would take for formulas.
 
     Yields:
-        How many rows are done, and how many of them have no answer.
+        How far it is, after each few rows.
 
     Raises:
-        InputError: If the file has no column that the model reads.
+        InputError: If the file has no column that a model reads.
     """
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    if Path(name).suffix.lower() == ".txt" and not model.takes_pairs:
-        (wanted,) = model.task.text_columns
+    if Path(name).suffix.lower() == ".txt" and not models[0].takes_pairs:
+        (wanted,) = models[0].task.text_columns
         rows, columns = [{wanted: row["text"]} for row in rows], [wanted]
-    for column in model.task.text_columns:
-        if column not in columns:
-            known = f"it has {', '.join(map(str, columns))}. Rename the column with the text."
-            raise InputError(f"{name}: has no column {column}; {known}")
-    names = model.task.answer_columns
-    columns = list(dict.fromkeys([*columns, *names]))
-    left = 0
+    for model in models:
+        _check_columns(model, columns, name)
+    heads = _answer_heads(models, columns)
+    done = Done(0, 0, 0)
     with open(output, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\r\n")
-        writer.writeheader()
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow(defused_row([*columns, *heads], defuse=defuse))
         for start in range(0, len(rows), _AT_ONCE):
             batch = rows[start : start + _AT_ONCE]
-            answered = _answers(model, batch)
-            left += sum(answer is None for answer in answered)
-            for row, answer in zip(batch, answered, strict=True):
-                own = {key: _cell(value) for key, value in row.items()}
-                cells = [""] * len(names) if answer is None else model.task.answer_cells(answer)
-                writer.writerow({**own, **dict(zip(names, cells, strict=True))})
-            yield min(start + _AT_ONCE, len(rows)), left
+            answers = [_answers(model, batch) for model in models]
+            for row, *found in zip(batch, *(cells for cells, _ in answers), strict=True):
+                own = [_cell(row.get(column, "")) for column in columns]
+                writer.writerow(defused_row(sum(found, own), defuse=defuse))
+            file.flush()
+            left = sum(all(cell == "" for cell in cells) for cells in answers[0][0])
+            cut = sum(map(any, zip(*(marks for _, marks in answers), strict=True)))
+            done = Done(done.rows + len(batch), done.left + left, done.cut + cut)
+            yield done
 
 
-def _answers(model: PageModel, rows: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
-    """Answers of the rows that can be answered, ``None`` for the others."""
+def _check_columns(model: PageModel, columns: Sequence[str], name: str) -> None:
+    for column in model.task.text_columns:
+        if column not in columns:
+            known = ", ".join(map(str, columns))
+            message = f"{name}: has no column {column}; it has {known}. Rename the column with "
+            raise PageError(f"{message}the text.", "no_column", column=column, known=known)
+
+
+def _answer_heads(models: Sequence[PageModel], columns: Sequence[str]) -> list[str]:
+    """Names of the answers' columns, none of them one of the file's."""
+    taken, heads = set(columns), []
+    for model in models:
+        for column in model.task.answer_columns:
+            wanted = column if len(models) == 1 else f"{column}_{model.name}"
+            head, number = wanted, 2
+            while head in taken:
+                head, number = f"{wanted}_{number}", number + 1
+            taken.add(head)
+            heads.append(head)
+    return heads
+
+
+def _answers(
+    model: PageModel, rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[list[Any]], list[bool]]:
+    """The cells of each row's answer, empty where there is none; and whether a row was cut."""
     usable = [_is_usable(model, row) for row in rows]
-    found = iter(model.predict(list(compress(rows, usable))))
-    return [next(found) if can else None for can in usable]
+    kept = list(compress(rows, usable))
+    found, read = iter(model.predict(kept)), iter(model.read_tokens(kept))
+    nothing = [""] * len(model.task.answer_columns)
+    cells = [list(model.task.answer_cells(next(found))) if can else nothing for can in usable]
+    return cells, [can and next(read) is not None for can in usable]
 
 
 def _is_usable(model: PageModel, row: Mapping[str, Any]) -> bool:

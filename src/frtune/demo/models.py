@@ -12,21 +12,31 @@ from pathlib import Path
 from typing import Any
 
 from frtune.data.sources import samples
+from frtune.demo.errors import TooLong
 from frtune.demo.uploads import uploaded_rows
 from frtune.errors import InputError
 from frtune.inference import Predictor, load
+from frtune.models.lineage import LINEAGE_FILE, lineage
 from frtune.names import named
 from frtune.tasks.base import Task
+from frtune.tasks.shown_rows import plain_text
 
 EXAMPLES = 5
 
 
-class TooLong(InputError):
-    """A text of more characters than the page takes."""
+@dataclass(frozen=True)
+class Facts:
+    """What a page says of a model.
 
-    def __init__(self, found: int, allowed: int):
-        super().__init__(f"text: has {found} characters; {allowed} are allowed. Shorten it.")
-        self.found, self.allowed = found, allowed
+    Attributes:
+        base: What it was trained from.
+        score_name: Its main score on the test rows.
+        score: Its value; ``None`` without test rows.
+    """
+
+    base: str = ""
+    score_name: str = ""
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +48,16 @@ class PageModel:
         predictor: The opened model.
         max_characters: Longest text, title and pair counted together.
         examples: Rows to try it on.
+        truths: What is true of each of these, as text; empty where that is not known.
+        facts: Where the model comes from, and how good it is.
     """
 
     name: str
     predictor: Predictor
     max_characters: int = 20_000
     examples: Sequence[Mapping[str, Any]] = ()
+    truths: Sequence[str] = ()
+    facts: Facts = Facts()
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -84,6 +98,14 @@ class PageModel:
         with self._lock:
             return self.predictor.predict(rows)
 
+    def read_tokens(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, int] | None]:
+        """How much of each row the model reads, as ``Predictor.read_tokens`` says."""
+        return self.predictor.read_tokens(rows)
+
+    def truth(self, place: int) -> str:
+        """What is true of the example at ``place``; empty where that is not known."""
+        return self.truths[place] if place < len(self.truths) else ""
+
 
 def open_models(
     directories: Sequence[str | Path],
@@ -117,17 +139,33 @@ def open_models(
     found = {}
     for name, path in paths.items():
         predictor = load(path, bf16=bf16, fp16=fp16)
+        task, truths = predictor.task, []
         if examples:
             rows = [row for file in examples for row in uploaded_rows(file, Path(file).name)]
-            rows = [row for row in rows if all(row.get(c) for c in predictor.task.text_columns)]
+            rows = [row for row in rows if all(row.get(c) for c in task.text_columns)]
         else:
-            rows = _own_examples(Path(path), predictor.task)
-        found[name] = PageModel(name, predictor, max_characters, rows[:EXAMPLES])
+            rows, truths = _own_examples(Path(path), task)
+        facts = _facts(Path(path), task)
+        found[name] = PageModel(
+            name, predictor, max_characters, rows[:EXAMPLES], truths[:EXAMPLES], facts
+        )
     return found
 
 
-def _own_examples(directory: Path, task: Task) -> list[dict[str, Any]]:
-    """The first rows that the model was tested on, else of the bundled sample."""
+def _facts(directory: Path, task: Task) -> Facts:
+    """What the files beside the weights say of a model."""
+    base, *_ = lineage(directory)
+    if (path := directory / LINEAGE_FILE).is_file():
+        checkpoint = str(json.loads(path.read_text("utf-8")).get("checkpoint", ""))
+        name = Path(checkpoint).name if Path(checkpoint).is_absolute() else checkpoint
+        base = f"{name} ({base})" if name and name != base else base
+    scores = directory / "metrics.json"
+    known = json.loads(scores.read_text("utf-8")) if scores.is_file() else {}
+    return Facts(base, task.main_score, known.get(f"test_{task.main_score}"))
+
+
+def _own_examples(directory: Path, task: Task) -> tuple[list[dict[str, Any]], list[str]]:
+    """The first rows that the model was tested on, and their truth; else of the bundled sample."""
     columns = task.text_columns
     tested = directory / "predictions.jsonl"
     if tested.is_file():
@@ -135,11 +173,14 @@ def _own_examples(directory: Path, task: Task) -> list[dict[str, Any]]:
             rows = [json.loads(line) for line in islice(lines, EXAMPLES)]
         keys = ("input", "input_pair")[: len(columns)]
         if rows and all(key in rows[0] for key in keys):
-            return [dict(zip(columns, (row[key] for key in keys), strict=True)) for row in rows]
+            truths = [plain_text(row["reference"]) if "reference" in row else "" for row in rows]
+            texts = ((row[key] for key in keys) for row in rows)
+            return [dict(zip(columns, values, strict=True)) for values in texts], truths
 
     if (sample := samples().get(task.name)) is None:
-        return []
+        return [], []
     with as_file(sample) as path:
         kept = list(islice(uploaded_rows(path, path.name), EXAMPLES))
     original = type(task)().text_columns
-    return [dict(zip(columns, (row[key] for key in original), strict=True)) for row in kept]
+    texts = ((row[key] for key in original) for row in kept)
+    return [dict(zip(columns, values, strict=True)) for values in texts], []

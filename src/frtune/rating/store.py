@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from frtune.data.formula_cells import defused_row
 from frtune.errors import InputError
 from frtune.files import draft_file
 from frtune.outputs import check_output_file
@@ -125,8 +126,12 @@ class RatingStore:
                 given.wrong[run] = tuple(json.loads(places))
         return found
 
-    def export(self, output: str | Path) -> int:
+    def export(self, output: str | Path, *, defuse: bool = True) -> int:
         """Write a row for each rater, item and run to a new CSV file; returns how many.
+
+        Args:
+            output: UTF-8 with a byte order mark, which spreadsheets need.
+            defuse: Put ``'`` before cells that a spreadsheet would take for formulas.
 
         Raises:
             InputError: If the file exists.
@@ -146,7 +151,8 @@ class RatingStore:
                     wrong = (phrases[place] for place in judgement.wrong.get(run, ()))
                     lists = map("; ".join, (phrases, wrong, shown.reference or ()))
                     answer = (judgement.ratings.get(run, ""), preferred, *lists)
-                    writer.writerow([rater, item + 1, name, *answer, shown.text])
+                    cells = [rater, item + 1, name, *answer, shown.text]
+                    writer.writerow(defused_row(cells, defuse=defuse))
                     count += 1
         return count
 

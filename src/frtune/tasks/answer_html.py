@@ -78,13 +78,14 @@ def _bars(scores: Mapping[str, float], say: Say) -> str:
     )
 
 
-def similarity_html(value: float, label: str | None, say: Say) -> str:
-    """A similarity as number and bar, and the label that follows."""
-    named = "" if label is None else f"<p>{escape(say('label'))}: <b>{escape(label)}</b></p>"
+def similarity_html(value: float, label: str | None, meaning: str, say: Say) -> str:
+    """A similarity as number and bar, what the number means, and the label that follows."""
+    named = "" if label is None else f"<p>{escape(say('label'))} <b>{escape(label)}</b></p>"
     width = 100 * min(1.0, max(0.0, value))
     return (
-        f"<p>{escape(say('similarity'))}: <b>{value:.3f}</b></p>"
+        f"<p>{escape(say('similarity'))} <b>{value:.3f}</b></p>"
         f'<div class="frtune-bar" style="width:{width:.1f}%"></div>{named}'
+        f"{_note(meaning)}"
     )
 
 

@@ -289,6 +289,12 @@ class Task(Answers):
             "target_cut": f"max_target_tokens={self.max_target_tokens}",
         }
 
+    def without_limit(self) -> Self:
+        """The task with a limit that no text reaches, to count the tokens of whole texts."""
+        whole = replace(self)
+        object.__setattr__(whole, "max_source_tokens", 10**9)
+        return whole
+
     def encoding_notes(self, encoded: Dataset) -> list[str]:
         """What a user should know of encoded rows, one sentence each."""
         return []

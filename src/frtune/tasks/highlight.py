@@ -19,12 +19,17 @@ CSS = """
 .frtune-absent { background: none; border: 1px dashed #0072b2; }
 .frtune-error { border-inline-start: 4px solid #d55e00; padding: .4em .8em;
   overflow-wrap: anywhere; }
-.frtune-bar { background: #0072b2; height: .6em; border-radius: .3em; min-width: 1px; }
+.frtune-bar { background: #0072b2; height: .6em; border-radius: .3em; min-width: 1px;
+  margin: .4em 0; }
+.frtune-warning { border-inline-start: 4px solid #e69f00; padding: .4em .8em; margin: .4em 0;
+  overflow-wrap: anywhere; }
 .frtune-table { border-collapse: collapse; width: 100%; }
+.frtune-table, .frtune-table tr { border: 0 !important; }
 .frtune-table td, .frtune-table th { padding: .15em .6em .15em 0 !important; text-align: start;
   border: 0 !important; overflow-wrap: anywhere; }
-.frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; }
+.frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .frtune-note { opacity: .75; font-size: .9em; }
+footer .divider { display: none; }
 """
 
 

@@ -368,4 +368,7 @@ class SentenceSimilarity(SequenceTask):
         return (answer["similarity"], answer.get("label", ""))
 
     def answer_html(self, answer: Answer, say: Say) -> str:
-        return similarity_html(answer["similarity"], answer.get("label"), say)
+        meaning = say("similarity_score")
+        if not self.scored:
+            meaning = say("similarity_chance", label=(self.labels or ["0", "1"])[1])
+        return similarity_html(answer["similarity"], answer.get("label"), meaning, say)

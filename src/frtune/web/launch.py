@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from frtune.errors import InputError
 from frtune.files import draft_folder
+from frtune.web.middleware import HostMiddleware, LanguageMiddleware, SignInMiddleware
 from frtune.web.translations import PageLanguage
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Server:
             them.
         auth: Pairs of user and password; ``None`` lets everyone in.
         max_file_bytes: Largest upload.
+        allowed_hosts: Names, besides its address, under which others open the page, as behind a
+            proxy; *.NAME stands for all below one.
         waiting: How many requests may wait; further ones are refused.
     """
 
@@ -43,12 +47,20 @@ class Server:
     share: bool = False
     auth: list[tuple[str, str]] | None = None
     max_file_bytes: int = 10 * 2**20
-    waiting: int = 64
+    allowed_hosts: list[str] = field(default_factory=list, metadata={"metavar": "NAME"})
+    waiting: int = 1_000
 
     @property
     def is_open(self) -> bool:
         """Whether others than the users of this machine reach it, without a password."""
         return self.auth is None and (self.share or self.host not in LOOPBACK)
+
+    @property
+    def names(self) -> list[str]:
+        """The names under which the page may be opened, besides addresses."""
+        found = ["localhost", self.host, *self.allowed_hosts]
+        found += [] if self.host in LOOPBACK else [socket.gethostname(), socket.getfqdn()]
+        return found + (["*.gradio.live"] if self.share else [])
 
 
 def load_gradio() -> ModuleType:
@@ -96,6 +108,8 @@ def start(
         InputError: If the port is taken, or the address is none of this machine.
     """
     gradio = load_gradio()
+    from starlette.middleware import Middleware  # Gradio stands on it
+
     page.queue(max_size=server.waiting, default_concurrency_limit=1)
     try:
         _, local, public = page.launch(
@@ -111,6 +125,13 @@ def start(
             prevent_thread_lock=True,
             quiet=True,
             allowed_paths=[],
+            app_kwargs={
+                "middleware": [
+                    Middleware(HostMiddleware, hosts=server.names),
+                    Middleware(SignInMiddleware),
+                    Middleware(LanguageMiddleware, language=language),
+                ]
+            },
             **_OFF,
         )
     except (OSError, ValueError) as error:

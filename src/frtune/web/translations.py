@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("en", "fr", "ko")
 
+# Gradio looks its own words up by the same road, and "file" or "label" is a group of them
+_OURS = "frtune_"
+
+# labels that Gradio has in English alone, in French and Korean
+ENGLISH_ALONE = {
+    "Click to upload or drop files": ("Choisir ou déposer un fichier", "파일을 고르거나 여기에 놓기"),
+    "Empty value": ("Vide", "비어 있음"),
+    "Gradio footer navigation": ("Pied de page", "바닥글"),
+    "Remove this file": ("Retirer ce fichier", "이 파일 제거"),
+    "Clear": ("Effacer", "지우기"),
+}
+
 # what is said, in the order of LANGUAGES
 Words = Mapping[str, tuple[str, str, str]]
 
@@ -60,19 +72,21 @@ class PageLanguage:
 
             self.i18n = I18n(
                 **{
-                    name: {key: texts[i] for key, texts in words.items()}
+                    name: {_OURS + key: texts[i] for key, texts in words.items()}
                     for i, name in enumerate(LANGUAGES)
                 }
             )
 
     def label(self, key: str) -> Any:
         """What a component shows: a text, or what the browser turns into one."""
-        return self.say(key) if self.i18n is None else self.i18n(key)
+        return self.say(key) if self.i18n is None else self.i18n(_OURS + key)
 
     def say(self, key: str, request: Any = None, **values: Any) -> str:
         """A text for the visitor behind ``request``, with ``values`` filled in."""
-        language = self.language
-        if language is None:
-            headers = getattr(request, "headers", None) or {}
-            language = browser_language(headers.get("accept-language"))
+        headers = getattr(request, "headers", None) or {}
+        language = self.of_browser(headers.get("accept-language"))
         return self._words[key][LANGUAGES.index(language)].format(**values)
+
+    def of_browser(self, accepted: str | None) -> str:
+        """The page's language for a visitor whose browser accepts these."""
+        return self.language or browser_language(accepted)

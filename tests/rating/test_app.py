@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
+from itertools import combinations
 
 import pytest
 
@@ -106,3 +108,90 @@ def test_a_rater_judges_goes_back_stops_and_resumes(served):
         assert first.ratings == {shown[0]: 2.0, shown[1]: 3.0}
     else:
         assert first.preferred == shown[0]
+
+
+def _begin(page, name="Ada"):
+    page.fill("#name textarea, #name input", name)
+    page.press("#name textarea, #name input", "Enter")
+    page.wait_for_selector("#text .frtune-text")
+
+
+def _steps(page, key, place, items=3):
+    """Press a key, and wait for the sheet at ``place``."""
+    page.keyboard.press(key)
+    page.get_by_text(f"{place} of {items}").wait_for()
+    page.wait_for_timeout(1_000)
+
+
+@pytest.mark.browser
+def test_keys_alone_judge_skip_and_comment(served):
+    store, address = served
+    score = store.study.mode == "score"
+    with visit(address, viewport={"width": 390, "height": 800}) as seen:
+        page = seen.page
+        _begin(page)
+        page.wait_for_timeout(1_000)
+        page.evaluate("document.activeElement.blur()")
+        for digit in ("4", "2") if score else ("2",):
+            page.keyboard.press(digit)
+            page.wait_for_timeout(300)
+        page.focus("#comment textarea, #comment input")
+        page.keyboard.type("3 lists")
+        _steps(page, "Control+Enter", 2)
+        assert page.input_value("#comment textarea, #comment input") == ""
+        page.focus("#skip")
+        _steps(page, "Enter", 3)
+        page.evaluate("document.activeElement.blur()")
+        for digit in ("1", "5") if score else ("0",):
+            page.keyboard.press(digit)
+            page.wait_for_timeout(300)
+        page.keyboard.press("Control+Enter")
+        page.get_by_text(WORDS["skipped"][0].format(left=1, items=3)).wait_for()
+        page.focus("#open")
+        _steps(page, "Enter", 2)
+        assert seen.wide() == []
+    order = store.study.item_order("Ada")
+    found = store.judgements("Ada")
+    assert set(found) == {("Ada", order[0]), ("Ada", order[2])}
+    first, third = found["Ada", order[0]], found["Ada", order[2]]
+    assert first.comment == "3 lists"
+    shown = store.study.run_order("Ada", order[0])
+    if score:
+        assert first.ratings == {shown[0]: 4.0, shown[1]: 2.0}
+    else:
+        assert first.preferred == shown[1] and third.preferred is None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("served", ["score"], indirect=True)
+@pytest.mark.parametrize(("locale", "place"), [("fr-FR", 1), ("ko-KR", 2)])
+def test_the_scale_says_which_end_is_good(served, locale, place):
+    _, address = served
+    with visit(address, locale=locale) as seen:
+        _begin(seen.page)
+        seen.page.wait_for_selector("#grade1 label")
+        labels = seen.page.locator("#grade1 label span").all_inner_texts()
+        assert [label for label in labels if label] == [
+            WORDS["worst"][place].format(grade="1"), "2", "3", "4",
+            WORDS["best_grade"][place].format(grade="5"),
+        ]  # fmt: skip
+
+
+@pytest.mark.browser
+def test_every_string_is_in_the_raters_language(served):
+    _, address = served
+    found = {}
+    for locale in ("en-US", "fr-FR", "ko-KR"):
+        with visit(address, locale=locale) as seen:
+            strings = seen.strings()
+            _begin(seen.page)
+            seen.page.wait_for_timeout(1_000)
+            seen.page.click("#next")
+            seen.page.wait_for_selector("#message .frtune-error")
+            strings |= seen.strings()
+            assert not [s for s in strings if "[object" in s or "__i18n__" in s]
+            theirs = re.compile(r"^(b\d|t\d|text \d.*|Ada|logo|\W*)$|script")
+            found[locale] = {s for s in strings if len(s) > 2 and not theirs.search(s)}
+            assert seen.page.get_attribute("html", "lang") == locale[:2]
+    for one, other in combinations(found, 2):
+        assert found[one] & found[other] == set(), (one, other)

@@ -3,10 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
 from frtune.errors import InputError
 from frtune.rating.automatic import agreement
 from frtune.rating.report import (
+    exact_p_value,
     krippendorff_alpha,
     mean_values,
     rating_report,
@@ -101,7 +103,8 @@ def test_the_report_has_the_numbers_worked_out_by_hand(store):
     assert second["low"] < 3.7 <= second["high"] <= 4.0
     assert second["difference"] == pytest.approx(1.7)
     assert second["difference_low"] > 0
-    assert second["p_value"] == pytest.approx(2 / 401)
+    assert second["p_value"] == 4 / 2**10, "19 and 17, and as much below"
+    assert second["test"] == "exact"
     assert first["wrong_share"] == pytest.approx(12 / 22)
     assert second["wrong_share"] == 0.0
     assert report["alpha"] == pytest.approx(1.0)
@@ -157,4 +160,41 @@ def test_four_items_are_too_few_for_a_small_p_value(tmp_path):
     second = report["runs"][1]
     assert second["p_value"] == 0.125 and "4 rows, too few" in second["p_note"]
     text = report_markdown(report)
-    assert "0.125 (too few)" in text and "Too few, tuned: the two differ on 4 rows" in text
+    assert "0.125, exact (too few)" in text and "Too few, tuned: the two differ on 4 rows" in text
+
+
+def test_the_exact_test_is_scipys():
+    differences = np.array([0.5, -1.0, 2.0, 2.0, 0.0, 1.5, -0.5, 3.0])
+    found = permutation_test(
+        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples",
+        n_resamples=np.inf, vectorized=True,
+    )  # fmt: skip
+    assert exact_p_value(differences) == pytest.approx(found.pvalue)
+
+
+def test_few_items_are_a_caution_and_many_are_none(store, tmp_path):
+    report = rating_report(store, samples=20)
+    assert "10 items were judged, fewer than 30" in report["caution"]
+    assert "**Caution**: 10 items were judged" in report_markdown(report)
+    study = RatingStudy(("a", "b"), _items([((), ())] * 30, [None] * 30))
+    many = RatingStore.create(tmp_path / "many", study)
+    for item in range(30):
+        many.save("ada", item, Judgement({0: 1.0, 1: 2.0 + item % 2}, {}))
+    report = rating_report(many, samples=20)
+    assert report["caution"] is None and report["runs"][1]["test"] == "bootstrap"
+
+
+def test_the_report_opens_with_what_it_means(store):
+    lines = report_markdown(rating_report(store, samples=20)).splitlines()
+    assert lines[2] == (
+        "The raters liked tuned best: mean 3.70 on a scale from 1 (worst) to 5 (best). Each "
+        "difference from raw|0 is more than chance."
+    )
+
+
+def test_one_of_a_kind_is_counted_as_one(tmp_path):
+    study = RatingStudy(("one",), _items([((),)], [None]))
+    store = RatingStore.create(tmp_path / "one", study)
+    store.save("ada", 0, Judgement({0: 4.0}, {}))
+    text = report_markdown(rating_report(store, samples=20))
+    assert "1 item, 1 answer of 1 rater." in text and "1 item was judged" in text

@@ -99,6 +99,31 @@ def test_the_export_has_a_row_for_each_rater_item_and_run(store, tmp_path):
     assert rows[0] == {
         "rater": "ada", "item": "2", "run": "one", "rating": "4.0", "preferred": "",
         "phrases": "a; b", "wrong_phrases": "b", "reference": "a", "text": "text 1, été",
+        "comment": "",
     }  # fmt: skip
     with pytest.raises(InputError, match="exists"):
         store.export(tmp_path / "out.csv")
+
+
+def test_a_comment_is_kept_changed_and_exported(store, tmp_path):
+    given = {0: 4.0, 1: 1.0}
+    store.save("ada", 3, Judgement(given, {}, comment="=unclear"))
+    assert store.judgements()["ada", 3].comment == "=unclear"
+    store.export(tmp_path / "safe.csv")
+    store.export(tmp_path / "plain.csv", defuse=False)
+    for name, comment in (("safe.csv", "'=unclear"), ("plain.csv", "=unclear")):
+        with (tmp_path / name).open(encoding="utf-8-sig", newline="") as file:
+            assert {row["comment"] for row in csv.DictReader(file)} == {comment}
+    store.save("ada", 3, Judgement(given, {}))
+    assert store.judgements()["ada", 3].comment == ""
+    with pytest.raises(InputError, match="at most 2000"):
+        store.save("ada", 3, Judgement(given, {}, comment="x" * 2001))
+
+
+def test_a_file_made_before_there_were_comments_is_opened(store):
+    store.save("ada", 3, Judgement({0: 4.0, 1: 1.0}, {}))
+    with sqlite3.connect(store.path) as file:
+        file.execute("DROP TABLE comments")
+    again = RatingStore(store.path)
+    again.save("ada", 4, Judgement({0: 4.0, 1: 1.0}, {}, comment="new"))
+    assert [given.comment for given in again.judgements("ada").values()] == ["", "new"]

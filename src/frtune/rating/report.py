@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement, RatingStudy
 
 Judgements = Mapping[tuple[str, int], Judgement]
+
+FEW_ITEMS = 30  # of fewer, intervals and tests say little
+_EXACT_ITEMS = 15  # that differ, of which every sign is tried: 2**15 cases
 
 
 def rating_report(
@@ -39,7 +43,8 @@ def rating_report(
     Returns:
         ``mode``, ``items`` (judged ones), ``raters`` (answers by rater), ``runs`` (a dict each:
         ``name``, ``mean``, ``low``, ``high``, ``wrong_share``, and of all but the first
-        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, maybe ``p_note``),
+        ``difference``, ``difference_low``, ``difference_high``, ``p_value``, ``test`` (``exact`` or
+        ``bootstrap``), maybe ``p_note``), ``caution`` (of few items; else ``None``),
         ``alpha`` (Krippendorff's; ``None`` with ``alpha_note`` saying why), ``automatic`` (score to
         ``agreement``) and ``automatic_items``.
 
@@ -55,6 +60,7 @@ def rating_report(
         "mode": study.mode,
         "scale": [number for number, _ in study.scale] if study.mode == "score" else None,
         "items": len(items),
+        "caution": _caution(len(items)),
         "raters": dict(sorted(Counter(rater for rater, _ in judgements).items())),
         "runs": _runs(study, judgements, values, samples),
         "alpha": alpha,
@@ -118,11 +124,41 @@ def _runs(
             unlike = int((~np.isclose(differences, 0)).sum())
             row["difference"] = float(differences.mean())
             row["difference_low"], row["difference_high"] = interval(draws[run] - draws[0])
-            row["p_value"] = paired_p_value(draws[0], draws[run], rows=unlike)
+            row["test"] = "exact" if unlike <= _EXACT_ITEMS else "bootstrap"
+            row["p_value"] = (
+                exact_p_value(differences)
+                if unlike <= _EXACT_ITEMS
+                else paired_p_value(draws[0], draws[run], rows=unlike)
+            )
             if note := few_rows_note(unlike):
                 row["p_note"] = note
         rows.append(row)
     return rows
+
+
+def exact_p_value(differences: np.ndarray) -> float:
+    """Two-sided p-value of no difference, from every way to turn the signs (Fisher 1935).
+
+    Args:
+        differences: Of two runs, ``(items,)``; of 15 or fewer that are not 0.
+
+    Example:
+        >>> exact_p_value(np.array([1.0, 2.0, 1.0, 0.0])), exact_p_value(np.zeros(3))
+        (0.25, 1.0)
+    """
+    unlike = differences[~np.isclose(differences, 0)]
+    if not len(unlike):
+        return 1.0
+    signs = np.array(list(product((1, -1), repeat=len(unlike))))  # (2**items, items)
+    sums = np.abs(signs @ unlike)
+    return float((sums >= abs(unlike.sum()) - 1e-9).mean())
+
+
+def _caution(items: int) -> str | None:
+    if items >= FEW_ITEMS:
+        return None
+    found = "1 item was judged" if items == 1 else f"{items} items were judged"
+    return f"{found}, fewer than {FEW_ITEMS}: take the means for a first impression, not a result"
 
 
 def krippendorff_alpha(
@@ -164,14 +200,16 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     """The report as Markdown."""
     title = "mean rating" if report["mode"] == "score" else "share of preferences"
     lines = [
-        "# Human evaluation", "",
-        f"{report['items']} items, {sum(report['raters'].values())} answers of "
-        f"{len(report['raters'])} raters.", "",
+        "# Human evaluation", "", _summary(report), "",
+        f"{_count(report['items'], 'item')}, {_count(sum(report['raters'].values()), 'answer')} of "
+        f"{_count(len(report['raters']), 'rater')}.", "",
+        *([f"**Caution**: {report['caution']}.", ""] if report["caution"] else []),
         f"| run | {title} (95 %) | against first (95 %) | p | phrases marked wrong |",
         "| --- | ---: | ---: | ---: | ---: |",
         *(_run_line(row) for row in report["runs"]), "",
-        "Intervals and p: bootstrap over items, paired for differences. From p = 0.05 on, a "
-        "difference may be chance.", *_too_few(report["runs"]), "",
+        "Intervals: bootstrap over items, paired for differences. p: an exact test of all signs "
+        f"where {_EXACT_ITEMS} items or fewer differ (marked exact), else the paired bootstrap. "
+        "From p = 0.05 on, a difference may be chance.", *_too_few(report["runs"]), "",
         _alpha_line(report), "",
         "## Which automatic score agrees with the raters", "",
     ]  # fmt: skip
@@ -191,6 +229,28 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    """What the report says, in plain words."""
+    rows, scale = report["runs"], report["scale"]
+    best = max(rows, key=lambda row: row["mean"])
+    if scale:
+        what = f"mean {best['mean']:.2f} on a scale from {scale[0]:g} (worst) to {scale[-1]:g}"
+    else:
+        what = f"preferred in {best['mean']:.0%} of the judgements"
+    if len(rows) == 1:
+        return f"The raters gave {best['name']} a {what} (best)."
+    text = f"The raters liked {best['name']} best: {what}{' (best)' if scale else ''}."
+    unsure = [row["name"] for row in rows[1:] if row["p_value"] >= 0.05]
+    first = rows[0]["name"]
+    if not unsure:
+        return f"{text} Each difference from {first} is more than chance."
+    return f"{text} Between {first} and {', '.join(unsure)} the difference may be chance."
+
+
 def _too_few(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each run that differs from the first on too few items for a test."""
     return [f"Too few, {row['name']}: {row['p_note']}." for row in rows if row.get("p_note")]
@@ -201,7 +261,8 @@ def _run_line(row: Mapping[str, Any]) -> str:
     against = p_value = ""
     if "difference" in row:
         against = _interval(*(row[f"difference{end}"] for end in ("", "_low", "_high")), sign="+")
-        p_value = f"{row['p_value']:.3f}{' (too few)' if row.get('p_note') else ''}"
+        exact = ", exact" if row["test"] == "exact" else ""
+        p_value = f"{row['p_value']:.3f}{exact}{' (too few)' if row.get('p_note') else ''}"
     name, mean = row["name"].replace("|", "\\|"), _interval(row["mean"], row["low"], row["high"])
     return f"| {name} | {mean} | {against} | {p_value} | {wrong} |"
 

@@ -24,6 +24,7 @@ class Sheet:
         preferred: Place of the list preferred before; ``None`` for no preference.
         answered: Whether there was an answer before.
         done: How many items the rater has answered.
+        comment: What the rater wrote before.
     """
 
     place: int
@@ -34,6 +35,7 @@ class Sheet:
     preferred: int | None = None
     answered: bool = False
     done: int = 0
+    comment: str = ""
 
 
 class RatingSession:
@@ -74,6 +76,7 @@ class RatingSession:
             preferred=None if best is None else runs.index(best),
             answered=key in given,
             done=len(given),
+            comment=before.comment,
         )
 
     def answer(
@@ -84,6 +87,7 @@ class RatingSession:
         grades: Sequence[float | None] = (),
         wrong: Sequence[Sequence[int]] = (),
         preferred: int | None = None,
+        comment: str = "",
     ) -> None:
         """Keep an answer, given in the order in which the lists were shown.
 
@@ -98,7 +102,7 @@ class RatingSession:
         ratings = {run: float(grade) for run, grade in graded if grade is not None}
         marked = dict(zip(runs, (tuple(sorted(set(w))) for w in wrong), strict=False))
         best = None if preferred is None else runs[preferred]
-        self.store.save(rater, order[place], Judgement(ratings, marked, best))
+        self.store.save(rater, order[place], Judgement(ratings, marked, best, comment.strip()))
 
 
 def letter(place: int) -> str:

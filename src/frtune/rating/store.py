@@ -14,7 +14,7 @@ from frtune.data.formula_cells import defused_row
 from frtune.errors import InputError
 from frtune.files import draft_file
 from frtune.outputs import check_output_file
-from frtune.rating.study import Item, Judgement, RatingStudy
+from frtune.rating.study import MOST_COMMENT_CHARACTERS, Item, Judgement, RatingStudy
 
 _FORMAT = "frtune ratings 1"
 _WAIT_SECONDS = 30.0  # for another rater's answer to be written
@@ -28,6 +28,12 @@ CREATE TABLE ratings (
     rater TEXT NOT NULL, item INTEGER NOT NULL, run INTEGER NOT NULL, rating REAL,
     wrong TEXT NOT NULL,
     PRIMARY KEY (rater, item, run)
+);
+"""
+# a table of its own: earlier versions open and write the file as before
+_COMMENTS = """
+CREATE TABLE IF NOT EXISTS comments (
+    rater TEXT NOT NULL, item INTEGER NOT NULL, comment TEXT NOT NULL, PRIMARY KEY (rater, item)
 );
 """
 
@@ -56,6 +62,9 @@ class RatingStore:
         if format_ != _FORMAT:
             raise InputError(f"{path}: is of another version ({format_}).")
         self.study = _study(json.loads(content))
+        with self._open() as file:
+            if not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'comments'").fetchone():
+                file.executescript(_COMMENTS)
 
     @classmethod
     def create(cls, path: str | Path, study: RatingStudy) -> RatingStore:
@@ -109,18 +118,24 @@ class RatingStore:
                     (rater, item, judgement.preferred),
                 )
                 file.executemany("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?)", rows)
+                file.execute("DELETE FROM comments WHERE rater = ? AND item = ?", (rater, item))
+                if judgement.comment:
+                    values = (rater, item, judgement.comment)
+                    file.execute("INSERT INTO comments VALUES (?, ?, ?)", values)
 
     def judgements(self, rater: str | None = None) -> dict[tuple[str, int], Judgement]:
         """Every answer, or every one of a rater, by rater and item."""
         where, values = ("WHERE rater = ?", (rater,)) if rater is not None else ("", ())
         query = (
-            "SELECT rater, item, preferred, run, rating, wrong "
-            f"FROM judgements JOIN ratings USING (rater, item) {where} ORDER BY judgements.rowid"
+            "SELECT rater, item, preferred, run, rating, wrong, comment "
+            "FROM judgements JOIN ratings USING (rater, item) LEFT JOIN comments USING "
+            f"(rater, item) {where} ORDER BY judgements.rowid"
         )
         found: dict[tuple[str, int], Judgement] = {}
         with self._open() as file:
-            for who, item, preferred, run, rating, places in file.execute(query, values):
-                given = found.setdefault((who, item), Judgement({}, {}, preferred))
+            for who, item, preferred, run, rating, places, comment in file.execute(query, values):
+                empty = Judgement({}, {}, preferred, comment or "")
+                given = found.setdefault((who, item), empty)
                 if rating is not None:
                     given.ratings[run] = rating
                 given.wrong[run] = tuple(json.loads(places))
@@ -143,7 +158,7 @@ class RatingStore:
         ):
             writer = csv.writer(file)
             writer.writerow(["rater", "item", "run", "rating", "preferred", "phrases",
-                             "wrong_phrases", "reference", "text"])  # fmt: skip
+                             "wrong_phrases", "reference", "text", "comment"])  # fmt: skip
             for (rater, item), judgement in sorted(self.judgements().items()):
                 shown = study.items[item]
                 for run, (name, phrases) in enumerate(zip(study.runs, shown.phrases, strict=True)):
@@ -151,7 +166,7 @@ class RatingStore:
                     wrong = (phrases[place] for place in judgement.wrong.get(run, ()))
                     lists = map("; ".join, (phrases, wrong, shown.reference or ()))
                     answer = (judgement.ratings.get(run, ""), preferred, *lists)
-                    cells = [rater, item + 1, name, *answer, shown.text]
+                    cells = [rater, item + 1, name, *answer, shown.text, judgement.comment]
                     writer.writerow(defused_row(cells, defuse=defuse))
                     count += 1
         return count
@@ -168,6 +183,8 @@ def _check(study: RatingStudy, item: int, judgement: Judgement) -> None:
         raise InputError(f"ratings={list(judgement.ratings.values())}: of {sorted(grades)}.")
     if judgement.preferred is not None and judgement.preferred not in runs:
         raise InputError(f"preferred={judgement.preferred}: from 0 to {runs[-1]}.")
+    if len(judgement.comment) > MOST_COMMENT_CHARACTERS:
+        raise InputError(f"comment: at most {MOST_COMMENT_CHARACTERS} characters.")
     for run, places in judgement.wrong.items():
         if run not in runs or not set(places) <= set(range(len(study.items[item].phrases[run]))):
             raise InputError(f"wrong={places}: places in the list of phrases.")

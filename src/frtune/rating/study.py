@@ -13,6 +13,7 @@ from frtune.errors import InputError
 
 Mode = Literal["score", "prefer"]
 MOST_RATER_CHARACTERS = 64
+MOST_COMMENT_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,10 @@ class Judgement:
         ratings: Grade by run; empty in mode ``prefer``.
         wrong: Places (from 0) of the phrases marked wrong, by run.
         preferred: The best run; ``None`` where no one is better, and in mode ``score``.
+        comment: What they wrote about it.
     """
 
     ratings: dict[int, float]
     wrong: dict[int, tuple[int, ...]]
     preferred: int | None = None
+    comment: str = ""

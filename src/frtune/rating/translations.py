@@ -5,6 +5,7 @@ from __future__ import annotations
 from frtune.web.translations import Words
 
 WORDS: Words = {
+    "heading": ("# Judge the lists", "# Jugez les listes", "# 목록 평가하기"),
     "name": ("Your name or code", "Votre nom ou code", "이름 또는 코드"),
     "start": ("Start", "Commencer", "시작"),
     "bad_name": (
@@ -22,8 +23,33 @@ WORDS: Words = {
         "Quelle liste résume le mieux le texte ?",
         "어느 목록이 본문을 가장 잘 요약합니까?",
     ),
-    "wrong": ("tick phrases that are wrong", "cochez les expressions fausses", "틀린 표현에 표시"),
+    "wrong": ("Tick phrases that are wrong", "Cochez les expressions fausses", "틀린 표현에 표시"),
     "grade": ("Grade", "Note", "점수"),
+    "worst": ("{grade} (worst)", "{grade} (le pire)", "{grade} (가장 나쁨)"),
+    "best_grade": ("{grade} (best)", "{grade} (le meilleur)", "{grade} (가장 좋음)"),
+    "keys_score": (
+        "The digits of the keyboard grade the lists from A on; Ctrl+Enter saves.",
+        "Les chiffres du clavier notent les listes à partir de A ; Ctrl+Entrée enregistre.",
+        "숫자 키로 A부터 점수를 매기고, Ctrl+Enter로 저장합니다.",
+    ),
+    "keys_prefer": (
+        "Key 1 chooses A, 2 chooses B, 0 no difference; Ctrl+Enter saves.",
+        "La touche 1 choisit A, 2 choisit B, 0 aucune différence ; Ctrl+Entrée enregistre.",
+        "1은 A, 2는 B, 0은 차이 없음을 고르고, Ctrl+Enter로 저장합니다.",
+    ),
+    "comment": ("Comment (optional)", "Commentaire (facultatif)", "의견 (선택)"),
+    "skip": ("Skip", "Passer", "건너뛰기"),
+    "skipped": (
+        "{left} of {items} were skipped.", "Passés : {left} sur {items}.",
+        "{items}개 중 {left}개를 건너뛰었습니다.",
+    ),
+    "open": ("To the skipped ones", "Voir les passés", "건너뛴 항목으로"),
+    "away": (
+        "The page was open for long and forgot who you are. Give your name to go on.",
+        "La page est restée ouverte longtemps et a oublié qui vous êtes. Donnez votre nom pour "
+        "continuer.",
+        "페이지가 오래 열려 있어 이름을 잊었습니다. 계속하려면 이름을 입력하세요.",
+    ),
     "best": ("Best list", "Meilleure liste", "가장 좋은 목록"),
     "no_difference": ("no difference", "aucune différence", "차이 없음"),
     "no_phrases": ("(no phrases)", "(aucune expression)", "(표현 없음)"),
@@ -49,4 +75,4 @@ WORDS: Words = {
         "Les {items} sont faits. Merci ! Vous pouvez fermer la page, ou revenir en arrière.",
         "{items}개를 모두 마쳤습니다. 감사합니다! 페이지를 닫거나 뒤로 가도 됩니다.",
     ),
-}
+}  # fmt: skip

@@ -26,6 +26,15 @@ _OFF = dict.fromkeys(
 )
 
 
+# Gradio keeps a table of requests, and works all of it out again after each, for a page of its own
+_SETTINGS = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "10",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+}
+_VISITORS = 500  # whose page is remembered, 80 kB each; those seen longest ago are forgotten first
+
+
 @dataclass(frozen=True)
 class Server:
     """Where a page is served, and to whom.
@@ -69,7 +78,7 @@ def load_gradio() -> ModuleType:
     Raises:
         ImportError: If it is missing; names the extra.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.update(_SETTINGS)
     try:
         import gradio
     except ImportError as error:
@@ -125,6 +134,7 @@ def start(
             prevent_thread_lock=True,
             quiet=True,
             allowed_paths=[],
+            state_session_capacity=_VISITORS,
             app_kwargs={
                 "middleware": [
                     Middleware(HostMiddleware, hosts=server.names),

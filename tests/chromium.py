@@ -11,7 +11,6 @@ from urllib.parse import urlparse
 
 import pytest
 
-
 # every text that can be seen or is read out: texts, labels, placeholders, tool tips
 STRINGS = """() => {
     const found = new Set(), add = text => text?.trim() && found.add(text.trim());

@@ -1,4 +1,4 @@
-"""What the checkpoints of a study are called."""
+"""What checkpoints are called, and numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ def named(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[str,
     times = [ends[: at + 1].count(end) for at, end in enumerate(ends)]
     found = [end if time == 1 else f"{end} ({time})" for end, time in zip(ends, times, strict=True)]
     return dict(zip(found, paths, strict=True))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural but of one.
+
+    Example:
+        >>> counted(1, "test row"), counted(0, "row"), counted(1200, "answer")
+        ('1 test row', '0 rows', '1,200 answers')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -12,6 +12,8 @@ from scipy.stats import spearmanr
 
 import frtune
 from frtune import InputError, SequenceClassification, build_model, compare, evaluate, quantize
+from frtune.comparison.report import comparison_markdown, comparison_picture
+from frtune.comparison.result import Comparison
 from frtune.metrics import classification_scores, keyword_scores
 from frtune.metrics.bootstrap import (
     count_score,
@@ -78,6 +80,42 @@ def test_the_table_says_what_an_evaluation_says(saved, tmp_path):
     fastest = min(found.models, key=lambda row: row["latency"]["1"]["median"])["name"]
     assert f"Fastest here, by median: {fastest} (batch 1)." in table
     assert (tmp_path / "out" / "comparison.png").stat().st_size > 5000
+
+
+def _compared(rows=100, **further):
+    """A comparison of made numbers."""
+    first = {
+        "name": "first", "sequence": ["bert", "classification"], "quantized": None, "f1": 0.5,
+        "f1_low": 0.4, "f1_high": 0.6, "accuracy": 0.5, "difference": None, "p_value": None,
+        "p_note": None, "agreement": None, "size_bytes": 2**20, "memory_bytes": 2**27,
+        "latency": {"1": {"median": 0.01, "p95": 0.02}},
+    }  # fmt: skip
+    models = [first] + [
+        {**first, "name": name, "f1": 0.5 + difference, "difference": difference,
+         "p_value": p_value, "agreement": 0.9}
+        for name, (difference, p_value) in further.items()
+    ]  # fmt: skip
+    machine = {"processor": "p", "instructions": "i", "threads": 1}
+    return Comparison("classification", rows, "f1_macro", "accuracy", models, machine)
+
+
+def test_the_table_opens_with_what_it_means():
+    found = _compared(good=(0.2, 0.01), bad=(-0.1, 0.04), even=(0.01, 0.6))
+    lines = comparison_markdown(found).splitlines()
+    assert lines[2] == (
+        "On 100 rows, good answers best: f1_macro 0.700. Against first: better than it is good; "
+        "worse than it is bad; for even the difference may be chance."
+    )
+    alone = comparison_markdown(_compared(rows=1)).splitlines()
+    assert alone[0] == "# classification: 1 model on 1 row"
+    assert alone[2] == "first has f1_macro 0.500 on 1 row."
+
+
+def test_every_bar_of_the_chart_has_its_number():
+    picture = comparison_picture(_compared(good=(0.2, 0.01)))
+    shown = [[text.get_text() for text in axes.texts] for axes in picture.axes]
+    assert shown[0] == ["0.500", "0.700"]
+    assert all(len(texts) == 2 for texts in shown)
 
 
 def test_other_tasks_other_labels_and_unknown_labels_are_refused(saved, tiny, tmp_path):

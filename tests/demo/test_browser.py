@@ -138,7 +138,11 @@ def test_gradios_own_words_follow_the_option(shown, language):
             assert seen.page.get_attribute("html", "lang") == language
             seen.page.locator("[role=tab]").nth(1).click()
             seen.page.wait_for_selector("#upload")
-            drop = {"en": "Drop File Here", "fr": "Déposez le fichier ici", "ko": "파일을 여기에 드롭"}
+            drop = {
+                "en": "Drop File Here",
+                "fr": "Déposez le fichier ici",
+                "ko": "파일을 여기에 드롭",
+            }
             assert drop[language] in seen.page.inner_text("#upload")
 
 

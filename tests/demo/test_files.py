@@ -122,7 +122,7 @@ def test_two_models_answer_side_by_side(models, tmp_path):
     assert row["predicted_label_classes"] in models["classes"].task.labels
 
 
-FORMULAS = ["=1+1", "+33 6 12", "-a", "@SUM(A1)", "\tx", "＝1"]  # noqa: RUF001
+FORMULAS = ["=1+1", "+33 6 12", "-a", "@SUM(A1)", "\tx", "＝1"]
 
 
 @pytest.mark.parametrize("defuse", [True, False])
@@ -162,8 +162,8 @@ def test_a_file_in_another_encoding_is_read(tmp_path):
         ("rows.csv", b"text,id\nabc\n", "bad_fields"),
         ("rows.csv", b"text\n\xff\xfe\n", "bad_encoding"),
         ("rows.csv", b"text\na\0b\n", "bad_encoding"),
-        ("rows.csv", b"text\n\"abc\n", "bad_quotes"),
-        ("rows.csv", b"text\n\"a\"b\n", "bad_quotes"),
+        ("rows.csv", b'text\n"abc\n', "bad_quotes"),
+        ("rows.csv", b'text\n"a"b\n', "bad_quotes"),
         ("rows.csv", b"text,text\na,b\n", "same_names"),
         ("rows.csv", b"", "no_rows"),
         ("rows.csv", b"texte\nabc\n", "no_column"),

@@ -12,7 +12,12 @@ import pytest
 from datasets import Dataset, DatasetDict
 from transformers import TrainingArguments
 
-from frtune import KeyphraseGeneration, SequenceClassification, build_model
+from frtune import (
+    KeyphraseGeneration,
+    SentenceSimilarity,
+    SequenceClassification,
+    build_model,
+)
 from frtune.run import page
 from frtune.run.settings import RunSettings
 from frtune.training.encoding import encode_dataset
@@ -115,6 +120,44 @@ def test_worst_and_best_rows_are_ordered_by_the_chance_of_the_truth(run):
     assert not {row["row"] for row in worst} & {row["row"] for row in best}
 
 
+def test_no_row_in_which_nothing_is_right_is_among_the_best():
+    lines = [{"input": str(i), "reference": ["a"], "prediction": ["a"] if i == 3 else ["b"]}
+             for i in range(8)]  # fmt: skip
+    _, worst, best = page.worst_and_best(KeyphraseGeneration(), lines)
+    assert [row["row"] for row in best] == [3] and len(worst) == 4
+    pairs = [{"input": "a", "input_pair": "b", "reference": 1.0, "prediction": 1.0 + i}
+             for i in range(4)]  # fmt: skip
+    _, _, best = page.worst_and_best(SentenceSimilarity(head="regression"), pairs)
+    assert [row["row"] for row in best] == [0, 1], "an error of 0 is the best"
+
+
+def test_the_page_opens_with_what_it_means(run):
+    text = page.page_html(**run)
+    first = text.split("<li>")[1]
+    assert "the model does worse than any guess without a model" in first
+    better = {name: 0.1 if "baseline" in name else value for name, value in run["metrics"].items()}
+    text = page.page_html(**{**run, "metrics": better})
+    assert "better than any guess without a model" in text.split("<li>")[1]
+
+
+def test_captions_say_what_the_figures_show(run):
+    text = page.page_html(**run)
+    assert "The validation loss was lowest, 1.200, at step 4, the last." in text
+    assert "step 4, whose weights were kept" in text and "from 0.500 to 0.700" in text
+    assert "tokens of source, 95 % at most" in text
+    captions = re.findall(r'alt="([^"]*)".*?\n<figcaption>(.*?)</figcaption>', text)
+    assert captions and all(len(said) > len(alt) for alt, said in captions)
+
+
+def test_one_row_is_counted_as_one(run, tmp_path):
+    line = (run["directory"] / "predictions.jsonl").read_text("utf-8").splitlines()[0]
+    (tmp_path / "predictions.jsonl").write_text(line + "\n", encoding="utf-8")
+    one = {name: rows.select([0]) for name, rows in run["splits"].items()}
+    text = page.page_html(**{**run, "directory": tmp_path, "splits": DatasetDict(one)})
+    assert "on 1 test row." in text and "1 train row, 1 validation row, 1 test row." in text
+    assert not re.search(r"\b1 (\w+ )?rows", text)
+
+
 def test_without_matplotlib_there_is_a_page_that_says_so(run, monkeypatch):
     monkeypatch.setattr(page, "has_matplotlib", lambda: False)
     text = page.page_html(**run)
@@ -174,3 +217,25 @@ def test_a_browser_asks_no_one_and_runs_nothing(run):
         drawn = "() => [...document.images].every(image => image.naturalWidth > 100)"
         assert seen.page.evaluate(drawn)
         assert not seen.dialogs and not {host for host in seen.hosts if host}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_is_wider_than_its_box(run, tmp_path, width):
+    from chromium import visit
+
+    labels = [f"frais_de_deplacement_{i}" for i in range(20)]
+    with (tmp_path / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        for i in range(40):
+            line = {"input": f"ligne {i} " * 60 + "x" * 90, "reference": labels[i % 20],
+                    "prediction": labels[i % 7], "score": 0.5,
+                    "scores": dict.fromkeys(labels, 0.05)}  # fmt: skip
+            file.write(json.dumps(line) + "\n")
+    task = SequenceClassification(labels=labels, max_source_tokens=24)
+    trainer = SimpleNamespace(**{**vars(run["trainer"]), "task": task})
+    page.write_page(**{**run, "directory": tmp_path, "trainer": trainer})
+    settings = {"viewport": {"width": width, "height": 800}, "color_scheme": "dark"}
+    with visit((tmp_path / "report.html").as_uri(), **settings) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert seen.page.locator("table").count() >= 5
+        assert seen.wide() == []

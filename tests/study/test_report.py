@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 import planted_study
+from chromium import visit
 from frtune.study.report import report_html, short_table, write_report
 
 EVIL = '<script>alert("x")</script>'
@@ -65,7 +66,7 @@ def test_the_page_says_what_changed_and_shows_every_plot(written):
 
 
 def test_the_tables_have_the_numbers_of_each_layer(written):
-    cells = re.findall(r"<td>([^<]*)</td>", (written / "report.html").read_text("utf-8"))
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", (written / "report.html").read_text("utf-8"))
     assert "0.64" in cells and "0.75 (0.73 to 0.77)" in cells
 
 
@@ -107,3 +108,26 @@ def test_a_study_of_layers_that_overflowed_still_has_a_page():
     study = planted_study.study(("raw",))
     study = dataclasses.replace(study, layers=study.layers.assign(value=float("nan")))
     assert "hidden states" in Page(report_html(study, {})).text
+
+
+def test_the_page_opens_with_what_it_is_about(written):
+    text = (written / "report.html").read_text("utf-8")
+    assert "What changed inside the model from raw to tuned" in text.split("<ul>")[0]
+
+
+def test_no_table_has_more_columns_than_a_page_has_room_for(written):
+    text = (written / "report.html").read_text("utf-8")
+    rows = re.findall(r"<tr>(.*?)</tr>", text)
+    assert max(row.count("<td data-label=") for row in rows) <= 11
+    assert 'data-label="layer"' in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_is_wider_than_its_box(written, width):
+    with visit(
+        (written / "report.html").as_uri(), viewport={"width": width, "height": 800}
+    ) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert seen.page.locator("table").count() > 4
+        assert seen.wide() == []

@@ -139,7 +139,7 @@ def test_the_page_has_one_language(accepted, chosen, found):
     try:
         text = _get(local, **{"Accept-Language": accepted})
         assert f'lang="{found}"' in text
-        assert f'window.frtuneLanguage = "{found}"' in text.split('<script>')[1]
+        assert f'window.frtuneLanguage = "{found}"' in text.split("<script>")[1]
     finally:
         page.close()
 

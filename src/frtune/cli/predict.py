@@ -23,6 +23,7 @@ from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.files import draft_file, json_text
 from frtune.inference import check_directory, load
+from frtune.names import counted
 from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
 from frtune.training.distributed import sharing
@@ -126,8 +127,10 @@ def _cut_note(task: Task, cuts: list[tuple[int, int]], alone: bool) -> str:
     shares = sorted(100 * read // whole for read, whole in cuts)
     if alone:
         read, whole = cuts[0]
-        return f"the text is longer than {limit}: {read} of {whole} tokens were read ({shares[0]} %)"
-    rows = "1 row is" if len(cuts) == 1 else f"{len(cuts):,} rows are"
+        return (
+            f"the text is longer than {limit}: {read} of {whole} tokens were read ({shares[0]} %)"
+        )
+    rows = f"{counted(len(cuts), 'row')} {'is' if len(cuts) == 1 else 'are'}"
     least = f"{shares[0]} %" if shares[0] == shares[-1] else f"{shares[0]} to {shares[-1]} %"
     return f"{rows} longer than {limit}: only the beginning was read, {least} of the tokens"
 

@@ -110,7 +110,9 @@ def _evaluate(chosen: argparse.Namespace) -> None:
     if chosen.report is not None:
         check_output_directory(chosen.report, "--report")
     if chosen.export:
-        print(f"{store.export(chosen.export, defuse=chosen.defuse)} rows written to {chosen.export}")
+        print(
+            f"{store.export(chosen.export, defuse=chosen.defuse)} rows written to {chosen.export}"
+        )
     if chosen.report:
         metrics = {"language": chosen.score_language, "encoder": chosen.encoder}
         report = rating_report(store, k=chosen.k, **metrics)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frtune.comparison.result import Comparison
 from frtune.files import staged, write_json
+from frtune.names import counted
 from frtune.plotting import COLOURS, has_matplotlib, plain_text, require_matplotlib
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def comparison_markdown(found: Comparison) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
     machine = found.machine
     return (
-        f"# {found.task}: {len(found.models)} models on {found.rows} rows\n\n{table}\n\n"
+        f"# {found.task}: {counted(len(found.models), 'model')} on {counted(found.rows, 'row')}\n\n"
+        f"{meaning(found)}\n\n{table}\n\n"
         f"Brackets behind {found.f1_name}: 95 % bootstrap interval over the rows. p: paired "
         "bootstrap test against the first model, on the same draws; from 0.05 on, the difference "
         "may be chance. Agreement: rows with the same answer as the first model's. Times: "
@@ -64,6 +66,30 @@ def comparison_markdown(found: Comparison) -> str:
         "threads). Memory: the largest of a fresh process that opens the model and answers, "
         f"PyTorch included.\n{_too_few(found)}{_fastest(found)}"
     )
+
+
+def meaning(found: Comparison) -> str:
+    """What a comparison found, in plain words."""
+    models, name = found.models, found.f1_name
+    best = max(models, key=lambda model: model["f1"])
+    text = f"On {counted(found.rows, 'row')}, {best['name']} answers best: {name} {best['f1']:.3f}"
+    if len(models) == 1:
+        return f"{models[0]['name']} has {name} {best['f1']:.3f} on {counted(found.rows, 'row')}."
+    first, *others = models
+    sure = [model for model in others if model["p_value"] < 0.05]
+    groups = {
+        "better": [model["name"] for model in sure if model["difference"] > 0],
+        "worse": [model["name"] for model in sure if model["difference"] < 0],
+    }
+    said = [f"{how} than it {_are(names)}" for how, names in groups.items() if names]
+    unsure = [model["name"] for model in others if model["p_value"] >= 0.05]
+    if unsure:
+        said.append(f"for {', '.join(unsure)} the difference may be chance")
+    return f"{text}. Against {first['name']}: {'; '.join(said)}."
+
+
+def _are(names: list[str]) -> str:
+    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}"
 
 
 def _too_few(found: Comparison) -> str:
@@ -129,10 +155,15 @@ def comparison_picture(found: Comparison) -> Figure:
                 [max(0.0, m["f1_high"] - m["f1"]) for m in models],
             ]
             axes.errorbar(values, places, xerr=errors, fmt="none", ecolor="black", capsize=3)
-            axes.set_xlim(
-                min([0.0, *(m["f1_low"] for m in models)]),
-                max([1.0, *(m["f1_high"] for m in models)]),
-            )
+            for place, model in enumerate(models):
+                end = max(model["f1"], model["f1_high"])
+                axes.annotate(
+                    f"{model['f1']:.3f}", (end, place), xytext=(5, 0),
+                    textcoords="offset points", va="center", fontsize=8,
+                )  # fmt: skip
+            low = min([0.0, *(m["f1_low"] for m in models)])
+            high = max([1.0, *(m["f1_high"] for m in models)])
+            axes.set_xlim(low, high + 0.3 * (high - low))  # room for the numbers
         else:
             axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     all_axes[0].set_yticks(places, [plain_text(model["name"]) for model in models])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 # https://owasp.org/www-community/attacks/CSV_Injection; the wide ones count in East Asian versions
-_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001
+_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 

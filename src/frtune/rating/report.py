@@ -13,6 +13,7 @@ import numpy as np
 from frtune.errors import InputError
 from frtune.files import staged, write_json
 from frtune.metrics.bootstrap import few_rows_note, interval, paired_p_value, resampled
+from frtune.names import counted
 from frtune.rating.automatic import agreement, automatic_scores, scored_runs
 from frtune.rating.store import RatingStore
 from frtune.rating.study import Judgement, RatingStudy
@@ -157,8 +158,9 @@ def exact_p_value(differences: np.ndarray) -> float:
 def _caution(items: int) -> str | None:
     if items >= FEW_ITEMS:
         return None
-    found = "1 item was judged" if items == 1 else f"{items} items were judged"
-    return f"{found}, fewer than {FEW_ITEMS}: take the means for a first impression, not a result"
+    were = "was" if items == 1 else "were"
+    few = f"{counted(items, 'item')} {were} judged, fewer than {FEW_ITEMS}"
+    return f"{few}: take the means for a first impression, not a result"
 
 
 def krippendorff_alpha(
@@ -198,11 +200,12 @@ def krippendorff_alpha(
 
 def report_markdown(report: Mapping[str, Any]) -> str:
     """The report as Markdown."""
+    answers = counted(sum(report["raters"].values()), "answer")
     title = "mean rating" if report["mode"] == "score" else "share of preferences"
     lines = [
         "# Human evaluation", "", _summary(report), "",
-        f"{_count(report['items'], 'item')}, {_count(sum(report['raters'].values()), 'answer')} of "
-        f"{_count(len(report['raters']), 'rater')}.", "",
+        f"{counted(report['items'], 'item')}, {answers} of "
+        f"{counted(len(report['raters']), 'rater')}.", "",
         *([f"**Caution**: {report['caution']}.", ""] if report["caution"] else []),
         f"| run | {title} (95 %) | against first (95 %) | p | phrases marked wrong |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -221,16 +224,12 @@ def report_markdown(report: Mapping[str, Any]) -> str:
         "| --- | ---: | ---: |",
         *(_score_line(name, found) for name, found in ranked),
         "",
-        f"On {report['automatic_items']} items with true phrases. Same order: of "
-        f"{ranked[0][1]['pairs']} pairs of runs of an item that raters put apart, those that the "
-        "score puts in the same order; 50 % is chance.",
+        f"On {counted(report['automatic_items'], 'item')} with true phrases. Same order: of "
+        f"{counted(ranked[0][1]['pairs'], 'pair')} of runs of an item that raters put apart, those "
+        "that the score puts in the same order; 50 % is chance.",
         "",
     ]
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _summary(report: Mapping[str, Any]) -> str:

@@ -20,15 +20,16 @@ def worst_and_best(
 
     Returns:
         What they are ordered by, the worst rows (worst first), and the best (best first). A row is
-        in one of the two lists at most. Each is a dict of ``row`` (its number in the test set),
-        ``value``, ``texts``, ``said`` and ``true`` (lists of ``{"text", "kind"}``, where ``kind``
-        is ``right``, ``wrong``, ``missed`` or ``plain``), and ``marked``: the text in such pieces,
-        of keyword extraction.
+        in one of the two lists at most, and none in which nothing is right is among the best. Each
+        is a dict of ``row`` (its number in the test set), ``value``, ``texts``, ``said`` and
+        ``true`` (lists of ``{"text", "kind"}``, where ``kind`` is ``right``, ``wrong``, ``missed``
+        or ``plain``), and ``marked``: the text in such pieces, of keyword extraction.
     """
     name, values = task.row_values(lines)
     order = sorted(range(len(lines)), key=lambda i: (values[i], i))
     count = min(SHOWN, len(order) // 2)
     worst, best = order[:count], order[len(order) - count :][::-1]
+    best = [i for i in best if values[i] > 0 or task.scored]  # of an error, 0 is the best
 
     def described(i: int) -> dict[str, Any]:
         texts = [shortened(lines[i][key]) for key in ("input", "input_pair") if key in lines[i]]

@@ -9,6 +9,7 @@ from typing import Any
 from datasets import DatasetDict
 
 from frtune.environment.versions import versions
+from frtune.names import counted
 from frtune.run import manifest
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
@@ -103,8 +104,8 @@ def model_card(
         *([plain] if plain else []),
         "## Data\n",
         f"`{_code(settings.data)}`: "
-        + ", ".join(f"{len(rows)} {name}" for name, rows in splits.items())
-        + " rows.\n",
+        + ", ".join(counted(len(rows), f"{name} row") for name, rows in splits.items())
+        + ".\n",
         *(f"- {note}" for note in notes),
         *(f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()),
         "\n## Scores\n",
@@ -151,7 +152,9 @@ def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list
     if is_tiny(settings):
         found.insert(0, "It started from random weights: for trying things out, not for use.")
     if len(splits.get("test", ())) < 200 and "test" in splits:
-        found.append(f"{len(splits.get('test', ()))} test rows are few: mind the intervals.")
+        tested = counted(len(splits["test"]), "test row")
+        are = "is" if len(splits["test"]) == 1 else "are"
+        found.append(f"{tested} {are} few: mind the intervals.")
     return [*found, task.limitation]
 
 

@@ -13,7 +13,9 @@ from datasets import Dataset, DatasetDict
 
 from frtune.environment.versions import versions
 from frtune.html import figure_data, render
+from frtune.names import counted
 from frtune.plotting import has_matplotlib
+from frtune.run.captions import length_caption, loss_caption, rate_caption, score_caption
 from frtune.run.confidence_figures import coverage_figure, reliability_figure
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
@@ -69,12 +71,12 @@ def page_html(
             lines = [json.loads(line) for line in file]
     measure, worst, best = worst_and_best(task, lines) if tested else ("", [], [])
     cuts, plots = _cuts(trainer, encoded), has_matplotlib()
-    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in splits.items())
+    counts = ", ".join(counted(len(rows), f"{name} row") for name, rows in splits.items())
     start = settings.checkpoint or "tiny"
     return render(
         "run/page.html.jinja",
         title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
-        subtitle=f"{settings.data}: {counts} rows. Trained from {start}.",
+        subtitle=f"{settings.data}: {counts}. Trained from {start}.",
         headlines=_headlines(task, state, settings, metrics, cuts, len(lines)),
         plots=plots,
         curves=_curves(task, state) if plots else [],
@@ -102,7 +104,8 @@ def _headlines(
 ) -> list[str]:
     found = ["There were no test rows: the model was not scored."]
     if is_tested(metrics):
-        found = [_score_sentence(task, metrics, rows), *task.remarks(metrics)]
+        found = [_verdict(task, metrics), _score_sentence(task, metrics, rows)]
+        found += task.remarks(metrics)
     if is_tiny(settings):
         found.append(
             "The model started from random weights: the scores show that training works, and "
@@ -113,13 +116,15 @@ def _headlines(
         last = state.best_global_step == max(steps)
         found.append(
             f"The weights of step {state.best_global_step} were kept, the best of "
-            f"{len(steps)} evaluations" + (", and the last: more epochs may gain." if last else ".")
+            f"{counted(len(steps), 'evaluation')}"
+            + (", and the last: more epochs may gain." if last else ".")
         )
     for cut in cuts:
         if cut["cut"]:
+            are, were = ("is", "was") if cut["cut"] == 1 else ("are", "were")
+            rows_of = counted(cut["rows"], f"{cut['split']} row")
             found.append(
-                f"{cut['cut']:,} of {cut['rows']:,} {cut['split']} rows are longer than "
-                f"{cut['limit']} and were cut."
+                f"{cut['cut']:,} of {rows_of} {are} longer than {cut['limit']} and {were} cut."
             )
     if metrics.get("test_eos_rate", 1) < 0.95:
         found.append(
@@ -138,16 +143,46 @@ def _score_sentence(task: Task, metrics: dict[str, float], rows: int) -> str:
     low, high = (metrics.get(f"test_{name}_{end}", math.nan) for end in ("low", "high"))
     text = f"{name} {own[at]:.3f}"
     text += "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-    text += f" on {rows:,} test rows."
-    known = [(values[at], label) for label, values in others if values[at] is not None]
-    if not known:
+    text += f" on {counted(rows, 'test row')}."
+    found = _best_baseline(task, others, at)
+    if found is None:
         return text
+    best, label = found
     greater = task.metric_directions()[name]
-    best, label = (max if greater else min)(known)
     text += f" The best baseline, {label}, has {best:.3f}"
     if low <= best <= high:
         return text + ", which the interval holds: the difference may be chance."
     return text + ("." if (own[at] > best) == greater else ", and is better than the model.")
+
+
+def _best_baseline(
+    task: Task, baselines: Sequence[tuple[str, Any]], at: int
+) -> tuple[float, str] | None:
+    """The best of the baselines in the headline score at ``at``, and its name."""
+    known = [(values[at], label) for label, values in baselines if values[at] is not None]
+    greater = task.metric_directions()[task.headline[at]]
+    return (max if greater else min)(known) if known else None
+
+
+def _verdict(task: Task, metrics: dict[str, float]) -> str:
+    """Whether the model is worth more than no model, in plain words."""
+    name = task.main_score
+    at = task.headline.index(name)
+    (_, own), *others = score_rows(task, metrics)
+    found, value = _best_baseline(task, others, at), own[at]
+    if found is None or value is None:
+        return f"This page says how well the model answers rows that it has not seen, by {name}."
+    low, high = (metrics.get(f"test_{name}_{end}", value) for end in ("low", "high"))
+    if low <= found[0] <= high:
+        return (
+            "On rows that it has not seen, the model does about as well as the best guess without "
+            "a model."
+        )
+    better = (value > found[0]) == task.metric_directions()[name]
+    return (
+        "On rows that it has not seen, the model does "
+        f"{'better' if better else 'worse'} than any guess without a model."
+    )
 
 
 def _score_table(task: Task, metrics: dict[str, float]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -172,9 +207,13 @@ def _curves(task: Task, state: Any) -> list[dict[str, str]]:
     history = state.log_history
     names = [name for name in task.headline if name != "mse"][:4]
     return [
-        *_figure(loss_figure(history), "Training and validation loss by step"),
-        *_figure(score_figure(history, names, state.best_global_step), "Validation scores by step"),
-        *_figure(rate_figure(history), "Learning rate by step"),
+        *_figure(loss_figure(history), "Loss by step", loss_caption(history)),
+        *_figure(
+            score_figure(history, names, state.best_global_step),
+            "Validation scores by step",
+            score_caption(history, [task.main_score, *names], state.best_global_step),
+        ),
+        *_figure(rate_figure(history), "Learning rate by step", rate_caption(history)),
     ]
 
 
@@ -186,8 +225,9 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
         ("target", target_lengths(splits, task, tokenizer), task.max_target_tokens),
     ):
         if lengths:
-            caption = f"Tokens of the {what}, special tokens counted, by split"
-            found += _figure(length_figure(lengths, limit, what), caption)
+            alt = f"Tokens of the {what} by split"
+            caption = length_caption(lengths, limit, what)
+            found += _figure(length_figure(lengths, limit, what), alt, caption)
     return found
 
 

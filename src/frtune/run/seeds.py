@@ -20,6 +20,7 @@ from frtune.files import staged, write_json
 from frtune.html import render
 from frtune.models.adapter_base import is_adapter
 from frtune.models.lora import lora_config
+from frtune.names import counted
 from frtune.run.config import run_config
 from frtune.run.model import with_sizes
 from frtune.run.model_card import baselines_in
@@ -101,15 +102,30 @@ def run_seeds(
     with staged(root) as draft:
         how = {"task": task.name, "seeds": seeds, "interval": "95 %, Student's t over the seeds"}
         write_json(draft / SEEDS_FILE, {**how, "scores": found.scores})
+        rows = [(name, cells) for name, cells in rows_of(found, task) if cells[0]]
         page = render(
             "run/seeds.html.jinja",
-            title=f"{found.task}: {root.resolve().name}, {count} seeds",
+            title=f"{found.task}: {root.resolve().name}, {counted(count, 'seed')}",
             seeds=seeds,
+            meaning=meaning(task.main_score, dict(rows)),
             baselines=baselines_in(found.scores, task.headline),
-            rows=[(name, cells) for name, cells in rows_of(found, task) if cells[0]],
+            rows=rows,
         )
         (draft / "report.html").write_text(page, encoding="utf-8")
     return found
+
+
+def meaning(name: str, rows: Mapping[str, Any]) -> str:
+    """What the seeds say of the main score, in plain words."""
+    if name not in rows:
+        return ""
+    own = rows[name][0]
+    least, most = min(own["values"]), max(own["values"])
+    return (
+        f"Trained anew with another seed, the same model gets {name} from {least:.3f} to "
+        f"{most:.3f}, {own['mean']:.3f} in the mean. A difference between two settings that is "
+        "smaller than that may come from the seed alone."
+    )
 
 
 def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from frtune.study.plots import save_plots
 from frtune.study.result import Study
 from frtune.study.tables import compared, curve, layers_of, of_checkpoint, same_layer
 
+COLUMNS = 10  # of numbers beside each other
 NONE = "none"  # a statistic of a layer that has no value
 
 # subject, heading, plots, statistics of the table
@@ -72,6 +73,7 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         "study/report.html.jinja",
         title=f"{' and '.join(names)}: hidden states, layer by layer",
         subtitle=_subtitle(study),
+        meaning=_meaning(names),
         headlines=headlines(study),
         sections=_sections(study, images),
         answers=[_answer_row(answer) for answer in study.answers],
@@ -85,6 +87,20 @@ def report_html(study: Study, images: dict[str, bytes]) -> str:
         data_hash=study.data.get("hash", ""),
         adjusted=ADJUSTED,
         definitions=DEFINITIONS.values(),
+    )
+
+
+def _meaning(names: list[str]) -> str:
+    """What the page is about, in plain words."""
+    if len(names) == 1:
+        return (
+            f"How {names[0]} represents texts inside, layer by layer: how alike the vectors of "
+            "tokens are, how many directions they use, and which layer tells classes apart."
+        )
+    return (
+        f"What changed inside the model from {names[0]} to {' and '.join(names[1:])}: the same "
+        "texts went through each, and the vectors of each layer were compared. A cosine of 1 says "
+        "that two vectors point the same way, 0 that they have nothing in common."
     )
 
 
@@ -106,9 +122,9 @@ def _sections(study: Study, images: dict[str, bytes]) -> list[dict[str, Any]]:
             "title": title,
             "sentences": sentences.get(key, []),
             "figures": [_figure(study, name, images[name]) for name in shown],
-            "table": _table(study, statistics, paired=key == "movement"),
+            "tables": _tables(study, statistics, paired=key == "movement"),
         }
-        if section["sentences"] or section["figures"] or section["table"]:
+        if section["sentences"] or section["figures"] or section["tables"]:
             found.append(section)
     return found
 
@@ -132,19 +148,30 @@ def _figure(study: Study, name: str, image: bytes) -> dict[str, str]:
     return {"alt": title, "caption": caption, "image": base64.b64encode(image).decode()}
 
 
-def _table(study: Study, statistics: tuple[str, ...], *, paired: bool) -> dict[str, Any] | None:
-    """Statistics by layer: groups of columns, and rows of cells."""
-    groups: list[tuple[str, list[str]]] = []
-    columns: list[pd.Series] = []
+def _tables(study: Study, statistics: tuple[str, ...], *, paired: bool) -> list[dict[str, Any]]:
+    """Statistics by layer, as many beside each other as a page has room for."""
+    found: list[dict[str, pd.Series]] = [{}]
     for statistic in statistics:
         cells = {name: _cells(rows, statistic) for name, rows in _sources(study, statistic, paired)}
-        cells = {name: column for name, column in cells.items() if len(column)}
-        if cells:
-            groups.append((name_of(statistic), list(cells)))
-            columns += cells.values()
-    layers = sorted({layer for column in columns for layer in column.index})
-    rows = [[layer, *(column.get(layer, "") for column in columns)] for layer in layers]
-    return {"groups": groups, "rows": rows} if rows else None
+        cells = {
+            f"{name_of(statistic)}\n{name}": column for name, column in cells.items() if len(column)
+        }
+        if found[-1] and len(found[-1]) + len(cells) > COLUMNS:
+            found.append({})
+        found[-1] |= cells
+    return [_table(columns) for columns in found if columns]
+
+
+def _table(columns: dict[str, pd.Series]) -> dict[str, Any]:
+    """Groups of columns, rows of cells, and what a cell is called where it stands alone."""
+    groups: dict[str, list[str]] = {}
+    for label in columns:
+        statistic, name = label.split("\n")
+        groups.setdefault(statistic, []).append(name)
+    layers = sorted({layer for column in columns.values() for layer in column.index})
+    rows = [[layer, *(column.get(layer, "") for column in columns.values())] for layer in layers]
+    labels = ["layer", *(label.replace("\n", ", ") for label in columns)]
+    return {"groups": list(groups.items()), "rows": rows, "labels": labels}
 
 
 def _sources(study: Study, statistic: str, paired: bool) -> list[tuple[str, pd.DataFrame]]:

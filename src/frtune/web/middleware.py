@@ -50,6 +50,7 @@ class LanguageMiddleware:
         self.script = _SCRIPT.read_text(encoding="utf-8")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the page in its language."""
         if scope["type"] != "http" or scope["method"] != "GET":
             return await self.app(scope, receive, send)
         language = self.language.of_browser(header(scope, b"accept-language"))
@@ -82,7 +83,9 @@ class LanguageMiddleware:
     def told(self, page: bytes, language: str) -> bytes:
         """The page with its language, and our script before any other."""
         place = LANGUAGES.index(language)
-        words = {} if place == 0 else {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
+        words = (
+            {} if place == 0 else {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
+        )
         known = f"window.frtuneLanguage = {json.dumps(language)}, window.frtuneWords = "
         script = f"<script>{known}{json.dumps(words)};\n{self.script}</script>"
         page = page.replace(b'lang="en"', f'lang="{language}"'.encode(), 1)
@@ -105,6 +108,7 @@ class HostMiddleware:
         self.hosts = [host.lower() for host in hosts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse the name."""
         if scope["type"] == "http" and not self.knows(header(scope, b"host") or ""):
             text = b"This page has another name. Open the address that the command printed."
             kind = (b"content-type", b"text/plain; charset=utf-8")
@@ -166,6 +170,7 @@ class SignInMiddleware:
         self.turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, after a wait where one is due."""
         path = str(scope.get("path", "")).rstrip("/")
         if scope["type"] != "http" or scope["method"] != "POST" or not path.endswith("/login"):
             return await self.app(scope, receive, send)

@@ -17,7 +17,10 @@ _OURS = "frtune_"
 
 # labels that Gradio has in English alone, in French and Korean
 ENGLISH_ALONE = {
-    "Click to upload or drop files": ("Choisir ou déposer un fichier", "파일을 고르거나 여기에 놓기"),
+    "Click to upload or drop files": (
+        "Choisir ou déposer un fichier",
+        "파일을 고르거나 여기에 놓기",
+    ),
     "Empty value": ("Vide", "비어 있음"),
     "Gradio footer navigation": ("Pied de page", "바닥글"),
     "Remove this file": ("Retirer ce fichier", "이 파일 제거"),

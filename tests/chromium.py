@@ -80,7 +80,7 @@ def visit(address: str, locale: str = "en-US", **settings: Any) -> Iterator[Visi
         )
         settings = {"viewport": {"width": 1000, "height": 800}, **settings}
         page = browser.new_context(locale=locale, **settings).new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         seen = Visit(page)
         # data: and blob: addresses have no host
         page.on("request", lambda request: seen.hosts.add(urlparse(request.url).hostname or ""))

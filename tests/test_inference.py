@@ -12,6 +12,8 @@ from datasets import Dataset
 from frtune import (
     InputError,
     KeyphraseGeneration,
+    KeywordExtraction,
+    SentenceSimilarity,
     SequenceClassification,
     build_model,
     lora_config,
@@ -162,3 +164,22 @@ def test_the_command_line_passes_the_type_on(directory, capsys):
         words = [command[0], str(directory(seq2seq)), *command[1:], "--dtype", "fp16"]
         assert main(words) == 2
         assert "overflows in fp16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_how_much_of_a_pair_is_read(tiny, symmetric):
+    task = SentenceSimilarity(max_source_tokens=24, symmetric=symmetric)
+    model, tokenizer = build_model(task, checkpoint=str(tiny("camembert")), proof=False)
+    predictor = Predictor(task, model, tokenizer)
+    rows = [{"sentence1": "un", "sentence2": "deux"},
+            {"sentence1": "un", "sentence2": "deux " * 60}]  # fmt: skip
+    whole = len(tokenizer("un", "deux " * 60)["input_ids"])
+    assert predictor.read_tokens(rows) == [None, (24, whole)]
+    assert predictor.read_tokens([]) == []
+
+
+def test_keywords_of_a_long_text_are_read_in_windows(tiny):
+    task = KeywordExtraction(max_source_tokens=24)
+    model, tokenizer = build_model(task, checkpoint=str(tiny("camembert")), proof=False)
+    predictor = Predictor(task, model, tokenizer)
+    assert predictor.read_tokens([{"text": "mot " * 200}]) == [None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -23,6 +24,27 @@ def test_the_workflow_calls_what_ci_runs():
     flow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     steps = [step.get("run") for job in flow["jobs"].values() for step in job["steps"]]
     assert ".ci/run" in steps and (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def _browser_step(tmp_path, *programs):
+    """Exit code of CI's step for a browser, where these programs alone are there and fail."""
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    step = re.search(r"^browser\(\) \{.*?^\}", text, re.M | re.S)[0]
+    for name in ("chromium", "apt-get"):
+        (tmp_path / name).unlink(missing_ok=True)
+    for name in programs:
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    script = f"work={tmp_path}; id() {{ echo 0; }}; PATH={tmp_path}\n{step}\nbrowser"
+    return subprocess.run(["/bin/bash", "-c", script]).returncode
+
+
+def test_ci_runs_the_tests_in_a_browser_where_there_is_one_and_else_says_so(tmp_path):
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "not browser" not in text and "SKIPPED, no Chromium here" in text
+    assert _browser_step(tmp_path, "chromium") == 0
+    assert _browser_step(tmp_path) == 1
+    assert _browser_step(tmp_path, "apt-get") == 1, "it could not be installed"
 
 
 def test_a_nightly_workflow_runs_both_sets_of_versions_on_each_python():

@@ -105,3 +105,21 @@ def test_settings_of_generation_are_refused_in_one_line(pairs_model, writer, tmp
         assert main(command) == 2
         last = capsys.readouterr().err.rstrip("\n").splitlines()[-1]
         assert last.startswith("frtune: ") and message in last
+
+
+def test_a_text_that_is_longer_than_the_model_reads_is_said(writer, tmp_path, capsys):
+    long = "Le budget de la ville. " * 20
+    ((read, whole),) = frtune.load(writer).read_tokens([{"text": long}])
+    assert read == 32 and whole > 100
+    assert main(["predict", writer, "--text", long]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"frtune: the text is longer than max_source_tokens=32: 32 of {whole} tokens were read "
+        f"({100 * 32 // whole} %)"
+    )
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("Le budget.", long)))
+    assert main(["predict", writer, "--file", str(rows)]) == 0
+    told = capsys.readouterr().err
+    assert "1 row is longer than max_source_tokens=32: only the beginning was read" in told
+    assert main(["predict", writer, "--text", "Le budget."]) == 0
+    assert "longer" not in capsys.readouterr().err

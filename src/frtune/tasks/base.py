@@ -292,7 +292,7 @@ class Task(Answers):
     def without_limit(self) -> Self:
         """The task with a limit that no text reaches, to count the tokens of whole texts."""
         whole = replace(self)
-        object.__setattr__(whole, "max_source_tokens", 10**9)
+        object.__setattr__(whole, "max_source_tokens", 10**7)
         return whole
 
     def encoding_notes(self, encoded: Dataset) -> list[str]:

@@ -1,6 +1,7 @@
-"""Take the pictures of the demo and of the rating page, in headless Chromium.
+"""Take the pictures of the demo, of the rating page and of a run's report, in headless Chromium.
 
 Usage: python docs/images/take_pictures.py --keywords DIR --keyphrases DIR DIR --runs RUN RUN
+    --report DIR
 
 Needs ``pip install "frtune[demo,browser]"`` and a Chromium of the system. The first test row of
 each model is the text that is shown, or that of --row.
@@ -41,14 +42,15 @@ def demo(directories: list[str], row: int, name: str, *, both: bool) -> None:
     with private_folder():
         models = open_models(directories)
         page = build_page(models, language)
-        with visit(served(page, language, ["api"]), viewport={"width": 900, "height": 740}) as seen:
+        with visit(served(page, language, ["api"]), viewport={"width": 900, "height": 860}) as seen:
+            seen.page.wait_for_selector("#about p")
             if both:
                 seen.choose("#second", list(models)[1])
             seen.page.fill("#text textarea", json.loads(lines[row])["input"])
             seen.page.click("#run")
             seen.page.wait_for_selector("#answer .frtune-text")
             seen.page.wait_for_timeout(1000)
-            seen.page.screenshot(path=HERE / name)
+            seen.page.screenshot(path=HERE / name, full_page=True)
         page.close()
 
 
@@ -67,16 +69,25 @@ def rate(directories: list[str]) -> None:
     with private_folder():
         store = RatingStore.create(Path(folder) / "ratings", make_study(directories, max_rows=40))
         page = build_page(store, language)
-        with visit(served(page, language, []), viewport={"width": 900, "height": 580}) as seen:
+        with visit(served(page, language, []), viewport={"width": 900, "height": 760}) as seen:
             seen.page.fill("#name textarea, #name input", "ada")
             seen.page.click("#start")
             seen.page.wait_for_selector("#text .frtune-text")
             seen.page.click("#grade0 label:nth-of-type(4)")
             seen.page.locator("#wrong1 input[type=checkbox]").first.check()
             seen.page.wait_for_timeout(1000)
-            seen.page.screenshot(path=HERE / "rate.png")
+            seen.page.screenshot(path=HERE / "rate.png", full_page=True)
         page.close()
     shutil.rmtree(folder)
+
+
+def report(directory: str) -> None:
+    """The upper part of a run's page."""
+    from chromium import visit
+
+    page = (Path(directory) / "report.html").resolve().as_uri()
+    with visit(page, viewport={"width": 1000, "height": 1690}) as seen:
+        seen.page.screenshot(path=HERE / "report.png")
 
 
 def main() -> None:
@@ -85,6 +96,7 @@ def main() -> None:
     parser.add_argument("--keywords", metavar="DIR")
     parser.add_argument("--keyphrases", nargs=2, metavar="DIR")
     parser.add_argument("--runs", nargs=2, metavar="RUN", help="what frtune rate takes")
+    parser.add_argument("--report", metavar="DIR")
     parser.add_argument("--row", type=int, default=0, help="test row to show, from 0")
     chosen = parser.parse_args()
     if chosen.keywords:
@@ -93,6 +105,8 @@ def main() -> None:
         demo(chosen.keyphrases, chosen.row, "demo_keyphrases.png", both=True)
     if chosen.runs:
         rate(chosen.runs)
+    if chosen.report:
+        report(chosen.report)
 
 
 if __name__ == "__main__":

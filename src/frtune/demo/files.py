@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ def answer_file(
     output: str | Path,
     *,
     defuse: bool = True,
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Answer for each row and write them, with the row's own columns, as CSV.
 
     UTF-8 with a byte order mark, which spreadsheets need. A row that is blank or too long has

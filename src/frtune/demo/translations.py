@@ -167,7 +167,7 @@ _ERRORS: Words = {
     ),
     "no_row": (
         "it is not a row. Write each row as an object, {{\"column\": value}}.",
-        "ce n'est pas une ligne de données. Écrivez chaque ligne comme un objet, "
+        "ce n'est pas une ligne de données. Écrivez chacune entre accolades, "
         "{{\"colonne\": valeur}}.",
         "행이 아닙니다. 각 행을 객체 {{\"열\": 값}}로 적으세요.",
     ),

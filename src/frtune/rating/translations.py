@@ -57,7 +57,7 @@ WORDS: Words = {
     "next": ("Save and go on", "Enregistrer et continuer", "저장하고 다음으로"),
     "progress": (
         "{place} of {items} · {done} answered",
-        "{place} sur {items} · {done} réponses",
+        "{place} sur {items} · réponses : {done}",
         "{items}개 중 {place}번째 · {done}개 응답",
     ),
     "incomplete": (

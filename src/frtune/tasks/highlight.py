@@ -30,6 +30,7 @@ CSS = """
 .frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .frtune-note { opacity: .75; font-size: .9em; }
 footer .divider { display: none; }
+#examples button { text-align: start; }
 """
 
 

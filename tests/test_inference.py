@@ -168,7 +168,7 @@ def test_the_command_line_passes_the_type_on(directory, capsys):
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_how_much_of_a_pair_is_read(tiny, symmetric):
-    task = SentenceSimilarity(max_source_tokens=24, symmetric=symmetric)
+    task = SentenceSimilarity(labels=["0", "1"], max_source_tokens=24, symmetric=symmetric)
     model, tokenizer = build_model(task, checkpoint=str(tiny("camembert")), proof=False)
     predictor = Predictor(task, model, tokenizer)
     rows = [{"sentence1": "un", "sentence2": "deux"},

@@ -21,6 +21,8 @@ from _gpu_rows import rows_of
 from keyword_reading import lines
 from several_labels import lines as several_lines
 
+from review import lines as review_lines
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
     "encoder_training", "pair_classification", "causal_training",
@@ -41,7 +43,8 @@ HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
-PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md")
+PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
+         "docs/review.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -57,6 +60,7 @@ def sections() -> dict[str, list[str]]:
         "order": order(found["order_of_rows"]),
         "reading": lines(read("keyword_reading").get("table", [])),
         "several": several_lines(read("several_labels").get("found", {})),
+        "review": review_lines(read("review")),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "serve": serve(found["serve"]),

@@ -13,7 +13,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 DOORS = {"__init__.py", "cli/__init__.py", "errors.py", "moved.py"}
 # what a user may do without, or what loads slowly or noisily
 EXTRAS = {
-    "bitsandbytes", "deepspeed", "gradio", "json_repair", "kiwipiepy", "konlpy", "krippendorff",
+    "bitsandbytes", "cleanlab", "deepspeed", "gradio", "json_repair", "kiwipiepy", "konlpy",
+    "krippendorff",
     "matplotlib", "openai", "python_calamine", "resource", "sacremoses",
 }  # fmt: skip
 

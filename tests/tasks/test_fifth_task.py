@@ -20,6 +20,8 @@ from frtune.demo.translations import WORDS
 from frtune.demo.uploads import uploaded_rows
 from frtune.models.lineage import lineage
 from frtune.preflight.run import preflight
+from frtune.review.review import review
+from frtune.review.session import ReviewSession
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import import_program, load_task, save_task, task_names
 from frtune.web.translations import PageLanguage
@@ -86,6 +88,20 @@ def test_every_stage_of_a_preflight_passes(flags, tmp_path):
     stages = preflight(*asked)
     assert {stage.status for stage in stages} <= {"ok", "warning"}
     assert [stage.name for stage in stages][-2:] == ["report", "predict"]
+
+
+def test_its_labels_are_reviewed_and_corrected(flags, tmp_path):
+    def make(output_dir):
+        return parse_train_arguments("stars", [*flags, "--output-dir", output_dir])
+
+    found = review(make, tmp_path / "out", folds=2)
+    assert found.doubted and found.rows[0].why.startswith('the models say {"stars": ')
+    session = ReviewSession(found)
+    session.decide(0, "change", '{"stars": 2, "of": 5}')
+    place, changed, _ = session.save()
+    number = found.rows[0].number - 1
+    lines = (place / f"{found.rows[0].split}.jsonl").read_text("utf-8").splitlines()
+    assert changed == 1 and json.loads(lines[number])["rating"] == {"stars": 2, "of": 5}
 
 
 @pytest.mark.usefixtures("warm_processes")

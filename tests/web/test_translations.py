@@ -5,6 +5,7 @@ import pytest
 from frtune.demo.translations import WORDS as DEMO_WORDS
 from frtune.errors import InputError
 from frtune.rating.translations import WORDS as RATING_WORDS
+from frtune.review.translations import WORDS as REVIEW_WORDS
 from frtune.web.translations import LANGUAGES, PageLanguage, browser_language
 
 
@@ -23,7 +24,7 @@ def test_the_most_preferred_language_of_ours_is_taken(accepted, found):
     assert browser_language(accepted) == found
 
 
-@pytest.mark.parametrize("words", [DEMO_WORDS, RATING_WORDS])
+@pytest.mark.parametrize("words", [DEMO_WORDS, RATING_WORDS, REVIEW_WORDS])
 def test_every_word_is_said_in_every_language_with_the_same_values(words):
     import string
 

@@ -27,6 +27,7 @@ GROUPS = {
     "data": {
         "prepare": "read, clean, audit and split a data set",
         "label": "label texts with a language model's answers",
+        "review": "find labels that are probably wrong, and mend them on a local page",
     },
     "train": {
         "plan": "say which ways of training fit in the memory at hand",
@@ -50,11 +51,11 @@ GROUPS = {
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 # commands that compute with a model on batches of many lengths
-COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo", "serve"}
+COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo", "serve", "review"}
 # commands whose processes, where a launcher started several, work together
 SHARED = {"train", "preflight", "predict", "evaluate"}
 # commands that compute in one process, on one of several GPUs
-ONE_DEVICE = {"compare", "study", "quantize", "demo", "serve"}
+ONE_DEVICE = {"compare", "study", "quantize", "demo", "serve", "review"}
 _ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 

@@ -149,7 +149,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parse ``argv``; an unknown flag is an ``InputError``."""
-        found, unknown = self.parse_known_args(argv)
+        found, unknown = self.parse_some(argv)
         if unknown:
             flag = unknown[0].split("=")[0]
             known = [name for name in self._option_string_actions if name.startswith("--")]
@@ -157,8 +157,13 @@ class Parser(argparse.ArgumentParser):
                 f"{flag}: no such option of {self.prog}.{nearest(flag.replace('_', '-'), known)} "
                 f"See {self.prog} --help."
             )
-        self._check(vars(found))
         return found
+
+    def parse_some(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what is known of ``argv``, and return what is not as well."""
+        found, unknown = self.parse_known_args(argv)
+        self._check(vars(found))
+        return found, unknown
 
     def _check(self, found: Mapping[str, Any]) -> None:
         """Refuse numbers out of their ranges, and texts that are empty."""

@@ -33,10 +33,11 @@ class PageOptions:
     auth_file: str | None = field(default=None, metadata={"metavar": "FILE"})
 
 
-def add_page_options(parser: Parser) -> None:
-    """Add the options of a page to a command's parser."""
+def add_page_options(parser: Parser, *, without: Sequence[str] = ()) -> None:
+    """Add the options of a page to a command's parser, but for some that it has of its own."""
     shown = ["language", "host", "port", "share", "auth", "auth_file", "allowed_hosts"]
-    parser.add_options("page", options_of(Server) | options_of(PageOptions), shown)
+    options = options_of(Server) | options_of(PageOptions)
+    parser.add_options("page", options, [name for name in shown if name not in without])
 
 
 def server_of(chosen: argparse.Namespace, *, max_file_bytes: int = Server.max_file_bytes) -> Server:

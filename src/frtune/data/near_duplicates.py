@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 
 from frtune.data.fingerprints import distinct, jaccard, run_keys, shingles
+from frtune.data.measures import measure, measured_types
 
 RUN_WORDS = 8
 
@@ -69,18 +70,50 @@ def near_pairs(table: Dataset, splits: np.ndarray, *, threshold: float) -> Itera
     def shingles_of(row: int) -> np.ndarray:
         return shingles(texts[row]["text"])
 
-    sketches = _Lists(table, "sketch")
     for first, second in combinations(np.unique(splits[splits >= 0]), 2):
         left, right = np.flatnonzero(splits == first), np.flatnonzero(splits == second)
-        codes = [np.zeros(0, np.int64)]
-        for band in range(next(_lists(table, "bands")).shape[1]):
-            keys = np.concatenate([bands[:, band] for bands in _lists(table, "bands")])
-            codes += _candidates(keys, left, right, sketches, threshold)
-        for code in np.unique(np.concatenate(codes)).tolist():
-            one, other = divmod(code, len(splits))
+        for one, other in _alike(table, left, right, threshold):
             found = jaccard(shingles_of(one), shingles_of(other))
             if found >= threshold:
                 yield NearPair(one, other, found)
+
+
+def repeats(texts: Sequence[str], *, threshold: float = 0.8) -> list[NearPair]:
+    """The near duplicates among texts, each pair once, the earlier text first.
+
+    Args:
+        texts: Clean texts; held in memory.
+        threshold: Least Jaccard index of their character 5-grams.
+
+    Example:
+        >>> found = repeats(["The school budget grows.", "Wind.", "the school budget grows"])
+        >>> [(pair.left, pair.right, pair.jaccard) for pair in found]
+        [(0, 2, 1.0)]
+    """
+    table = Dataset.from_dict({"text": list(texts)}).map(
+        lambda batch: measure(batch["text"], None, threshold=threshold),
+        batched=True,
+        features=Features({"text": Value("string"), **measured_types(phrases=False, tokens=False)}),
+        desc="Comparing texts",
+    )
+    rows, found = np.arange(len(texts)), []
+    for one, other in _alike(table, rows, rows, threshold):
+        if one < other:
+            same = jaccard(shingles(texts[one]), shingles(texts[other]))
+            found += [NearPair(one, other, same)] if same >= threshold else []
+    return found
+
+
+def _alike(
+    table: Dataset, left: np.ndarray, right: np.ndarray, threshold: float
+) -> Iterator[tuple[int, int]]:
+    """Pairs of rows that share a band and whose sketches look alike enough, in order."""
+    sketches, codes = _Lists(table, "sketch"), [np.zeros(0, np.int64)]
+    for band in range(next(_lists(table, "bands")).shape[1]):
+        keys = np.concatenate([bands[:, band] for bands in _lists(table, "bands")])
+        codes += _candidates(keys, left, right, sketches, threshold)
+    for code in np.unique(np.concatenate(codes)).tolist():
+        yield divmod(code, len(table))
 
 
 def _lists(table: Dataset, column: str) -> Iterator[np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -138,6 +138,11 @@ def read_splits(
     """Read the splits that ``source`` has, whole and in its order; cut none and drop no row."""
     reading = reading or Reading(encoding)
     parts, notes = read_parts(source, task_name=task_name, reading=reading)
+    return joined_parts(parts), notes
+
+
+def joined_parts(parts: Iterable[Part]) -> dict[str, Dataset]:
+    """The rows of each split, file after file."""
     found: dict[str, list[Dataset]] = {}
     for part in parts:
         found.setdefault(part.split, []).append(part.rows)
@@ -145,7 +150,7 @@ def read_splits(
         split: found[split][0] if len(found[split]) == 1 else concatenate_datasets(found[split])
         for split in SPLITS
         if split in found
-    }, notes
+    }
 
 
 def name_of(source: Any) -> str:

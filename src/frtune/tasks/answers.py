@@ -15,6 +15,7 @@ from frtune.metrics.bootstrap import Score, interval, resampled
 from frtune.tasks.answer_choice import AnswerChoice
 from frtune.tasks.answer_html import Say, fields_html
 from frtune.tasks.confidence import Confidence
+from frtune.tasks.label_doubts import LabelReview
 from frtune.tasks.ranking import Ranking
 from frtune.tasks.row_scores import recomputed
 from frtune.tasks.shown_rows import piece, plain_text
@@ -48,7 +49,7 @@ class ClassReport(NamedTuple):
     scores: dict[str, dict[str, float]]
 
 
-class Answers(ABC):
+class Answers(LabelReview, ABC):
     """Scores, and how an answer is shown; ``Task`` is this and the rest.
 
     An answer is a dict with whatever keys a task likes. Its first value is its prediction: what

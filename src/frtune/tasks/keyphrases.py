@@ -25,7 +25,7 @@ from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Line
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
-from frtune.tasks.keyphrase_scores import KeyphraseScores
+from frtune.tasks.keyphrase_doubts import KeyphraseDoubts
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
@@ -41,7 +41,7 @@ INSTRUCTION = (
 
 
 @dataclass(frozen=True)
-class KeyphraseGeneration(KeyphraseScores):
+class KeyphraseGeneration(KeyphraseDoubts):
     """Generate keyphrases for a text, with an encoder-decoder or with a decoder.
 
     An encoder-decoder reads ``prefix + title + text`` and writes the phrases, joined by the

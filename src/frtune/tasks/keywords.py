@@ -21,8 +21,8 @@ from frtune.ranges import check_fields
 from frtune.tasks import keyword_rows
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row
 from frtune.tasks.collators import TokenCollator
+from frtune.tasks.keyword_doubts import KeywordDoubts
 from frtune.tasks.keyword_rows import stitched
-from frtune.tasks.keyword_scores import KeywordScores
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.spans import Occurrences, find_keywords
 from frtune.tasks.token_labels import LABELS, Found, Subwords
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class KeywordExtraction(KeywordScores):
+class KeywordExtraction(KeywordDoubts):
     """Mark the keywords of a text, token by token, with an encoder.
 
     Every occurrence of every keyword of a row becomes a span, between word boundaries, whatever

@@ -40,6 +40,7 @@ from frtune.tasks.confidence import (
     temperature_of,
 )
 from frtune.tasks.given_answers import label_scores, labels_of_scores
+from frtune.tasks.label_set_doubts import LabelSetDoubts
 from frtune.tasks.label_thresholds import DEFAULT, thresholds_of, two_classes
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.shown_rows import phrase_pieces
@@ -52,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MultiLabelClassification(SequenceClassification):
+class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
     """Give a text any number of labels: ``SequenceClassification(multi_label=True)`` is this.
 
     A row has a list of labels, or text with a separator between them; ``[]`` is a row without any.

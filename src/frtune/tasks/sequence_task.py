@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frtune import metrics
@@ -27,9 +28,17 @@ from frtune.data.row_checks import rows_of
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
+from frtune.metrics.chances import softmax
 from frtune.tasks.answers import Answer, ClassReport, Given, Line
 from frtune.tasks.base import ModelKind, Splits, Task
 from frtune.tasks.given_answers import labels_of_scores
+from frtune.tasks.label_doubts import (
+    Evidence,
+    LabelDoubt,
+    class_doubts,
+    number_line,
+    score_doubts,
+)
 from frtune.tasks.row_scores import classes_f1
 from frtune.tasks.sequences import SequenceCollator, token_id
 from frtune.tasks.shown_rows import piece
@@ -208,3 +217,50 @@ class SequenceTask(Task):
         """A line of ``predictions.jsonl`` with a label: ``described``, with its probability."""
         found = super().described(line)
         return {**found, "said": [*found["said"], piece(f"{chance:.2f}")]}
+
+    # --- which labels are probably wrong --------------------------------------------------------
+
+    def review_evidence(
+        self,
+        outputs: Sequence[Any],
+        dataset: Dataset,
+        tokenizer: Any,
+        *,
+        losses: Sequence[float] | None = None,
+    ) -> list[dict[str, Any]]:
+        """As of every task: ``score``, or ``chances``, the probability of each label."""
+        if self.scored:
+            return [{"score": float(np.ravel(row)[0])} for row in outputs]
+        return [{"chances": row} for row in softmax(outputs).round(6).tolist()]
+
+    def label_doubts(self, rows: Dataset, evidence: Sequence[Evidence]) -> list[LabelDoubt]:
+        """As of every task: ``score_doubts``, or ``class_doubts``."""
+        labels = self.references(rows)
+        if self.scored:
+            return score_doubts(labels, [row["score"] for row in evidence])
+        chances = np.array([row["chances"] for row in evidence])
+        return class_doubts(labels, chances, self.known_labels)
+
+    def conflict_test(self, labels: Sequence[Any]) -> Callable[[Any, Any], bool]:
+        """As of every task; two scores, where a quarter of the range lies between them."""
+        if not self.scored:
+            return super().conflict_test(labels)
+        least = (max(labels) - min(labels)) / 4
+        return lambda one, other: abs(one - other) > least
+
+    def read_label_line(self, line: str) -> Any:
+        return number_line(line) if self.scored else self.read_label(line)
+
+    def label_line(self, label: Any) -> str:
+        return f"{label:g}" if self.scored else label
+
+    def label_cell(self, label: Any, before: Any) -> Any:
+        """As of every task; a number stays a number, and a truth value one."""
+        if isinstance(before, bool) and str(label).lower() in ("false", "true"):
+            return str(label).lower() == "true"
+        if isinstance(before, str) or not isinstance(before, int | float):
+            return str(label) if not self.scored else self.label_line(label)
+        found = score_of(label)
+        if found is None:
+            return label
+        return int(found) if isinstance(before, int) and found.is_integer() else found

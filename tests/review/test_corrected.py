@@ -209,7 +209,7 @@ def test_decisions_are_kept_at_once_and_the_next_row_is_the_first_open_one(tmp_p
 
 
 def test_the_table_computes_nothing_in_a_spreadsheet(tmp_path):
-    signs = ["=1", "+1", "-1", "@x", "\tx", "\rx"]
+    signs = ["=1", "+a", "-a", "@x", "\tx", "\rx"]
     rows = [{"text": f"{signs[i % 6]} {i * 7919}", "label": "=ab"[i % 2 :]} for i in range(12)]
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     review = reviewed(Classification(), tmp_path / "train.jsonl", tmp_path / "out", max_test_rows=0)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from frtune.data.formula_cells import defused_row
 from frtune.data.near_duplicates import NearPair
-from frtune.data.spreadsheet_cells import shown_cell
 from frtune.files import draft_file
 from frtune.review.rows import ReviewRows
 from frtune.review.translations import WORDS
@@ -94,4 +94,4 @@ def write_table(path: Path, rows: Sequence[ReviewedRow]) -> None:
         for row in rows:
             cells = (row.number, "\n".join(row.texts), row.label, row.suggestion or "",
                      row.confidence, row.why, row.split)  # fmt: skip
-            writer.writerow(map(shown_cell, cells))
+            writer.writerow(defused_row(cells))

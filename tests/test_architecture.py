@@ -15,6 +15,7 @@ DOORS = {"__init__.py", "cli/__init__.py", "errors.py", "moved.py"}
 EXTRAS = {
     "bitsandbytes", "cleanlab", "deepspeed", "gradio", "json_repair", "kiwipiepy", "konlpy",
     "krippendorff", "matplotlib", "openai", "python_calamine", "resource", "sacremoses",
+    "starlette",
 }  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -11,7 +14,7 @@ from transformers.models.auto.modeling_auto import (
 
 from frtune import SequenceClassification, build_model, lora_config
 from frtune.models.families import FAMILIES
-from frtune.models.head_scale import scale_logits
+from frtune.models.head_scale import _last_layers, scale_logits
 
 ROWS = Dataset.from_dict({"text": ["Le vent.", "La mer.", "Le sel."], "label": ["a", "b", "c"]})
 CLASSIFIERS = [
@@ -37,3 +40,25 @@ def test_logits_of_each_family_are_scaled(family, lora, tiny):
     scale_logits(model, 0.4)
     assert torch.allclose(model(**inputs).logits, 0.4 * before, atol=1e-5)
     assert before.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("family", CLASSIFIERS)
+def test_a_new_head_begins_with_the_shares_of_its_labels(family, tiny, tmp_path):
+    rows = Dataset.from_dict({"text": ["a", "b", "c"] * 3, "label": [["x", "y"], ["y"], []] * 3})
+    task = SequenceClassification(multi_label=True, max_source_tokens=32).fit(rows)
+    model, tokenizer = build_model(task, checkpoint=str(tiny(family)), proof=False)
+    (layer,) = _last_layers(model)
+    if layer.bias is None:
+        return
+    expected = np.log(np.array([3.5 / 6.5, 6.5 / 3.5]))
+    assert layer.bias.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    # one that has learnt is left as it is, and so is one of weighted rows
+    with torch.no_grad():
+        layer.bias.fill_(0.25)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    again, _ = build_model(task, checkpoint=str(tmp_path), proof=False)
+    assert _last_layers(again)[0].bias.tolist() == [0.25, 0.25]
+    weighted = replace(task, class_weights="balanced")
+    plain, _ = build_model(weighted, checkpoint=str(tiny(family)), proof=False)
+    assert _last_layers(plain)[0].bias.tolist() == [0.0, 0.0]

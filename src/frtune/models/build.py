@@ -19,6 +19,7 @@ from frtune.models.compatibility import check, method_name
 from frtune.models.continued_adapter import further
 from frtune.models.families import family_named
 from frtune.models.family import Family
+from frtune.models.head_scale import start_from_shares
 from frtune.models.lora import add_adapter
 from frtune.models.proof_record import warn_unproven
 from frtune.models.saved_adapter import put_adapter, trained_rows
@@ -102,6 +103,8 @@ def build_model(
     model = load_weights(base, auto_class, config, dtype=dtype, quantization=quantization)
     rows = trained_rows(Path(checkpoint)) if saved else 0
     grown = fit_tokens(model, tokenizer, at_least=rows)
+    if task.head_bias is not None and not saved:
+        start_from_shares(model, task.head_bias)
     serve(model, task.served_end_ids(tokenizer, row.kind))
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)

@@ -264,6 +264,11 @@ class Task(Answers):
         """Settings for the model's config: ``num_labels``, ``id2label``, ``problem_type``."""
         return {}
 
+    @property
+    def head_bias(self) -> list[float] | None:
+        """What the bias of a new head begins with, one number a label; ``None`` leaves it at 0."""
+        return None
+
     @abstractmethod
     def encode(
         self,

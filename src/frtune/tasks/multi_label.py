@@ -159,6 +159,14 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
     def config_overrides(self) -> dict[str, Any]:
         return {**super().config_overrides(), "problem_type": "multi_label_classification"}
 
+    @property
+    def head_bias(self) -> list[float] | None:
+        """Logarithm of the odds of each label; none where weights make both sides as heavy."""
+        if self.label_counts is None or self.train_rows is None or self.weights is not None:
+            return None
+        has = np.array(self.label_counts) + 0.5  # of a label that none or all have, too
+        return np.log(has / (self.train_rows + 1 - has)).tolist()
+
     def target_ids(self, values: Sequence[Any]) -> list[list[float]]:
         """``labels`` of encoded rows: 1 for each label that the row has, and 0 for the others."""
         rows = [label_set(value, self.label_separator) for value in values]
@@ -168,10 +176,7 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
 
     @property
     def weights(self) -> list[list[float]] | None:  # type: ignore[override]
-        """Factors of rows that lack each label, and that have it; ``None`` without weights.
-
-        They are those of two classes, with the label and without it.
-        """
+        """Factors of rows that lack each label, and that have it, as two classes; or ``None``."""
         if self.class_weights is None:
             return None
         if self.label_counts is None or self.train_rows is None:
@@ -227,11 +232,7 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
         return True
 
     def calibrated(self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any = None):
-        """As of every task: the task with ``temperature`` and ``thresholds``.
-
-        Too few rows for them are said, and then there are none: probabilities stay as they are,
-        and a label is given from 0.5 on.
-        """
+        """As of every task: with ``temperature`` and ``thresholds``, or neither of too few rows."""
         logits = np.asarray(outputs, float)
         true = np.array(as_indicators(self.references(dataset), self.known_labels))
         notes, temperature = [], None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -32,7 +33,7 @@ from _compare import (
 
 TAGS, HELD_BACK = 30, 0.15
 SETTINGS = {"per_device_train_batch_size": 16, "learning_rate": 1e-4, "num_train_epochs": 6}
-SCORES = ("f1_micro", "f1_macro", "exact_match")
+SCORES = ("f1_micro", "f1_macro", "exact_match")  # those that lists of labels have
 WAYS = ("tfidf", "0.5", "fitted")
 
 
@@ -128,9 +129,15 @@ def lines(found: dict[str, Any]) -> list[str]:
     }
     table = ["| | micro F1 | macro F1 | exact match |", f"|{' --- |' * 4}"]
     for way, scores in found["ways"].items():
-        cells = " | ".join("{:.3f} ± {:.3f}".format(*scores[name]) for name in SCORES)
+        cells = " | ".join(shown(*scores[name]) for name in SCORES)
         table.append(f"| {names[way]} | {cells} |")
-    return table
+    ranking = shown(*found["known"]["ranking_precision"])
+    return [*table, "", f"BERT's `ranking_precision` is {ranking}."]
+
+
+def shown(mean: float, half: float) -> str:
+    """A mean with half its interval, which one value does not have."""
+    return f"{mean:.3f} ± {half:.3f}" if math.isfinite(half) else f"{mean:.3f}"
 
 
 def main() -> None:

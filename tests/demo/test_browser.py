@@ -219,6 +219,23 @@ def test_run_comes_before_clear_and_keys_alone_are_enough(address):
             page.keyboard.press("Enter")
 
 
+def test_a_menu_is_closed_once_the_focus_has_left_it(address):
+    with visit(address, locale="fr-FR", viewport={"width": 390, "height": 800}) as seen:
+        page, menus = seen.page, "ul[role=listbox]"
+        page.wait_for_selector("#about p")
+        page.focus("#model input")
+        page.wait_for_selector(menus)
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")  # the second model
+        page.wait_for_function("document.querySelector('#about').innerText.includes('classes')")
+        page.focus("#model input")
+        page.wait_for_selector(menus)
+        for _ in range(2):
+            page.keyboard.press("Tab")
+        page.wait_for_selector(menus, state="detached")
+        assert page.input_value("#model input") == "classes"
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(address, width):
     settings = {"viewport": {"width": width, "height": 800}, "color_scheme": "dark"}

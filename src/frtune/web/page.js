@@ -29,6 +29,15 @@ document.addEventListener("keydown", event => {
   next.click();
 });
 
+// a menu closes when the focus leaves it: Gradio leaves it open over what follows
+document.addEventListener("focusout", event => {
+  const menu = event.target.closest?.("[role=combobox]");
+  if (menu) setTimeout(() => {
+    if (menu !== document.activeElement && menu.getAttribute("aria-expanded") === "true")
+      menu.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+  }, 200);
+});
+
 // Ctrl+Enter runs; the digits grade
 document.addEventListener("keydown", event => {
   if (event.defaultPrevented) return;

@@ -202,20 +202,21 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def read_tokens(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, int] | None]:
+    def read_tokens(self, texts: Sequence[str | Mapping[str, Any]]) -> list[tuple[int, int] | None]:
         """How much of each row the model reads, where that is not all of it.
 
         Args:
-            rows: With the task's columns.
+            texts: As for ``predict``.
 
         Returns:
             For each row that is answered from its beginning: the tokens that are read, and those
             that it has; ``None`` for the others. A task that reads in windows reads all.
         """
+        rows = self.checked_rows(texts)
         found: list[tuple[int, int] | None] = [None] * len(rows)
         for start in range(0, len(rows), FEW):
             part = rows[start : start + FEW]
-            encoded = self.encode_few([{c: row.get(c) for c in self.task.columns} for row in part])
+            encoded = self.encode_few(part)
             cut = encoded["source_cut"] if "source_cut" in encoded.column_names else []
             if places := [i for i, shorter in enumerate(cut) if shorter]:
                 whole = dataclasses.replace(self, task=self.task.without_limit())

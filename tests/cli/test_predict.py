@@ -116,10 +116,13 @@ def test_a_text_that_is_longer_than_the_model_reads_is_said(writer, tmp_path, ca
         f"frtune: the text is longer than max_source_tokens=32: 32 of {whole} tokens were read "
         f"({100 * 32 // whole} %)"
     )
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("Le budget.", long)))
-    assert main(["predict", writer, "--file", str(rows)]) == 0
-    told = capsys.readouterr().err
-    assert "1 row is longer than max_source_tokens=32: only the beginning was read" in told
+    texts = ("Le budget.", long)
+    rows, lines = tmp_path / "rows.jsonl", tmp_path / "rows.txt"
+    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    lines.write_text("".join(f"{text}\n" for text in texts))
+    for file in (rows, lines):
+        assert main(["predict", writer, "--file", str(file)]) == 0
+        told = capsys.readouterr().err
+        assert "1 row is longer than max_source_tokens=32: only the beginning was read" in told
     assert main(["predict", writer, "--text", "Le budget."]) == 0
     assert "longer" not in capsys.readouterr().err

@@ -41,7 +41,7 @@ async def _answers(address, texts, at_once):
             assert "event: complete" in kind, told.text
             return json.loads(data)[0]
 
-    async with httpx.AsyncClient(limits=limits, timeout=120) as client:
+    async with httpx.AsyncClient(limits=limits, timeout=600) as client:
         return await asyncio.gather(*(answer(client, text) for text in texts))
 
 

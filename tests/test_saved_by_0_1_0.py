@@ -367,6 +367,15 @@ def test_labelling_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     assert (tmp_path / "labels.answers.jsonl").read_bytes().startswith(whole)
 
 
+def of_then(found, expected):
+    """What a report has of the keys that it had in 0.1.0."""
+    if isinstance(expected, dict):
+        return {key: of_then(found[key], value) for key, value in expected.items()}
+    if isinstance(expected, list) and isinstance(found, list):
+        return [of_then(a, b) for a, b in zip(found, expected, strict=True)]
+    return found
+
+
 # --- ratings -----------------------------------------------------------------------------------
 
 
@@ -377,7 +386,8 @@ def test_the_report_of_ratings_comes_out_as_it_did(tmp_path):
                          "--export", str(tmp_path / "ratings.csv")]) == 0
     )  # fmt: skip
     found = json.loads((tmp_path / "report" / "ratings.json").read_text("utf-8"))
-    assert_alike(found, stored("ratings/expected_report.json"), tolerance=1e-6)
+    expected = stored("ratings/expected_report.json")
+    assert_alike(of_then(found, expected), expected, tolerance=1e-6)
     with (
         open(tmp_path / "ratings.csv", encoding="utf-8-sig", newline="") as file,
         open(SAVED / "ratings" / "expected.csv", encoding="utf-8-sig", newline="") as other,

@@ -145,7 +145,7 @@ def test_the_card_shows_data_scores_signatures_settings_and_versions(task, writt
     for part in (
         "# keyphrases: articles",
         "Fine-tuned from `paust/pko-t5-base`.",
-        "`articles/`: 2 train, 2 test rows.",
+        "`articles/`: 2 train rows, 2 test rows.",
         "- validation was cut from train",
         "frtune train keyphrases --config config.yaml",
         "Validation loss of the checkpoint kept: 1.2500",

@@ -71,7 +71,7 @@ def test_each_sample_is_prepared_and_trains_as_it_is(task, tmp_path, capsys):
         ("sample --output {here} --task keyphrases", "holds files already"),
         (
             "sample --output {out} --task classification --keywords-column k",
-            "--keywords-column: not of classification, which has --text-column, --label-column.",
+            "--keywords-column: not of classification, which has --text-column, --label-column, ",
         ),
         (
             "sample --output {out} --task similarity --max-keyphrases 3",

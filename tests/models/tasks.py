@@ -12,6 +12,7 @@ class Small:
     """What builders ask of every task, beside its head and its tokens."""
 
     own_padding = True
+    head_bias = None
 
     def settled(self, tokenizer: Any, kind: str) -> Any:
         return self

@@ -11,6 +11,7 @@ import pytest
 from frtune.tasks.answers import Answers
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
+from frtune.tasks.label_doubts import LabelReview
 
 ROOT = Path(__file__).parents[2] / "src" / "frtune"
 OUTSIDE = [path for path in sorted(ROOT.rglob("*.py")) if "tasks" not in path.parts]
@@ -69,7 +70,8 @@ def distinctions(source, names=NAMES):
 
 
 def declared():
-    return {name for cls in (Task, Answers) for name in (*vars(cls), *cls.__annotations__)}
+    parts = (Task, Answers, LabelReview)
+    return {name for cls in parts for name in (*vars(cls), *cls.__annotations__)}
 
 
 def test_what_is_asked_of_a_task_is_in_the_contract():

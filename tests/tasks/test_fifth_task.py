@@ -139,9 +139,9 @@ def test_the_page_of_the_demo_answers_a_text_and_a_file(trained, tmp_path):
     asked = tmp_path / "asked.csv"
     asked.write_text("text\nA fine film.\n \n", "utf-8")
     steps = list(
-        answer_file(model, uploaded_rows(asked, "asked.csv"), "asked.csv", tmp_path / "o.csv")
+        answer_file([model], uploaded_rows(asked, "asked.csv"), "asked.csv", tmp_path / "o.csv")
     )
-    assert steps[-1] == (2, 1)
+    assert steps[-1] == (2, 1, 0)
     written = (tmp_path / "o.csv").read_text("utf-8-sig").splitlines()
     assert written[0] == "text,predicted_stars" and written[2] == " ,"
 

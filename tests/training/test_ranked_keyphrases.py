@@ -48,7 +48,7 @@ def predictor(request, tiny):
 
 
 def written(predictor, **options):
-    encoded = predictor._few(predictor._rows(TEXTS))
+    encoded = predictor.encode_few(predictor.checked_rows(TEXTS))
     beams = {"num_beams": options.pop("num_beams")} if "num_beams" in options else {}
     return encoded, generate_rows(
         predictor.model, encoded, predictor.task, predictor.tokenizer,
@@ -128,7 +128,7 @@ def test_settings_of_sampling_shape_the_draws(predictor):
 
 @torch.no_grad()
 def first_logits(predictor):
-    row = predictor._few(predictor._rows(TEXTS))[0]
+    row = predictor.encode_few(predictor.checked_rows(TEXTS))[0]
     ids = torch.tensor([row["input_ids"]])
     start = {} if kind_of(predictor.model) == "decoder" else {"labels": torch.tensor([[0]])}
     return predictor.model(input_ids=ids, **start).logits[0, -1].log_softmax(-1)
@@ -216,7 +216,7 @@ def test_a_call_goes_before_what_a_predictor_was_loaded_with(saved):
 
 def test_an_adapter_has_the_scores_of_its_model():
     predictor = frtune.load(FIXTURES / "keyphrases_lora")
-    encoded = predictor._few(predictor._rows(TEXTS))
+    encoded = predictor.encode_few(predictor.checked_rows(TEXTS))
     for i, row in enumerate(written(predictor, scored=True)[1]):
         assert row.log_probs == pytest.approx(forced(predictor, encoded[i], row.ids), abs=1e-4)
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Literal
 
 from frtune.cli.arguments import Parser, made, options_of
-from frtune.serving.settings import BatchSettings, Limits, ServerSettings
+from frtune.http_api.settings import BatchSettings, Limits, ServerSettings
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,6 @@ def _server() -> ModuleType:
         ImportError: If it is missing; names the extra.
     """
     try:
-        return importlib.import_module("frtune.serving.server")
+        return importlib.import_module("frtune.http_api.server")
     except ModuleNotFoundError as error:
         raise ImportError("The API needs FastAPI: pip install 'frtune[serve]'.") from error

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from frtune.errors import InputError
+from frtune.http_api.batcher import Batcher
+from frtune.http_api.problems import Problem
+from frtune.http_api.settings import BatchSettings, Limits
 from frtune.inference import Predictor, check_directory, load
-from frtune.serving.batcher import Batcher
-from frtune.serving.problems import Problem
-from frtune.serving.settings import BatchSettings, Limits
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 

@@ -12,11 +12,11 @@ from typing import Any
 import uvicorn
 
 from frtune.errors import InputError
-from frtune.serving.app import build_app
-from frtune.serving.gate import Gate, keys_from_environment
-from frtune.serving.measures import Measures
-from frtune.serving.models import open_models
-from frtune.serving.settings import BatchSettings, Limits, ServerSettings
+from frtune.http_api.app import build_app
+from frtune.http_api.gate import Gate, keys_from_environment
+from frtune.http_api.measures import Measures
+from frtune.http_api.models import open_models
+from frtune.http_api.settings import BatchSettings, Limits, ServerSettings
 from frtune.web.launch import LOOPBACK
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import pytest
 
 from frtune import load
 from frtune.errors import InputError
-from frtune.serving.batcher import Batcher, Busy, batches_of
-from frtune.serving.settings import BatchSettings
+from frtune.http_api.batcher import Batcher, Busy, batches_of
+from frtune.http_api.settings import BatchSettings
 from frtune.training.encoded_rows import EncodedRows
 
 

@@ -14,7 +14,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from frtune.serving.models import ServedModel
+from frtune.http_api.models import ServedModel
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

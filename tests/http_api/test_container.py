@@ -10,7 +10,7 @@ import yaml
 
 from frtune.cli.arguments import Parser, options_of
 from frtune.cli.serve import Options
-from frtune.serving.settings import ServerSettings
+from frtune.http_api.settings import ServerSettings
 
 ROOT = Path(__file__).parents[2]
 SERVICE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["serve"]

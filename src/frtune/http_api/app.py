@@ -17,10 +17,10 @@ from starlette.exceptions import HTTPException
 from frtune.errors import InputError, nearest
 from frtune.files import json_text
 from frtune.html import render
-from frtune.serving.batcher import Busy
-from frtune.serving.measures import Measures
-from frtune.serving.models import ServedModel
-from frtune.serving.problems import Problem, ProblemType
+from frtune.http_api.batcher import Busy
+from frtune.http_api.measures import Measures
+from frtune.http_api.models import ServedModel
+from frtune.http_api.problems import Problem, ProblemType
 from frtune.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from frtune.http_api.settings import BatchSettings
 from frtune.inference import Predictor
-from frtune.serving.settings import BatchSettings
 from frtune.training.autocast import kept_casts
 from frtune.training.encoded_rows import EncodedRows
 

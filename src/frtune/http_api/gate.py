@@ -13,7 +13,7 @@ from typing import Any
 
 from frtune.errors import InputError
 from frtune.files import json_text
-from frtune.serving.problems import Problem
+from frtune.http_api.problems import Problem
 
 KEYS_VARIABLE = "FRTUNE_API_KEYS"
 SHORTEST_KEY = 16

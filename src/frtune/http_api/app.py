@@ -219,7 +219,7 @@ def _add_states(app: FastAPI, models: Mapping[str, ServedModel], measures: Measu
 def _add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        page = render("serving/docs.html.jinja", schema=app.openapi())
+        page = render("http_api/docs.html.jinja", schema=app.openapi())
         return Response(page, media_type="text/html; charset=utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from scipy import stats
@@ -40,6 +41,8 @@ def test_seeds_run_are_reported_and_skipped_when_they_are_finished(tmp_path, cap
     assert found["scores"]["test_baseline_tfidf_logistic_mcc"]["std"] == 0, "the rows do not"
     page = (root / "report.html").read_text("utf-8")
     assert 'href="seed-43/report.html"' in page and "f1_macro" in page
+    opening = re.search(r"the same model gets f1_macro from (0\.\d{3}) to (0\.\d{3})", page)
+    assert opening and opening[1] <= opening[2] and page.index(opening[0]) < page.index("<table")
     assert "mean of 2 seeds" in capsys.readouterr().out
 
     assert main(command) == 2 and "holds" in capsys.readouterr().err

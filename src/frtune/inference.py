@@ -40,7 +40,7 @@ from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
 from frtune.training.autocast import cast_once
 from frtune.training.distributed import gathered, place_in_group
-from frtune.training.encoded_rows import FEW, EncodedRows, encode_few
+from frtune.training.encoded_rows import FEW, EncodedRows, encode_few, read_tokens
 from frtune.training.generation import generate_rows
 from frtune.training.generation_options import GenerationOptions, generation_options, merged
 from frtune.training.row_order import by_length
@@ -148,8 +148,7 @@ class Predictor:
         rows = self.checked_rows([texts] if isinstance(texts, (str, Mapping)) else texts)
         if not rows:
             return []
-        few = len(rows) <= FEW
-        encoded = self.encode_few(rows) if few else self.encode(rows)
+        encoded = self.encode_few(rows) if len(rows) <= FEW else self.encode(rows)
         return self.answer(rows, encoded, progress=progress)
 
     def answer(
@@ -202,28 +201,18 @@ class Predictor:
             rows, self.task, self.tokenizer, kind=kind_of(self.model), with_labels=with_labels
         )
 
-    def read_tokens(self, texts: Sequence[str | Mapping[str, Any]]) -> list[tuple[int, int] | None]:
-        """How much of each row the model reads, where that is not all of it.
+    def read_tokens(
+        self, texts: Sequence[str | Mapping[str, Any]], encoded: EncodedRows | None = None
+    ) -> list[tuple[int, int] | None]:
+        """How much of each text is read: ``frtune.training.encoded_rows.read_tokens``.
 
         Args:
             texts: As for ``predict``.
-
-        Returns:
-            For each row that is answered from its beginning: the tokens that are read, and those
-            that it has; ``None`` for the others. A task that reads in windows reads all.
+            encoded: The same, from ``encode_few``; ``None`` encodes them.
         """
         rows = self.checked_rows(texts)
-        found: list[tuple[int, int] | None] = [None] * len(rows)
-        for start in range(0, len(rows), FEW):
-            part = rows[start : start + FEW]
-            encoded = self.encode_few(part)
-            cut = encoded["source_cut"] if "source_cut" in encoded.column_names else []
-            if places := [i for i, shorter in enumerate(cut) if shorter]:
-                whole = dataclasses.replace(self, task=self.task.without_limit())
-                lengths = whole.encode_few([part[i] for i in places])["input_ids"]
-                for i, ids in zip(places, lengths, strict=True):
-                    found[start + i] = _tokens(encoded["input_ids"][i]), _tokens(ids)
-        return found
+        encoded = self.encode_few(rows) if encoded is None else encoded
+        return read_tokens(rows, encoded, self.task, self.tokenizer, kind=kind_of(self.model))
 
     def encode_few(self, rows: Sequence[Mapping[str, Any]]) -> EncodedRows:
         """Encode rows of ``checked_rows`` in memory; of many, ``encode`` takes less of it."""
@@ -305,12 +294,6 @@ class Predictor:
         return autocast(self.model.device.type, self.precision)
 
 
-def _tokens(input_ids: Sequence[Any]) -> int:
-    """Tokens of an encoded row, of a pair in one of its orders."""
-    first = input_ids[0]
-    return len(input_ids) if isinstance(first, int) else len(first)
-
-
 def load(
     directory: str | Path,
     *,
@@ -357,8 +340,7 @@ def load(
     Raises:
         InputError: If the directory does not exist, or holds no whole model, or the type does not
             go with it, or a setting of generation with task or model, or a choice of answers with
-            the task; or for bf16 on a card that
-            emulates it.
+            the task; or for bf16 on a card that emulates it.
     """
     directory = check_directory(directory)
     task = load_task(directory)

@@ -28,7 +28,7 @@ from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
 from frtune.training.distributed import sharing
 
-WINDOW = 1_000
+WINDOW = 1_000  # rows, encoded in memory
 COLUMNS = ("text_column", "title_column", "first_column", "second_column")
 
 
@@ -170,10 +170,12 @@ def _write(
     first = next(windows, [])  # what is wrong with the file is said before the bar
     with tqdm(desc="Predicting", unit="row", disable=quiet) as bar:
         for rows in chain([first], windows):
-            for answer in predictor.predict(rows, progress=within):
+            rows = predictor.checked_rows(rows)
+            encoded = predictor.encode_few(rows)
+            for answer in predictor.answer(rows, encoded, progress=within):
                 file.write(json_text(answer) + "\n")
             file.flush()
-            cuts += filter(None, predictor.read_tokens(rows))
+            cuts += filter(None, predictor.read_tokens(rows, encoded))
             bar.update(len(rows))
     return cuts
 

@@ -88,6 +88,43 @@ def encode_few(
     return EncodedRows({**raw, **encoded, "row": owners})
 
 
+def read_tokens(
+    rows: Sequence[Mapping[str, Any]],
+    encoded: EncodedRows,
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    kind: ModelKind,
+) -> list[tuple[int, int] | None]:
+    """How many tokens of each row the model reads, where these are not all.
+
+    Args:
+        rows: With the task's columns.
+        encoded: The same, from ``encode_few``.
+        task: The task.
+        tokenizer: The model's.
+        kind: The model's kind.
+
+    Returns:
+        For each row that is answered from its beginning: the tokens that are read, and those that
+        it has; ``None`` for the others. A task that reads in windows reads all.
+    """
+    found: list[tuple[int, int] | None] = [None] * len(rows)
+    cut = encoded["source_cut"] if "source_cut" in encoded.column_names else []
+    if places := [i for i, shorter in enumerate(cut) if shorter]:
+        longer = [rows[i] for i in places]
+        whole = encode_few(longer, task.without_limit(), tokenizer, kind=kind)
+        for i, ids in zip(places, whole["input_ids"], strict=True):
+            found[i] = _tokens(encoded["input_ids"][i]), _tokens(ids)
+    return found
+
+
+def _tokens(input_ids: Sequence[Any]) -> int:
+    """Tokens of an encoded row, of a pair in one of its orders."""
+    first = input_ids[0]
+    return len(input_ids) if isinstance(first, int) else len(first)
+
+
 def encode_batch(
     batch: Batch,
     task: Task,

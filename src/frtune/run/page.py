@@ -181,7 +181,7 @@ def _verdict(task: Task, metrics: dict[str, float]) -> str:
     better = (value > found[0]) == task.metric_directions()[name]
     return (
         "On rows that it has not seen, the model does "
-        f"{'better' if better else 'worse'} than any guess without a model."
+        f"{'better than any' if better else 'worse than the best'} guess without a model."
     )
 
 

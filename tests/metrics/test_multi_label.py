@@ -67,6 +67,16 @@ def test_no_threshold_is_better():
         assert score(limit) == pytest.approx(max(score(at) for at in np.linspace(0, 1, 101)))
 
 
+@pytest.mark.parametrize(
+    ("chances", "right"),
+    [([0.99999999, 0.9999998, 0.2], 1), ([3e-7, 2e-7, 1e-7], 2), ([1.0, 0.9999999], 1)],
+    ids=["near 1", "near 0", "1"],
+)
+def test_a_threshold_parts_probabilities_that_differ_by_less_than_it_is_rounded_to(chances, right):
+    true = np.arange(len(chances)) < right
+    assert ((np.array(chances) >= best_threshold(np.array(chances), true)) == true).all()
+
+
 def test_labels_of_few_rows_share_a_threshold():
     draw = np.random.default_rng(1)
     chances = draw.random((100, 3))

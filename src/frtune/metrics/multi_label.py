@@ -124,14 +124,18 @@ def best_threshold(chances: np.ndarray, true: np.ndarray) -> float:
     Example:
         >>> best_threshold(np.array([0.9, 0.6, 0.2]), np.array([True, True, False]))
         0.4
+        >>> best_threshold(np.array([0.99999999, 0.9999998]), np.array([True, False]))
+        0.99999999
     """
     if not true.any():
         return DEFAULT
     precision, recall, limits = metrics.precision_recall_curve(true, chances)
     f1 = divided(2 * precision * recall, precision + recall)[:-1]  # the last has no threshold
     best = limits[len(f1) - 1 - int(np.argmax(f1[::-1]))]  # of equals, the one that gives least
-    lower = chances[chances < best]
-    return float(round((best + lower.max()) / 2 if len(lower) else best / 2, 6))
+    lower = chances[chances < best].max(initial=0.0)
+    between = float(round((best + lower) / 2, 6))
+    # of probabilities next to 0 or 1 rounding may reach one of the two
+    return between if lower < between <= best else float(best)
 
 
 def multi_label_row_score(predictions: Sets, references: Sets, labels: Sequence[str]) -> Score:

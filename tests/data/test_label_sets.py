@@ -81,6 +81,7 @@ def test_one_label_is_one_label_whatever_it_looks_like(value):
         ([["a"], ["b"]], {"labels": ["a", "c"]}, "training has not: 'b'|is not in labels"),
         (["a,b", "b,c", "a,c"], {}, "--label-separator"),
         ([[str(i)] for i in range(30)], {}, "no label is in two of 30 rows"),
+        ([[]] * 30, {"labels": ["a", "b"]}, "no label is in two of 30 rows"),
     ],
 )
 def test_rows_that_cannot_be_learnt_from_are_refused(labels, settings, said):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frtune.data.cleaning import split_keyphrases
-from frtune.data.labels import MANY_ROWS, label_name, label_reason, ordered
+from frtune.data.labels import MANY_ROWS, check_found, label_name, label_reason, ordered
 from frtune.data.row_checks import rows_of
 from frtune.data.written_lists import looks_written, parse_written
 from frtune.errors import InputError
@@ -116,18 +116,8 @@ def count_label_sets(
         found.update(row)
         most = max(most, len(row))
     labels = labels or item_names(dataset, column) or ordered(found)
-    extra = [label for label in found if label not in labels]
-    if extra:
-        raise InputError(
-            f"{where}, column {column}: {extra[0]!r} is not in labels={labels}. "
-            "Name every label, or leave labels out to have them found."
-        )
-    if len(labels) < 2:
-        raise InputError(
-            f"{where}, column {column}: {next(iter(found), None)!r} is the only label. "
-            "Training needs rows of at least two."
-        )
-    if len(dataset) >= MANY_ROWS and max(found.values()) == 1:
+    check_found(found, labels, labels, f"{where}, column {column}")
+    if len(dataset) >= MANY_ROWS and max(found.values(), default=0) < 2:
         raise InputError(
             f"{where}, column {column}: no label is in two of {len(dataset)} rows. "
             "Name the column with the labels."

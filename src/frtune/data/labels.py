@@ -8,7 +8,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -299,23 +299,40 @@ def count_classes(
     for label in [label for label in found if label not in labels]:
         if (same := known_label(label, labels)) is not None:
             found[same] += found.pop(label)
-    extra = [label for label in found if label not in labels]
-    if extra:
-        raise InputError(
-            f"{where}, column {column}: {extra[0]!r} is not in labels={labels}. "
-            "Name every label, or leave labels out to have them found."
-        )
-    if len(found) < 2:
-        raise InputError(
-            f"{where}, column {column}: {next(iter(found), None)!r} is the only label. "
-            "Training needs rows of at least two."
-        )
+    check_found(found, labels, found, f"{where}, column {column}")
     if len(found) == len(dataset) >= MANY_ROWS:
         raise InputError(
             f"{where}, column {column}: every one of {len(dataset)} rows has a label of its own. "
             "Name the column with the classes."
         )
     return {label: found[label] for label in labels}
+
+
+def check_found(
+    found: Collection[str], labels: Sequence[str], learnt: Collection[str], where: str
+) -> None:
+    """Refuse labels of training rows that are not named, and fewer than two to learn.
+
+    Args:
+        found: The labels that rows have, each once.
+        labels: All labels that they may have.
+        learnt: Those that are learnt.
+        where: Names the rows and their column.
+
+    Raises:
+        InputError: For either.
+    """
+    extra = [label for label in found if label not in labels]
+    if extra:
+        raise InputError(
+            f"{where}: {extra[0]!r} is not in labels={labels}. "
+            "Name every label, or leave labels out to have them found."
+        )
+    if len(learnt) < 2:
+        raise InputError(
+            f"{where}: {next(iter(found), None)!r} is the only label. "
+            "Training needs rows of at least two."
+        )
 
 
 def check_pair_labels(found: list[str], where: str, *, named: list[str] | None) -> None:

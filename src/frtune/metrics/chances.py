@@ -11,7 +11,7 @@ CALIBRATION = ("log_loss", "brier", "ece")  # scores of probabilities
 BEFORE = "_uncalibrated"  # ends the name of such a score before calibration
 
 
-def softmax(logits: Sequence[np.ndarray]) -> np.ndarray:
+def softmax(logits: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """Return the chance of each class, ``(rows, classes)``, from logits of the same shape."""
     return special.softmax(np.asarray(logits, float), axis=-1)
 
@@ -64,7 +64,7 @@ def unplatt(chances: Sequence[float], slope: float, intercept: float) -> np.ndar
     return special.expit((log_odds(chances) - intercept) / slope)
 
 
-def log_odds(scores: Sequence[float]) -> np.ndarray:
+def log_odds(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     """Log odds of numbers from 0 to 1, both ends kept finite.
 
     Example:

@@ -148,15 +148,16 @@ def _asked(trainer: Any, found: ReviewRows, held: np.ndarray) -> list[Evidence]:
         task, model, tokenizer, size, kind == "bf16", trainer.generation, kind == "fp16"
     )
     encoded = predictor.encode(found.rows.select(np.flatnonzero(held)), with_labels=True)
-    losses = None
-    if task.generates:
-        losses = row_losses(
-            model,
-            encoded,
-            task,
-            tokenizer,
-            batch_size=size,
-            autocast=partial(autocast, model.device.type, kind),
-        )
     outputs = predictor.outputs(encoded, progress="Predicting")
-    return list(task.review_evidence(outputs, encoded, tokenizer, losses=losses))
+    evidence = task.review_evidence(outputs, encoded, tokenizer)
+    if not task.generates:
+        return list(evidence)
+    losses = row_losses(
+        model,
+        encoded,
+        task,
+        tokenizer,
+        batch_size=size,
+        autocast=partial(autocast, model.device.type, kind),
+    )
+    return [{**said, "loss": loss} for said, loss in zip(evidence, losses, strict=True)]

@@ -8,43 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frtune.data.cleaning import clean_keyphrases
-from frtune.data.nested_values import read_phrases
 from frtune.metrics.phrases import normalize_phrase, presence_for, presence_test, stemmer_for
 from frtune.tasks.keyphrase_scores import KeyphraseScores
 from frtune.tasks.label_doubts import Evidence, LabelDoubt, Reason, outlier_limit, ranks
-from frtune.tasks.phrase_labels import disjoint_lists, phrases_cell, phrases_line
+from frtune.tasks.phrase_labels import PhraseLabels, disjoint_lists
 from frtune.words import UNSPACED, words
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-class KeyphraseDoubts(KeyphraseScores):
+class KeyphraseDoubts(PhraseLabels, KeyphraseScores):
     """The review of keyphrases; the attributes are those of ``KeyphraseGeneration``."""
 
-    def review_evidence(
-        self,
-        outputs: Sequence[Any],
-        dataset: Dataset,
-        tokenizer: Any,
-        *,
-        losses: Sequence[float] | None = None,
-    ) -> list[dict[str, Any]]:
-        """As of every task: the phrases that were written, and ``loss``, of a token of the target.
-
-        Without ``losses`` there is a ``ValueError``: they are what rows are ordered by.
-        """
-        if losses is None:
-            raise ValueError("losses=None: keyphrases are ordered by them. Pass those of the rows.")
-        answers = self.answers(outputs, dataset, tokenizer)
-        return [
-            {"prediction": answer["keyphrases"], "loss": loss}
-            for answer, loss in zip(answers, losses, strict=True)
-        ]
-
     def label_doubts(self, rows: Dataset, evidence: Sequence[Evidence]) -> list[LabelDoubt]:
-        """As of every task, by the rank of the loss and the share of unsupported phrases.
+        """As of every task, by the rank of ``loss`` and the share of unsupported phrases.
 
         A phrase is unsupported where it stands in no text of the data, and no other row has it. A
         loss is doubted where it is an outlier.
@@ -72,15 +50,6 @@ class KeyphraseDoubts(KeyphraseScores):
 
     def conflict_test(self, labels: Sequence[Any]) -> Callable[[Any, Any], bool]:
         return disjoint_lists(normalize_phrase)
-
-    def label_line(self, label: Any) -> str:
-        return phrases_line(label, self.separator)
-
-    def read_label_line(self, line: str) -> list[str]:
-        return clean_keyphrases(read_phrases(line, self.separator, None))
-
-    def label_cell(self, label: Any, before: Any) -> Any:
-        return phrases_cell(label, before, self.separator, self.keyphrase_field)
 
 
 def unsupported(

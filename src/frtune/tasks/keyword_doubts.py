@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from frtune.data.cleaning import clean_keyphrases
-from frtune.data.nested_values import read_phrases
-from frtune.tasks.keyword_rows import StitchedText, raw_rows, stitched
+from frtune.metrics.chances import softmax
+from frtune.metrics.tags import OUTSIDE
+from frtune.tasks.keyword_rows import StitchedText, stitched
 from frtune.tasks.keyword_scores import KeywordScores
 from frtune.tasks.label_doubts import Evidence, LabelDoubt, Reason
-from frtune.tasks.phrase_labels import disjoint_lists, phrases_cell, phrases_line
+from frtune.tasks.phrase_labels import PhraseLabels, disjoint_lists
 from frtune.tasks.token_labels import IGNORED
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 
-class KeywordDoubts(KeywordScores):
+class KeywordDoubts(PhraseLabels, KeywordScores):
     """The review of keywords; the attributes are those of ``KeywordExtraction``."""
 
-    keyphrase_field: str | None
-
     def review_evidence(
-        self,
-        outputs: Sequence[Any],
-        dataset: Dataset,
-        tokenizer: Any,
-        *,
-        losses: Sequence[float] | None = None,
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any
     ) -> list[dict[str, Any]]:
         """As of every task.
 
@@ -41,28 +34,12 @@ class KeywordDoubts(KeywordScores):
         sum and number of the probability of O over tokens labelled so, and of a keyword over the
         others.
         """
-        marked = [
-            np.stack([row[..., 0], np.logaddexp(row[..., 1], row[..., 2])], axis=-1)
-            for row in map(np.asarray, outputs)
-        ]  # O or not: (length, 2)
-        texts = zip(stitched(outputs, dataset, self), stitched(marked, dataset, self), strict=True)
-        rows = raw_rows(dataset, self.label_columns)
-        given = (read_phrases(row[self.label_columns[0]], self.separator, self.keyphrase_field)
-                 for row in rows)  # fmt: skip
-        return [
-            self._evidence(text, chances, clean_keyphrases(phrases))
-            for (text, chances), phrases in zip(texts, given, strict=True)
-        ]
+        texts = stitched(outputs, dataset, self)
+        return list(map(self._evidence, texts, self.references(dataset)))
 
-    def _evidence(
-        self, text: StitchedText, marked: StitchedText, keywords: list[str]
-    ) -> dict[str, Any]:
-        chances = np.array(
-            [
-                s if p else 1 - s
-                for s, p in zip(marked.scores or [], marked.predictions, strict=True)
-            ]
-        )  # of each token, that it is in a keyword
+    def _evidence(self, text: StitchedText, keywords: list[str]) -> dict[str, Any]:
+        # of each token, that it is in a keyword
+        chances = 1 - softmax(np.asarray(text.logits))[:, OUTSIDE]
         counted = np.array(text.word_starts if self.subwords == "first" else [True] * len(chances))
 
         def chance(spans: Sequence[Span]) -> float | None:
@@ -111,15 +88,6 @@ class KeywordDoubts(KeywordScores):
 
     def conflict_test(self, labels: Sequence[Any]) -> Callable[[Any, Any], bool]:
         return disjoint_lists(self.key)
-
-    def label_line(self, label: Any) -> str:
-        return phrases_line(label, self.separator)
-
-    def read_label_line(self, line: str) -> list[str]:
-        return clean_keyphrases(read_phrases(line, self.separator, None))
-
-    def label_cell(self, label: Any, before: Any) -> Any:
-        return phrases_cell(label, before, self.separator, self.keyphrase_field)
 
 
 def _means(

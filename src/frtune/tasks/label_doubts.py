@@ -61,12 +61,7 @@ class LabelReview:
     references: Callable[..., list[Any]]
 
     def review_evidence(
-        self,
-        outputs: Sequence[Any],
-        dataset: Dataset,
-        tokenizer: Any,
-        *,
-        losses: Sequence[float] | None = None,
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any
     ) -> list[dict[str, Any]]:
         """What a model says of raw rows that it did not learn, as JSON values.
 
@@ -74,12 +69,17 @@ class LabelReview:
             outputs: As for ``answers``.
             dataset: The encoded rows, with labels.
             tokenizer: The model's.
-            losses: Mean loss of a token of each row's target, where the task ``generates``.
         """
         return [self.prediction(answer) for answer in self.answers(outputs, dataset, tokenizer)]
 
     def label_doubts(self, rows: Dataset, evidence: Sequence[Evidence]) -> list[LabelDoubt]:
-        """How doubtful each raw row's label is, by ``review_evidence`` of all of them."""
+        """How doubtful each raw row's label is.
+
+        Args:
+            rows: All rows, raw.
+            evidence: ``review_evidence`` of each; where the task ``generates`` with ``loss``, the
+                mean loss of a token of the row's target, in nats.
+        """
         found = []
         for label, said in zip(self.references(rows), evidence, strict=True):
             other = said["prediction"]

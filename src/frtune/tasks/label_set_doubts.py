@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from frtune.data.label_sets import as_indicators, label_set
-from frtune.data.labels import score_of
-from frtune.errors import InputError
 from frtune.tasks.label_doubts import Evidence, LabelDoubt, Reason, class_doubts
 from frtune.tasks.phrase_labels import phrases_cell, phrases_line
+from frtune.tasks.sequence_task import SequenceTask
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -19,21 +18,14 @@ if TYPE_CHECKING:
 WITHOUT, WITH = "without", "with"
 
 
-class LabelSetDoubts:
+class LabelSetDoubts(SequenceTask):
     """The review of several labels a row, of ``MultiLabelClassification``, whose fields it has."""
 
-    known_labels: Any
     label_separator: str
     chances: Callable[..., np.ndarray]
-    references: Callable[..., list[list[str]]]
 
     def review_evidence(
-        self,
-        outputs: Sequence[Any],
-        dataset: Dataset,
-        tokenizer: Any,
-        *,
-        losses: Sequence[float] | None = None,
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any
     ) -> list[dict[str, Any]]:
         """As of every task: ``chances``, the probability of each label."""
         return [{"chances": row} for row in self.chances(outputs).round(6).tolist()]
@@ -67,20 +59,18 @@ class LabelSetDoubts:
 
     def read_label_line(self, line: str) -> list[str]:
         found = label_set(line.strip() or "[]", self.label_separator)
-        for label in found:
-            if label not in self.known_labels:
-                shown = ", ".join(self.known_labels[:10])
-                raise InputError(f"{label[:60]!r} is no label. The labels are {shown}.")
-        return found
+        return [self.read_label(label) for label in found]
 
     def label_cell(self, label: Any, before: Any) -> Any:
-        """As of every task; numbers in a list stay numbers."""
+        """As of every task; numbers stay numbers, in a list too."""
         if isinstance(before, str) and not label:
             return "[]"
         if isinstance(before, list) and before and all(isinstance(item, int) for item in before):
-            return [int(score_of(each) or 0) for each in label]
+            cell = super().label_cell
+            return [cell(each, before[0]) for each in label]
         if before is not None and not isinstance(before, str | list):
-            return phrases_cell(label, "", self.label_separator) if len(label) != 1 else label[0]
+            one = len(label) == 1
+            return super().label_cell(label[0], before) if one else self.label_cell(label, "")
         return phrases_cell(label, before, self.label_separator)
 
 

@@ -25,7 +25,7 @@ from frtune.data.labels import ordered, train_split
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
-from frtune.metrics.chances import sigmoid
+from frtune.metrics.chances import log_odds, sigmoid
 from frtune.tasks.answer_html import Say, label_set_html
 from frtune.tasks.answers import Answer, ClassReport, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import ModelKind, Row, Splits
@@ -366,7 +366,7 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
         limits = np.array([*self.limits_by_label.values()])
         if self.temperature is not None and not self.calibrate_head:
             # the pipeline does not know the temperature
-            limits = sigmoid(self.temperature * np.log(limits / (1 - limits)))
+            limits = sigmoid(self.temperature * log_odds(limits))
         shown = dict(zip(self.known_labels, limits.round(6).tolist(), strict=True))
         return [
             'classify = pipeline("text-classification", model=model, tokenizer=tokenizer)',

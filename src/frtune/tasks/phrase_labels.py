@@ -6,7 +6,33 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from frtune.data.cleaning import clean_keyphrases
+from frtune.data.nested_values import read_phrases
 from frtune.data.written_lists import looks_written
+
+
+class PhraseLabels:
+    """How a review shows, reads and writes a label that is a list of phrases.
+
+    Attributes:
+        separator: Stands between the phrases of a text.
+        keyphrase_field: With the phrase, where a value has objects.
+    """
+
+    separator: str
+    keyphrase_field: str | None
+
+    def label_line(self, label: Any) -> str:
+        """As of every task."""
+        return phrases_line(label, self.separator)
+
+    def read_label_line(self, line: str) -> list[str]:
+        """As of every task."""
+        return clean_keyphrases(read_phrases(line, self.separator, None))
+
+    def label_cell(self, label: Any, before: Any) -> Any:
+        """As of every task."""
+        return phrases_cell(label, before, self.separator, self.keyphrase_field)
 
 
 def phrases_line(phrases: Sequence[str], separator: str) -> str:

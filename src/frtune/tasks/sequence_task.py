@@ -221,12 +221,7 @@ class SequenceTask(Task):
     # --- which labels are probably wrong --------------------------------------------------------
 
     def review_evidence(
-        self,
-        outputs: Sequence[Any],
-        dataset: Dataset,
-        tokenizer: Any,
-        *,
-        losses: Sequence[float] | None = None,
+        self, outputs: Sequence[Any], dataset: Dataset, tokenizer: Any
     ) -> list[dict[str, Any]]:
         """As of every task: ``score``, or ``chances``, the probability of each label."""
         if self.scored:

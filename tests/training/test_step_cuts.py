@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cuts_worker import learnt
 from transformers import AutoTokenizer, TrainingArguments
 
 from frtune import (
@@ -303,6 +304,15 @@ def test_two_processes_learn_what_those_of_plain_random_order_learn(sharding, la
     for first, second in zip(cut_up[0]["seen"], cut_up[1]["seen"], strict=True):
         assert len(first) == len(second)
     assert cut_up[0]["learnt"] == [pytest.approx(values, rel=1e-5) for values in plain[0]["learnt"]]
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("sharding", ["ddp", "zero2", "zero3"])
+def test_two_processes_learn_several_labels_a_row_as_one_does(sharding, launched, tiny, tmp_path):
+    one = learnt(str(tiny("bert")), str(tmp_path), "ddp", several=True, cut_steps=False)
+    for rank in (0, 1):
+        two = json.loads((launched / f"rank{rank}.json").read_text())[f"{sharding} several"]
+        assert two["learnt"] == [pytest.approx(values, rel=1e-4) for values in one["learnt"]]
 
 
 @pytest.mark.distributed

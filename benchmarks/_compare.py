@@ -195,6 +195,11 @@ def differences(row: dict[str, Any], peer: str) -> dict[str, tuple[float, float]
     }
 
 
+def shown(mean: float, half: float, digits: int = 4) -> str:
+    """A mean with half its interval, which one value does not have."""
+    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if math.isfinite(half) else "")
+
+
 def signed(mean: float, half: float, digits: int = 4) -> str:
     """A difference with its interval."""
     ends = (round(value, digits) + 0.0 for value in (mean, mean - half, mean + half))  # no -0

@@ -25,6 +25,7 @@ from _compare import (
     parser,
     run_once,
     shared_data,
+    shown,
     signed,
     warm_up,
     write_result,
@@ -131,7 +132,7 @@ def lines(table: list[dict[str, Any]]) -> list[str]:
     for data in table:
         for way, scores in data["ways"].items():
             less = "" if way == "all" else signed(*scores["f1 less all"])
-            f1 = "{:.4f} ± {:.4f}".format(*scores["f1"])
+            f1 = shown(*scores["f1"])
             found.append(
                 f"| {data['data']} | {way} | {f1} | {less} | {100 * scores['divided'][0]:.1f} % |"
             )

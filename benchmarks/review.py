@@ -27,6 +27,7 @@ from _compare import (
     parser,
     run_once,
     shared_data,
+    shown,
     signed,
     warm_up,
     write_result,
@@ -135,10 +136,9 @@ def lines(found: dict[str, Any]) -> list[str]:
     table.append(f"| labels that are doubted | {said['doubted']}, {share:.3f} of them turned |")
     table.append(f"| rows whose label the models agree with | {said['agreement']:.3f} |")
     seeds = len(found["runs"][WAYS[0]])
-    for way, (mean, half) in found["ways"].items() if seeds else ():
-        half_width = f" ± {half:.4f}" if seeds > 1 else ""
-        word = "seeds" if seeds > 1 else "seed"
-        table.append(f"| accuracy, {way}, {seeds} {word} | {mean:.4f}{half_width} |")
+    word = "seeds" if seeds > 1 else "seed"
+    for way, accuracy in found["ways"].items() if seeds else ():
+        table.append(f"| accuracy, {way}, {seeds} {word} | {shown(*accuracy)} |")
     if seeds > 1:
         less = signed(*found["difference"])
         table.append(f"| accuracy {WAYS[1]}, less all rows, paired by seed | {less} |")

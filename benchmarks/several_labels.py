@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import sys
 import tempfile
 from collections import Counter
@@ -27,6 +26,7 @@ from _compare import (
     parser,
     run_once,
     shared_data,
+    shown,
     warm_up,
     write_result,
 )
@@ -129,15 +129,10 @@ def lines(found: dict[str, Any]) -> list[str]:
     }
     table = ["| | micro F1 | macro F1 | exact match |", f"|{' --- |' * 4}"]
     for way, scores in found["ways"].items():
-        cells = " | ".join(shown(*scores[name]) for name in SCORES)
+        cells = " | ".join(shown(*scores[name], digits=3) for name in SCORES)
         table.append(f"| {names[way]} | {cells} |")
-    ranking = shown(*found["known"]["ranking_precision"])
+    ranking = shown(*found["known"]["ranking_precision"], digits=3)
     return [*table, "", f"BERT's `ranking_precision` is {ranking}."]
-
-
-def shown(mean: float, half: float) -> str:
-    """A mean with half its interval, which one value does not have."""
-    return f"{mean:.3f} ± {half:.3f}" if math.isfinite(half) else f"{mean:.3f}"
 
 
 def main() -> None:

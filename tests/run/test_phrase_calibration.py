@@ -161,6 +161,8 @@ def test_votes_are_calibrated_by_votes(tmp_path, capsys):
     directory = trained("keyphrases", data, tmp_path / "run", "--calibrate-scores", "4")
     metrics = json.loads((directory / "metrics.json").read_text())
     assert fitted(directory) and "test_phrase_ece" not in metrics  # of what is written once
+    page = (directory / "report.html").read_text("utf-8")
+    assert "Precision and recall of the phrases" in page and "Share of right phrases" not in page
     capsys.readouterr()
     command = ["evaluate", str(directory), "--data", str(data), "--votes", "4"]
     assert main(command) == 0

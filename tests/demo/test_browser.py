@@ -16,7 +16,7 @@ from frtune.demo.models import Facts, PageModel, open_models
 from frtune.demo.translations import WORDS
 from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
-from frtune.web.translations import LANGUAGES, PageLanguage
+from frtune.web.translations import ENGLISH_ALONE, LANGUAGES, PageLanguage
 
 pytestmark = pytest.mark.browser
 
@@ -57,11 +57,11 @@ def address(shown):
     yield from _served(shown, None)
 
 
-def _served(shown, language):
+def _served(shown, language, server=None):
     language = PageLanguage(WORDS, language)
     with private_folder():
         page = build_page(shown, language)
-        yield start(page, Server(), language, css=CSS, footer=["api"])[0]
+        yield start(page, server or Server(), language, css=CSS, footer=["api"])[0]
         page.close()
 
 
@@ -77,6 +77,7 @@ def _walk(seen, tmp_path):
     page.wait_for_selector("#about p")
     found = seen.strings()
     seen.choose("#model", "classes")
+    page.wait_for_function("document.querySelector('#about').innerText.includes('tiny (camembert)')")
     page.locator("#examples button").first.click()
     page.wait_for_selector("#truth p")
     page.click("#run")
@@ -144,6 +145,31 @@ def test_gradios_own_words_follow_the_option(shown, language):
                 "ko": "파일을 여기에 드롭",
             }
             assert drop[language] in seen.page.inner_text("#upload")
+
+
+@pytest.mark.parametrize(("locale", "place"), [("fr-FR", 0), ("ko-KR", 1)])
+def test_a_full_queue_is_told_in_the_visitors_language(shown, locale, place):
+    busy = "This application is currently busy. Please try again."
+    for address in _served({"slow": shown["slow"]}, None, Server(waiting=1)):
+        with visit(address, locale=locale) as seen:
+            page = seen.page
+            page.wait_for_selector("#about p")
+            ask = f"{address}gradio_api/call/predict"
+            taken = 0
+            while page.request.post(ask, data={"data": ["slow", TEXT, "", ""]}).ok:
+                taken += 1
+                page.wait_for_timeout(500)  # it goes from the queue to the model
+            page.fill("#text textarea", TEXT)
+            page.click("#run")
+            toast = page.get_by_test_id("toast-body")
+            toast.get_by_text(ENGLISH_ALONE[busy][place]).wait_for()
+            assert toast.get_by_label(ENGLISH_ALONE["Close"][place]).is_visible()
+            assert ENGLISH_ALONE["Error"][place] in toast.inner_text()
+            assert not {"busy", "Error", "Close"} & set(re.findall(r"\w+", toast.inner_text()))
+            for _ in range(taken):
+                shown["slow"].predictor.go.release()
+            page.wait_for_timeout(1_000)  # they are answered before the next test
+    assert taken == 2
 
 
 def test_a_long_text_is_taken_whole_and_what_is_read_of_it_is_said(address):

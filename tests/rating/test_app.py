@@ -164,6 +164,23 @@ def test_keys_alone_judge_skip_and_comment(served):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("served", ["score"], indirect=True)
+def test_an_answer_is_of_the_sheet_that_is_seen(served):
+    store, address = served
+    with visit(address) as seen:
+        page = seen.page
+        _begin(page)
+        page.wait_for_timeout(1_000)
+        for place in range(2):
+            page.click(f"#grade{place} label:nth-of-type(2)")
+        page.evaluate("['skip', 'next'].forEach(name => document.getElementById(name).click())")
+        page.get_by_text("1 answered").wait_for()
+        page.wait_for_timeout(1_000)
+    order = store.study.item_order("Ada")
+    assert set(store.judgements("Ada")) == {("Ada", order[0])}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("served", ["score"], indirect=True)
 @pytest.mark.parametrize(("locale", "place"), [("fr-FR", 1), ("ko-KR", 2)])
 def test_the_scale_says_which_end_is_good(served, locale, place):
     _, address = served

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
@@ -88,11 +89,13 @@ def test_a_person_keeps_changes_drops_and_saves_with_keys_alone(served):
         page.keyboard.type("nobody's kdn")
         page.keyboard.press("Enter")
         page.wait_for_selector("#message .frtune-error")
-        assert "is no label" in page.inner_text("#message")
+        told = page.inner_text("#message")
+        assert told.startswith(WORDS["bad_label"][1].partition(":")[0].strip())
+        assert all(label in told for label in labels)
         page.keyboard.press("Escape")
         page.keyboard.press("s")
         page.wait_for_selector("#message [role=status]")
-        assert "1 changées, 1 supprimées" in page.inner_text("#message")
+        assert "changées : 1, supprimées : 1" in page.inner_text("#message")
         assert seen.dialogs == []
         assert seen.hosts <= {"127.0.0.1", ""}
     first, second, third = (review.rows[i].place for i in range(3))
@@ -111,6 +114,68 @@ def test_a_person_keeps_changes_drops_and_saves_with_keys_alone(served):
         assert WORDS["progress"][2].format(place=4, rows=24, doubted=1, decided=3) in (
             page.inner_text("#progress")
         )
+
+
+@pytest.mark.browser
+def test_keys_in_quick_succession_decide_the_row_that_is_seen(served):
+    review, address = served
+    suggested = review.rows[0].suggestion
+    with visit(address) as seen:
+        page = seen.page
+        page.wait_for_selector("#text .frtune-text")
+        page.wait_for_timeout(1_000)
+        page.evaluate(
+            """["k", "c"].forEach(key => document.body.dispatchEvent(
+                new KeyboardEvent("keydown", {key, bubbles: true})))"""
+        )
+        page.get_by_text("2 of 24").wait_for()
+        page.wait_for_timeout(1_000)
+    assert dict(review.decisions().items()) == {
+        review.rows[0].place: Decision("change", suggested)
+    }
+
+
+@pytest.mark.browser
+def test_ctrl_enter_keeps_the_label_that_is_typed(served):
+    review, address = served
+    other = next(x for x in review.found.task.known_labels if x != review.rows[0].suggestion)
+    with visit(address, viewport={"width": 390, "height": 800}, color_scheme="dark") as seen:
+        page = seen.page
+        page.wait_for_selector("#text .frtune-text")
+        page.wait_for_timeout(1_000)
+        assert seen.wide() == []
+        page.keyboard.press("e")
+        page.keyboard.type(other)
+        page.keyboard.press("Control+Enter")
+        page.get_by_text("2 of 24").wait_for()
+    assert dict(review.decisions().items()) == {review.rows[0].place: Decision("change", other)}
+
+
+@pytest.mark.browser
+def test_every_string_is_in_the_reviewers_language(served):
+    review, address = served
+    found = {}
+    for locale in ("en-US", "fr-FR", "ko-KR"):
+        with visit(address, locale=locale) as seen:
+            page = seen.page
+            page.wait_for_selector("#text .frtune-text")
+            page.wait_for_timeout(1_000)
+            strings = seen.strings()
+            page.keyboard.press("e")
+            page.keyboard.type("nobody's kdn")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#message .frtune-error")
+            strings |= seen.strings()
+            page.focus("#save")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#message [role=status]")
+            strings |= seen.strings()
+            assert page.locator("h1").count() == 1
+            assert not [s for s in strings if "[object" in s or "__i18n__" in s]
+            found[locale] = {s for s in strings if len(s) > 2 and not s.startswith("<script")}
+            found[locale] -= {"logo", "nobody's kdn", *review.rows[0].texts}
+    for one, other in combinations(found, 2):
+        assert found[one] & found[other] == set(), (one, other)
 
 
 def test_every_reason_has_its_words(served):

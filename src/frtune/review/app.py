@@ -26,6 +26,7 @@ class _Page:
     def __init__(self, gradio: Any, session: ReviewSession, language: PageLanguage):
         self.gradio, self.session, self.language = gradio, session, language
         label = language.label
+        gradio.Markdown(label("heading"))
         self.progress = gradio.HTML(elem_id="progress")
         with gradio.Column() as self.body:
             self.text = gradio.HTML(elem_id="text")
@@ -37,11 +38,13 @@ class _Page:
                 self.drop = gradio.Button(label("drop"), elem_id="drop")
         with gradio.Row():
             self.back = gradio.Button(label("back"), elem_id="back")
-            self.next = gradio.Button(label("next"), elem_id="next")
+            self.next = gradio.Button(label("next"), elem_id="next_row")
             self.save = gradio.Button(label("save"), elem_id="save")
         self.message = gradio.HTML(elem_id="message")
         self.keys = gradio.HTML(elem_id="keys")
-        self.place = gradio.State(0)
+        # kept by the browser: it stands for the row that is seen when a key is pressed, and not for
+        # the one that an answer on its way is about to show
+        self.place = gradio.Number(0, precision=0, visible=False)
 
     @property
     def shown(self) -> list[Any]:
@@ -119,7 +122,9 @@ class _Actions:
         try:
             self.session.decide(place, action, typed)
         except InputError as error:
-            return self.parts.stay(str(error))
+            logger.info("a label was refused: %s", error)
+            known = ", ".join(self.session.known_labels())
+            return self.parts.stay(self.parts.language.say("bad_label", request, known=known))
         except OSError:  # the page stays up
             logger.exception("a decision could not be saved")
             return self.parts.stay(self.parts.language.say("failed", request))
@@ -131,7 +136,8 @@ class _Actions:
         try:
             where, changed, dropped = self.session.save()
         except InputError as error:
-            return self.parts.stay(str(error))
+            logger.warning(error)
+            return self.parts.stay(say("unwritable", request))
         except OSError:
             logger.exception("the corrected data could not be saved")
             return self.parts.stay(say("failed", request))

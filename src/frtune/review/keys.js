@@ -1,10 +1,11 @@
 () => {
   if (window.frtuneReviewKeys) return;
   window.frtuneReviewKeys = true;
-  const buttons = { k: "keep", c: "change", d: "drop", n: "next", p: "back", s: "save" };
+  const buttons = { k: "keep", c: "change", d: "drop", n: "next_row", p: "back", s: "save" };
   document.addEventListener("keydown", event => {
     if (event.target.closest?.("textarea, input, select, [contenteditable]")) {
       if (event.key === "Escape") event.target.blur();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) document.getElementById("change").click();
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;

@@ -12,6 +12,9 @@ from frtune.review.folder import Action, Decision
 from frtune.review.ranking import ReviewedRow
 from frtune.review.review import Review
 
+_LABELS = 10  # that a message names
+_LABEL_CHARACTERS = 60
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -84,6 +87,11 @@ class ReviewSession:
         if names is None and (reason := found.task.reason({**raw, column: value})):
             raise InputError(f"{reason}. Write a label, or drop the row.")
         return found.task.label_line(found.task.read_label_line(label))
+
+    def known_labels(self) -> list[str]:
+        """Some labels that rows have, cut to a readable length."""
+        labels = dict.fromkeys(row.label for row in self.rows if row.label)
+        return [label[:_LABEL_CHARACTERS] for label in list(labels)[:_LABELS]]
 
     def save(self) -> tuple[Path, int, int]:
         """Write the corrected data; returns where, and how many rows were changed and dropped."""

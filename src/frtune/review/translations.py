@@ -60,9 +60,10 @@ WORDS: Words = {
         "la ligne {row} de {split} a presque le même texte, et l'étiquette {label}",
         "{split}의 {row}행은 본문이 거의 같고 레이블은 {label}",
     ),
+    "heading": ("# Check the labels", "# Vérifier les étiquettes", "# 레이블 확인하기"),
     "progress": (
         "{place} of {rows} · {doubted} doubtful · {decided} decided",
-        "{place} sur {rows} · {doubted} douteuses · {decided} décidées",
+        "{place} sur {rows} · douteuses : {doubted} · décidées : {decided}",
         "{rows}개 중 {place}번째 · 의심 {doubted}개 · 결정 {decided}개",
     ),
     "where": ("Row {row} of {split}", "Ligne {row} de {split}", "{split}의 {row}행"),
@@ -84,8 +85,20 @@ WORDS: Words = {
     "undecided": ("not decided", "non décidée", "미결정"),
     "saved": (
         "Saved: {where} ({changed} changed, {dropped} dropped)",
-        "Enregistré : {where} ({changed} changées, {dropped} supprimées)",
+        "Enregistré : {where} (changées : {changed}, supprimées : {dropped})",
         "저장됨: {where} (변경 {changed}개, 삭제 {dropped}개)",
+    ),
+    "bad_label": (
+        "This cannot be the label of the row. Write one as other rows have it: {known}",
+        "Cela ne peut pas être l'étiquette de la ligne. Écrivez-en une comme d'autres lignes "
+        "l'ont : {known}",
+        "이 행의 레이블이 될 수 없습니다. 다른 행에 있는 형식으로 적으세요: {known}",
+    ),
+    "unwritable": (
+        "The corrected data could not be written; the terminal says why. The decisions are kept.",
+        "Les données corrigées n'ont pas pu être écrites ; le terminal dit pourquoi. Les décisions "
+        "sont gardées.",
+        "수정된 데이터를 쓰지 못했습니다. 이유는 터미널에 있습니다. 결정은 저장되어 있습니다.",
     ),
     "failed": (
         "It could not be saved. Try again.",

@@ -14,7 +14,16 @@ new MutationObserver(() => {
       const text = window.frtuneWords[part.getAttribute(name)];
       if (text) part.setAttribute(name, text);
     }
-}).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: frtuneTexts });
+  for (const toast of document.querySelectorAll("[data-testid=toast-body]")) {
+    const texts = document.createTreeWalker(toast, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const said = texts.currentNode.data, text = window.frtuneWords[said.trim()];
+      if (text) texts.currentNode.data = said.replace(said.trim(), text);
+    }
+  }
+}).observe(document, {
+  childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: frtuneTexts,
+});
 
 const frtuneShown = part => part && part.offsetParent !== null && !part.disabled;
 

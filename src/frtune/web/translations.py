@@ -15,7 +15,7 @@ LANGUAGES = ("en", "fr", "ko")
 # Gradio looks its own words up by the same road, and "file" or "label" is a group of them
 _OURS = "frtune_"
 
-# labels that Gradio has in English alone, in French and Korean
+# labels and messages that Gradio has in English alone, in French and Korean
 ENGLISH_ALONE = {
     "Click to upload or drop files": (
         "Choisir ou déposer un fichier",
@@ -25,6 +25,23 @@ ENGLISH_ALONE = {
     "Gradio footer navigation": ("Pied de page", "바닥글"),
     "Remove this file": ("Retirer ce fichier", "이 파일 제거"),
     "Clear": ("Effacer", "지우기"),
+    "Close": ("Fermer", "닫기"),
+    # messages in a corner of the page, and what stands above them
+    "Error": ("Erreur", "오류"),
+    "Warning": ("Attention", "주의"),
+    "Info": ("Information", "안내"),
+    "This application is currently busy. Please try again.": (
+        "Trop de demandes attendent en ce moment. Réessayez dans un instant.",
+        "지금 대기 중인 요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
+    ),
+    "Connection errored out.": (
+        "La connexion au serveur a échoué. Réessayez.",
+        "서버에 연결하지 못했습니다. 다시 시도하세요.",
+    ),
+    "Connection to the server was lost. Attempting reconnection...": (
+        "La connexion au serveur est perdue. Nouvelle tentative…",
+        "서버와의 연결이 끊겼습니다. 다시 연결하는 중…",
+    ),
 }
 
 # what is said, in the order of LANGUAGES

@@ -16,7 +16,7 @@ from frtune.demo.models import Facts, PageModel, open_models
 from frtune.demo.translations import WORDS
 from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
-from frtune.web.translations import ENGLISH_ALONE, LANGUAGES, PageLanguage
+from frtune.web.translations import ENGLISH_ALONE, ENGLISH_PATTERNS, LANGUAGES, PageLanguage
 
 pytestmark = pytest.mark.browser
 
@@ -77,7 +77,7 @@ def _walk(seen, tmp_path):
     page.wait_for_selector("#about p")
     found = seen.strings()
     seen.choose("#model", "classes")
-    page.wait_for_function("document.querySelector('#about').innerText.includes('tiny (camembert)')")
+    page.get_by_text("tiny (camembert)").wait_for()
     page.locator("#examples button").first.click()
     page.wait_for_selector("#truth p")
     page.click("#run")
@@ -170,6 +170,24 @@ def test_a_full_queue_is_told_in_the_visitors_language(shown, locale, place):
                 shown["slow"].predictor.go.release()
             page.wait_for_timeout(1_000)  # they are answered before the next test
     assert taken == 2
+
+
+@pytest.mark.parametrize("locale", ["fr-FR", "ko-KR"])
+def test_a_file_that_the_page_does_not_take_is_told_in_the_visitors_language(
+    shown, locale, tmp_path
+):
+    place = LOCALES.index(locale) - 1
+    files = {"big.csv": "2.0 Kb", "[x] $&.exe": ".csv, .tsv, .json, .jsonl, .txt"}
+    for address in _served(shown, None, Server(max_file_bytes=2_000)):
+        for (name, allowed), (_, texts) in zip(files.items(), ENGLISH_PATTERNS, strict=True):
+            path = tmp_path / name
+            path.write_text("text\n" + "loyer\n" * 1_000, encoding="utf-8")
+            values = {"$1": allowed, "$2": name} if "big" in name else {"$1": name, "$2": allowed}
+            told = re.sub(r"\$\d", lambda found: values[found[0]], texts[place])  # noqa: B023
+            with visit(address, locale=locale) as seen:
+                seen.page.locator("[role=tab]").nth(1).click()
+                seen.page.set_input_files("#upload input[type=file]", path)
+                seen.page.get_by_test_id("toast-body").get_by_text(told, exact=True).wait_for()
 
 
 def test_a_long_text_is_taken_whole_and_what_is_read_of_it_is_said(address):

@@ -30,8 +30,8 @@ def address(models):
 async def _answers(address, texts, at_once):
     """The page's answer to each text, asked as a program does; ``at_once`` wait at a time."""
     turn = asyncio.Semaphore(at_once)
-    # each request on a connection of its own: the server closes those that were idle for 5 s, and on
-    # a busy machine a request may be sent on one that is just being closed (ReadError)
+    # each request on a connection of its own: the server closes those that were idle for 5 s, and
+    # on a busy machine a request may be sent on one that is just being closed (ReadError)
     limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=0)
 
     async def answer(client, text):

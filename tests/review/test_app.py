@@ -130,9 +130,7 @@ def test_keys_in_quick_succession_decide_the_row_that_is_seen(served):
         )
         page.get_by_text("2 of 24").wait_for()
         page.wait_for_timeout(1_000)
-    assert dict(review.decisions().items()) == {
-        review.rows[0].place: Decision("change", suggested)
-    }
+    assert dict(review.decisions().items()) == {review.rows[0].place: Decision("change", suggested)}
 
 
 @pytest.mark.browser
@@ -144,6 +142,7 @@ def test_ctrl_enter_keeps_the_label_that_is_typed(served):
         page.wait_for_selector("#text .frtune-text")
         page.wait_for_timeout(1_000)
         assert seen.wide() == []
+        assert page.locator("#doubt th").first.bounding_box()["height"] < 45, "on one line"
         page.keyboard.press("e")
         page.keyboard.type(other)
         page.keyboard.press("Control+Enter")

@@ -45,8 +45,8 @@ class _Page:
                 self.back = gradio.Button(label("back"), elem_id="back")
         self.message = gradio.HTML(elem_id="message")
         self.rater = gradio.State("")
-        # kept by the browser: it stands for the sheet that is seen when a key is pressed, and not for
-        # the one that an answer on its way is about to show
+        # kept by the browser: it stands for the sheet that is seen when a key is pressed, and not
+        # for the one that an answer on its way is about to show
         self.place = gradio.Number(0, precision=0, visible=False)
 
     def _questions(self) -> None:

@@ -81,7 +81,9 @@ class _Page:
         if before is not None:
             decided = say(f"decided_{before.action}", request, label=before.label)
         lines = [(say("label", request), row.label), (say("suggestion", request), suggested)]
-        cells = "".join(f"<tr><th>{escape(n)}</th><td>{escape(v)}</td></tr>" for n, v in lines)
+        cells = "".join(
+            f'<tr><th scope="row">{escape(n)}</th><td>{escape(v)}</td></tr>' for n, v in lines
+        )
         why = "".join(
             f"<li>{escape(say(each.name, request, **each.values))}</li>" for each in row.reasons
         )

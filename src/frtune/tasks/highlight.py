@@ -28,6 +28,7 @@ CSS = """
 .frtune-table td, .frtune-table th { padding: .15em .6em .15em 0 !important; text-align: start;
   border: 0 !important; overflow-wrap: anywhere; }
 .frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.frtune-table th[scope=row] { white-space: nowrap; }
 .frtune-note { opacity: .75; font-size: .9em; }
 footer .divider { display: none; }
 #examples button { text-align: start; }

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from frtune.web.translations import ENGLISH_ALONE, LANGUAGES, PageLanguage
+from frtune.web.translations import ENGLISH_ALONE, ENGLISH_PATTERNS, LANGUAGES, PageLanguage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -83,11 +83,14 @@ class LanguageMiddleware:
     def told(self, page: bytes, language: str) -> bytes:
         """The page with its language, and our script before any other."""
         place = LANGUAGES.index(language)
-        words = (
-            {} if place == 0 else {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
-        )
-        known = f"window.frtuneLanguage = {json.dumps(language)}, window.frtuneWords = "
-        script = f"<script>{known}{json.dumps(words)};\n{self.script}</script>"
+        words: dict[str, str] = {}
+        patterns: list[tuple[str, str]] = []
+        if place:
+            words = {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
+            patterns = [(pattern, texts[place - 1]) for pattern, texts in ENGLISH_PATTERNS]
+        given = {"Language": language, "Words": words, "Patterns": patterns}
+        known = "".join(f"window.frtune{n} = {json.dumps(value)};\n" for n, value in given.items())
+        script = f"<script>{known}{self.script}</script>"
         page = page.replace(b'lang="en"', f'lang="{language}"'.encode(), 1)
         return page.replace(b"<head>", b"<head>" + script.encode(), 1)
 

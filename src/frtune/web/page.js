@@ -17,8 +17,10 @@ new MutationObserver(() => {
   for (const toast of document.querySelectorAll("[data-testid=toast-body]")) {
     const texts = document.createTreeWalker(toast, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
-      const said = texts.currentNode.data, text = window.frtuneWords[said.trim()];
-      if (text) texts.currentNode.data = said.replace(said.trim(), text);
+      const said = texts.currentNode.data.trim();
+      const [pattern, form] = window.frtunePatterns.map(([p, f]) => [new RegExp(p), f])
+        .find(([p]) => p.test(said)) ?? [said, window.frtuneWords[said]];
+      if (form) texts.currentNode.data = texts.currentNode.data.replace(said, () => said.replace(pattern, form));
     }
   }
 }).observe(document, {

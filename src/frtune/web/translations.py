@@ -31,18 +31,31 @@ ENGLISH_ALONE = {
     "Warning": ("Attention", "주의"),
     "Info": ("Information", "안내"),
     "This application is currently busy. Please try again.": (
-        "Trop de demandes attendent en ce moment. Réessayez dans un instant.",
+        "Trop de demandes sont en attente. Réessayez dans un instant.",
         "지금 대기 중인 요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
     ),
     "Connection errored out.": (
-        "La connexion au serveur a échoué. Réessayez.",
+        "Le serveur n'a pas répondu. Réessayez.",
         "서버에 연결하지 못했습니다. 다시 시도하세요.",
     ),
     "Connection to the server was lost. Attempting reconnection...": (
-        "La connexion au serveur est perdue. Nouvelle tentative…",
+        "Le serveur ne répond plus. Nouvelle tentative…",
         "서버와의 연결이 끊겼습니다. 다시 연결하는 중…",
     ),
 }
+
+# messages with something in them: patterns of JavaScript, and what takes their place
+ENGLISH_PATTERNS = (
+    (
+        r'^File\(s\) exceed the maximum allowed size of (\S+ \S+): "(.*)"$',
+        ("« $2 » dépasse la taille permise, $1.", "“$2” 파일이 허용 크기 $1보다 큽니다."),
+    ),
+    (
+        r"^Invalid file type: (.*)\. Only (.*) allowed\.$",
+        ("« $1 » n'est pas au bon format. Sont permis : $2.",
+         "“$1”은(는) 사용할 수 없는 형식입니다. 사용 가능: $2."),
+    ),
+)  # fmt: skip
 
 # what is said, in the order of LANGUAGES
 Words = Mapping[str, tuple[str, str, str]]

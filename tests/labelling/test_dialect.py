@@ -269,6 +269,26 @@ def test_an_error_with_a_status_in_it_is_taken_as_that_status(server, ask, texts
         ask(texts("b", name="b.jsonl"), new=True)
 
 
+DIED = {"error": {"code": 502, "message": "the provider died"}, "message": {"content": ""}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [({"error": {"code": "429"}}, "rate_limit"), ({"choices": [DIED]}, "server_error")],
+)
+def test_a_gateways_error_is_its_status(server, ask, texts, answer, body, kind):
+    server.script = lambda prompt, nth: answer(GOOD) if nth else body
+    report = ask(texts("a"))
+    assert report["requests"]["failed_tries"] == {kind: 1}
+    assert report["spent"]["input_tokens"] == 10  # the error is free
+
+
+def test_a_server_that_wants_a_key_names_the_variable_that_was_read(server, ask, texts):
+    server.script = lambda prompt, nth: (401, {"error": {"message": "who?"}})
+    with pytest.raises(InputError, match=r"--key-env .now MY_KEY."):
+        ask(texts("a"), key_env="MY_KEY")
+
+
 def test_a_page_among_answers_stops_the_run_and_is_quoted(server, ask, texts, answer):
     server.script = lambda prompt, nth: answer(GOOD) if prompt == "T:a" else (200, PAGE)
     report = ask(texts(*"abcdefgh"))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -115,6 +117,17 @@ WHOLE = {
     "no error": '{"error": null, "keyphrases": ["town hall", "schools"]}',
     "an explanation with a semicolon": f"{BOTH}\n\nExplanation: both stand there; one pays.",
     "none among phrases": "town hall; schools; N/A",
+    "tool call with a string": '<tool_call>{"name": "f", "arguments": "{\\"keyphrases\\": '
+    '[\\"town hall\\", \\"schools\\"]}"}</tool_call>',
+    "tool calls in a list": '[TOOL_CALLS][{"name": "f", "arguments": {"keyphrases": '
+    '["town hall", "schools"]}}]',
+    "a function's parameters": f'{{"name": "f", "parameters": {BOTH}}}',
+    "assignment without JSON": "Keyphrases = town hall; schools",
+    "a count": "Keyphrases (2): town hall; schools",
+    "italics": "*town hall*; _schools_",
+    "bold inside a word": "**t**own hall; schools",
+    "a mark at the end": "town hall; schools ###",
+    "single quotation marks around all": "'town hall; schools'",
 }  # fmt: skip
 NONE = [
     "none", "none; none", "null", "None.", "N/A", "n/a", "-", "[]", "{}", '{"keyphrases": []}',
@@ -149,6 +162,8 @@ BAD = {
     "template": ("{{keyphrase}}; {{keyphrase}}", "broken"),
     "table": ("| Rank | Phrase |\n|---|---|\n| 1 | town hall |", "broken"),
     "half a tag": ("town hall; schools</ans", "broken"),
+    "bytes that are no text": ("\ufffdt\ufffd; caf\ufffd", "broken"),
+    "a channel without a message": ("<|channel|>analysis", "cut"),
     "the form alone": ('{"keyphrases": ["keyphrase 1", "keyphrase 2"]}', "empty"),
     "marks alone": ("``", "empty"),
     "empty texts": ('{"keyphrases": ["", ""]}', "empty"),
@@ -214,6 +229,7 @@ LABEL_FORMS = {
     '{"label": "politics"}\n{"label": "politics"}': "politics",
     '{"étiquette": "économie locale"}': "économie locale",
     '{"label": 1}': "1",
+    '{"name": "f", "arguments": {"label": "politics"}}': "politics",
     "sport or politics?</think>politics": "politics",
     "<answer>politics</answer><|im_end|>": "politics",
     "$\\boxed{\\text{politics}}$": "politics",
@@ -246,10 +262,21 @@ def test_half_a_label_at_the_limit_is_none():
     assert parse_label(Answer('{"label": "sport"', "length"), LABELS).value == "sport"
 
 
+@pytest.mark.parametrize("run", ["'!' * 300_000", "'a' + 3 * '\\n' * 100_000 + 'b'"])
+def test_the_time_to_read_a_long_run_of_one_sign_grows_with_its_length(run):
+    """A model that fails may write one sign on and on. Squared, it is a quarter of an hour."""
+    code = (
+        "from frtune.labelling.answers import Answer, parse_keyphrases\n"
+        f"print(parse_keyphrases(Answer({run}), is_present=bool, count=9))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert done.returncode == 0 and b"Parsed(" in done.stdout
+
+
 # --- properties -----------------------------------------------------------------------------------
 
 HERE = presence_in(TEXT, None)
-SYNTAX = re.compile(r"[{}\[\]|\"`\\<>]|\*\*|__")
+SYNTAX = re.compile(r"[{}\[\]|\"`\\<>]|\*\*|__|\*\w+\*|##|\ufffd")
 WORDS = st.lists(
     st.sampled_from(
         ["town hall", "schools", "city budget", "l'école", "시 예산", "café", "Nobel 2024", "C++",
@@ -272,7 +299,8 @@ PARTS = st.sampled_from(
     ["town hall", "schools", "; ", ", ", '"', "'", "[", "]", "{", "}", ":", '{"keyphrases": [',
      '["', '", "', '"]', "]}", "\\", "\n", "```", "```json\n", "<think>", "</think>", "<answer>",
      "</answer>", "</s>", "<|im_end|>", "<|channel|>final<|message|>", "<li>", "**", "|",
-     "&lt;b&gt;", "none", "- ", "1. ", "(", ")", "\\u00e9", "<|", "|>", "</", "“", "”"]
+     "&lt;b&gt;", "none", "*", "_", "###", "- ", "1. ", "(", ")", "\\u00e9", "<|", "|>", "</", "“",
+     "”"]
 )  # fmt: skip
 
 

@@ -17,15 +17,15 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 _ANNOUNCED = re.compile(
-    r"\W*here is my thought process:?.*?here is my response:?", re.DOTALL | re.IGNORECASE
+    r"(?<!\W)\W*here is my thought process:?.*?here is my response:?", re.DOTALL | re.IGNORECASE
 )
 # gpt-oss; and the same where the server has left its tokens out
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+).*?<\|message\|>", re.DOTALL)
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+).*?(?:<\|message\|>|\Z)", re.DOTALL)
 _BARE_CHANNELS = re.compile(r"\s*analysis(?=[A-Z\"'“]).*?(?:assistantfinal|\Z)", re.DOTALL)
 _TOKEN = re.compile(
     r"<[|｜][^<>|｜\n]{1,40}[|｜]>"
     r"|<(?:/?s|[be]os|pad|unk|/?(?:start|end)_of_(?:turn|text|utterance)|endoftext|\|?/?turn\|?)>"
-    r"|\[/?(?:INST|SYS|EOS|BOS|PAD|END)\]"
+    r"|\[/?(?:INST|SYS|EOS|BOS|PAD|END)\]|(?<=\s)#{3,}\Z"
 )
 _ROLE = re.compile(r"\s*(?:assistant|model|chatbot|final)\s*(?:[:：\n]\s*|\Z)", re.IGNORECASE)
 _ANSWER = re.compile(

@@ -77,8 +77,8 @@ def _of_status(
         if not endpoint.read_key():
             return Failure(
                 "fatal",
-                f"{endpoint.base_url}: wants a key ({message}). Export it as OPENAI_API_KEY, or "
-                "name its variable with --key-env.",
+                f"{endpoint.base_url}: wants a key ({message}). Export it, and name its variable "
+                f"with --key-env (now {endpoint.key_env}).",
             )
         return Failure(
             "fatal",

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from frtune.labelling.json_answers import Number
+from frtune.labelling.json_answers import Number, find_json
 
 
 def _plain(name: str) -> str:
@@ -57,6 +57,7 @@ def phrases_of(values: Sequence[Any], is_present: Callable[[str], bool]) -> Piec
         >>> phrases_of([{"present": ["sun"], "absent": ["moon"]}], bool) is None
         True
     """
+    values = [_called(value) for value in values]
     named = [value for value in values if isinstance(value, dict) and names_phrases(value)]
     if len(named) == 1 and len(values) > 1:
         return _pieces(named[0], is_present)
@@ -78,7 +79,7 @@ def label_of(values: Sequence[Any]) -> str | None:
         >>> label_of([{"reason": "a cup", "label": "sport"}]), label_of([["sport", "politics"]])
         ('sport', None)
     """
-    found = {_label(value) for value in values}
+    found = {_label(_called(value)) for value in values}
     return found.pop() if len(found) == 1 else None
 
 
@@ -90,6 +91,19 @@ def is_name(phrase: str) -> bool:
         (True, True, False)
     """
     return _plain(phrase) in _PHRASES
+
+
+def _called(value: Any) -> Any:
+    """What a model gives to the one function that it calls; else ``value`` itself."""
+    call = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(call, dict) and call.keys() in ({"name", "arguments"}, {"name", "parameters"}):
+        given = call.get("arguments", call.get("parameters"))
+        read = find_json(given) if isinstance(given, str) else None
+        if isinstance(given, dict):
+            return given
+        if read and read.is_exact and len(read.values) == 1:
+            return read.values[0]
+    return value
 
 
 def _named(value: dict[str, Any], names: frozenset[str]) -> list[Any]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 
 from frtune.data.cleaning import clean_keyphrases, split_keyphrases
+from frtune.labelling.json_values import is_name
 from frtune.labelling.prose import NUMBERED, REFUSAL, is_frame, is_prose
 from frtune.metrics.phrases import normalize_phrase
 
 _OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _ANSWER_FRAME = re.compile(
-    r"(?:\A|\n)[*_#\s]*(?:(?:my |the )?(?:final )?(?:answer|output|result)|réponse(?: finale)?|"
-    r"최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
+    r"(?:\A|\n)(?:[*_#]|[^\S\n])*(?:(?:my |the )?(?:final )?(?:answer|output|result)|"
+    r"réponse(?: finale)?|최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
     r"|\A(?:the|les) (?:\w+ ){0,3}(?:key ?-?(?:phrases|words)|mots[ -]clés)"
     r"(?: (?:of|in|de|du) (?:the|this|ce|le)? ?(?:text|texte|document))? (?:are|sont)\s*[:：]?\s*",
     re.IGNORECASE,
@@ -24,9 +25,14 @@ _SCORE = re.compile(
     r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|[:=]\s*[01]?\.\d+)\Z",
     re.IGNORECASE,
 )
-_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
-# what JSON, Python, HTML, Markdown and chat templates are written with
-_SYNTAX = re.compile(r"[{}\[\]|\"`\\]|\*\*|__|[<>]|\w=[\"'“]|&#?\w+;")
+_EMPHASIS = re.compile(
+    r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\3(?!\w)"
+)
+_NAMED = re.compile(r"([^:：=;\n]{1,30}(?:=|\(\d+\)\s*[:：]))\s*(?=\S)")  # Keyphrases (3): ...
+# what JSON, Python, HTML, Markdown and chat templates are written with, and bytes that are no text
+_SYNTAX = re.compile(
+    r"[{}\[\]|\"`\\]|\*\*|__|(?<!\w)([*_])\S(?:.*\S)?\1(?!\w)|##|[<>]|\w=[\"'“]|&#?\w+;|\ufffd"
+)
 
 
 def note(repairs: list[str], repair: str) -> None:
@@ -40,7 +46,12 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
     if frame := _ANSWER_FRAME.search(body):
         body = body[frame.end() :]
         note(repairs, "prose_around")
-    if (inner := body.strip())[:1] == "(" and inner.find(")") == len(inner) - 1:
+    if (named := _NAMED.match(body)) and is_name(named[1]):
+        body = body[named.end() :]
+        note(repairs, "marks")
+    inner = body.strip()
+    end = {"(": ")", "'": "'"}.get(inner[:1])
+    if end and inner.find(end, 1) == len(inner) - 1:
         body = inner[1:-1]
         note(repairs, "marks")
     lines = [line.strip() for line in body.splitlines() if line.strip()]
@@ -113,7 +124,7 @@ def bare(piece: str, source: str) -> str:
     piece = _REFERENCE.sub("", piece)
     if bracketed := _BRACKETED.fullmatch(piece):
         piece = bracketed[1] + next(inside for inside in bracketed.groups()[1:] if inside)
-    return _EMPHASIS.sub(r"\2", piece)
+    return _EMPHASIS.sub(r"\2\4", piece)
 
 
 def has_syntax(phrase: str, source: str) -> bool:

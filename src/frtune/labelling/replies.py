@@ -79,14 +79,15 @@ def read_reply(
     first = choices[0] if isinstance(choices, list) and choices else None
     choice = first if isinstance(first, dict) else {}
     message = choice.get("message")
+    error = error or choice.get("error")  # of a provider behind a gateway
+    content = _text_of(message.get("content")) if isinstance(message, dict) else None
+    if error and not content:
+        raise _error(error, text, endpoint, hide)
     if not isinstance(message, dict):
-        if error:
-            raise _error(error, text, endpoint, hide)
         raise ReplyError(
             f"{endpoint.base_url}: replies with JSON that is no chat completion: "
             f"'{shortened(text, hide)}'. Name an OpenAI-compatible API in --base-url."
         )
-    content = _text_of(message.get("content"))
     refusal = message.get("refusal")
     if content is None:
         raise ReplyError(
@@ -141,7 +142,8 @@ def _not_json(text: str, endpoint: Endpoint, hide: Callable[[str], str]) -> str:
 def _error(error: Any, text: str, endpoint: Endpoint, hide: Callable[[str], str]) -> ReplyError:
     """An error in a reply with status 200; gateways put the status into it."""
     named = [error.get(name) for name in ("code", "status")] if isinstance(error, dict) else []
-    status = next((n for n in named if isinstance(n, int) and 400 <= n < 600), None)
+    numbers = [int(n) for n in named if re.fullmatch(r"[45]\d\d", str(n))]
+    status = numbers[0] if numbers else None
     detail = (
         f"{endpoint.base_url}: reports an error with status 200: '{shortened(text, hide)}'. "
         "The server's log says more."

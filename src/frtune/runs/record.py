@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -109,11 +110,13 @@ def read_run(directory: Path, name: str) -> Run:
         InputError: If one of its files is damaged; the message names the file.
     """
     config, manifest = _read(directory / CONFIG), _read(directory / MANIFEST)
+    config = {str(setting): value for setting, value in config.items()}
     metrics = _read(directory / "metrics.json", needed=False)
     data = manifest.get("data")
     data = data if isinstance(data, dict) else {}
     splits = {str(split): value for split, value in data.items() if isinstance(value, dict)}
-    weights = [file.stat().st_size for file in directory.glob("*.safetensors")]
+    files = directory.glob("*.safetensors")
+    weights = [file.stat().st_size for file in files if file.is_file()]  # a link may lead nowhere
     found = {
         **_progress(directory, finished=bool(metrics)),
         **_score(directory, metrics),
@@ -136,12 +139,14 @@ def read_run(directory: Path, name: str) -> Run:
 def _progress(directory: Path, *, finished: bool) -> dict[str, Any]:
     """State, step, steps, line and seconds."""
     status = read_status(directory)
-    found = {name: status.get(name) for name in ("state", "step", "steps", "line", "seconds")}
+    found = {name: status.get(name) for name in ("state", "line")}
+    found |= {name: _number(status.get(name)) for name in ("step", "steps", "seconds")}
     if not status:  # of an earlier version
         trained = _read(directory / "trainer_state.json", needed=False)
         found |= {"step": trained.get("global_step"), "steps": trained.get("max_steps")}
-        history = trained.get("log_history") or [{}]
-        found["seconds"] = history[-1].get("train_runtime")
+        history = trained.get("log_history")
+        last = history[-1] if isinstance(history, list) and history else None
+        found["seconds"] = _number(last.get("train_runtime")) if isinstance(last, dict) else None
         found["state"] = "finished" if finished else "stopped"
     if is_locked(directory):
         return {**found, "state": "running", "line": None}
@@ -156,7 +161,7 @@ def _progress(directory: Path, *, finished: bool) -> dict[str, Any]:
 def _score(directory: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """The main score of the test rows, with its interval and its signature."""
     signatures = _read(directory / "signatures.json", needed=False)
-    tested = [name for name in signatures if f"test_{name}" in metrics]
+    tested = [name for name in signatures if _number(metrics.get(f"test_{name}")) is not None]
     if not tested:
         return {}
     name, larger = tested[0], True
@@ -167,8 +172,8 @@ def _score(directory: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "score_name": name,
         "score": metrics[f"test_{name}"],
-        "low": metrics.get(f"test_{name}_low"),
-        "high": metrics.get(f"test_{name}_high"),
+        "low": _number(metrics.get(f"test_{name}_low")),
+        "high": _number(metrics.get(f"test_{name}_high")),
         "signature": str(signatures[name]),
         "larger_is_better": larger,
     }
@@ -182,6 +187,12 @@ def _task(directory: Path) -> Task | None:
         return load_task(directory)
     except InputError:
         return None
+
+
+def _number(value: Any) -> Any:
+    """``value`` if it is a finite number, else ``None``: a file may be damaged."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
 
 
 def _read(path: Path, *, needed: bool = True) -> dict[str, Any]:

@@ -197,7 +197,9 @@ class RankedPhrases(Task):
             return None
         found = [[*zip(line["prediction"], line["scores"], strict=True)] for line in lines]
         true = [line["reference"] for line in lines]
-        return ranking_of(found, true, normalize_phrase, self.score_map)
+        # lines hold what is written once, whose scores a map of votes does not change
+        fitted = self.score_map if self.answers_have_scores else None
+        return ranking_of(found, true, normalize_phrase, fitted)
 
 
 def _words_key(phrase: str) -> str:

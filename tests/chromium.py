@@ -65,6 +65,14 @@ class Visit:
         self.page.click(f"{field} input")
         self.page.locator(field).get_by_role("option", name=option, exact=True).click()
 
+    def upload(self, path: Any) -> None:
+        """Upload a file, and wait until the page has it.
+
+        Its name whole is shown for as long as it is on its way, and in two parts from then on.
+        """
+        self.page.set_input_files("#upload input[type=file]", path)
+        self.page.wait_for_selector("#upload .file-preview")
+
 
 @contextlib.contextmanager
 def visit(address: str, locale: str = "en-US", **settings: Any) -> Iterator[Visit]:

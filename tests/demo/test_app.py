@@ -183,8 +183,7 @@ def test_in_a_browser_everything_works_and_nothing_comes_from_outside(address, s
 
         seen.choose("#model", "keywords")
         page.get_by_role("tab", name=WORDS["one_file"][1]).click()
-        page.set_input_files("#upload input[type=file]", rows)
-        page.get_by_text("rows.csv").wait_for()
+        seen.upload(rows)
         page.click("#run_file")
         page.wait_for_selector("#result a[download]")
         with page.expect_download() as download:

@@ -253,6 +253,7 @@ def test_run_comes_before_clear_and_keys_alone_are_enough(address):
         page.locator("[role=tab]").first.focus()
         page.keyboard.press("ArrowRight")
         page.wait_for_selector("#run_file")
+        page.wait_for_timeout(1_000)  # the parts of the tab come one after the other
         for _ in range(12):
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement.closest('#upload') !== null"):

@@ -25,9 +25,7 @@ _SCORE = re.compile(
     r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|[:=]\s*[01]?\.\d+)\Z",
     re.IGNORECASE,
 )
-_EMPHASIS = re.compile(
-    r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\3(?!\w)"
-)
+_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\3(?!\w)")
 _NAMED = re.compile(r"([^:：=;\n]{1,30}(?:=|\(\d+\)\s*[:：]))\s*(?=\S)")  # Keyphrases (3): ...
 # what JSON, Python, HTML, Markdown and chat templates are written with, and bytes that are no text
 _SYNTAX = re.compile(

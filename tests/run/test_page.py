@@ -104,7 +104,7 @@ def test_the_page_says_what_a_reader_must_know(run):
     for part in (
         "f1_macro 0.400 (95 % interval 0.400 to 0.400) on 8 test rows",
         "majority, has 0.450, and is better than the model",
-        "step 4 were kept, the best of 2 evaluations, and the last: more epochs may gain",
+        "step 4 were kept, the best of 2 evaluations, and the last.",
         "8 of 8 training rows are longer than max_source_tokens=24 and were cut",
         "<h3>Worst rows</h3>", "<h3>Best rows</h3>", "true \\ predicted",
     ):  # fmt: skip

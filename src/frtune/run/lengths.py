@@ -8,6 +8,8 @@ from typing import Any
 from datasets import Dataset
 
 from frtune.tasks.base import Task
+from frtune.training.encoding import truncation_report
+from frtune.training.trainer import TaskTrainer
 
 SAMPLE = 1000  # rows of a split that are counted
 
@@ -26,6 +28,19 @@ def target_lengths(
     if not task.generates:
         return {}
     return _lengths(splits, tokenizer, task.label_columns, lambda row: [task.target_text(row)])
+
+
+def cut_rows(trainer: TaskTrainer, encoded: Dataset | None) -> list[dict[str, Any]]:
+    """How many rows of each split lost tokens, of texts and of targets."""
+    found = []
+    splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
+    for split, rows in {**splits, "test": encoded}.items():
+        counts = truncation_report(rows) if rows is not None else {}
+        for column, limit in trainer.task.limits.items():
+            if column in counts:
+                cut = {"what": column.removesuffix("_cut"), "cut": counts[column], "limit": limit}
+                found.append({"split": split, "rows": counts["rows"], **cut})
+    return found
 
 
 def _lengths(splits: Mapping[str, Dataset], tokenizer: Any, columns: Any, texts_of: Any) -> Any:

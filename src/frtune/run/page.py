@@ -19,13 +19,13 @@ from frtune.run.captions import length_caption, loss_caption, rate_caption, scor
 from frtune.run.confidence_figures import coverage_figure, reliability_figure
 from frtune.run.curves import length_figure, loss_figure, rate_figure, score_figure
 from frtune.run.examples import worst_and_best
-from frtune.run.lengths import SAMPLE, source_lengths, target_lengths
+from frtune.run.lengths import SAMPLE, cut_rows, source_lengths, target_lengths
 from frtune.run.model_card import THIS, hardware, is_tested, score_rows
+from frtune.run.next_steps import NextStep
 from frtune.run.ranking_figures import precision_recall_figure, score_reliability_figure
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.arguments import rows_per_step
-from frtune.training.encoding import truncation_report
 from frtune.training.in_force import summary
 from frtune.training.trainer import TaskTrainer
 
@@ -58,10 +58,12 @@ def page_html(
     notes: Sequence[str],
     metrics: dict[str, float],
     encoded: Dataset | None,
+    steps: Sequence[NextStep] = (),
 ) -> str:
     """The page of a run, as text.
 
-    The arguments are those of ``write_report``; ``predictions.jsonl`` is in ``directory``.
+    The arguments are those of ``write_report``, and what to do next; ``predictions.jsonl`` is in
+    ``directory``.
     """
     task, state = trainer.task, trainer.state
     tested = encoded is not None
@@ -70,7 +72,7 @@ def page_html(
         with (directory / "predictions.jsonl").open(encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
     measure, worst, best = worst_and_best(task, lines) if tested else ("", [], [])
-    cuts, plots = _cuts(trainer, encoded), has_matplotlib()
+    cuts, plots = cut_rows(trainer, encoded), has_matplotlib()
     counts = ", ".join(counted(len(rows), f"{name} row") for name, rows in splits.items())
     start = settings.checkpoint or "tiny"
     return render(
@@ -78,6 +80,7 @@ def page_html(
         title=f"{task.name}: {Path(trainer.args.output_dir).resolve().name}",
         subtitle=f"{settings.data}: {counts}. Trained from {start}.",
         headlines=_headlines(task, state, settings, metrics, cuts, len(lines)),
+        steps=steps,
         plots=plots,
         curves=_curves(task, state) if plots else [],
         scores=_score_table(task, metrics) if tested else [],
@@ -116,8 +119,7 @@ def _headlines(
         last = state.best_global_step == max(steps)
         found.append(
             f"The weights of step {state.best_global_step} were kept, the best of "
-            f"{counted(len(steps), 'evaluation')}"
-            + (", and the last: more epochs may gain." if last else ".")
+            f"{counted(len(steps), 'evaluation')}" + (", and the last." if last else ".")
         )
     for cut in cuts:
         if cut["cut"]:
@@ -228,19 +230,6 @@ def _lengths(trainer: TaskTrainer, splits: DatasetDict) -> list[dict[str, str]]:
             alt = f"Tokens of the {what} by split"
             caption = length_caption(lengths, limit, what)
             found += _figure(length_figure(lengths, limit, what), alt, caption)
-    return found
-
-
-def _cuts(trainer: TaskTrainer, encoded: Dataset | None) -> list[dict[str, Any]]:
-    """How many rows of each split lost tokens, of texts and of targets."""
-    found = []
-    splits = {"training": trainer.train_dataset, "validation": trainer.eval_dataset}
-    for split, rows in {**splits, "test": encoded}.items():
-        counts = truncation_report(rows) if rows is not None else {}
-        for column, limit in trainer.task.limits.items():
-            if column in counts:
-                cut = {"what": column.removesuffix("_cut"), "cut": counts[column], "limit": limit}
-                found.append({"split": split, "rows": counts["rows"], **cut})
     return found
 
 

@@ -12,7 +12,9 @@ from frtune.files import write_json
 from frtune.models.proof_record import unproven_text, why_unproven
 from frtune.moved import moved_names
 from frtune.run.card_code import plain_use
+from frtune.run.lengths import cut_rows
 from frtune.run.model_card import is_tested, model_card, number, score_rows
+from frtune.run.next_steps import NEXT_STEPS, next_steps, read_next_steps
 from frtune.run.page import write_page
 from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
@@ -33,11 +35,13 @@ def write_report(
     notes: list[str],
     metrics: dict[str, float],
     encoded: Dataset | None,
+    disputed: int,
 ) -> dict[str, float]:
-    """Write scores, signatures, predictions, trainer state, model card and page of a run.
+    """Write scores, signatures, predictions, trainer state, card, next steps and page of a run.
 
     ``trainer`` has predicted the test rows, ``encoded``; ``splits`` are raw. Without test rows,
-    ``encoded`` is ``None`` and there are no scores of them. Returned are ``metrics`` with the
+    ``encoded`` is ``None`` and there are no scores of them. ``disputed`` is that of
+    ``disputed_rows``. Returned are ``metrics`` with the
     baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.generation.applied(trainer.task)
@@ -69,9 +73,15 @@ def write_report(
         signatures=signatures, history=trainer.state.log_history, plain=plain, warning=warning,
     )  # fmt: skip
     (directory / "README.md").write_text(card, encoding="utf-8")
+    steps = next_steps(
+        trainer, settings, splits, metrics,
+        cuts=cut_rows(trainer, encoded), disputed=disputed,
+    )  # fmt: skip
+    write_json(directory / NEXT_STEPS, [step._asdict() for step in steps])
     write_page(
         directory, trainer=trainer, settings=settings, splits=splits,
         notes=[*([warning] if warning else []), *notes], metrics=metrics, encoded=encoded,
+        steps=steps,
     )  # fmt: skip
     return metrics
 
@@ -95,6 +105,8 @@ def results_table(metrics: dict[str, float], task: Task, directory: str) -> None
         console.print("generation: " + ", ".join(health))
     for remark in task.remarks(metrics):
         console.print(remark, soft_wrap=True)
+    for step in read_next_steps(directory):
+        console.print(f"next: {step.because} {step.do}", soft_wrap=True, markup=False)
     console.print(f"model directory: {directory}", soft_wrap=True)
     if (Path(directory) / "report.html").is_file():
         console.print(f"report: {directory}/report.html", soft_wrap=True)

@@ -17,6 +17,7 @@ from frtune.run.config import run_config, write_config
 from frtune.run.data import read_data, tokenise
 from frtune.run.manifest import RUN_MANIFEST
 from frtune.run.model import build, check_model, starting_checkpoint, with_lora
+from frtune.run.next_steps import disputed_rows
 from frtune.run.report import write_report
 from frtune.run.settings import RunSettings, check_settings
 from frtune.run.status import recorded
@@ -84,7 +85,9 @@ def run(
             for callback in (begun, *status):
                 trainer.add_callback(callback)
             result = trainer.train(resume_from_checkpoint=start)
-        for note in calibrate(trainer):
+        unfitted = calibrate(trainer)
+        disputed = disputed_rows(trainer) if main and not unfitted else 0
+        for note in unfitted:
             data.notes.append(note)
             if main:
                 logger.warning(note)
@@ -101,6 +104,7 @@ def run(
                 metrics = write_report(
                     draft, trainer=trainer, settings=settings, splits=data.splits,
                     notes=data.notes, metrics=metrics, encoded=test_rows,
+                    disputed=disputed,
                 )  # fmt: skip
         if failed is not None:
             raise failed

@@ -16,6 +16,7 @@ LEFT = (
     "metrics.json",
     "signatures.json",
     "predictions.jsonl",
+    "next_steps.json",
     "README.md",
     "report.html",
     "trainer_state.json",

@@ -101,17 +101,18 @@ def _weak_model(task: Task, metrics: Mapping[str, float]) -> list[NextStep]:
     if not is_tested(metrics):
         return []
     name, at = task.main_score, task.headline.index(task.main_score)
-    (_, own), *others = score_rows(task, dict(metrics))
+    (_, values), *others = score_rows(task, dict(metrics))
+    own = values[at]
     greater = task.metric_directions()[name]
-    known = [(values[at], label) for label, values in others if values[at] is not None]
-    if not known or own[at] is None:
+    known = [(value, label) for label, values in others if (value := values[at]) is not None]
+    if not known or own is None:
         return []
     value, label = (max if greater else min)(known)
-    if value == own[at] or (value > own[at]) != greater:
+    if value == own or (value > own) != greater:
         return []
     because = (
         f"{label}, which uses no model, has a better {name} ({value:.3f}) than the model "
-        f"({own[at]:.3f})."
+        f"({own:.3f})."
     )
     return [NextStep(because, f"Use it, or look for better settings: frtune tune {task.name}.")]
 

@@ -9,12 +9,15 @@ from dataclasses import replace
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from torch.nn import functional
-from transformers import pipeline
+from transformers import TrainerCallback, pipeline
 
 from frtune import InputError, SequenceClassification, load
 from frtune.cli import main
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.demo.translations import WORDS as PAGE_WORDS
+from frtune.run.run import run
 from frtune.tasks.config_file import load_task, save_task
 from frtune.tasks.loss import StepLoss
 
@@ -26,6 +29,8 @@ FLAGS = [
     *("--num-train-epochs", "4", "--learning-rate", "3e-3", "--max-source-tokens", "32"),
     *("--multi-label", "--disable-tqdm", "true"),
 ]
+KEPT = [*("--save-strategy", "steps", "--save-steps", "10"),
+        *("--eval-strategy", "steps", "--eval-steps", "10")]  # fmt: skip
 TEXT = "fuite timbre bail nord"
 
 
@@ -153,6 +158,31 @@ def test_what_trains_with_one_label_trains_with_several(data, tmp_path, flags):
     few = ["--max-train-rows", "120", "--class-weights", "balanced", "--num-train-epochs", "1"]
     directory, task = trained(data, tmp_path / "run", *few, *flags)
     assert 0 < scores_of(directory)["test_ranking_precision"] <= 1 and task.thresholds
+
+
+class Killed(TrainerCallback):
+    """Ends a run after a step, as a power cut does."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 15:
+            raise RuntimeError("killed")
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(data, tmp_path):
+    few = ["--max-train-rows", "120", "--num-train-epochs", "3", "--seed", "3", *KEPT]
+    whole, task = trained(data, tmp_path / "whole", *few)
+    command = ["--data", str(data), "--checkpoint", "tiny", "--output-dir", str(tmp_path / "run")]
+    asked = parse_train_arguments("classification", [*command, *FLAGS, *few])
+    with pytest.raises(RuntimeError, match="killed"):
+        run(*asked[:3], callbacks=[Killed()])
+    again, resumed = trained(data, tmp_path / "run", *few, "--resume")
+    assert resumed == task and task.thresholds
+    one, other = (load_file(where / "model.safetensors") for where in (whole, again))
+    assert one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+    clocks = ("runtime", "per_second")
+    reached = [{name: value for name, value in scores_of(where).items()
+                if not name.endswith(clocks)} for where in (whole, again)]  # fmt: skip
+    assert reached[0] == reached[1] and "test_f1_micro" in reached[0]
 
 
 def test_quantised_and_compared(model, data, tmp_path, capsys):

@@ -11,8 +11,8 @@ from scipy import stats
 
 from frtune.errors import InputError
 
-EXPONENTS = np.geomspace(0.05, 2, 200)  # among which the best is taken
-DRAWS = 4000
+EXPONENTS = np.geomspace(0.05, 2, 120)  # among which the best is taken
+DRAWS = 2000
 LEAST_DEVIATION = 1e-3  # of a score by the seed: less is not shown
 LEVEL = 0.95
 MINDED = 0.01  # of a score: so far off may a mean be, however little the seeds differ

@@ -105,7 +105,8 @@ def grows(rows: Sequence[int], scores: Sequence[Sequence[float]]) -> bool:
     y = np.concatenate([np.asarray(values, float) for values in scores])
     if np.ptp(y) == 0:
         return False
-    return bool(stats.linregress(x, y, alternative="greater")[3] < 0.05)
+    *_, p_value, _ = stats.linregress(x, y, alternative="greater")
+    return bool(p_value < 0.05)
 
 
 def fit_power_law(

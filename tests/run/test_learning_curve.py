@@ -216,7 +216,7 @@ def test_each_task_has_a_curve_of_its_main_score(task, tiny, tmp_path):
     assert len(values) == 10 and all(math.isnan(value) or -1 <= value <= 1 for value in values)
     assert not all(map(math.isnan, values))
     expected = {"similarity": "spearman", "keywords": "keyword_f1", "keyphrases": "f1_at_10",
-                SEVERAL: "ranking_precision"}  # fmt: skip
+                SEVERAL: "f1_micro"}  # fmt: skip
     assert found.score == expected[task]
     assert (found.reason is None) == bool(found.forecasts)
     assert (tmp_path / "run" / "learning_curve.html").is_file()

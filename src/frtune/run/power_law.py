@@ -105,8 +105,7 @@ def grows(rows: Sequence[int], scores: Sequence[Sequence[float]]) -> bool:
     y = np.concatenate([np.asarray(values, float) for values in scores])
     if np.ptp(y) == 0:
         return False
-    *_, p_value, _ = stats.linregress(x, y, alternative="greater")
-    return bool(p_value < 0.05)
+    return float(stats.linregress(x, y, alternative="greater")[3]) < 0.05
 
 
 def fit_power_law(

@@ -38,7 +38,8 @@ def test_twice_and_four_times_the_rows_are_forecast_with_an_interval():
     assert [each.rows for each in found.forecasts] == [1600, 3200]
     for each in found.forecasts:
         truth = 1.5 * (800**-0.5 - each.rows**-0.5)
-        assert each.gain_low <= truth <= each.gain_high and each.low < each.score < each.high
+        assert each.gain == pytest.approx(truth, abs=0.006)
+        assert each.gain_low <= each.gain <= each.gain_high and each.low < each.score < each.high
     said = meaning(found)
     opening = re.fullmatch(
         r"Twice as many training rows \(1,600 in place of 800\) would bring about (\+\d\.\d) "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import isotonic_regression
 
 from frtune.errors import InputError
 
@@ -154,7 +155,7 @@ def fit_power_law(
     scale = errors * math.sqrt(max(1.0, misfit))
     noise = np.random.default_rng(seed).standard_t(freedom, (DRAWS, len(rows)))
     draws = _fit(x, curve + noise * scale, errors, best)
-    deviation = float(np.median(deviations)) / math.sqrt(least)
+    deviation = float(deviations[-1]) / math.sqrt(least)
     limit, factor, exponent = map(float, fitted)
     # lack of fit, by an F test, and by more than anybody minds
     lacks = spare and misfit > stats.f.ppf(0.99, spare, freedom)
@@ -163,17 +164,19 @@ def fit_power_law(
 
 
 def deviations_of(scores: Sequence[Sequence[float]]) -> np.ndarray:
-    """Standard deviation of each share over its seeds, drawn half the way to that of all.
+    """Standard deviation over seeds of each share, the smallest share first.
 
-    A variance of few seeds is rough: the mean of it and of that over all shares is taken.
+    Variances of few seeds are rough. They are taken not to grow with rows: the most likely ones
+    under that order are those of isotonic regression (Barlow et al. 1972, section 2.3). Of each
+    and of their median, the mean is taken.
 
     Example:
-        >>> deviations_of([[0.5, 0.5], [0.5, 0.52]]).round(4).tolist()
-        [0.0071, 0.0122]
+        >>> deviations_of([[0.5, 0.6], [0.5, 0.52], [0.5, 0.54]]).round(4).tolist()
+        [0.0524, 0.0224, 0.0224]
     """
     variances = np.array([np.var(values, ddof=1) for values in scores])
-    found = np.sqrt((variances + variances.mean()) / 2)
-    return np.maximum(found, LEAST_DEVIATION)
+    ordered = isotonic_regression(variances, increasing=False).x
+    return np.maximum(np.sqrt((ordered + np.median(ordered)) / 2), LEAST_DEVIATION)
 
 
 def _tails() -> tuple[float, float]:

@@ -85,7 +85,8 @@ class PowerLaw:
     def forecast(self, rows: int, *, seed: int = 0) -> Forecast:
         """The score with so many rows."""
         drawn = _scores(self.draws, np.array([rows, self.largest], float))  # (draws, 2)
-        noise = np.random.default_rng(seed).standard_t(self.freedom, len(drawn)) * self.deviation
+        random = np.random.default_rng([seed, 1])  # not those that the draws are made of
+        noise = random.standard_t(self.freedom, len(drawn)) * self.deviation
         low, high = np.quantile(drawn[:, 0] + noise, _tails())
         least, most = np.quantile(drawn[:, 0] - drawn[:, 1], _tails())
         score, here = self.score([rows, self.largest])

@@ -19,6 +19,7 @@ from _compare import CLOCKS, RESULTS, differences, inequality, mean_and_half, si
 from _gpu_report import summary
 from _gpu_rows import rows_of
 from keyword_reading import lines
+from learning_curve import lines as curve_lines
 from several_labels import lines as several_lines
 
 from review import lines as review_lines
@@ -44,7 +45,7 @@ UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
-         "docs/review.md")  # fmt: skip
+         "docs/review.md", "docs/learning_curve.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -61,6 +62,7 @@ def sections() -> dict[str, list[str]]:
         "reading": lines(read("keyword_reading").get("table", [])),
         "several": several_lines(read("several_labels").get("found", {})),
         "review": review_lines(read("review")),
+        "curve": curve_lines(read("learning_curve").get("found", {})),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "serve": serve(found["serve"]),

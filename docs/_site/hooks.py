@@ -72,7 +72,7 @@ def train() -> list[str]:
         "`frtune train TASK [options]`. Every field of `Seq2SeqTrainingArguments` is an option "
         "too, under its own name (`--learning-rate 3e-5`), and described in the documentation of "
         "Transformers. `--config FILE.yaml` reads options from a file, `--seeds N` runs several "
-        "seeds.\n",
+        "seeds, `--learning-curve` trains on growing shares of the rows.\n",
         "### Options of every task\n",
         table(RunSettings, documented(RunSettings)),
     ]

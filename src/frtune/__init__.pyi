@@ -53,6 +53,7 @@ from .models.tiny import tiny_checkpoint as tiny_checkpoint
 from .models.transfer import prove_encoder as prove_encoder
 from .predictions import evaluate_predictions as evaluate_predictions
 from .run.data import read_data as read_data
+from .run.learning_curve import learning_curve as learning_curve
 from .run.model import starting_checkpoint as starting_checkpoint
 from .run.model import with_lora as with_lora
 from .run.seed_statistics import difference_of_runs as difference_of_runs

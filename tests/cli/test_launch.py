@@ -95,6 +95,7 @@ def test_bad_flags_are_told_before_anything_starts(machine, capsys):
         ([*TRAIN, "--gpus", "9"], "--gpus 9: 3 are visible"),
         ([*TRAIN, "--gpus", "-1"], "gpus=-1: at least 0"),
         ([*TRAIN, "--gpus", "2", "--seeds", "3"], "--gpus 2: not with --seeds"),
+        ([*TRAIN, "--gpus", "2", "--learning-curve"], "--gpus 2: not with --learning-curve"),
         ([*TRAIN, "--gpus", "2", "--use-cpu", "true"], "--gpus 2: not with --use-cpu"),
         ([*TRAIN, "--learning-rat", "1"], "--learning-rat: no such option"),
         (["predict", "nowhere", "--file", "rows.txt"], "nowhere: no such directory"),

@@ -15,7 +15,7 @@ from frtune.errors import InputError, first_line, nearest
 MOST_BYTES = 1_000_000  # longer than thousands of labels
 # texts that may be empty, or are checked where they are known
 MAY_BE_EMPTY = {"prefix", "separator", "instruction", "text", "text_pair", "question", "debug"}
-NOT_THERE = ("help", "help_all", "config", "seeds")
+NOT_THERE = ("help", "help_all", "config", "seeds", "learning_curve")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -22,7 +22,7 @@ from frtune.web.launch import load_gradio
 from frtune.web.translations import LANGUAGES, PageLanguage
 
 # of a run, what a review does by itself or has no use for
-WITHOUT = ("resume", "merge")
+WITHOUT = ("resume", "merge", "curve_rows")
 
 
 @dataclass(frozen=True)

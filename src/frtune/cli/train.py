@@ -11,9 +11,11 @@ from frtune.cli.launch import LaunchOptions, launched
 from frtune.cli.train_arguments import parse_train_arguments, read_flags
 from frtune.environment.launcher import is_launched
 from frtune.errors import InputError, RunStopped
+from frtune.run.learning_curve import SEEDS, learning_curve
+from frtune.run.learning_curve_page import curve_table
 from frtune.run.report import results_table
 from frtune.run.run import run
-from frtune.run.seeds import run_seeds, seeds_table
+from frtune.run.seeds import Make, run_seeds, seeds_table
 from frtune.run.settings import RunSettings
 from frtune.tasks.config_file import task_names
 from frtune.training.distributed import leave
@@ -21,13 +23,15 @@ from frtune.training.distributed import leave
 
 @dataclass(frozen=True)
 class SeedOptions(LaunchOptions):
-    """Several GPUs, or several seeds.
+    """Several GPUs, several seeds, or growing shares of the rows.
 
     Attributes:
         seeds: Run N seeds from --seed on, in seed-N/; report the mean.
+        learning_curve: Train on growing shares, 3 seeds; what would more rows bring?
     """
 
     seeds: str | None = field(default=None, metadata={"metavar": "N"})
+    learning_curve: bool = False
 
 
 def main(argv: list[str]) -> int | None:
@@ -46,7 +50,9 @@ def main(argv: list[str]) -> int | None:
     if code is not None:
         return code
     task, settings, args, several = parse_train_arguments(task_name, argv[1:], extra=SeedOptions)
-    if several.seeds is None:
+    if several.learning_curve:
+        _train_curve(task_name, argv[1:], several.seeds)
+    elif several.seeds is None:
         _train(task, settings, args)
     else:
         _train_seeds(task_name, argv[1:], several.seeds)
@@ -65,7 +71,8 @@ def launched_run(
         if gpus:
             raise InputError(f"--gpus {gpus}: not with --use-cpu. Leave one of them out.")
         gpus = None if is_launched() else 0  # a launcher's processes use the CPU, all of them
-    return launched(words, gpus, usual=usual, alone="--seeds" if found.seeds else None)
+    alone = "--learning-curve" if found.learning_curve else "--seeds" if found.seeds else None
+    return launched(words, gpus, usual=usual, alone=alone)
 
 
 def _train(task: Any, settings: RunSettings, args: Any) -> None:
@@ -80,15 +87,35 @@ def _train(task: Any, settings: RunSettings, args: Any) -> None:
 
 
 def _train_seeds(task_name: str, argv: list[str], seeds: str) -> None:
+    task, settings, args = _parsed(task_name, argv)
+    found = run_seeds(
+        _maker(task_name, argv), _whole_number(seeds), output_dir=args.output_dir, first=args.seed,
+        resume=settings.resume,
+    )  # fmt: skip
+    seeds_table(found, task, args.output_dir)
+
+
+def _train_curve(task_name: str, argv: list[str], seeds: str | None) -> None:
+    _, settings, args = _parsed(task_name, argv)
+    found = learning_curve(
+        _maker(task_name, argv), output_dir=args.output_dir, first=args.seed,
+        seeds=SEEDS if seeds is None else _whole_number(seeds), resume=settings.resume,
+    )  # fmt: skip
+    curve_table(found, args.output_dir)
+
+
+def _whole_number(seeds: str) -> int:
     if not seeds.isdecimal():
         raise InputError(f"--seeds {seeds}: a whole number from 2, such as 5.")
+    return int(seeds)
 
-    def parse(*flags: str) -> tuple[Any, ...]:
-        return parse_train_arguments(task_name, [*argv, *flags], extra=SeedOptions)[:3]
 
-    def make(seed: int, output_dir: str) -> tuple[Any, ...]:
-        return parse("--seed", str(seed), "--output-dir", output_dir)
+def _parsed(task_name: str, argv: Sequence[str]) -> tuple[Any, ...]:
+    return parse_train_arguments(task_name, argv, extra=SeedOptions)[:3]
 
-    task, settings, args = parse()
-    given = {"output_dir": args.output_dir, "first": args.seed, "resume": settings.resume}
-    seeds_table(run_seeds(make, int(seeds), **given), task, args.output_dir)
+
+def _maker(task_name: str, argv: Sequence[str]) -> Make:
+    """From a seed and an output directory to what a run needs."""
+    return lambda seed, output_dir: _parsed(
+        task_name, [*argv, "--seed", str(seed), "--output-dir", output_dir]
+    )

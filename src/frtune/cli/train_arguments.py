@@ -22,7 +22,7 @@ from frtune.training.arguments import recipe, training_arguments
 # set; --help-all shows the others behind them
 GROUPS = {
     "data": ("data", "encoding", "text_columns", "decimal_comma", "max_train_rows",
-             "max_eval_rows", "max_test_rows"),
+             "max_eval_rows", "max_test_rows", "curve_rows"),
     "model": ("checkpoint", "family", "lora", "lora_r", "lora_alpha", "lora_dropout",
               "merge_first", "merge", "proof"),
     "memory and speed": ("int8", "nf4", "bf16", "fp16", "activation_checkpointing", "deepspeed",

@@ -9,9 +9,11 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from frtune.data.loading import cut_splits, read_whole, without_test
+from frtune.data.nested_draw import nested_order
 from frtune.data.row_checks import set_aside
 from frtune.errors import InputError
 from frtune.models.families import kind_of
+from frtune.names import counted
 from frtune.run.settings import RunSettings
 from frtune.tasks.base import Task
 from frtune.training.encoding import encode_split
@@ -65,7 +67,11 @@ def read_data(
                 f"{data}: has no train split; it has {' and '.join(whole)}. Name the training file "
                 "train, or give one file of another name."
             )
-        if settings.max_test_rows == 0:
+        tested = settings.max_test_rows
+        if settings.curve_rows:
+            whole, tested, left_out = _test_left_alone(whole, settings)
+            notes = notes + left_out
+        elif tested == 0:
             whole, left_out = without_test(whole, data)
             notes = notes + left_out
         if leave_out:
@@ -75,18 +81,59 @@ def read_data(
                     f"{name}, row {each['row']}, set aside: {each['reason']}" for each in rejected
                 ]
         check(task, whole, data)
+        limit = None if settings.curve_rows else settings.max_train_rows
         splits, cut_notes = cut_splits(
             whole,
             where=data,
-            limits=(settings.max_train_rows, settings.max_eval_rows, settings.max_test_rows),
+            limits=(limit, settings.max_eval_rows, tested),
             missing=cut,
             stratify_by=task.stratify_column,
             stratum=task.stratum,
         )
-        task = task.fit(splits, checked=True)
+        if settings.curve_rows:  # a share may lack a class that the whole has
+            task = task.fit(splits["train"], checked=True)
+            cut_notes += _draw(splits, task, settings, args.seed)
+        else:
+            task = task.fit(splits, checked=True)
         for name, rows in splits.items():
             task.check_labels(rows, f"{data}, {name}")
     return RunData(task, splits, [*notes, *cut_notes])
+
+
+def _test_left_alone(
+    whole: Mapping[str, Dataset], settings: RunSettings
+) -> tuple[dict[str, Dataset], int | None, list[str]]:
+    """The splits but a test split, how many test rows are to be cut, and notes."""
+    if settings.max_test_rows:
+        raise InputError(
+            f"--max-test-rows {settings.max_test_rows}: a learning curve looks at no test row. "
+            "Leave it out, or pass 0 to learn from rows that would be cut for test."
+        )
+    found, _ = without_test(whole, settings.data)
+    if "test" not in whole:
+        return found, settings.max_test_rows, []
+    return found, 0, [_left_alone(whole["test"])]
+
+
+def _left_alone(test: Dataset) -> str:
+    return f"test: {counted(len(test), 'row')} left out, and not looked at"
+
+
+def _draw(splits: DatasetDict, task: Task, settings: RunSettings, seed: int) -> list[str]:
+    """Leave the test rows out, and of train the rows of a share; in place, with notes."""
+    left = splits.pop("test", None)
+    notes = [] if left is None else [_left_alone(left)]
+    train, count = splits["train"], settings.max_train_rows
+    if count is not None and count < 1:
+        raise InputError(f"--max-train-rows {count}: at least 1. Leave it out to keep all.")
+    if count is None or count >= len(train):
+        return notes
+    column = task.stratify_column
+    strata = None if column is None else [task.stratum(value) for value in train[column][:]]
+    order = nested_order(len(train), seed=seed, strata=strata)
+    splits["train"] = train.select(order[:count])
+    drawn = f"train: {count} of {len(train)} rows, drawn with seed {seed}"
+    return [*notes, drawn + (f", stratified by {column}" if column is not None else "")]
 
 
 def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:

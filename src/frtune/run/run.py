@@ -28,6 +28,7 @@ from frtune.run.training import (
     checkpoint_to_resume,
     opening,
     score,
+    validation_scores,
 )
 from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_callbacks
@@ -39,7 +40,12 @@ logger = logging.getLogger(__name__)
 
 
 def run(
-    task: Task, settings: RunSettings, args: TrainingArguments, *, callbacks: Sequence[Any] = ()
+    task: Task,
+    settings: RunSettings,
+    args: TrainingArguments,
+    *,
+    callbacks: Sequence[Any] = (),
+    validate: bool = False,
 ) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 
@@ -48,6 +54,8 @@ def run(
         settings: Data, checkpoint and adapter.
         args: ``Seq2SeqTrainingArguments``; ``args.output_dir`` becomes the model directory.
         callbacks: Further ``TrainerCallback`` objects.
+        validate: Score the validation rows at the end, where training did not: what a model writes,
+            or with ``eval_strategy="no"``.
 
     Returns:
         The scores of ``metrics.json``: ``eval_*`` and ``test_*``.
@@ -85,6 +93,7 @@ def run(
             for callback in (begun, *status):
                 trainer.add_callback(callback)
             result = trainer.train(resume_from_checkpoint=start)
+        validation = (validation_scores if validate else best_scores)(trainer)
         unfitted = calibrate(trainer)
         disputed = disputed_rows(trainer) if main and not unfitted else 0
         for note in unfitted:
@@ -98,7 +107,7 @@ def run(
         except SavedModelError as error:  # the model in memory can be scored all the same
             failed = error
         scores, test_rows = score(trainer, data.splits.get("test"))
-        metrics = {"train_loss": result.training_loss, **best_scores(trainer), **scores}
+        metrics = {"train_loss": result.training_loss, **validation, **scores}
         if main:
             with staged(args.output_dir) as draft:
                 metrics = write_report(

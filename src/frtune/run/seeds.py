@@ -91,7 +91,7 @@ def run_seeds(
     for number, seed in enumerate(seeds, start=1):
         place = root / f"seed-{seed}"
         task, settings, args = make(seed, str(place))
-        if _finished(place):
+        if finished(place):
             logger.warning("seed %d (%d of %d): finished before", seed, number, count)
             metrics.append(json.loads((place / "metrics.json").read_text("utf-8")))
             continue
@@ -141,6 +141,11 @@ def _finished(place: Path) -> bool:
     return (place / "metrics.json").is_file()
 
 
+def finished(place: Path) -> bool:
+    """Whether a run came to its scores."""
+    return (place / "metrics.json").is_file()
+
+
 def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
     """Refuse what would fail later, or give a mean over runs that differ."""
     if len(seeds) < 2:
@@ -156,21 +161,23 @@ def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:
                 f"for each seed with --seed N --output-dir {root}/seed-N; then --seeds "
                 f"{len(seeds)} --resume without the launcher reads their scores."
             )
-        if not _finished(place):
-            continue
-        theirs = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
-        ours = run_config(task, with_sizes(settings, lora_config()), args)
-        further = (
-            not settings.merge_first
-            and bool(settings.checkpoint)
-            and is_adapter(settings.checkpoint)
-        )
-        for name in sorted({*ours, *theirs} - OWN - (FURTHER if further else set())):
-            if ours.get(name) != theirs.get(name):
-                raise InputError(
-                    f"{place}: was run with {name}={theirs.get(name)}, and this command has "
-                    f"{ours.get(name)}. Give the same options, or another --output-dir."
-                )
+        if finished(place):
+            check_same_run(place, task, settings, args)
+
+
+def check_same_run(place: Path, task: Task, settings: Any, args: Any) -> None:
+    """Refuse (``InputError``) a finished run with other options than these, but for its place."""
+    theirs = yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))
+    ours = run_config(task, with_sizes(settings, lora_config()), args)
+    further = (
+        not settings.merge_first and bool(settings.checkpoint) and is_adapter(settings.checkpoint)
+    )
+    for name in sorted({*ours, *theirs} - OWN - (FURTHER if further else set())):
+        if ours.get(name) != theirs.get(name):
+            raise InputError(
+                f"{place}: was run with {name}={theirs.get(name)}, and this command has "
+                f"{ours.get(name)}. Give the same options, or another --output-dir."
+            )
 
 
 def rows_of(found: SeedScores, task: Task) -> list[tuple[str, list[Any]]]:

@@ -31,6 +31,7 @@ class RunSettings:
         max_train_rows: Train on so many rows, after a seeded shuffle.
         max_eval_rows: Validate on so many rows.
         max_test_rows: Test on so many rows; 0 for no test split.
+        curve_rows: Draw --max-train-rows as --learning-curve does; no test rows.
         lora: Train an adapter (default: of decoders that classify).
         lora_r: Rank of the adapter (default: 8).
         lora_alpha: Scale of the adapter (default: 16).
@@ -42,7 +43,7 @@ class RunSettings:
         max_tokens_per_batch: Tokens of a micro-batch, padding included.
         packing: Rows end to end, without padding (decoders that write).
         mixup: Train on mixes of two rows and of their labels.
-        mixup_level: Embeddings, states of a block, sentence vectors.
+        mixup_level: embeddings, hidden (of a block) or sentence.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
         mixup_layer: Block to mix at, from 1 (default: drawn for each batch).
         mixup_rows: Mix so many rows beforehand, and train on them too.
@@ -62,6 +63,7 @@ class RunSettings:
     max_train_rows: int | None = None
     max_eval_rows: int | None = None
     max_test_rows: int | None = None
+    curve_rows: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
     lora: bool | None = field(default=None, metadata={"nargs": "?", "const": True})
     lora_r: int | None = None
     lora_alpha: int | None = None
@@ -73,7 +75,7 @@ class RunSettings:
     max_tokens_per_batch: int | None = None
     packing: bool = False
     mixup: bool = False
-    mixup_level: Level = "embeddings"
+    mixup_level: Level = field(default="embeddings", metadata={"metavar": "LEVEL"})
     mixup_alpha: float = 0.2
     mixup_layer: int | None = None
     mixup_rows: int | None = None

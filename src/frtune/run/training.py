@@ -91,6 +91,18 @@ def best_scores(trainer: TaskTrainer) -> dict[str, float]:
     return {}
 
 
+def validation_scores(trainer: TaskTrainer) -> dict[str, float]:
+    """``best_scores``, and the task's scores where training did not compute them.
+
+    Tasks that generate are scored now, by what they write for all validation rows. With several
+    processes, all of them must call this.
+    """
+    task, found = trainer.task, best_scores(trainer)
+    if not task.generates and f"eval_{task.main_score}" in found:
+        return found
+    return {**found, **_numbers(trainer.evaluate())}
+
+
 def calibrate(trainer: TaskTrainer) -> list[str]:
     """Fit what the task fits to the validation rows; with several processes, all must call this.
 

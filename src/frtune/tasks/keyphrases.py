@@ -68,7 +68,7 @@ class KeyphraseGeneration(KeyphraseDoubts):
         train_on_prompt: Decoders: loss on the article too, not on the target alone.
         k: Cut of the scores at K (``f1_at_10`` for 10).
         language: Of the scores' tokenizer: ko, fr, en (default: detected).
-        rouge_tokenizer: ROUGE's tokenizer (default: by language).
+        rouge_tokenizer: ko, komoran, fr, words, whitespace, rouge (else by language).
         as_written: Partial and ROUGE scores of phrases as written, with repeats.
         calibrate_scores: Make scores chances to be right: of N votes (1: none).
         score_map: Slope and intercept of ``frtune.metrics.chances.platt``, filled in by
@@ -120,7 +120,7 @@ class KeyphraseGeneration(KeyphraseDoubts):
     train_on_prompt: bool = False
     k: int = 10
     language: str | None = None
-    rouge_tokenizer: TokenizerName | None = None
+    rouge_tokenizer: TokenizerName | None = field(default=None, metadata={"metavar": "NAME"})
     as_written: bool = False
     calibrate_scores: int | None = None
     score_map: list[float] | None = field(default=None, metadata={"help": SUPPRESS})

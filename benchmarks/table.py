@@ -22,6 +22,7 @@ from keyword_reading import lines
 from several_labels import lines as several_lines
 
 from review import lines as review_lines
+from tuning import lines as tuning_lines
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
@@ -44,7 +45,7 @@ UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
-         "docs/review.md")  # fmt: skip
+         "docs/review.md", "docs/tune.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -61,6 +62,7 @@ def sections() -> dict[str, list[str]]:
         "reading": lines(read("keyword_reading").get("table", [])),
         "several": several_lines(read("several_labels").get("found", {})),
         "review": review_lines(read("review")),
+        "tuning": tuning_lines(read("tuning")),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "serve": serve(found["serve"]),

@@ -31,7 +31,7 @@ def shown(monkeypatch, capsys):
 
     yield show
     kept = ("table", "_compare", "_judge", "pair_classification", "order_of_rows")
-    for module in (*kept, "keyword_reading", "several_labels", "review"):
+    for module in (*kept, "keyword_reading", "several_labels", "review", "tuning"):
         sys.modules.pop(module, None)
 
 

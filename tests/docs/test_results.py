@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
         ("docs/keywords.md", "reading"),
         ("docs/classification.md", "several"),
         ("docs/review.md", "review"),
+        ("docs/tune.md", "tuning"),
     ],
 )
 def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
@@ -28,5 +29,5 @@ def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
     page = (ROOT / name).read_text(encoding="utf-8")
     assert f"benchmarks/table.py: {section}" in page
     assert filled(page, sections()) == page, "run: python benchmarks/table.py --write"
-    for module in ("table", "_compare", "keyword_reading", "several_labels", "review"):
+    for module in ("table", "_compare", "keyword_reading", "several_labels", "review", "tuning"):
         sys.modules.pop(module, None)

@@ -31,9 +31,19 @@ class RunData:
     splits: DatasetDict
     notes: list[str]
 
+    def copy(self) -> RunData:
+        """The same rows with notes of their own, for one of several runs."""
+        return RunData(self.task, self.splits, [*self.notes])
+
 
 def read_data(
-    task: Task, settings: RunSettings, args: Any, *, cut: bool = True, leave_out: bool = False
+    task: Task,
+    settings: RunSettings,
+    args: Any,
+    *,
+    cut: bool = True,
+    leave_out: bool = False,
+    test: bool = True,
 ) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
@@ -46,6 +56,8 @@ def read_data(
         cut: Cut missing splits from train.
         leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
             error.
+        test: Keep the test rows. Else those of a file are not looked at, and those that are cut for
+            test are left aside all the same, so that they stay unseen.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
@@ -65,7 +77,9 @@ def read_data(
                 f"{data}: has no train split; it has {' and '.join(whole)}. Name the training file "
                 "train, or give one file of another name."
             )
-        if settings.max_test_rows == 0:
+        test_rows = settings.max_test_rows
+        if test_rows == 0 or ("test" in whole and not test):
+            test_rows = 0
             whole, left_out = without_test(whole, data)
             notes = notes + left_out
         if leave_out:
@@ -78,11 +92,13 @@ def read_data(
         splits, cut_notes = cut_splits(
             whole,
             where=data,
-            limits=(settings.max_train_rows, settings.max_eval_rows, settings.max_test_rows),
+            limits=(settings.max_train_rows, settings.max_eval_rows, test_rows),
             missing=cut,
             stratify_by=task.stratify_column,
             stratum=task.stratum,
         )
+        if not test:
+            splits.pop("test", None)
         task = task.fit(splits, checked=True)
         for name, rows in splits.items():
             task.check_labels(rows, f"{data}, {name}")

@@ -19,7 +19,7 @@ NAMES = (
     "batches", "starting", "scores", "preparing", "prediction", "generation_evaluation",
     "encoder_training", "pair_classification", "causal_training", "packing", "embedding_study",
     "utilisation", "growth", "order_of_rows", "keyword_reading", "several_labels",
-    "keyphrase_ranking", "serve", "review", "learning_curve",
+    "keyphrase_ranking", "serve", "review", "learning_curve", "tuning",
 )  # fmt: skip
 
 

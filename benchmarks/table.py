@@ -23,6 +23,7 @@ from learning_curve import lines as curve_lines
 from several_labels import lines as several_lines
 
 from review import lines as review_lines
+from tuning import lines as tuning_lines
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = (
@@ -45,7 +46,7 @@ UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
-         "docs/review.md", "docs/learning_curve.md")  # fmt: skip
+         "docs/review.md", "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -63,6 +64,7 @@ def sections() -> dict[str, list[str]]:
         "several": several_lines(read("several_labels").get("found", {})),
         "review": review_lines(read("review")),
         "curve": curve_lines(read("learning_curve").get("found", {})),
+        "tuning": tuning_lines(read("tuning")),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "serve": serve(found["serve"]),

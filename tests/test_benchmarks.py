@@ -31,7 +31,8 @@ def shown(monkeypatch, capsys):
 
     yield show
     kept = ("table", "_compare", "_judge", "pair_classification", "order_of_rows")
-    for module in (*kept, "keyword_reading", "several_labels", "review", "learning_curve"):
+    ours = ("keyword_reading", "several_labels", "review", "learning_curve", "tuning")
+    for module in (*kept, *ours):
         sys.modules.pop(module, None)
 
 

@@ -17,7 +17,7 @@ PURPOSES = {
     "__main__": "python -m frtune",
     "cli": "the commands: each a thin call of the library",
     "demo | preflight | rating | review | http_api": "pages, an API; a run on a miniature",
-    "comparison | labelling | planning | runs | study | web": "work on finished models and on data",
+    "comparison | labelling | planning | runs | study | tuning | web": "work on models and on data",
     "run | predictions": "one run and its report; scores of any answers",
     "evaluation | model_quantization": "scores of a directory; its int8 and nf4",
     "score_files": "metrics.json, signatures.json, predictions.jsonl",

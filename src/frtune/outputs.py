@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
-from frtune.files import DRAFT, is_draft, remove_dead_drafts
+from frtune.files import DRAFT, LOCK_FILE, is_draft, remove_dead_drafts, write_json
 
 Place = str | os.PathLike[str]
 
@@ -56,6 +58,57 @@ def check_output_directory(
             raise InputError(f"{shown}: is read itself. Give a directory in it, or beside it.")
     _try(path.absolute(), shown)
     return path
+
+
+def check_own_folder(path: Place, name: str, *, file: str) -> Path:
+    """Refuse (``InputError``) a folder that cannot be written, or holds something else.
+
+    Args:
+        path: The folder.
+        name: What messages call it.
+        file: What a folder of the same command holds, as ``settle_conditions`` writes it.
+    """
+    folder = check_output_directory(path, name)
+    found = [each for each in contents(folder) if each != LOCK_FILE]
+    if found and file not in found:
+        raise InputError(
+            f"{name} {folder}: holds files of something else ({', '.join(found[:3])}). Give a new "
+            "directory."
+        )
+    return folder
+
+
+def settle_conditions(
+    file: Path, conditions: Mapping[str, Any], *, what: str, name: str, data: str
+) -> None:
+    """Write what the work in a folder depends on, or refuse (``InputError``) to go on with others.
+
+    Args:
+        file: In the folder.
+        conditions: By name; ``data`` is a hash of the rows.
+        what: The work, such as ``"review"``.
+        name: What messages call the folder.
+        data: What it is of, where the hash differs.
+    """
+    ours = json.loads(json.dumps({"format": f"frtune {what} 1", **conditions}, default=str))
+    if not file.is_file():
+        write_json(file, ours)
+        return
+    try:
+        theirs = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file}: is no file of a {what} ({error}). Give another {name}.") from (
+            None
+        )
+    for key in dict.fromkeys([*ours, *theirs]):
+        if ours.get(key) != theirs.get(key):
+            other = data
+            if key != "data":
+                other = f"{key}={theirs.get(key)}, and this command has {ours.get(key)}"
+            raise InputError(
+                f"{name} {file.parent}: is a {what} of {other}. Give what it was made with, or "
+                f"another {name}."
+            )
 
 
 def contents(directory: Place) -> list[str]:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("docs/classification.md", "several"),
         ("docs/review.md", "review"),
         ("docs/learning_curve.md", "curve"),
+        ("docs/tune.md", "tuning"),
     ],
 )
 def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
@@ -29,6 +30,9 @@ def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):
     page = (ROOT / name).read_text(encoding="utf-8")
     assert f"benchmarks/table.py: {section}" in page
     assert filled(page, sections()) == page, "run: python benchmarks/table.py --write"
-    kept = ("table", "_compare", "keyword_reading", "several_labels", "review", "learning_curve")
+    kept = (
+        "table", "_compare", "keyword_reading", "several_labels", "review", "learning_curve",
+        "tuning",
+    )  # fmt: skip
     for module in kept:
         sys.modules.pop(module, None)

@@ -33,6 +33,7 @@ GROUPS = {
         "plan": "say which ways of training fit in the memory at hand",
         "preflight": "live through a training run in a minute, on a miniature, before it",
         "train": "train a model, keep the best checkpoint, test it",
+        "tune": "search the training settings that suit the data, on validation rows",
     },
     "use": {
         "predict": "answer for one text or for a file",
@@ -51,11 +52,13 @@ GROUPS = {
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 # commands that compute with a model on batches of many lengths
-COMPUTING = {"train", "evaluate", "predict", "compare", "preflight", "demo", "serve", "review"}
+COMPUTING = {
+    "train", "tune", "evaluate", "predict", "compare", "preflight", "demo", "serve", "review",
+}  # fmt: skip
 # commands whose processes, where a launcher started several, work together
 SHARED = {"train", "preflight", "predict", "evaluate"}
 # commands that compute in one process, on one of several GPUs
-ONE_DEVICE = {"compare", "study", "quantize", "demo", "serve", "review"}
+ONE_DEVICE = {"tune", "compare", "study", "quantize", "demo", "serve", "review"}
 _ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 

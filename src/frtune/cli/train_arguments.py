@@ -136,6 +136,21 @@ def read_flags(task_name: str, flags: Sequence[str], extra: type) -> Namespace:
     return parser.parse(flags)
 
 
+def given_options(
+    task_name: str, flags: Sequence[str], *, without: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The options that the flags of ``frtune train TASK``, or their YAML file, give; by name.
+
+    Raises:
+        InputError: For an unknown flag, or a value that is not possible.
+    """
+    parser = _parser(task_name, None, without, prog=f"frtune train {task_name}", whole=False)
+    found = _from_file(parser, flags)
+    for action in parser._actions:
+        action.default = SUPPRESS  # what is not given stays away
+    return found | vars(parser.parse(flags))
+
+
 def _parser(
     task_name: str, extra: type | None, without: Sequence[str], *, prog: str, whole: bool
 ) -> Parser:

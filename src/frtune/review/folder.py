@@ -10,25 +10,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from frtune.errors import InputError
-from frtune.files import LOCK_FILE, write_json
-from frtune.outputs import check_output_directory, contents
+from frtune.files import write_json
+from frtune.outputs import check_own_folder, settle_conditions
 
 Action = Literal["keep", "change", "drop"]
 
 MANIFEST, TABLE, DECISIONS, CORRECTED = "review.json", "review.csv", "decisions.json", "corrected"
-_FORMAT = "frtune review 1"
 
 
 def check_folder(directory: str | Path) -> Path:
     """Refuse (``InputError``) a folder that cannot be written, or holds something else."""
-    path = check_output_directory(directory, "--output")
-    found = [name for name in contents(path) if name != LOCK_FILE]
-    if found and MANIFEST not in found:
-        raise InputError(
-            f"--output {path}: holds files of something else ({', '.join(found[:3])}). Give a new "
-            "directory."
-        )
-    return path
+    return check_own_folder(directory, "--output", file=MANIFEST)
 
 
 def settle_manifest(path: Path, conditions: Mapping[str, Any]) -> None:
@@ -38,26 +30,8 @@ def settle_manifest(path: Path, conditions: Mapping[str, Any]) -> None:
         path: The folder.
         conditions: What its folds depend on, by name; ``data`` is a hash of the rows.
     """
-    ours = json.loads(json.dumps({"format": _FORMAT, **conditions}, default=str))
-    file = path / MANIFEST
-    if not file.is_file():
-        write_json(file, ours)
-        return
-    try:
-        theirs = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file}: is no file of a review ({error}). Give another --output.") from (
-            None
-        )
-    for name in dict.fromkeys([*ours, *theirs]):
-        if ours.get(name) != theirs.get(name):
-            what = "other rows, or other labels"
-            if name != "data":
-                what = f"{name}={theirs.get(name)}, and this command has {ours.get(name)}"
-            raise InputError(
-                f"--output {path}: is a review of {what}. Give what it was made with, or another "
-                "--output."
-            )
+    other = "other rows, or other labels"
+    settle_conditions(path / MANIFEST, conditions, what="review", name="--output", data=other)
 
 
 @dataclass(frozen=True)

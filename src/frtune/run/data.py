@@ -33,9 +33,19 @@ class RunData:
     splits: DatasetDict
     notes: list[str]
 
+    def copy(self) -> RunData:
+        """The same rows with notes of their own, for one of several runs."""
+        return RunData(self.task, self.splits, [*self.notes])
+
 
 def read_data(
-    task: Task, settings: RunSettings, args: Any, *, cut: bool = True, leave_out: bool = False
+    task: Task,
+    settings: RunSettings,
+    args: Any,
+    *,
+    cut: bool = True,
+    leave_out: bool = False,
+    test: bool = True,
 ) -> RunData:
     """Read the rows of a run, check each once, and cut them into splits.
 
@@ -48,30 +58,28 @@ def read_data(
         cut: Cut missing splits from train.
         leave_out: Leave out rows that cannot be learnt from, with a note of each, in place of an
             error.
+        test: Keep the test rows. Else those of a file are not looked at, and those that are cut for
+            test are left aside all the same, so that they stay unseen.
 
     Raises:
         InputError: With split and row, for what cannot be read or learnt from.
     """
     task.check_scores()
     data = settings.data
-    with args.main_process_first(desc="reading data"):
-        whole, notes = read_whole(
-            data,
-            task=task,
-            encoding=settings.encoding,
-            text_columns=settings.text_columns,
-            decimal_comma=settings.decimal_comma,
+    if settings.curve_rows and settings.max_test_rows:
+        raise InputError(
+            f"--max-test-rows {settings.max_test_rows}: a learning curve looks at no test row. "
+            "Leave it out, or pass 0 to learn from rows that would be cut for test."
         )
-        if "train" not in whole:
-            raise InputError(
-                f"{data}: has no train split; it has {' and '.join(whole)}. Name the training file "
-                "train, or give one file of another name."
-            )
-        tested = settings.max_test_rows
-        if settings.curve_rows:
-            whole, tested, left_out = _test_left_alone(whole, settings)
-            notes = notes + left_out
-        elif tested == 0:
+    with args.main_process_first(desc="reading data"):
+        whole, notes = _read_whole(task, settings)
+        train_rows, test_rows = settings.max_train_rows, settings.max_test_rows
+        if settings.curve_rows:  # all rows of train: a share is drawn below
+            train_rows, test = None, False
+        if "test" in whole and not test:
+            notes = [*notes, _left_alone(whole["test"])]
+            whole, test_rows = without_test(whole, data)[0], 0
+        elif test_rows == 0:
             whole, left_out = without_test(whole, data)
             notes = notes + left_out
         if leave_out:
@@ -81,15 +89,16 @@ def read_data(
                     f"{name}, row {each['row']}, set aside: {each['reason']}" for each in rejected
                 ]
         check(task, whole, data)
-        limit = None if settings.curve_rows else settings.max_train_rows
         splits, cut_notes = cut_splits(
             whole,
             where=data,
-            limits=(limit, settings.max_eval_rows, tested),
+            limits=(train_rows, settings.max_eval_rows, test_rows),
             missing=cut,
             stratify_by=task.stratify_column,
             stratum=task.stratum,
         )
+        if not test and "test" in splits:
+            cut_notes.append(_left_alone(splits.pop("test")))
         if settings.curve_rows:  # a share may lack a class that the whole has
             task = task.fit(splits["train"], checked=True)
             cut_notes += _draw(splits, task, settings, args.seed)
@@ -100,19 +109,21 @@ def read_data(
     return RunData(task, splits, [*notes, *cut_notes])
 
 
-def _test_left_alone(
-    whole: Mapping[str, Dataset], settings: RunSettings
-) -> tuple[dict[str, Dataset], int | None, list[str]]:
-    """The splits but a test split, how many test rows are to be cut, and notes."""
-    if settings.max_test_rows:
+def _read_whole(task: Task, settings: RunSettings) -> tuple[dict[str, Dataset], list[str]]:
+    """The splits of the data and notes; there is a train split."""
+    whole, notes = read_whole(
+        settings.data,
+        task=task,
+        encoding=settings.encoding,
+        text_columns=settings.text_columns,
+        decimal_comma=settings.decimal_comma,
+    )
+    if "train" not in whole:
         raise InputError(
-            f"--max-test-rows {settings.max_test_rows}: a learning curve looks at no test row. "
-            "Leave it out, or pass 0 to learn from rows that would be cut for test."
+            f"{settings.data}: has no train split; it has {' and '.join(whole)}. Name the training "
+            "file train, or give one file of another name."
         )
-    found, _ = without_test(whole, settings.data)
-    if "test" not in whole:
-        return found, settings.max_test_rows, []
-    return found, 0, [_left_alone(whole["test"])]
+    return whole, notes
 
 
 def _left_alone(test: Dataset) -> str:
@@ -120,20 +131,18 @@ def _left_alone(test: Dataset) -> str:
 
 
 def _draw(splits: DatasetDict, task: Task, settings: RunSettings, seed: int) -> list[str]:
-    """Leave the test rows out, and of train the rows of a share; in place, with notes."""
-    left = splits.pop("test", None)
-    notes = [] if left is None else [_left_alone(left)]
+    """Leave the rows of a share in train, in place; notes of it."""
     train, count = splits["train"], settings.max_train_rows
     if count is not None and count < 1:
         raise InputError(f"--max-train-rows {count}: at least 1. Leave it out to keep all.")
     if count is None or count >= len(train):
-        return notes
+        return []
     column = task.stratify_column
     strata = None if column is None else [task.stratum(value) for value in train[column][:]]
     order = nested_order(len(train), seed=seed, strata=strata)
     splits["train"] = train.select(order[:count])
     drawn = f"train: {count} of {len(train)} rows, drawn with seed {seed}"
-    return [*notes, drawn + (f", stratified by {column}" if column is not None else "")]
+    return [drawn + (f", stratified by {column}" if column is not None else "")]
 
 
 def check(task: Task, splits: Mapping[str, Dataset], data: str) -> None:

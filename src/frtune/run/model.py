@@ -113,6 +113,17 @@ def _check_lora(settings: RunSettings, *, lora: bool) -> None:
             )
 
 
+def has_new_adapter(task: Task, settings: RunSettings) -> bool:
+    """Whether a run trains an adapter that is no saved one, so that its rank is free."""
+    if is_tiny(settings):
+        family = family_named(settings.family or task.tiny_family)
+        return _usual_lora(task, family) if settings.lora is None else settings.lora
+    checkpoint = _named_checkpoint(settings)
+    if is_adapter(checkpoint) and not settings.merge_first:
+        return False
+    return bool(with_lora(settings, task, checkpoint).lora)
+
+
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
     """Settle whether an adapter is trained, and how: by default of a decoder that classifies.
 

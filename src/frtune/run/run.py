@@ -14,7 +14,7 @@ from transformers import TrainerCallback, TrainingArguments
 from frtune.failures import SavedModelError
 from frtune.files import locked, staged
 from frtune.run.config import run_config, write_config
-from frtune.run.data import read_data, tokenise
+from frtune.run.data import RunData, read_data, tokenise
 from frtune.run.manifest import RUN_MANIFEST
 from frtune.run.model import build, check_model, starting_checkpoint, with_lora
 from frtune.run.next_steps import disputed_rows
@@ -46,6 +46,7 @@ def run(
     *,
     callbacks: Sequence[Any] = (),
     validate: bool = False,
+    data: RunData | None = None,
 ) -> dict[str, float]:
     """Train, keep the best checkpoint, test it, and leave a model directory.
 
@@ -56,6 +57,7 @@ def run(
         callbacks: Further ``TrainerCallback`` objects.
         validate: Score the validation rows at the end, where training did not: what a model writes,
             or with ``eval_strategy="no"``.
+        data: The rows, where ``read_data`` has read them before.
 
     Returns:
         The scores of ``metrics.json``: ``eval_*`` and ``test_*``.
@@ -73,7 +75,7 @@ def run(
         recorded(args.output_dir, resume=settings.resume, main=main) as status,
     ):
         with _undone_on_error(Path(args.output_dir)) as begun:
-            data = read_data(task, settings, args)
+            data = read_data(task, settings, args) if data is None else data.copy()
             checkpoint = starting_checkpoint(data, settings, args)
             settings = with_lora(settings, data.task, checkpoint)
             model, tokenizer = build(data.task, settings, args, checkpoint)

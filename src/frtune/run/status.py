@@ -20,6 +20,10 @@ State = Literal["running", "finished", "stopped", "failed"]
 _EVERY_SECONDS = 2.0  # at most so often is the step of a running run written
 
 
+class RunPruned(Exception):
+    """A search ended a run, since others did better by then; the message says so."""
+
+
 class StatusWriter(TrainerCallback):
     """Keeps ``status.json`` of a run from its first step on.
 
@@ -92,6 +96,8 @@ def _ending(error: BaseException) -> tuple[State, str]:
     """What an error made of a run, and its line."""
     if isinstance(error, RunStopped):
         return "stopped", error.message
+    if isinstance(error, RunPruned):
+        return "finished", str(error)
     if isinstance(error, KeyboardInterrupt):
         return "stopped", "interrupted"
     if isinstance(error, ValueError | SavedModelError):  # their text is the line

@@ -14,6 +14,7 @@ from frtune.data.row_checks import check_rows, rows_of
 from frtune.data.row_schema import RowSchema, Target
 from frtune.errors import InputError
 from frtune.tasks.answers import Answers
+from frtune.tasks.search_ranges import SearchRanges
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -59,6 +60,7 @@ class Task(Answers):
         labels_tokens: The model labels tokens, rather than rows.
         recipe: Learning rate, batch and what else is not as in ``Trainer``, by the names of
             ``TrainingArguments``.
+        search_ranges: Where ``frtune tune`` looks for better settings.
         primary_metric: What selects the best checkpoint, with ``eval_``.
         absent_fields: What fields mean that a ``frtune_task.json`` of an earlier version lacks,
             where that is not their default.
@@ -85,6 +87,7 @@ class Task(Answers):
         "learning_rate": 2e-5,
         "per_device_train_batch_size": 16,
     }
+    search_ranges: ClassVar[SearchRanges] = SearchRanges()
     primary_metric: ClassVar[str] = "eval_loss"
     absent_fields: ClassVar[Mapping[str, Any]] = {}
 

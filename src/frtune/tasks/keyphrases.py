@@ -29,6 +29,7 @@ from frtune.tasks.keyphrase_doubts import KeyphraseDoubts
 from frtune.tasks.loss import StepLoss
 from frtune.tasks.prompts import Prompt, PromptName, prompt_for, prompt_name
 from frtune.tasks.row_scores import phrases_f1
+from frtune.tasks.search_ranges import SearchRanges
 from frtune.tasks.shown_rows import phrase_pieces
 from frtune.tasks.tokenization import END, MIDDLE, START
 
@@ -91,6 +92,10 @@ class KeyphraseGeneration(KeyphraseDoubts):
     generates: ClassVar[bool] = True
     tiny_family: ClassVar[str] = "t5"
     recipe: ClassVar[Mapping[str, float]] = dict(learning_rate=5e-5, per_device_train_batch_size=8)
+    # T5 learns at rates up to 1e-3 (Raffel et al. 2020, section 3.1.2), decoders at low ones
+    search_ranges: ClassVar[SearchRanges] = SearchRanges(
+        learning_rate=(1e-5, 1e-3), num_train_epochs=(2, 8), lora_rate=1.0
+    )
     absent_fields: ClassVar[Mapping[str, Any]] = {"prompt": "markers"}  # all that 0.1.0 knew
     score_fields: ClassVar[tuple[str, ...]] = (
         "separator", "max_keyphrases", "k", "language", "rouge_tokenizer", "as_written",

@@ -24,6 +24,7 @@ from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_doubts import KeywordDoubts
 from frtune.tasks.keyword_rows import stitched
 from frtune.tasks.loss import StepLoss
+from frtune.tasks.search_ranges import SearchRanges
 from frtune.tasks.spans import Occurrences, find_keywords
 from frtune.tasks.token_labels import LABELS, Found, Subwords
 from frtune.tasks.word_threshold import reported_labels
@@ -77,6 +78,10 @@ class KeywordExtraction(KeywordDoubts):
         "adam_beta2": 0.999,
         "adam_epsilon": 1e-8,
     }
+    # a new head on every token, few of which are keywords
+    search_ranges: ClassVar[SearchRanges] = SearchRanges(
+        learning_rate=(1e-5, 2e-4), num_train_epochs=(2, 8)
+    )
     primary_metric: ClassVar[str] = "eval_keyword_f1"
     headline: ClassVar[tuple[str, ...]] = (
         *("keyword_f1", "keyword_precision", "keyword_recall"),

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from frtune.errors import InputError, nearest
+from frtune.tasks.base import Task
 
 # a trial that changed these would be another run, or write elsewhere
 FIXED = ("output_dir", "deepspeed", "fsdp", "resume_from_checkpoint", "metric_for_best_model")
@@ -35,9 +36,8 @@ def check_search(trainer: Any, *, backend: Any, n_trials: Any, options: Mapping[
         raise InputError("hyperparameter_search: eval_dataset is missing; trials are judged by it.")
 
 
-def objective(trainer: Any) -> tuple[str, str]:
+def objective(args: Any, task: Task) -> tuple[str, str]:
     """What judges a trial where the caller does not say: a score's name, and its direction."""
-    args, task = trainer.args, trainer.task
     name = (args.metric_for_best_model or task.primary_metric).removeprefix("eval_")
     greater = task.metric_directions().get(name, bool(args.greater_is_better))
     return f"eval_{name}", "maximize" if greater else "minimize"

@@ -164,7 +164,7 @@ class TaskTrainer(ScoringTrainer):
         """
         check_search(self, backend=backend, n_trials=n_trials, options=kwargs)
         if compute_objective is None:
-            name, own = objective(self)
+            name, own = objective(self.args, self.task)
             if direction not in (None, own):
                 raise InputError(f"direction={direction}: {name} is to {own}. Pass that.")
             compute_objective, direction = judged_by(name), own

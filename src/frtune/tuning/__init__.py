@@ -1,0 +1,1 @@
+"""A search of training settings: its space, trials, what they gained, and the page."""

@@ -15,7 +15,7 @@ from frtune.errors import InputError
 from frtune.tasks.config_file import task_names
 
 # the same command goes on by itself
-WITHOUT = ("resume",)
+WITHOUT = ("resume", "curve_rows")
 
 
 @dataclass(frozen=True)

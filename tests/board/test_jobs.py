@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
+import psutil
 import pytest
 
 from frtune.board.folder import BoardFolder
@@ -59,6 +61,15 @@ def test_the_queue_goes_on_one_at_a_time_when_who_asked_was_killed(jobs, tmp_pat
     first, second = jobs.find("first"), jobs.find("second")
     assert second.process_started >= first.process_started
     wait_for(lambda: not is_locked(jobs.queue))
+
+
+def test_a_process_that_has_ended_runs_until_its_end_is_written_and_is_lost_without_a_keeper(jobs):
+    jobs.add("version", ["--version"])
+    job = wait_for(lambda: (j := jobs.find("version")) and j.state == "ended" and j)
+    me = psutil.Process()
+    unwritten = replace(job, code=None, keeper=me.pid, keeper_started=me.create_time())
+    assert unwritten.state == "running"
+    assert replace(unwritten, keeper_started=1.0).state == "lost"
 
 
 def test_what_waits_is_taken_out_and_what_is_damaged_is_left_out(jobs, monkeypatch):

@@ -37,6 +37,8 @@ class Job:
         pid: Of its process; ``None`` before there is one.
         process_started: When that process began, as the system counts it.
         code: Its exit code; ``None`` before its end, or where nobody saw it.
+        keeper: Process that waits for its end, to write that down.
+        keeper_started: When that one began.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Job:
     pid: int | None = None
     process_started: float | None = None
     code: int | None = None
+    keeper: int | None = None
+    keeper_started: float | None = None
 
     @property
     def command(self) -> str:
@@ -56,7 +60,7 @@ class Job:
             >>> Job("a", ["prepare", "my file.csv"], False, 0.0).command
             "frtune prepare 'my file.csv'"
         """
-        return shlex.join(["frtune", *self.words])
+        return shell(self.words)
 
     @property
     def state(self) -> JobState:
@@ -65,7 +69,14 @@ class Job:
             return "ended"
         if self.pid is None:
             return "queued"
-        return "running" if is_alive(self.pid, self.process_started) else "lost"
+        # between the end of a process and the word of it there is a moment
+        kept = is_alive(self.keeper, self.keeper_started)
+        return "running" if kept or is_alive(self.pid, self.process_started) else "lost"
+
+
+def shell(words: list[str]) -> str:
+    """A command of ``frtune`` as a terminal takes it."""
+    return shlex.join(["frtune", *words])
 
 
 def is_alive(pid: int | None, started: float | None) -> bool:
@@ -148,7 +159,9 @@ class Jobs:
             file.flush()
             process = _start([sys.executable, "-m", "frtune", *job.words], self.folder.root, file)
         started = psutil.Process(process.pid).create_time()
-        job = replace(job, pid=process.pid, process_started=started)
+        keeper = psutil.Process()
+        job = replace(job, pid=process.pid, process_started=started, keeper=keeper.pid,
+                      keeper_started=keeper.create_time())  # fmt: skip
         self.write(job)
         job = replace(job, code=process.wait())
         self.write(job)

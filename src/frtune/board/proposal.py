@@ -142,7 +142,9 @@ def propose(data: str, rows: Sequence[Mapping[str, Any]], encoding: str = "") ->
     target = label or score or _few_values(cells, texts)
     if len(pair) == 2 and target is not None:
         columns = dict(zip(("first_column", "second_column"), sorted(pair), strict=True))
-        regression = any(float(v) % 1 for v in cells[target]) if _is_number(cells[target]) else False
+        regression = (
+            any(float(v) % 1 for v in cells[target]) if _is_number(cells[target]) else False
+        )
         options = {"head": "regression"} if regression else {}
         columns["label_column"] = target
         return Choices(data, "similarity", columns, encoding, options)

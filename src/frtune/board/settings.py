@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
+from frtune.board.folder import BoardFolder
 from frtune.errors import InputError, first_line
-from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
 from frtune.training.arguments import recipe
-from frtune.training.saving import TINY
 
 # takes a task's name and a configuration; raises InputError as frtune train would
 Gate = Callable[[str, Mapping[str, Any]], Any]
@@ -24,6 +24,10 @@ MATTER = (
 )  # fmt: skip
 _USUAL = {"gradient_accumulation_steps": 1, "early_stopping_patience": 3, "warmup_steps": 0,
           "weight_decay": 0.0, "max_train_rows": ""}  # fmt: skip
+
+# settings that other fields of the page say, and those that send something elsewhere
+_DECIDED = {"data", "checkpoint", "output_dir", "config", "resume", "seeds", "disable_tqdm"}
+_OUTWARD = ("hub_", "push_to_hub", "report_to", "trackio")
 
 
 def usual(task: str, *, tiny: bool = False) -> dict[str, Any]:
@@ -76,6 +80,21 @@ def read_further(text: str | None) -> dict[str, Any]:
     return found
 
 
+def checked_further(folder: BoardFolder, text: str | None) -> dict[str, Any]:
+    """``read_further``, without what the page decides, what leaves the machine, and other places.
+
+    Raises:
+        InputError: For these, with the name.
+    """
+    found = read_further(text)
+    for name, value in found.items():
+        if name in _DECIDED or name.startswith(_OUTWARD):
+            raise InputError(f"{name}: is not set here. Use the fields above, or a terminal.")
+        if isinstance(value, str) and re.search(r"[/\\]|^~|\.\.", value):
+            folder.inside(os.path.expanduser(value))
+    return found
+
+
 def run_config(
     data: str, checkpoint: str, output: str, *, options: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -86,9 +105,9 @@ def run_config(
         checkpoint: Hub name, directory or ``tiny``.
         output: Where the model goes.
         options: Fields of the task that prepared data does not say, such as ``multi_label``.
-        given: Settings; ``None`` and ``False`` are left to the recipe.
+        given: Settings; ``None`` is left to the recipe.
     """
-    chosen = {name: value for name, value in given.items() if value not in (None, False)}
+    chosen = {name: value for name, value in given.items() if value is not None}
     return {"data": data, "checkpoint": checkpoint, "output_dir": output, **options, **chosen,
             "disable_tqdm": True}  # fmt: skip
 
@@ -100,8 +119,3 @@ def complaint(gate: Gate, task: str, config: Mapping[str, Any]) -> str:
     except InputError as error:
         return first_line(error)
     return ""
-
-
-def is_tiny(checkpoint: str) -> bool:
-    """Whether a run would start from random weights."""
-    return checkpoint == TINY

@@ -85,7 +85,6 @@ class StatusWriter(TrainerCallback):
         with contextlib.suppress(OSError, DiskFullError):
             write_json(self.path, content)
 
-
     def _seconds_per_step(self) -> float | None:
         if self._first is None or self._progress is None:
             return None

@@ -58,15 +58,16 @@ CHECKPOINTS = tuple(
 
 
 def checkpoints_for(task: type[Task], language: str) -> list[Checkpoint]:
-    """The checkpoints of a language that a task can take, the smallest first.
+    """The checkpoints of a language that a task can take, behind them those of several.
 
     Example:
         >>> from frtune import KeywordExtraction
         >>> [each.name for each in checkpoints_for(KeywordExtraction, "ko")][:2]
         ['klue/roberta-base', 'monologg/koelectra-base-v3-discriminator']
     """
-    found = [c for c in CHECKPOINTS if c.language == language and c.kind in task.auto_classes]
-    return sorted(found, key=lambda each: each.millions)
+    languages = (language, "many")
+    found = [c for c in CHECKPOINTS if c.language in languages and c.kind in task.auto_classes]
+    return sorted(found, key=lambda each: (each.language != language, each.millions))
 
 
 def local_checkpoints(folder: BoardFolder) -> list[str]:

@@ -111,7 +111,7 @@ def board(folder: str) -> None:
         address = start(page, Server(), language, css=CSS)[0]
         with visit(address, viewport={"width": 1100, "height": 800}) as seen:
             _board_data(seen)
-            for place, rate in enumerate(("0.0005", "0.001")):
+            for place, rate in enumerate(("0.00002", "0.0005")):
                 _board_run(seen, place, rate)
             _board_result(seen)
         page.close()
@@ -143,7 +143,7 @@ def _board_run(seen, place: int, rate: str) -> None:
     page.click("#checkpoint input")
     page.locator("#checkpoint").get_by_role("option").first.click()
     page.wait_for_selector("#fit table")
-    settings = {"learning_rate": rate, "num_train_epochs": "20", "early_stopping_patience": "0"}
+    settings = {"learning_rate": rate, "num_train_epochs": "8", "early_stopping_patience": "0"}
     for name, value in settings.items():
         page.fill(f"#set_{name} textarea, #set_{name} input", value)
     page.wait_for_timeout(2000)
@@ -154,7 +154,7 @@ def _board_run(seen, place: int, rate: str) -> None:
     state = "word => document.querySelector('#run_state').innerText.includes(word)"
     if place:
         page.wait_for_function(state, arg="left", timeout=300_000)
-        page.wait_for_timeout(15_000)
+        page.wait_for_timeout(8_000)
         _shot(seen, "train")
     page.wait_for_function(state, arg="finished", timeout=300_000)
 
@@ -164,9 +164,9 @@ def _board_result(seen) -> None:
     page.locator("[role=tab]").nth(3).click()
     page.wait_for_selector("#result_scores table")
     page.click("#results input")
-    page.locator("#results").get_by_role("option").first.click()
+    page.locator("#results").get_by_role("option", name="runs/factures", exact=True).click()
     page.wait_for_selector("#do_compare")
-    page.fill("#text textarea", "Facture 4711 loyer des bureaux, réf. 62")
+    page.fill("#text textarea", "Plaquette commerciale 12p 800 ex 410,00 EUR")
     page.click("#run")
     page.wait_for_selector("#answer h2")
     place = page.locator("#by_hand").bounding_box()

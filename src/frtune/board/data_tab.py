@@ -109,8 +109,10 @@ class DataTab:
         changed = [part.input for part in self.given[1:]]
         gradio.on(changed, self.change, [self.name, *self.given], self.shown,
                   show_progress="hidden", trigger_mode="always_last", **quiet)  # fmt: skip
-        self.name.change(self.renamed, [self.name, *self.given], [self.command],
-                        show_progress="hidden", **quiet)  # fmt: skip
+        # by hand alone: a change by ``show`` would come before the columns that it sets
+        renamed = [self.name.input, self.name.blur, self.name.submit]
+        gradio.on(renamed, self.renamed, [self.name, *self.given], [self.command],
+                  show_progress="hidden", trigger_mode="always_last", **quiet)  # fmt: skip
         self.write.click(self.keep, [self.name, *self.given], [self.message, model.prepared],
                          show_progress="hidden", **quiet).then(
             model.open, [model.prepared], model.opened, show_progress="hidden", **quiet

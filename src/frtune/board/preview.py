@@ -11,7 +11,7 @@ from frtune.board.folder import BoardFolder
 from frtune.board.proposal import Choices
 from frtune.data.prepare import prepare
 from frtune.errors import InputError
-from frtune.files import draft_folder
+from frtune.files import draft_folder, json_text
 
 _EXAMPLES = 8  # of rejected rows
 
@@ -43,7 +43,10 @@ def preview(folder: BoardFolder, choices: Choices) -> Preview:
                 path, output, choices.made(), encoding=choices.encoding or None, num_proc=1
             )
             with (output / "rejected.jsonl").open(encoding="utf-8") as lines:
-                rejected = [json.loads(line) for line in islice(lines, _EXAMPLES)]
+                rejected = [
+                    json.loads(line.replace(json_text(str(path))[1:-1], choices.data))
+                    for line in islice(lines, _EXAMPLES)
+                ]
     except InputError as error:
         raise InputError(str(error).replace(str(path), choices.data)) from None
     return Preview(audit, rejected)

@@ -154,7 +154,7 @@ def _board_run(seen, place: int, rate: str) -> None:
     state = "word => document.querySelector('#run_state').innerText.includes(word)"
     if place:
         page.wait_for_function(state, arg="left", timeout=300_000)
-        page.wait_for_timeout(8_000)
+        page.wait_for_timeout(30_000)
         _shot(seen, "train")
     page.wait_for_function(state, arg="finished", timeout=300_000)
 
@@ -169,6 +169,7 @@ def _board_result(seen) -> None:
     page.fill("#text textarea", "Plaquette commerciale 12p 800 ex 410,00 EUR")
     page.click("#run")
     page.wait_for_selector("#answer h2")
+    page.evaluate("window.scrollTo(0, 0)")
     place = page.locator("#by_hand").bounding_box()
     _shot(seen, "result", int(place["y"]))
 

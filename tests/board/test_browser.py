@@ -143,7 +143,9 @@ def test_from_a_spreadsheet_to_an_answer_through_bad_input_a_stop_and_a_killed_p
             seen.choose("#data_file", "bad.csv")
             page.wait_for_selector("#table .frtune-error")
             assert "line 3: 3 fields, but the header has 2" in page.inner_text("#table")
-            prepare(seen, folder, "factures.csv", WORDS["classification"][0], "91 rows read: 90 kept")
+            prepare(
+                seen, folder, "factures.csv", WORDS["classification"][0], "91 rows read: 90 kept"
+            )
             assert "énergie" in page.inner_text("#table"), "cp1252 was guessed"
             assert "--encoding=cp1252 --text-column=libelle --label-column=compte" in (
                 page.inner_text("#data_command")

@@ -63,9 +63,9 @@ def test_a_run_of_a_terminal_is_stopped_and_resumed_and_a_failed_one_says_why(tm
 
 def test_curves_of_several_runs_stand_on_one_plot():
     history = [{"step": 1, "loss": 2.0}, {"step": 1, "eval_f1": 0.1}, {"step": 2, "loss": 1.0}]
-    drawn = curves({"a": history, "b": history}, ["loss"], "Loss", "step")
+    drawn = curves({"a": history, "b": history}, ["loss"])
     assert drawn is not None and len(drawn.axes[0].lines) == 2
-    assert curves({"a": history}, ["eval_loss"], "Loss", "step") is None
+    assert curves({"a": history}, ["eval_loss"]) is None
 
 
 def test_a_view_says_whether_it_is_active_and_a_clock_has_two_digits():

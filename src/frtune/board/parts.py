@@ -106,8 +106,9 @@ def done(text: str) -> str:
 
 
 def figure(drawn: Figure, name: str) -> str:
-    """A figure as a picture, with a text for those who do not see it."""
-    return f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{figure_data(drawn)}">'
+    """A figure as a picture below its title."""
+    picture = f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{figure_data(drawn)}">'
+    return f"<div>{head(name)}{picture}</div>"
 
 
 def bar(share: float) -> str:

@@ -42,17 +42,23 @@ def _splits(splits: dict[str, Any], say: Say) -> str:
     first = next(iter(splits.values()))
     phrases = next((name for name in ("keyphrases", "keywords") if name in first), None)
     heads = [say("split"), say("rows"), say("words_95")]
-    heads += [say("classes")] if "labels" in first else []
     heads += [say("phrases_a_row"), say("in_text")] if phrases else []
     lines = []
     for name, split in splits.items():
         cells: list[Any] = [name, split["rows"], round(split["words"]["p95"])]
-        if "labels" in split:
-            labels = [f"{label}: {count}" for label, count in split["labels"].items()]
-            more = len(labels) - _MOST_LABELS
-            cells.append(", ".join(labels[:_MOST_LABELS]) + (f", … (+{more})" if more > 0 else ""))
         if phrases:
             share = split["present_share"]
             cells += [round(split[phrases]["mean"], 1), "" if share is None else f"{share:.0%}"]
         lines.append(cells)
-    return parts.table(heads, lines)
+    classes = "".join(
+        note_html(say("classes", split=name, labels=_labels(split["labels"])))
+        for name, split in splits.items() if "labels" in split
+    )  # fmt: skip
+    return parts.table(heads, lines) + classes
+
+
+def _labels(counts: dict[str, int]) -> str:
+    """The most frequent labels with their rows, and how many more there are."""
+    shown = [f"{label} {count}" for label, count in counts.items()][:_MOST_LABELS]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f", … (+{more})" if more else "")

@@ -83,11 +83,13 @@ def view(folder: BoardFolder, jobs: Jobs, name: str) -> RunView:
         line = jobs.error(job.name) or f"exit code {job.code}"
     seconds, rows = status.get("seconds_per_step"), status.get("rows_per_step")
     steps, step = (run.steps, run.step) if run else (None, None)
-    running = state == "running" and seconds
+    left = None
+    if state == "running" and seconds and steps and step is not None:
+        left = (steps - step) * seconds
     return RunView(
         name, state, run, job, line, step, steps,
         rows_per_second=rows / seconds if rows and seconds else None,
-        seconds_left=(steps - step) * seconds if running and steps and step is not None else None,
+        seconds_left=left,
         memory_bytes=status.get("memory_bytes"), history=_history(directory, status),
     )  # fmt: skip
 
@@ -150,17 +152,18 @@ def resume(folder: BoardFolder, jobs: Jobs, name: str) -> Job:
     return jobs.add(folder.free_name(RUNS, Path(name).name), words, output=name, queued=True)
 
 
-def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str], label: str,
-           step: str) -> Figure | None:  # fmt: skip
+def curves(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]
+) -> Figure | None:
     """Draw entries of the histories of runs, by step; ``None`` where none has any.
+
+    The figure has no title: its font may lack the letters of the page's language.
 
     Args:
         histories: Name of a run to its losses and scores.
         names: Of the entries, such as ``loss`` and ``eval_loss``.
-        label: What they are.
-        step: How the horizontal axis is called.
     """
-    figure, axes = new_frame(label, step, "")
+    figure, axes = new_frame("", "step", "")
     count = 0
     for i, (run, history) in enumerate(histories.items()):
         for j, name in enumerate(names):

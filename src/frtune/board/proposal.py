@@ -141,12 +141,12 @@ def propose(data: str, rows: Sequence[Mapping[str, Any]], encoding: str = "") ->
     pair = [name for name in texts if re.search(r"[12ab]$", name) and name not in (label, score)]
     target = label or score or _few_values(cells, texts)
     if len(pair) == 2 and target is not None:
-        columns = dict(zip(("first_column", "second_column"), sorted(pair), strict=True))
+        first, second = sorted(pair)
+        columns = {"first_column": first, "second_column": second, "label_column": target}
         regression = (
             any(float(v) % 1 for v in cells[target]) if _is_number(cells[target]) else False
         )
         options = {"head": "regression"} if regression else {}
-        columns["label_column"] = target
         return Choices(data, "similarity", columns, encoding, options)
     text = next((name for name in texts if name != target), names[0] if names else "text")
     several = isinstance(cells[target][0], list) if target else False

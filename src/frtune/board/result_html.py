@@ -73,7 +73,7 @@ def _phrases(pieces: Sequence[dict[str, str]]) -> str:
 def report_html(folder: BoardFolder, run: Run, say: Say) -> str:
     """The run's own page in a frame, in which no script of it reaches this one."""
     path = folder.inside(f"{run.name}/report.html")
-    title = parts.head(f"{say('report')}: {run.name}/report.html")
+    title = parts.head(say("report", file=f"{run.name}/report.html"))
     if not path.is_file() or path.stat().st_size > _MOST_BYTES:
         return title + note_html(say("no_report"))
     page = escape(path.read_text(encoding="utf-8"))

@@ -112,7 +112,7 @@ class ResultTab:
         title = first.settings.get("title_column") is not None
         return [
             scores_html(runs, say), curves_html(views, say),
-            parts.head(f"{say('try_it')}: {first.name}"), gradio.Textbox(visible=title),
+            parts.head(say("try_it", run=first.name)), gradio.Textbox(visible=title),
             gradio.Textbox(visible=first.task == "similarity"), "",
             parts.head(say("next_steps")) + note_html(say("next_help")),
             *(gradio.Button(visible=fits.get(step, True)) for step in self.steps),

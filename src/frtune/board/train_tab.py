@@ -144,7 +144,7 @@ def curves_html(views: dict[str, RunView], say: Say) -> str:
     score = next((_score(found) for found in views.values()), None)
     figures = []
     for names, title in ((["loss", "eval_loss"], "loss"), ([score], "validation_score")):
-        drawn = curves(histories, [name for name in names if name], say(title), say("step"))
+        drawn = curves(histories, [name for name in names if name])
         if drawn is not None:
             figures.append(parts.figure(drawn, say(title)))
     if not figures:

@@ -100,14 +100,13 @@ def board(folder: str) -> None:
     from frtune.board.app import build_page
     from frtune.board.parts import CSS
     from frtune.board.translations import WORDS
-    from frtune.cli import COMMANDS
-    from frtune.cli.board import check_config
+    from frtune.cli.board import check_config, offered
     from frtune.web.launch import Server, private_folder, start
     from frtune.web.translations import PageLanguage
 
     language = PageLanguage(WORDS, "en")
     with private_folder():
-        page = build_page(folder, language, gate=check_config, commands=COMMANDS)
+        page = build_page(folder, language, gate=check_config, commands=offered())
         address = start(page, Server(), language, css=CSS)[0]
         with visit(address, viewport={"width": 1100, "height": 800}) as seen:
             _board_data(seen)

@@ -20,7 +20,7 @@ from frtune.board.settings import (
 )
 from frtune.board.translations import WORDS
 from frtune.cli import COMMANDS
-from frtune.cli.board import check_config
+from frtune.cli.board import check_config, offered
 from frtune.errors import InputError
 from frtune.runs.record import Run
 from frtune.tasks.config_file import task_names
@@ -77,7 +77,7 @@ def test_every_setting_and_step_has_its_words_in_all_languages():
 def test_each_step_is_a_command_that_there_is():
     run = Run("runs/a", "keyphrases", "prepared/a", {}, {}, "models/x", {}, "finished")
     steps = Steps([run], lambda step: f"runs/a-{step}")
-    for step in known((*CLICKS, *BY_HAND), COMMANDS):
+    for step in known((*CLICKS, *BY_HAND), offered()):
         words = steps.words(step)
         assert words[0] in COMMANDS and all(isinstance(word, str) for word in words)
 

@@ -30,7 +30,7 @@ def build_page(
         language: Of ``frtune.board.translations.WORDS``.
         gate: Takes the name of a task and a configuration; raises ``InputError`` as ``frtune train
             TASK --config`` would.
-        commands: The commands of ``frtune``.
+        commands: What can be done next: commands of ``frtune``, and ``curve``.
     """
     gradio = load_gradio()
     session = BoardSession(root, language, gate=gate, commands=commands)

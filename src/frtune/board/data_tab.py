@@ -103,10 +103,13 @@ class DataTab:
     def connect(self, model: Any) -> None:
         """Have the components act; ``model`` is the tab that goes on with what is written."""
         gradio, quiet = self.gradio, {"api_visibility": "private"}
-        with_request(gradio, self.open, self.take, self.change, self.renamed, self.keep)
+        with_request(gradio, self.open, self.take, self.change, self.change_task, self.renamed,
+                     self.keep)  # fmt: skip
         self.file.input(self.open, [self.file], self.shown, **quiet)
         self.upload.upload(self.take, [self.upload], [self.file, *self.shown], **quiet)
-        changed = [part.input for part in self.given[1:]]
+        self.task.input(self.change_task, [self.name, *self.given], self.shown,
+                        show_progress="hidden", **quiet)  # fmt: skip
+        changed = [part.input for part in self.given[2:]]
         gradio.on(changed, self.change, [self.name, *self.given], self.shown,
                   show_progress="hidden", trigger_mode="always_last", **quiet)  # fmt: skip
         # by hand alone: a change by ``show`` would come before the columns that it sets
@@ -115,7 +118,7 @@ class DataTab:
                   show_progress="hidden", trigger_mode="always_last", **quiet)  # fmt: skip
         self.write.click(self.keep, [self.name, *self.given], [self.message, model.prepared],
                          show_progress="hidden", **quiet).then(
-            model.open, [model.prepared], model.opened, show_progress="hidden", **quiet
+            model.open, [model.prepared, model.language], model.opened, show_progress="hidden", **quiet
         )  # fmt: skip
 
     def refresh(self) -> Any:
@@ -154,6 +157,17 @@ class DataTab:
         if not data:
             return self._stay("")
         return self.show(self._chosen(data, task, *given), name, request)
+
+    def change_task(
+        self, request: Any, name: str, data: str | None, task: str, *given: Any
+    ) -> list[Any]:
+        """Show the file for another task: its first column is read, its last one learnt."""
+        options, columns = given[: -len(self.columns)], given[-len(self.columns) :]
+        named, fields = list(filter(None, columns)), column_fields(task)
+        kept = [None] * len(fields)
+        if named:
+            kept[0], kept[-1] = named[0], named[-1]
+        return self.change(request, name, data, task, *options, *kept)
 
     def renamed(self, request: Any, name: str, data: str | None, task: str, *given: Any) -> str:
         """The command with another name."""
@@ -199,8 +213,8 @@ class DataTab:
         several = bool(options.get("multi_label"))
         return [
             gradio.Column(visible=True), note_html(say("guessed")), choices.task,
-            gradio.Dropdown(value=choices.encoding),
-            gradio.Dropdown(value=separator, visible=phrases or several),
+            choices.encoding,
+            gradio.update(value=separator, visible=phrases or several),
             gradio.Checkbox(value=several, visible="multi_label" in known),
             gradio.Checkbox(value=options.get("head") == "regression", visible="head" in known),
             *self._menus(choices, names, say), shown, audit,

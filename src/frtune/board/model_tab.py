@@ -107,7 +107,7 @@ class ModelTab:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         with_request(gradio, self.open, self.offer, self.planned, self.told, self.try_out,
                      self.queue)  # fmt: skip
-        self.prepared.input(self.open, [self.prepared], self.opened, **quiet)
+        self.prepared.input(self.open, [self.prepared, self.language], self.opened, **quiet)
         self.language.input(self.offer, [self.prepared, self.language], [self.checkpoint], **quiet)
         rows, tokens = (
             self.fields[MATTER.index(name)]
@@ -128,7 +128,7 @@ class ModelTab:
         """The menu with the prepared data that are there now."""
         return self.gradio.Dropdown(choices=self.session.folder.prepared())
 
-    def open(self, prepared: str | None, request: Any) -> list[Any]:
+    def open(self, prepared: str | None, language: str, request: Any) -> list[Any]:
         """Say what prepared data hold, and offer models and the recipe's values."""
         gradio, say = self.gradio, self.session.say(request)
         nothing = [self._error("")] * len(self.errors)
@@ -149,7 +149,7 @@ class ModelTab:
         fields = [gradio.Textbox(placeholder=recipe[key] or say("all_rows")) for key in MATTER]
         return [
             note_html(say("data_facts", task=title, rows=f"{rows:,}")),
-            gradio.Dropdown(choices=self._choices(task, "fr", say), value=None), name,
+            gradio.Dropdown(choices=self._choices(task, language, say), value=None), name,
             note_html(say("blank_is_usual")), "", "", "", *fields, *nothing,
         ]  # fmt: skip
 

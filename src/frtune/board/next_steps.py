@@ -77,8 +77,7 @@ def known(steps: Sequence[str], commands: Collection[str]) -> list[str]:
         >>> known(("review", "export"), {"review"})
         ['review']
     """
-    names = {"curve": "train"}
-    return [step for step in steps if names.get(step, step) in commands]
+    return [step for step in steps if step in commands]
 
 
 def free_output(run: str, step: str, exists: Callable[[str], bool]) -> str:

@@ -32,7 +32,7 @@ class BoardSession:
         root: The folder.
         language: Of ``frtune.board.translations.WORDS``.
         gate: Checks a configuration as ``frtune train`` does.
-        commands: The commands of ``frtune``.
+        commands: What can be done next: commands of ``frtune``, and ``curve``.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -58,9 +58,15 @@ def main(argv: list[str]) -> None:
     load_gradio()  # says at once if it is missing
     disable_progress_bars()  # one for each look at a file, in the terminal
     language = PageLanguage(WORDS, chosen.language)
-    build = partial(build_page, folder.root, language, gate=check_config, commands=COMMANDS)
+    build = partial(build_page, folder.root, language, gate=check_config, commands=offered())
     may = "run frtune on this machine, and read and write the folder"
     serve_page(build, server, language, may=may, name="frtune board: ", css=CSS)
+
+
+def offered() -> set[str]:
+    """What can be done next: the commands, and "curve" where ``train`` draws learning curves."""
+    curve = any(item.name == "learning_curve" for item in fields(SeedOptions))
+    return {*COMMANDS, *(["curve"] if curve else [])}
 
 
 def check_config(task: str, config: Mapping[str, Any]) -> Any:

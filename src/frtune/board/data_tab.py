@@ -118,7 +118,8 @@ class DataTab:
                   show_progress="hidden", trigger_mode="always_last", **quiet)  # fmt: skip
         self.write.click(self.keep, [self.name, *self.given], [self.message, model.prepared],
                          show_progress="hidden", **quiet).then(
-            model.open, [model.prepared, model.language], model.opened, show_progress="hidden", **quiet
+            model.open, [model.prepared, model.language], model.opened, show_progress="hidden",
+            **quiet,
         )  # fmt: skip
 
     def refresh(self) -> Any:

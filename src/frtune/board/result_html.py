@@ -10,6 +10,7 @@ from frtune.board.folder import BoardFolder
 from frtune.board.next_steps import apart
 from frtune.demo.session import note_html, warning_html
 from frtune.run.examples import worst_and_best
+from frtune.run.next_steps import read_next_steps
 from frtune.runs.groups import differing, shown
 from frtune.runs.record import Run
 from frtune.tasks.answer_html import Say
@@ -64,6 +65,16 @@ def answers_html(folder: BoardFolder, run: Run, say: Say) -> str:
     ]
     heads = [say("text").partition(" (")[0], say("truth_head"), say("answer_head")]
     return parts.head(say("worst")) + parts.table(heads, lines) if lines else ""
+
+
+def advice_html(folder: BoardFolder, run: Run) -> str:
+    """What the run itself gives evidence for, in frtune's own words."""
+    try:
+        steps = read_next_steps(folder.inside(run.name))
+    except (OSError, ValueError, TypeError):  # damaged: the run's scores stand all the same
+        return ""
+    lines = (f"<li>{escape(step.because)} <b>{escape(step.do)}</b></li>" for step in steps)
+    return f"<ul>{''.join(lines)}</ul>" if steps else ""
 
 
 def _phrases(pieces: Sequence[dict[str, str]]) -> str:

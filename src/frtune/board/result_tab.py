@@ -10,7 +10,7 @@ from frtune.board import parts
 from frtune.board.jobs import shell
 from frtune.board.next_steps import BY_HAND, CLICKS, SERVED, Steps, free_output, known
 from frtune.board.progress import all_runs, view
-from frtune.board.result_html import answers_html, report_html, scores_html
+from frtune.board.result_html import advice_html, answers_html, report_html, scores_html
 from frtune.board.session import BoardSession, with_request
 from frtune.board.train_tab import curves_html
 from frtune.demo.models import PageModel, open_models
@@ -114,7 +114,8 @@ class ResultTab:
             scores_html(runs, say), curves_html(views, say),
             parts.head(say("try_it", run=first.name)), gradio.Textbox(visible=title),
             gradio.Textbox(visible=first.task == "similarity"), "",
-            parts.head(say("next_steps")) + note_html(say("next_help")),
+            parts.head(say("next_steps")) + advice_html(folder, first)
+            + note_html(say("next_help")),
             *(gradio.Button(visible=fits.get(step, True)) for step in self.steps),
             self._commands(runs, say),
             self.session.attempt(lambda: answers_html(folder, first, say), say),

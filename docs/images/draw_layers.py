@@ -16,6 +16,7 @@ PROJECT = HERE.parents[1] / "pyproject.toml"
 PURPOSES = {
     "__main__": "python -m frtune",
     "cli": "the commands: each a thin call of the library",
+    "board": "one page over all of it; its runs are other processes",
     "demo | preflight | rating | review | http_api": "pages, an API; a run on a miniature",
     "comparison | labelling | planning | runs | study | tuning | web": "work on models and on data",
     "run | predictions": "one run and its report; scores of any answers",

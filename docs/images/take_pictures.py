@@ -1,7 +1,7 @@
 """Take the pictures of the demo, of the rating page and of a run's report, in headless Chromium.
 
 Usage: python docs/images/take_pictures.py --keywords DIR --keyphrases DIR DIR --runs RUN RUN
-    --report DIR
+    --report DIR --board FOLDER
 
 Needs ``pip install "frtune[demo,browser]"`` and a Chromium of the system. The first test row of
 each model is the text that is shown, or that of --row.
@@ -90,6 +90,89 @@ def report(directory: str) -> None:
         seen.page.screenshot(path=HERE / "report.png")
 
 
+def board(folder: str) -> None:
+    """Prepare invoices, train two runs on them and compare them, with nothing but the page.
+
+    ``folder`` has ``factures.csv``, the bundled invoices for a French spreadsheet, and
+    ``models/`` with a checkpoint.
+    """
+    from chromium import visit
+    from frtune.board.app import build_page
+    from frtune.board.parts import CSS
+    from frtune.board.translations import WORDS
+    from frtune.cli.board import check_config, offered
+    from frtune.web.launch import Server, private_folder, start
+    from frtune.web.translations import PageLanguage
+
+    language = PageLanguage(WORDS, "en")
+    with private_folder():
+        page = build_page(folder, language, gate=check_config, commands=offered())
+        address = start(page, Server(), language, css=CSS)[0]
+        with visit(address, viewport={"width": 1100, "height": 800}) as seen:
+            _board_data(seen)
+            for place, rate in enumerate(("0.00002", "0.0005")):
+                _board_run(seen, place, rate)
+            _board_result(seen)
+        page.close()
+
+
+def _shot(seen, name: str, height: int | None = None) -> None:
+    seen.page.wait_for_timeout(1500)
+    clip = {"x": 0, "y": 0, "width": 1100, "height": height} if height else None
+    seen.page.screenshot(path=HERE / f"board_{name}.png", full_page=True, clip=clip)
+
+
+def _board_data(seen) -> None:
+    page = seen.page
+    page.wait_for_selector("#folder p")
+    seen.choose("#data_file", "factures.csv")
+    page.wait_for_selector("#audit table")
+    _shot(seen, "data")
+    page.click("#write")
+    page.wait_for_selector("#data_message .frtune-ok")
+
+
+def _board_run(seen, place: int, rate: str) -> None:
+    page = seen.page
+    page.locator("[role=tab]").nth(1).click()
+    page.wait_for_selector("#facts .frtune-note")
+    if place:
+        seen.choose("#prepared", "prepared/factures")
+        page.wait_for_timeout(2000)
+    page.click("#checkpoint input")
+    page.locator("#checkpoint").get_by_role("option").first.click()
+    page.wait_for_selector("#fit table")
+    settings = {"learning_rate": rate, "num_train_epochs": "8", "early_stopping_patience": "0"}
+    for name, value in settings.items():
+        page.fill(f"#set_{name} textarea, #set_{name} input", value)
+    page.wait_for_timeout(2000)
+    _shot(seen, "model")
+    page.click("#start")
+    page.wait_for_selector("#model_message .frtune-ok")
+    page.locator("[role=tab]").nth(2).click()
+    state = "word => document.querySelector('#run_state').innerText.includes(word)"
+    if place:
+        page.wait_for_function(state, arg="left", timeout=300_000)
+        page.wait_for_timeout(30_000)
+        _shot(seen, "train")
+    page.wait_for_function(state, arg="finished", timeout=300_000)
+
+
+def _board_result(seen) -> None:
+    page = seen.page
+    page.locator("[role=tab]").nth(3).click()
+    page.wait_for_selector("#result_scores table")
+    page.click("#results input")
+    page.locator("#results").get_by_role("option", name="runs/factures", exact=True).click()
+    page.wait_for_selector("#do_compare")
+    page.fill("#text textarea", "Plaquette commerciale 12p 800 ex 410,00 EUR")
+    page.click("#run")
+    page.wait_for_selector("#answer h2")
+    page.evaluate("window.scrollTo(0, 0)")
+    place = page.locator("#by_hand").bounding_box()
+    _shot(seen, "result", int(place["y"]))
+
+
 def main() -> None:
     """Take those pictures whose models are given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -97,6 +180,7 @@ def main() -> None:
     parser.add_argument("--keyphrases", nargs=2, metavar="DIR")
     parser.add_argument("--runs", nargs=2, metavar="RUN", help="what frtune rate takes")
     parser.add_argument("--report", metavar="DIR")
+    parser.add_argument("--board", metavar="FOLDER", help="factures.csv, models/")
     parser.add_argument("--row", type=int, default=0, help="test row to show, from 0")
     chosen = parser.parse_args()
     if chosen.keywords:
@@ -107,6 +191,8 @@ def main() -> None:
         rate(chosen.runs)
     if chosen.report:
         report(chosen.report)
+    if chosen.board:
+        board(chosen.board)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from frtune.failures import failure_line
 from frtune.version import __version__
 
 GROUPS = {
+    "all of it": {
+        "board": "a local page from a file to a model in use: data, settings, training, results",
+    },
     "data": {
         "prepare": "read, clean, audit and split a data set",
         "label": "label texts with a language model's answers",
@@ -54,6 +57,7 @@ COMMANDS = {name: text for group in GROUPS.values() for name, text in group.item
 # commands that compute with a model on batches of many lengths
 COMPUTING = {
     "train", "tune", "evaluate", "predict", "compare", "preflight", "demo", "serve", "review",
+    "board",
 }  # fmt: skip
 # commands whose processes, where a launcher started several, work together
 SHARED = {"train", "preflight", "predict", "evaluate"}

@@ -54,6 +54,7 @@ def serve_page(
     may: str,
     name: str = "",
     footer: Sequence[str] = (),
+    css: str = CSS,
 ) -> None:
     """Serve a page until Ctrl-C or SIGTERM, and print where it is."""
     if server.is_open:
@@ -61,6 +62,6 @@ def serve_page(
         sys.stderr.write(f"frtune: {warning}\n")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder goes then too
     with private_folder(), contextlib.closing(build()) as page:
-        for address in filter(None, start(page, server, language, css=CSS, footer=footer)):
+        for address in filter(None, start(page, server, language, css=css, footer=footer)):
             print(f"{name}{address} (Ctrl-C ends it)", flush=True)
         page.block_thread()

@@ -119,15 +119,19 @@ class RunSettings:
         return "int8" if self.int8 else "nf4" if self.nf4 else None
 
 
-def check_settings(settings: RunSettings, args: Any, task: Task | None = None) -> None:
+def check_settings(
+    settings: RunSettings, args: Any, task: Task | None = None, *, here: bool = True
+) -> None:
     """Refuse settings and arguments that would fail later or be ignored, before anything is read.
 
-    With ``task``, those too that do not fit it.
+    With ``task``, those too that do not fit it. Without ``here``, the run is another process's,
+    and the GPUs that this one sees do not matter.
 
     Raises:
         InputError: Names the argument and the way out.
     """
-    check_devices(args)
+    if here:
+        check_devices(args)
     check_arguments(args, of_run=True)
     check_batches(args, settings.max_tokens_per_batch)
     patience = settings.early_stopping_patience

@@ -175,7 +175,7 @@ def _groups(runs: Sequence[Run], sort: str | None, reverse: bool) -> list[RunGro
     for (task, score, signature, test), members in found.items():
         ordered = _sorted(members, sort, reverse)
         rows = members[0].rows.get("test") if signature else None
-        groups.append(RunGroup(task, score, signature, rows, test, ordered, _differing(members)))
+        groups.append(RunGroup(task, score, signature, rows, test, ordered, differing(members)))
     return sorted(groups, key=lambda group: (group.signature is None, group.task))
 
 
@@ -198,7 +198,8 @@ def _key(value: Any) -> tuple[bool, float, str]:
     return (number is None, number or 0.0, "" if number is not None else str(value))
 
 
-def _differing(runs: Sequence[Run]) -> list[str]:
+def differing(runs: Sequence[Run]) -> list[str]:
+    """Names of the settings in which runs differ, but for what stands in a column of its own."""
     names = dict.fromkeys(name for run in runs for name in run.settings)
     return [
         name

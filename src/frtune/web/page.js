@@ -5,7 +5,7 @@ for (const [name, value] of [["language", window.frtuneLanguage], ["languages", 
   Object.defineProperty(navigator, name, { get: () => value });
 
 // answers and messages are read out when they come; what Gradio says in English alone is translated
-const frtuneLive = "#answer, #answer2, #message, #progress", frtuneTexts = ["aria-label", "title", "placeholder"];
+const frtuneLive = "#answer, #answer2, #message, #progress, .frtune-live", frtuneTexts = ["aria-label", "title", "placeholder"];
 new MutationObserver(() => {
   for (const part of document.querySelectorAll(frtuneLive))
     if (!part.hasAttribute("aria-live")) part.setAttribute("aria-live", "polite");
@@ -53,7 +53,7 @@ document.addEventListener("focusout", event => {
 document.addEventListener("keydown", event => {
   if (event.defaultPrevented) return;
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    const button = ["#run", "#run_file", "#start", "#next"]
+    const button = ["#run", "#run_file", "#start", "#next", "#write"]
       .map(name => document.querySelector(name)).find(frtuneShown);
     if (button) { event.preventDefault(); button.click(); }
     return;

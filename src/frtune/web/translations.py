@@ -23,6 +23,7 @@ ENGLISH_ALONE = {
     ),
     "Empty value": ("Vide", "비어 있음"),
     "Gradio footer navigation": ("Pied de page", "바닥글"),
+    "More tabs": ("Autres onglets", "탭 더 보기"),
     "Remove this file": ("Retirer ce fichier", "이 파일 제거"),
     "Clear": ("Effacer", "지우기"),
     "Close": ("Fermer", "닫기"),

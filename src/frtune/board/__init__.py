@@ -1,0 +1,1 @@
+"""One local page from a file to a model in use."""

@@ -1,0 +1,107 @@
+"""What can be done with finished runs, and the command of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from frtune.runs.record import Run
+
+SERVED = ("review", "demo", "rate", "serve")  # they go on until they are stopped
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Finished runs, and where a step may write.
+
+    Attributes:
+        runs: The runs, the one that is meant first.
+        output: What a step is given to write to, by its name: a free place.
+    """
+
+    runs: Sequence[Run]
+    output: Callable[[str], str]
+
+    @property
+    def names(self) -> list[str]:
+        """The runs' directories."""
+        return [run.name for run in self.runs]
+
+    def words(self, step: str) -> list[str]:
+        """The command of a step, without ``frtune``."""
+        run, data = self.runs[0], self.runs[0].data
+        base = ["--checkpoint", run.checkpoint]
+        return {
+            "review": [
+                "review",
+                data,
+                "--task",
+                run.task,
+                *base,
+                "--output",
+                self.output("review"),
+            ],
+            "compare": ["compare", *self.names, "--data", data, "--output", self.output("compare")],
+            "quantize": ["quantize", run.name, "--output", self.output("quantize")],
+            "demo": ["demo", *self.names],
+            "rate": ["rate", *self.names, "--output", self.output("rate")],
+            "serve": ["serve", run.name],
+            "export": ["export", run.name, "--to", "onnx", "--output", self.output("export")],
+            "tune": ["tune", run.task, "--data", data, *base],
+            "curve": ["train", run.task, "--data", data, *base, "--learning-curve"],
+            "label": [
+                "label",
+                "TEXTS.csv",
+                "--task",
+                run.task,
+                "--base-url",
+                "URL",
+                "--model",
+                "MODEL",
+                "--output",
+                "labelled.jsonl",
+            ],
+        }[step]
+
+
+# steps of one click, and those that need what only a person can say
+CLICKS = ("review", "compare", "quantize", "demo", "rate", "serve", "export")
+BY_HAND = ("tune", "curve", "label")
+
+
+def known(steps: Sequence[str], commands: Collection[str]) -> list[str]:
+    """The steps whose command there is.
+
+    Example:
+        >>> known(("review", "export"), {"review"})
+        ['review']
+    """
+    return [step for step in steps if step in commands]
+
+
+def free_output(run: str, step: str, exists: Callable[[str], bool]) -> str:
+    """A directory beside a run for what a step writes, numbered where it is taken.
+
+    Example:
+        >>> free_output("runs/a", "quantize", {"runs/a-quantize"}.__contains__)
+        'runs/a-quantize-2'
+    """
+    path, number = PurePosixPath(run), 1
+    found = f"{path.parent}/{path.name}-{step}"
+    while exists(found):
+        number += 1
+        found = f"{path.parent}/{path.name}-{step}-{number}"
+    return found
+
+
+def apart(runs: Mapping[str, tuple[float, float]]) -> str | None:
+    """The run whose interval lies above all others; ``None`` where intervals overlap.
+
+    Example:
+        >>> apart({"a": (0.1, 0.3), "b": (0.4, 0.5)}), apart({"a": (0.1, 0.45), "b": (0.4, 0.5)})
+        ('b', None)
+    """
+    best = max(runs, key=lambda name: runs[name][0])
+    others = [high for name, (_, high) in runs.items() if name != best]
+    return best if all(high < runs[best][0] for high in others) else None

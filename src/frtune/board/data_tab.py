@@ -69,7 +69,7 @@ class DataTab:
         names = {"similarity": "similarity_task"}
         tasks = [(label(names.get(task, task)), task) for task in task_names()]
         with gradio.Row():
-            self.task = gradio.Dropdown(tasks, value=tasks[0][1], label=label("what_for"),
+            self.task_name = gradio.Dropdown(tasks, value=tasks[0][1], label=label("what_for"),
                                         elem_id="task", min_width=240)  # fmt: skip
             self.encoding = gradio.Dropdown(
                 [(label(key), codec) for key, codec in ENCODINGS], value="",
@@ -90,13 +90,13 @@ class DataTab:
     @property
     def given(self) -> list[Any]:
         """The components that say how the file is read."""
-        return [self.file, self.task, self.encoding, self.separator, self.several, self.scores,
+        return [self.file, self.task_name, self.encoding, self.separator, self.several, self.scores,
                 *self.columns]  # fmt: skip
 
     @property
     def shown(self) -> list[Any]:
         """The components that ``show`` sets."""
-        return [self.body, self.guessed, self.task, self.encoding, self.separator, self.several,
+        return [self.body, self.guessed, self.task_name, self.encoding, self.separator, self.several,
                 self.scores, *self.columns, self.table, self.audit, self.command, self.name,
                 self.message]  # fmt: skip
 
@@ -107,7 +107,7 @@ class DataTab:
                      self.keep)  # fmt: skip
         self.file.input(self.open, [self.file], self.shown, **quiet)
         self.upload.upload(self.take, [self.upload], [self.file, *self.shown], **quiet)
-        self.task.input(self.change_task, [self.name, *self.given], self.shown,
+        self.task_name.input(self.change_task, [self.name, *self.given], self.shown,
                         show_progress="hidden", **quiet)  # fmt: skip
         changed = [part.input for part in self.given[2:]]
         gradio.on(changed, self.change, [self.name, *self.given], self.shown,

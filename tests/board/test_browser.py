@@ -144,7 +144,11 @@ def test_from_a_spreadsheet_to_an_answer_through_bad_input_a_stop_and_a_killed_p
             page.wait_for_selector("#table .frtune-error")
             assert "line 3: 3 fields, but the header has 2" in page.inner_text("#table")
             prepare(
-                seen, folder, "factures.csv", WORDS["classification"][0], "91 rows read: 90 kept"
+                seen,
+                folder,
+                "factures.csv",
+                WORDS["task_classification"][0],
+                "91 rows read: 90 kept",
             )
             assert "énergie" in page.inner_text("#table"), "cp1252 was guessed"
             assert "--encoding=cp1252 --text-column=libelle --label-column=compte" in (
@@ -193,7 +197,7 @@ def test_keyphrases_with_an_adapter_of_a_decoder_and_two_runs_compared(folder):
     with board(folder) as (address, _), visit(address, locale="ko-KR") as seen:
         page = seen.page
         page.wait_for_selector("#folder p")
-        prepare(seen, folder, "articles.jsonl", WORDS["keyphrases"][2], "읽은 행 60개")
+        prepare(seen, folder, "articles.jsonl", WORDS["task_keyphrases"][2], "읽은 행 60개")
         for name, rate in (("articles", "0.003"), ("articles-2", "0.0001")):
             settings = {"learning_rate": rate, "num_train_epochs": "1", "max_source_tokens": "64"}
             if name != "articles":

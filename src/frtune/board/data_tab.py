@@ -66,8 +66,7 @@ class DataTab:
 
     def _choices(self) -> None:
         gradio, label = self.gradio, self.session.language.label
-        names = {"similarity": "similarity_task"}
-        tasks = [(label(names.get(task, task)), task) for task in task_names()]
+        tasks = [(label(f"task_{task}"), task) for task in task_names()]
         with gradio.Row():
             self.task_name = gradio.Dropdown(tasks, value=tasks[0][1], label=label("what_for"),
                                         elem_id="task", min_width=240)  # fmt: skip
@@ -96,9 +95,9 @@ class DataTab:
     @property
     def shown(self) -> list[Any]:
         """The components that ``show`` sets."""
-        return [self.body, self.guessed, self.task_name, self.encoding, self.separator, self.several,
-                self.scores, *self.columns, self.table, self.audit, self.command, self.name,
-                self.message]  # fmt: skip
+        return [self.body, self.guessed, self.task_name, self.encoding, self.separator,
+                self.several, self.scores, *self.columns, self.table, self.audit, self.command,
+                self.name, self.message]  # fmt: skip
 
     def connect(self, model: Any) -> None:
         """Have the components act; ``model`` is the tab that goes on with what is written."""

@@ -27,6 +27,7 @@ METHODS = {
     "full": {"lora": False}, "lora": {"lora": True}, "int8": {"lora": True, "int8": True},
     "nf4": {"lora": True, "nf4": True},
 }  # fmt: skip
+_KEPT = ("head", "multi_label")  # fields of a task that say what its rows are
 _FITS = {"yes": "fit_yes", "with checkpointing": "fit_checkpointing", "no": "fit_no"}
 
 
@@ -141,8 +142,7 @@ class ModelTab:
         except Exception as error:
             keep = [gradio.skip()] * (len(self.opened) - 1 - len(nothing))
             return [self.session.told(error, say), *keep, *nothing]
-        names = {"similarity": "similarity_task"}
-        title = say(names.get(task.name, task.name)).strip()
+        title = say(f"task_{task.name}").strip()
         recipe = {
             key: "" if value is None else str(value) for key, value in usual(task.name).items()
         }
@@ -159,16 +159,20 @@ class ModelTab:
         Raises:
             InputError: If the folder holds none.
         """
+        name, options, rows = self._prepared(prepared)
+        return task_class(name)(**options), rows
+
+    def _prepared(self, prepared: str) -> tuple[str, dict[str, Any], int]:
+        """Of prepared data the task's name, the fields that say what a row is, training rows."""
         path = self.session.folder.inside(prepared) / AUDIT
         try:
             audit = json.loads(path.read_text(encoding="utf-8"))
             settings, rows = audit["settings"], audit["splits"]["train"]["rows"]
-            options = {"head": settings["head"]} if settings.get("head") else {}
-            if settings.get("multi_label"):
-                options["multi_label"] = True
-            return task_class(settings["task"])(**options), rows
+            options = {name: settings[name] for name in _KEPT if settings.get(name)}
+            task_class(settings["task"])(**options)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{prepared}: holds no prepared data. Write them anew.") from error
+        return settings["task"], options, rows
 
     def _choices(self, task: Task, language: str, say: Say) -> list[tuple[str, str]]:
         local = [(f"{name} ({say('here')})", name)
@@ -225,20 +229,17 @@ class ModelTab:
         """
         if not prepared:
             raise InputError("data: choose prepared data first.")
-        task, _ = self.task_of(prepared)
+        task_name, options, _ = self._prepared(prepared)
         if not (checkpoint or "").strip():
             raise InputError("checkpoint: choose a model to start from.")
         self._start(checkpoint or "")
-        options = {"multi_label": True} if getattr(task, "multi_label", False) else {}
-        if getattr(task, "head", None) == "regression":
-            options = {"head": "regression"}
         given = {key: typed(text) for key, text in zip(MATTER, fields, strict=True)}
         more = checked_further(self.session.folder, further)
         config = run_config(
             prepared, (checkpoint or "").strip(), f"{RUNS}/{name.strip()}", options=options,
             given={**METHODS[method], **given, **more},
         )  # fmt: skip
-        return task, config
+        return task_class(task_name)(**options), config
 
     def told(self, request: Any, *given: Any) -> list[str]:
         """The command and its configuration, and what the gate says of each field, as HTML."""

@@ -18,6 +18,7 @@ from frtune.demo.session import DemoSession, note_html
 from frtune.errors import InputError
 from frtune.runs.record import Run
 from frtune.tasks.answer_html import Say
+from frtune.tasks.config_file import task_class
 
 _ADDRESS = re.compile(r"https?://(?:127\.0\.0\.1|localhost)[:\d]*/?")
 _POLL_SECONDS = 3.0
@@ -108,12 +109,13 @@ class ResultTab:
             return [note_html(say("no_finished")), "", "", gradio.Textbox(visible=False),
                     gradio.Textbox(visible=False), "", "", *hidden, "", "", ""]  # fmt: skip
         first = runs[0]
-        fits = {"rate": first.task in ("keywords", "keyphrases"), "compare": len(runs) > 1}
+        kind = task_class(first.task)
+        fits = {"rate": kind.target_kind == "phrases", "compare": len(runs) > 1}
         title = first.settings.get("title_column") is not None
         return [
             scores_html(runs, say), curves_html(views, say),
             parts.head(say("try_it", run=first.name)), gradio.Textbox(visible=title),
-            gradio.Textbox(visible=first.task == "similarity"), "",
+            gradio.Textbox(visible=len(kind.for_planning().text_columns) > 1), "",
             parts.head(say("next_steps")) + advice_html(folder, first)
             + note_html(say("next_help")),
             *(gradio.Button(visible=fits.get(step, True)) for step in self.steps),

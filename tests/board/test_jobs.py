@@ -42,6 +42,15 @@ def test_a_command_runs_by_itself_and_its_end_is_written_down(jobs):
     assert job.code == 2 and "nothing" in jobs.error("bad")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no safe path")
+def test_a_python_file_in_the_folder_is_not_run(jobs, tmp_path):
+    for name in ("json", "datasets", "frtune"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('of the folder')\n")
+    jobs.add("version", ["--version"])
+    job = wait_for(lambda: (j := jobs.find("version")) and j.state == "ended" and j)
+    assert job.code == 0 and "of the folder" not in jobs.log("version")
+
+
 def test_the_queue_goes_on_one_at_a_time_when_who_asked_was_killed(jobs, tmp_path):
     program = (
         "import sys, time; from frtune.board.folder import BoardFolder\n"

@@ -212,8 +212,11 @@ def terminate(pid: int | None, started: float | None) -> None:
 
 
 def _start(words: list[str], place: Path, log: int | object) -> subprocess.Popen[bytes]:
-    """Start a process of a session of its own: what ends the board does not end it."""
+    """Start a process of a session of its own: what ends the board does not end it.
+
+    A Python file in the folder, such as ``json.py``, is not imported (from Python 3.11 on).
+    """
     return subprocess.Popen(
         words, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,  # type: ignore[arg-type]
-        start_new_session=True,
+        start_new_session=True, env={**os.environ, "PYTHONSAFEPATH": "1"},
     )  # fmt: skip

@@ -21,6 +21,7 @@ from frtune.board.settings import (
 from frtune.board.translations import WORDS
 from frtune.cli import COMMANDS
 from frtune.cli.board import check_config, offered
+from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError
 from frtune.runs.record import Run
 from frtune.tasks.config_file import task_names
@@ -80,6 +81,23 @@ def test_each_step_is_a_command_that_there_is():
     for step in known((*CLICKS, *BY_HAND), offered()):
         words = steps.words(step)
         assert words[0] in COMMANDS and all(isinstance(word, str) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "flag"),
+    [
+        ("classification", {"multi_label": True}, "--multi-label"),
+        ("similarity", {"head": "regression"}, "--head=regression"),
+    ],
+)
+def test_what_a_row_is_goes_with_the_steps_that_read_rows(task, settings, flag):
+    run = Run("runs/a", task, "prepared/a", {}, {}, "tiny", settings, "finished")
+    steps = Steps([run], lambda step: f"runs/a-{step}")
+    for step in ("review", "tune"):
+        assert flag in steps.words(step)
+    made, _, args = parse_train_arguments(task, steps.words("tune")[2:])
+    assert all(getattr(made, name) == value for name, value in settings.items())
+    assert args.output_dir == "runs/a-tune"
 
 
 def test_what_a_file_says_is_text_and_no_part_of_the_page():

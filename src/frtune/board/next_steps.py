@@ -32,6 +32,8 @@ class Steps:
         """The command of a step, without ``frtune``."""
         run, data = self.runs[0], self.runs[0].data
         base = ["--checkpoint", run.checkpoint]
+        rows = [f"--head={run.settings['head']}"] if run.settings.get("head") else []
+        rows += ["--multi-label"] if run.settings.get("multi_label") else []
         return {
             "review": [
                 "review",
@@ -39,6 +41,7 @@ class Steps:
                 "--task",
                 run.task,
                 *base,
+                *rows,
                 "--output",
                 self.output("review"),
             ],
@@ -48,8 +51,14 @@ class Steps:
             "rate": ["rate", *self.names, "--output", self.output("rate")],
             "serve": ["serve", run.name],
             "export": ["export", run.name, "--to", "onnx", "--output", self.output("export")],
-            "tune": ["tune", run.task, "--data", data, *base],
-            "curve": ["train", run.task, "--data", data, *base, "--learning-curve"],
+            "tune": [
+                *("tune", run.task, "--data", data, *base, *rows),
+                *("--output-dir", self.output("tune")),
+            ],
+            "curve": [
+                *("train", run.task, "--config", f"{run.name}/config.yaml", "--learning-curve"),
+                *("--output-dir", self.output("curve")),
+            ],
             "label": [
                 "label",
                 "TEXTS.csv",
@@ -66,8 +75,11 @@ class Steps:
 
 
 # steps of one click, and those that need what only a person can say
-CLICKS = ("review", "compare", "quantize", "demo", "rate", "serve", "export")
-BY_HAND = ("tune", "curve", "label")
+CLICKS = (
+    "review", "tune", "curve", "compare", "quantize", "demo", "rate", "serve", "export",
+)  # fmt: skip
+QUEUED = ("review", "tune", "curve")  # they train, and wait for those that do
+BY_HAND = ("label",)
 
 
 def known(steps: Sequence[str], commands: Collection[str]) -> list[str]:

@@ -64,7 +64,7 @@ def all_runs(folder: BoardFolder, jobs: Jobs) -> list[str]:
         if place != folder.root and place.resolve().is_relative_to(folder.root):
             started[folder.name_of(place)] = (place / "manifest.json").stat().st_mtime
     for job in jobs.all():
-        if job.words[0] == "train":
+        if job.words[0] == "train" and job.output:  # a learning curve is no run
             started[job.output] = max(job.created, started.get(job.output, 0.0))
     return sorted(started, key=lambda name: -started[name])
 

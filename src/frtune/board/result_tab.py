@@ -8,7 +8,7 @@ from typing import Any
 
 from frtune.board import parts
 from frtune.board.jobs import shell
-from frtune.board.next_steps import BY_HAND, CLICKS, SERVED, Steps, free_output, known
+from frtune.board.next_steps import BY_HAND, CLICKS, QUEUED, SERVED, Steps, free_output, known
 from frtune.board.progress import all_runs, view
 from frtune.board.result_html import advice_html, answers_html, report_html, scores_html
 from frtune.board.session import BoardSession, with_request
@@ -170,7 +170,7 @@ class ResultTab:
                 if not runs:
                     raise InputError("runs: choose a finished run first.")
                 name = folder.free_name("board", f"{step}-{names[0].rpartition('/')[2]}")
-                jobs.add(name, self._words(runs).words(step))
+                jobs.add(name, self._words(runs).words(step), queued=step in QUEUED)
             except Exception as error:
                 told = self.session.told(error, say)
                 return [told, gradio.Button(visible=False), "", gradio.Timer(active=False)]
@@ -190,6 +190,8 @@ class ResultTab:
         address = _ADDRESS.search(text) if job.words[0] in SERVED and going else None
         if address:
             shown += _link(say("opened_at", address=address[0]), address[0])
+        elif job.state == "queued":
+            shown += note_html(say("queued"))
         elif not going and job.code == 0:
             shown += parts.done(say("step_ended", command=job.command))
         elif not going:

@@ -116,10 +116,10 @@ def train(seen, checkpoint, settings, method=None):
     tab(page, 2)
 
 
-def wait_for_state(page, *states):
+def wait_for_state(page, run, state):
     page.wait_for_function(
-        "states => states.some(s => document.querySelector('#run_state').innerText.includes(s))",
-        arg=list(states), timeout=180_000,
+        "told => document.querySelector('#run_state').innerText.includes(told)",
+        arg=f"runs/{run} · {state}", timeout=180_000,
     )  # fmt: skip
 
 
@@ -163,13 +163,13 @@ def test_from_a_spreadsheet_to_an_answer_through_bad_input_a_stop_and_a_killed_p
             settings = {"learning_rate": "0.001", "num_train_epochs": "400",
                         "early_stopping_patience": "0"}  # fmt: skip
             train(seen, "models/camembert", settings)
-            wait_for_state(page, "step ")
+            wait_for_state(page, "factures", f"{WORDS['running'][0]} · step ")
             page.click("#stop_run")
-            wait_for_state(page, WORDS["stopped"][0])
+            wait_for_state(page, "factures", WORDS["stopped"][0])
             status = read_status(folder / "runs/factures")
             assert status["state"] == "stopped" and 0 < status["step"] < status["steps"]
             page.click("#resume_run")
-            wait_for_state(page, WORDS["running"][0])
+            wait_for_state(page, "factures", WORDS["running"][0])
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     time.sleep(1)
@@ -178,15 +178,15 @@ def test_from_a_spreadsheet_to_an_answer_through_bad_input_a_stop_and_a_killed_p
     with board(folder) as (address, _), visit(address, locale="fr-FR") as seen:
         page = seen.page
         tab(page, 2)
-        wait_for_state(page, WORDS["running"][1])
+        wait_for_state(page, "factures", WORDS["running"][1])
         assert "--resume" in page.inner_text("#run_log")
         page.click("#stop_run")
-        wait_for_state(page, WORDS["stopped"][1])
+        wait_for_state(page, "factures", WORDS["stopped"][1])
         tab(page, 1)
         seen.choose("#prepared", "prepared/factures")
         settings = {"learning_rate": "0.001", "num_train_epochs": "12"}
         train(seen, "models/camembert", settings)
-        wait_for_state(page, WORDS["finished"][1])
+        wait_for_state(page, "factures-2", WORDS["finished"][1])
         answer = ask(page, "Facture 12 loyer des bureaux réf 3")
         assert "613000" in answer and "%" in answer
         assert page.locator("#report iframe").count() == 1
@@ -207,7 +207,7 @@ def test_keyphrases_with_an_adapter_of_a_decoder_and_two_runs_compared(folder):
                     " == name", arg=name,
                 )  # fmt: skip
             train(seen, "models/qwen2", settings, WORDS["method_lora"][2])
-            wait_for_state(page, WORDS["finished"][2])
+            wait_for_state(page, name, WORDS["finished"][2])
             assert (folder / "runs" / name / "adapter_model.safetensors").is_file()
             tab(page, 1)
         answer = ask(page, "about the budget and the city council")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gradio
 import pytest
 
+from frtune import SequenceClassification
 from frtune.board.data_tab import DataTab
+from frtune.board.result_tab import _reads
 from frtune.board.session import BoardSession
 from frtune.board.translations import WORDS
 from frtune.cli.board import check_config, offered
+from frtune.tasks.base import TASKS
 from frtune.web.translations import PageLanguage
 
 
@@ -20,6 +23,14 @@ def tab(tmp_path):
     with gradio.Blocks():
         session = BoardSession(tmp_path, language, gate=check_config, commands=offered())
         return DataTab(gradio, session)
+
+
+def test_a_task_of_ones_own_stands_under_its_name(request, monkeypatch):
+    monkeypatch.setitem(TASKS, "own", SequenceClassification)
+    tab = request.getfixturevalue("tab")
+    assert ("own", "own") in tab.task_name.choices
+    assert _reads("of a program that is gone") == (False, False)
+    assert _reads("similarity") == (False, True) and _reads("keywords") == (True, False)
 
 
 def settings(tab, found):

@@ -21,6 +21,7 @@ from frtune.board.proposal import (
     read_sample,
 )
 from frtune.board.session import BoardSession, with_request
+from frtune.board.translations import task_words
 from frtune.demo.session import note_html
 from frtune.demo.uploads import ENCODINGS
 from frtune.errors import InputError
@@ -66,7 +67,7 @@ class DataTab:
 
     def _choices(self) -> None:
         gradio, label = self.gradio, self.session.language.label
-        tasks = [(label(f"task_{task}"), task) for task in task_names()]
+        tasks = [(task_words(task, label), task) for task in task_names()]
         with gradio.Row():
             self.task_name = gradio.Dropdown(tasks, value=tasks[0][1], label=label("what_for"),
                                         elem_id="task", min_width=240)  # fmt: skip

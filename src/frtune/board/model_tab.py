@@ -14,6 +14,7 @@ from frtune.board.jobs import shell
 from frtune.board.progress import all_runs
 from frtune.board.session import BoardSession, with_request
 from frtune.board.settings import MATTER, checked_further, complaint, run_config, typed, usual
+from frtune.board.translations import task_words
 from frtune.demo.session import error_html, note_html
 from frtune.environment.disk import size_text
 from frtune.environment.hardware import has_accelerator, processor
@@ -142,7 +143,7 @@ class ModelTab:
         except Exception as error:
             keep = [gradio.skip()] * (len(self.opened) - 1 - len(nothing))
             return [self.session.told(error, say), *keep, *nothing]
-        title = say(f"task_{task.name}").strip()
+        title = task_words(task.name, say).strip()
         recipe = {
             key: "" if value is None else str(value) for key, value in usual(task.name).items()
         }

@@ -109,13 +109,13 @@ class ResultTab:
             return [note_html(say("no_finished")), "", "", gradio.Textbox(visible=False),
                     gradio.Textbox(visible=False), "", "", *hidden, "", "", ""]  # fmt: skip
         first = runs[0]
-        kind = task_class(first.task)
-        fits = {"rate": kind.target_kind == "phrases", "compare": len(runs) > 1}
+        of_phrases, of_pairs = _reads(first.task)
+        fits = {"rate": of_phrases, "compare": len(runs) > 1}
         title = first.settings.get("title_column") is not None
         return [
             scores_html(runs, say), curves_html(views, say),
             parts.head(say("try_it", run=first.name)), gradio.Textbox(visible=title),
-            gradio.Textbox(visible=len(kind.for_planning().text_columns) > 1), "",
+            gradio.Textbox(visible=of_pairs), "",
             parts.head(say("next_steps")) + advice_html(folder, first)
             + note_html(say("next_help")),
             *(gradio.Button(visible=fits.get(step, True)) for step in self.steps),
@@ -204,6 +204,15 @@ class ResultTab:
         """Stop a step."""
         self.session.attempt(lambda: self.session.jobs.stop(name) or "", self.session.say(request))
         return self.look(name, request)
+
+
+def _reads(task: str) -> tuple[bool, bool]:
+    """Whether a task's answers are phrases, and whether it reads pairs; of one unknown, neither."""
+    try:
+        found = task_class(task)
+    except InputError:
+        return False, False
+    return found.target_kind == "phrases", len(found.for_planning().text_columns) > 1
 
 
 def _link(text: str, address: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from frtune.board.setting_words import SETTINGS
 from frtune.demo.translations import WORDS as DEMO_WORDS
 from frtune.web.translations import Words
@@ -284,3 +287,9 @@ _RESULT: Words = {
 
 # the demo's words first: a text is answered here as it is there
 WORDS: Words = {**DEMO_WORDS, **_PAGE, **_DATA, **_MODEL, **_TRAIN, **_RESULT, **SETTINGS}
+
+
+def task_words(task: str, said: Callable[[str], Any]) -> Any:
+    """What a task is called; one of the user's own by its name."""
+    key = f"task_{task}"
+    return said(key) if key in WORDS else task

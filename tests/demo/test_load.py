@@ -96,10 +96,11 @@ def test_2000_requests_keep_memory_flat(saved):
         try:
             assert process.stdout
             address = next(filter(None, (re.search(r"http://\S+/", x) for x in process.stdout)))[0]
-            for start_ in range(0, 2_000, 500):
-                texts = [f"facture {i} " * 20 for i in range(start_, start_ + 500)]
+            for start_ in range(0, 3_500, 500):
+                texts = [f"facture {i} " * 5 for i in range(start_, start_ + 500)]
                 asyncio.run(_answers(address, texts, at_once=8))
                 held.append(_resident_mb(process.pid))
         finally:
             process.kill()
-    assert held[3] - held[1] < 20, held  # MB; with what Gradio keeps by itself, 80
+    # MB; the first 1,500 fill what is kept of visitors. With what Gradio keeps by itself, 160
+    assert held[6] - held[2] < 20, held

@@ -237,6 +237,11 @@ def test_a_full_disk_is_told(folder, tmp_path_factory):
             assert "Le disque est plein" in page.inner_text("#folder")
             seen.choose("#data_file", "factures.csv")
             page.wait_for_selector("#audit table")
+            page.wait_for_function(
+                "document.querySelector('#prepared_name input, #prepared_name textarea').value"
+                " == 'factures'"
+            )
+            page.wait_for_timeout(1_000)  # the parts of the tab change one after the other
             page.click("#write")
             page.wait_for_selector("#data_message .frtune-error")
             assert "disk is full" in page.inner_text("#data_message") or "disque est plein" in (

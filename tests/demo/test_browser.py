@@ -260,6 +260,8 @@ def test_run_comes_before_clear_and_keys_alone_are_enough(address):
                 break
         else:
             raise AssertionError("the upload is not reached")
+        page.wait_for_timeout(1_000)
+        assert page.evaluate("document.activeElement.closest('#upload') !== null")
         with page.expect_file_chooser():
             page.keyboard.press("Enter")
 

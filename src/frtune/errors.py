@@ -29,7 +29,7 @@ class RunStopped(SystemExit):
 
     def __init__(self, signum: int, message: str):
         super().__init__(128 + signum)
-        self.message = message
+        self.signum, self.message = signum, message
 
 
 def nearest(name: str, choices: list[str]) -> str:

@@ -14,7 +14,7 @@ from frtune.board.progress import RunView, all_runs, curves, resume, stop, view
 from frtune.board.train_tab import clock
 from frtune.errors import InputError
 from frtune.run.status import read_status
-from reviewed_rows import flags_of, rows_of, write
+from small_data import flags_of, rows_of, write
 
 
 def wait_for(what, seconds=180.0):

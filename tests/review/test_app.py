@@ -21,7 +21,7 @@ from frtune.run.settings import RunSettings
 from frtune.tasks.highlight import CSS
 from frtune.web.launch import Server, private_folder, start
 from frtune.web.translations import PageLanguage
-from reviewed_rows import rows_of, write
+from small_data import rows_of, write
 
 # how many lines each name takes, however high its cell is
 LINES = """() => [...document.querySelectorAll("#doubt th")].map(name => {

@@ -18,7 +18,7 @@ from frtune.review.review import Review
 from frtune.review.rows import read_rows
 from frtune.review.session import ReviewSession
 from frtune.run.settings import RunSettings
-from reviewed_rows import rows_of, write
+from small_data import rows_of, write
 
 
 def reviewed(task, data, folder, *, encoding=None, **settings):

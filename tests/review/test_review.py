@@ -23,7 +23,7 @@ from frtune.review.ranking import COLUMNS
 from frtune.review.review import review
 from frtune.review.rows import Place, ReviewRows
 from frtune.training.trainer import TaskTrainer
-from reviewed_rows import FAMILY, SEVERAL, flags_of, rows_of, write
+from small_data import FAMILY, SEVERAL, flags_of, rows_of, watch_trap, write, write_trapped
 
 
 def table_of(path):
@@ -145,21 +145,8 @@ def test_a_review_that_was_killed_goes_on_where_it_was(tiny, maker, tmp_path, mo
 
 def test_test_rows_are_never_looked_at(maker, tmp_path, monkeypatch):
     """They lie in a trap: labels that no row may have, and copies of texts with other labels."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    rows = rows_of("classification")
-    write(folder / "train.csv", rows)
-    trap = [{**row, "label": "TRAP", "id": ""} for row in rows] + [{**rows[0], "text": ""}]
-    write(folder / "test.csv", trap)
-    seen = []
-    select = Dataset.__getitem__
-
-    def watched(self, key):
-        values = select(self, key)
-        seen.append("TRAP" in str(values))
-        return values
-
-    monkeypatch.setattr(Dataset, "__getitem__", watched)
+    folder = write_trapped(tmp_path / "data", rows_of("classification"))
+    seen = watch_trap(monkeypatch)
     found = review(maker("classification", folder), tmp_path / "out", folds=2)
     assert found.found.task.labels == ["even", "odd"] and len(found.rows) == 24
     assert "test: 25 rows are left out, and not looked at" in found.found.notes

@@ -13,7 +13,6 @@ import sys
 import textwrap
 
 import pytest
-from datasets import Dataset
 
 from frtune import find_runs, learning_curve, parse_train_arguments, read_data
 from frtune.cli import main
@@ -21,7 +20,7 @@ from frtune.errors import InputError, RunStopped
 from frtune.run.learning_curve import shares_of
 from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.trainer import TaskTrainer
-from reviewed_rows import FAMILY, SEVERAL, flags_of, rows_of, write
+from small_data import FAMILY, SEVERAL, flags_of, rows_of, watch_trap, write
 
 SHORT = ["--max-steps", "2", "--per-device-train-batch-size", "4"]
 ONCE = ["--eval-strategy", "no", "--save-strategy", "no", "--load-best-model-at-end", "false"]
@@ -59,15 +58,8 @@ def curve(tiny, tmp_path_factory):
     """A whole curve, its folder, its flags, and whether anything that was read was of the trap."""
     folder = tmp_path_factory.mktemp("curve")
     given = flags(tiny, trapped(folder / "data"), *EACH_STEP)
-    seen, select = [], Dataset.__getitem__
-
-    def watched(self, key):
-        values = select(self, key)
-        seen.append("TRAP" in str(values))
-        return values
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Dataset, "__getitem__", watched)
+        seen = watch_trap(patch)
         found = learning_curve(maker(given), output_dir=folder / "run", seeds=2)
     return found, folder, given, seen
 

@@ -113,15 +113,17 @@ def test_disputed_are_rows_whose_label_has_nearly_no_chance():
     task = SequenceClassification(labels=["a", "b"], temperature=2.0)
     rows = Dataset.from_dict({"text": ["x"] * 4, "label": ["a", "b", "b", "a"]})
     logits = np.array([[9.0, 0.0], [9.0, 0.0], [4.0, 0.0], [0.0, 0.1]])
-    trainer = SimpleNamespace(task=task, eval_dataset=rows, outputs=logits, processing_class=None)
-    assert disputed_rows(trainer) == 1  # 4 / 2 leaves the third 0.12
+    trainer = SimpleNamespace(task=task, eval_dataset=rows, processing_class=None)
+    assert disputed_rows(trainer, logits) == 1  # 4 / 2 leaves the third 0.12
     trainer.task = replace(task, temperature=1.0)
-    assert disputed_rows(trainer) == 2
+    assert disputed_rows(trainer, logits) == 2
+    trainer.task = replace(task, calibrate_head=True)
+    assert disputed_rows(trainer, logits) == 1
     several = SequenceClassification(labels=["a", "b"], multi_label=True, temperature=1.0)
     rows = Dataset.from_dict({"text": ["x"] * 3, "label": [["a"], ["a", "b"], []]})
     trainer.task, trainer.eval_dataset = several, rows
-    trainer.outputs = np.array([[4.0, -4.0], [4.0, -4.0], [4.0, 0.0]])
-    assert disputed_rows(trainer) == 2  # one lacks b, one has a
+    logits = np.array([[4.0, -4.0], [4.0, -4.0], [4.0, 0.0]])
+    assert disputed_rows(trainer, logits) == 2  # one lacks b, one has a
 
 
 def test_a_run_ends_with_what_to_do_next(tmp_path, tiny, capsys):

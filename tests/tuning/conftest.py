@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from frtune import parse_train_arguments
-from reviewed_rows import FAMILY, flags_of
+from small_data import FAMILY, flags_of
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from frtune.run.status import RunPruned
+from frtune.tuning.result import best_number
 from frtune.tuning.space import Setting, Space
-from frtune.tuning.study import NUMBER, STOPPED, Search, best_of, searched_seconds
+from frtune.tuning.study import NUMBER, STOPPED, Search, searched_seconds
 from frtune.tuning.trial import EvaluationReporter
 
 SPACE = Space((Setting("learning_rate", 1e-3, ends=(1e-4, 1e-2)),), batch=8)
@@ -56,7 +57,7 @@ def test_a_trial_that_was_lost_goes_on_with_its_settings_beyond_the_limits(tmp_p
     assert {n: t.state for n, t in again.trials().items()} == {
         0: TrialState.COMPLETE, 1: TrialState.COMPLETE,
     }  # fmt: skip
-    assert not again.others_run() and best_of(again.trials(), again.study.direction) == 1
+    assert not again.others_run() and best_number(again) == 1
     assert finish(again, trials=2) is None
     assert finish(again).number == 2, "no number is left out"
 
@@ -130,4 +131,4 @@ def test_the_best_is_the_earliest_of_equals(tmp_path):
     search = search_in(tmp_path, direction="minimize")
     for value in (0.5, 0.2, 0.2, 0.9):
         finish(search, value)
-    assert best_of(search.trials(), search.study.direction) == 1
+    assert best_number(search) == 1

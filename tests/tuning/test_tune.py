@@ -14,7 +14,6 @@ import textwrap
 import pytest
 import torch
 import yaml
-from datasets import Dataset
 
 from frtune import InputError, find_runs, load, parse_train_arguments
 from frtune.cli import main
@@ -24,7 +23,7 @@ from frtune.training.trainer import TaskTrainer
 from frtune.tuning.result import gain_text
 from frtune.tuning.seed_runs import gains
 from frtune.tuning.tune import tune
-from reviewed_rows import FAMILY, flags_of, rows_of, write
+from small_data import FAMILY, flags_of, rows_of, watch_trap, write, write_trapped
 
 TASKS = [task for task in FAMILY if task != "several labels"]
 # rates at which tiny models learn nothing, and nothing but the rate is searched
@@ -184,21 +183,9 @@ def test_settings_that_change_are_refused_and_more_trials_are_not(rate_maker, ma
 
 def test_test_rows_are_never_looked_at(maker, tmp_path, monkeypatch):
     """They lie in a trap: labels that no row may have, and texts that no row may lack."""
-    folder = tmp_path / "data"
-    folder.mkdir()
     rows = rows_of("classification")
-    write(folder / "train.csv", rows)
-    trap = [{**row, "label": "TRAP", "id": ""} for row in rows] + [{**rows[0], "text": ""}]
-    write(folder / "test.csv", trap)
-    seen = []
-    select = Dataset.__getitem__
-
-    def watched(self, key):
-        values = select(self, key)
-        seen.append("TRAP" in str(values))
-        return values
-
-    monkeypatch.setattr(Dataset, "__getitem__", watched)
+    folder = write_trapped(tmp_path / "data", rows)
+    seen = watch_trap(monkeypatch)
     make = maker("classification", folder, *SMALL)
     found = tune(make, tmp_path / "out", fixed=FIXED, trials=2, seeds=2)
     assert not any(seen) and len(seen) > 10 and found.rows == 2

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from frtune.errors import InputError
 from frtune.files import draft_file
+from frtune.run.config import config_text
 
 BOARD, PREPARED, RUNS = "board", "prepared", "runs"  # below the folder
 AUDIT = "audit.json"
@@ -133,16 +132,6 @@ class BoardFolder:
         with draft_file(path) as draft:
             draft.write_text(config_text(config), encoding="utf-8")
         return self.name_of(path)
-
-
-def config_text(config: dict[str, Any]) -> str:
-    r"""A configuration as its file holds it.
-
-    Example:
-        >>> config_text({"data": "prepared/a", "lora": True})
-        'data: prepared/a\nlora: true\n'
-    """
-    return yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
 
 
 def checked_name(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from frtune.board import parts
 from frtune.board.checkpoints import LANGUAGES, checkpoints_for, fits, local_checkpoints
-from frtune.board.folder import AUDIT, RUNS, config_text
+from frtune.board.folder import AUDIT, RUNS
 from frtune.board.jobs import shell
 from frtune.board.progress import all_runs
 from frtune.board.session import BoardSession, with_request
@@ -20,6 +20,7 @@ from frtune.environment.disk import size_text
 from frtune.environment.hardware import has_accelerator, processor
 from frtune.errors import InputError
 from frtune.planning.plan import Plan
+from frtune.run.config import config_text
 from frtune.tasks.answer_html import Say
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class

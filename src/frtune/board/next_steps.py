@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -105,15 +105,3 @@ def free_output(run: str, step: str, exists: Callable[[str], bool]) -> str:
         number += 1
         found = f"{path.parent}/{path.name}-{step}-{number}"
     return found
-
-
-def apart(runs: Mapping[str, tuple[float, float]]) -> str | None:
-    """The run whose interval lies above all others; ``None`` where intervals overlap.
-
-    Example:
-        >>> apart({"a": (0.1, 0.3), "b": (0.4, 0.5)}), apart({"a": (0.1, 0.45), "b": (0.4, 0.5)})
-        ('b', None)
-    """
-    best = max(runs, key=lambda name: runs[name][0])
-    others = [high for name, (_, high) in runs.items() if name != best]
-    return best if all(high < runs[best][0] for high in others) else None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from frtune.board import parts
 from frtune.board.folder import BoardFolder
-from frtune.board.next_steps import apart
 from frtune.demo.session import note_html, warning_html
 from frtune.run.examples import worst_and_best
 from frtune.run.next_steps import read_next_steps
-from frtune.runs.groups import differing, shown
+from frtune.runs.groups import comparison_key, differing, shown
 from frtune.runs.record import Run
 from frtune.tasks.answer_html import Say
 from frtune.tasks.config_file import load_task
@@ -38,8 +37,7 @@ def scores_html(runs: Sequence[Run], say: Say) -> str:
 
 
 def _verdict(runs: Sequence[Run], say: Say) -> str:
-    keys = {(run.task, run.score_name, run.signature, run.hashes.get("test")) for run in runs}
-    if len(keys) > 1:
+    if len(set(map(comparison_key, runs))) > 1:
         return warning_html(say("not_comparable"))
     intervals = {
         run.name: (run.low, run.high) if run.larger_is_better else (-run.high, -run.low)
@@ -48,8 +46,20 @@ def _verdict(runs: Sequence[Run], say: Say) -> str:
     }
     if len(intervals) < len(runs):
         return ""
-    better = apart(intervals)
+    better = _apart(intervals)
     return note_html(say("overlap") if better is None else say("apart", name=better))
+
+
+def _apart(runs: Mapping[str, tuple[float, float]]) -> str | None:
+    """The run whose interval lies above all others; ``None`` where intervals overlap.
+
+    Example:
+        >>> _apart({"a": (0.1, 0.3), "b": (0.4, 0.5)}), _apart({"a": (0.1, 0.45), "b": (0.4, 0.5)})
+        ('b', None)
+    """
+    best = max(runs, key=lambda name: runs[name][0])
+    others = [high for name, (_, high) in runs.items() if name != best]
+    return best if all(high < runs[best][0] for high in others) else None
 
 
 def answers_html(folder: BoardFolder, run: Run, say: Say) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from datasets import disable_progress_bars
 
 from frtune.board.app import build_page
-from frtune.board.folder import BoardFolder, config_text
+from frtune.board.folder import BoardFolder
 from frtune.board.parts import CSS
 from frtune.board.translations import WORDS
 from frtune.cli import COMMANDS
@@ -20,6 +20,7 @@ from frtune.cli.train import SeedOptions
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError
 from frtune.files import draft_folder
+from frtune.run.config import config_text
 from frtune.run.settings import check_settings
 from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
@@ -77,7 +78,7 @@ def check_config(task: str, config: Mapping[str, Any]) -> Any:
     """
     with draft_folder() as place:
         path = place / "config.yaml"
-        path.write_text(config_text(dict(config)), encoding="utf-8")
+        path.write_text(config_text(config), encoding="utf-8")
         try:
             found = parse_train_arguments(task, ["--config", str(path)], extra=SeedOptions)
             check_settings(found[1], found[2], found[0], here=False)

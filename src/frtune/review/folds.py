@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import shutil
@@ -28,6 +27,7 @@ from frtune.inference_precision import autocast
 from frtune.review.rows import ReviewRows, label_strata
 from frtune.run.data import RunData, tokenise
 from frtune.run.model import build, starting_checkpoint, with_lora
+from frtune.run.part_runs import free_memory
 from frtune.run.settings import RunSettings
 from frtune.run.training import build_trainer, checkpoint_to_resume
 from frtune.tasks.base import Task
@@ -134,7 +134,7 @@ def train_fold(found: ReviewRows, held: np.ndarray, make: Make, directory: Path)
     trainer.train(resume_from_checkpoint=checkpoint_to_resume(trainer, resume=resume))
     evidence = _asked(trainer, found, held)
     del trainer, model
-    gc.collect()  # before the next one is loaded
+    free_memory()
     shutil.rmtree(directory, ignore_errors=True)
     return evidence
 

@@ -25,7 +25,7 @@ from frtune.review.ranking import ReviewedRow, ranked, write_table
 from frtune.review.rows import ReviewRows, read_rows
 from frtune.run.config import run_config
 from frtune.run.model import check_model
-from frtune.run.settings import check_settings
+from frtune.run.settings import check_alone, check_settings
 from frtune.tasks.base import Task
 from frtune.tasks.label_doubts import Evidence, load_cleanlab
 from frtune.training.resume_checks import data_hash
@@ -100,12 +100,7 @@ def _check(task: Task, settings: Any, args: Any, folds: int) -> None:
     """Refuse what would fail later or be ignored, before anything is read."""
     if folds < 2:
         raise InputError(f"--folds {folds}: at least 2.")
-    if args.world_size > 1:
-        raise InputError(f"frtune review: one process, and there are {args.world_size}.")
-    if args.deepspeed:
-        raise InputError("--deepspeed: a review trains in one process. Leave it out.")
-    if args.push_to_hub:
-        raise InputError("--push-to-hub: a review keeps no model. Leave it out.")
+    check_alone(args, "frtune review", "a review")
     check_settings(settings, args, task)
     check_model(task, settings, args)
     if task.row_schema().target in ("label", "labels"):
@@ -128,7 +123,7 @@ def _evidence(found: ReviewRows, numbers: np.ndarray, make: Make, path: Path) ->
                 lines = train_fold(found, held, make, path / name)
             except RunStopped as stop:
                 told = f"stopped in fold {number + 1} of {count}; the same command goes on"
-                raise RunStopped(int(str(stop.code)) - 128, told) from None
+                raise RunStopped(stop.signum, told) from None
             write_evidence(path / f"{name}.jsonl", lines)
         else:
             logger.warning("fold %d of %d: done before", number + 1, count)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +18,11 @@ from frtune.run.learning_curve_page import PAGE_FILE, curve_page
 from frtune.run.learning_curve_summary import LearningCurve, Share, summed_up
 from frtune.run.manifest import RUN_MANIFEST
 from frtune.run.model import check_model
+from frtune.run.part_runs import drop_weights, final_scores, finished, free_memory
 from frtune.run.run import run
-from frtune.run.seeds import Make, check_same_run, finished
+from frtune.run.seeds import Make, check_same_run
 from frtune.run.settings import RunSettings, check_settings
 from frtune.tasks.base import Task
-from frtune.training.atomic_checkpoints import checkpoints
 from frtune.training.resume_checks import data_hash
 
 logger = logging.getLogger(__name__)
@@ -187,17 +185,16 @@ def _scores(runs: _Runs, name: str) -> Mapping[tuple[int, int], float]:
         told = f"run {number} of {len(every)}: {rows} rows, seed {seed}"
         if finished(place):
             logger.warning("%s: finished before", told)
-            metrics = json.loads((place / "metrics.json").read_text("utf-8"))
+            metrics = final_scores(place)
         else:
             logger.warning("%s: %s", told, place)
             try:
                 metrics = run(*runs.made(rows, seed), validate=True)
             except RunStopped as stop:
                 line = f"stopped in run {number} of {len(every)}; go on with --resume"
-                raise RunStopped(int(str(stop.code)) - 128, line) from None
-        gc.collect()  # the last model, before the next one is loaded
-        for checkpoint in checkpoints(place):  # a finished run has no use for them
-            shutil.rmtree(checkpoint, ignore_errors=True)
+                raise RunStopped(stop.signum, line) from None
+        free_memory()
+        drop_weights(place, keep_model=True)
         value = metrics.get(name)
         found[rows, seed] = math.nan if value is None else float(value)
     return found

@@ -79,16 +79,21 @@ def read_next_steps(directory: str | Path) -> list[NextStep]:
     return [NextStep(**step) for step in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def disputed_rows(trainer: TaskTrainer) -> int:
+def disputed_rows(trainer: TaskTrainer, outputs: Sequence[Any] | None) -> int:
     """How many validation rows have labels that the calibrated model gives nearly no chance.
 
-    ``trainer.calibrate()`` comes first, which leaves its outputs for them. Of several labels a
-    row, one that is missing counts, too. Tasks without chances of classes have none.
+    Of several labels a row, one that is missing counts, too. Tasks without chances of classes have
+    none.
+
+    Args:
+        trainer: It has been calibrated.
+        outputs: What ``trainer.outputs`` held then.
     """
     task, rows = trainer.task, trainer.eval_dataset
-    if task.classes is None or not task.calibrates or trainer.outputs is None:
+    if task.classes is None or not task.calibrates or outputs is None:
         return 0
-    answers = task.answers(trainer.outputs, rows, trainer.processing_class)
+    factor = task.logit_factor or 1.0  # of the head since then
+    answers = task.answers([factor * row for row in outputs], rows, trainer.processing_class)
     count = 0
     for answer, true in zip(answers, task.references(rows), strict=True):
         right = {true} if isinstance(true, str) else {*true}

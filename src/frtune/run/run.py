@@ -34,6 +34,7 @@ from frtune.tasks.base import Task
 from frtune.training.argument_checks import check_callbacks
 from frtune.training.saving import MERGED_BASE, TINY, check_output_dir, save
 from frtune.training.start_proof import prove_start
+from frtune.training.trainer import TaskTrainer
 from frtune.training.training_checks import check_training
 
 logger = logging.getLogger(__name__)
@@ -76,17 +77,7 @@ def run(
     ):
         with _undone_on_error(Path(args.output_dir)) as begun:
             data = read_data(task, settings, args) if data is None else data.copy()
-            checkpoint = starting_checkpoint(data, settings, args)
-            settings = with_lora(settings, data.task, checkpoint)
-            model, tokenizer = build(data.task, settings, args, checkpoint)
-            check_training(data.task, model, args, **settings.trainer_options)
-            encoded = tokenise(data, model, tokenizer, args)
-            trainer = build_trainer(
-                data.task, settings, args,
-                model=model, tokenizer=tokenizer, encoded=encoded, callbacks=callbacks,
-            )  # fmt: skip
-            if settings.merge and settings.proof:
-                prove_start(trainer, merge=True)
+            trainer, settings = _trainer(data, settings, args, callbacks)
             start = checkpoint_to_resume(trainer, resume=settings.resume)
             if main:
                 write_config(trainer, data.splits, run_config(task, settings, args))
@@ -96,8 +87,7 @@ def run(
                 trainer.add_callback(callback)
             result = trainer.train(resume_from_checkpoint=start)
         validation = (validation_scores if validate else best_scores)(trainer)
-        unfitted = calibrate(trainer)
-        disputed = disputed_rows(trainer) if main and not unfitted else 0
+        unfitted, answered = calibrate(trainer), trainer.outputs
         for note in unfitted:
             data.notes.append(note)
             if main:
@@ -108,6 +98,7 @@ def run(
             save(trainer, args.output_dir, proof=settings.proof, merge=settings.merge)
         except SavedModelError as error:  # the model in memory can be scored all the same
             failed = error
+        disputed = disputed_rows(trainer, answered) if main and not unfitted else 0
         scores, test_rows = score(trainer, data.splits.get("test"))
         metrics = {"train_loss": result.training_loss, **validation, **scores}
         if main:
@@ -122,6 +113,24 @@ def run(
         if args.push_to_hub:
             trainer.push_to_hub("End of training", save=False)
         return metrics
+
+
+def _trainer(
+    data: RunData, settings: RunSettings, args: TrainingArguments, callbacks: Sequence[Any]
+) -> tuple[TaskTrainer, RunSettings]:
+    """Load the model and tokenise the rows; the trainer, and the settings with its adapter."""
+    checkpoint = starting_checkpoint(data, settings, args)
+    settings = with_lora(settings, data.task, checkpoint)
+    model, tokenizer = build(data.task, settings, args, checkpoint)
+    check_training(data.task, model, args, **settings.trainer_options)
+    encoded = tokenise(data, model, tokenizer, args)
+    trainer = build_trainer(
+        data.task, settings, args,
+        model=model, tokenizer=tokenizer, encoded=encoded, callbacks=callbacks,
+    )  # fmt: skip
+    if settings.merge and settings.proof:
+        prove_start(trainer, merge=True)
+    return trainer, settings
 
 
 @contextlib.contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from frtune.names import counted
 from frtune.run.config import run_config
 from frtune.run.model import with_sizes
 from frtune.run.model_card import baselines_in
+from frtune.run.part_runs import final_scores, finished, free_memory
 from frtune.run.run import run
 from frtune.run.seed_statistics import mean_of_runs
 from frtune.tasks.base import Task
@@ -93,11 +92,11 @@ def run_seeds(
         task, settings, args = make(seed, str(place))
         if finished(place):
             logger.warning("seed %d (%d of %d): finished before", seed, number, count)
-            metrics.append(json.loads((place / "metrics.json").read_text("utf-8")))
+            metrics.append(final_scores(place))
             continue
         logger.warning("seed %d (%d of %d): %s", seed, number, count, place)
         metrics.append(run(task, settings, args))
-        gc.collect()  # the last model, before the next one is loaded
+        free_memory()
     found = SeedScores(task.name, seeds, summary(metrics))
     with staged(root) as draft:
         how = {"task": task.name, "seeds": seeds, "interval": "95 %, Student's t over the seeds"}
@@ -135,15 +134,6 @@ def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]
         for name in metrics[0]
         if all(name in each for each in metrics) and not name.endswith(NO_SCORES)
     }
-
-
-def _finished(place: Path) -> bool:
-    return (place / "metrics.json").is_file()
-
-
-def finished(place: Path) -> bool:
-    """Whether a run came to its scores."""
-    return (place / "metrics.json").is_file()
 
 
 def _check(make: Make, seeds: Sequence[int], root: Path, resume: bool) -> None:

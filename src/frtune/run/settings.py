@@ -119,6 +119,27 @@ class RunSettings:
         return "int8" if self.int8 else "nf4" if self.nf4 else None
 
 
+def check_alone(args: Any, command: str, what: str) -> None:
+    """Refuse what work of many runs in one process has no use for.
+
+    Args:
+        args: ``TrainingArguments``.
+        command: What messages call the program.
+        what: The work, such as ``"a search"``.
+
+    Raises:
+        InputError: For several processes, DeepSpeed, and a model that is to be published.
+    """
+    if args.world_size > 1:
+        raise InputError(
+            f"{command}: one process, and there are {args.world_size}. Leave the launcher out."
+        )
+    if args.deepspeed:
+        raise InputError(f"--deepspeed: {what} trains in one process. Leave it out.")
+    if args.push_to_hub:
+        raise InputError(f"--push-to-hub: {what} publishes no model. Leave it out.")
+
+
 def check_settings(
     settings: RunSettings, args: Any, task: Task | None = None, *, here: bool = True
 ) -> None:

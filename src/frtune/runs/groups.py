@@ -166,11 +166,16 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def comparison_key(run: Run) -> tuple[str, str | None, str | None, str | None]:
+    """What runs have in common whose scores can be compared: task, score, signature, test rows."""
+    test = run.hashes.get("test") if run.signature else None
+    return run.task, run.score_name, run.signature, test
+
+
 def _groups(runs: Sequence[Run], sort: str | None, reverse: bool) -> list[RunGroup]:
     found: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        key = (run.task, run.score_name, run.signature)
-        found.setdefault((*key, run.hashes.get("test") if run.signature else None), []).append(run)
+        found.setdefault(comparison_key(run), []).append(run)
     groups = []
     for (task, score, signature, test), members in found.items():
         ordered = _sorted(members, sort, reverse)

@@ -6,13 +6,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from frtune.files import staged, write_json
 from frtune.html import figure_data, render
 from frtune.plotting import has_matplotlib
+from frtune.run.config import config_text
 from frtune.tuning.figures import history_figure, importance_figure
 from frtune.tuning.result import Trial, Tuning, gain_text
 
@@ -24,8 +24,7 @@ def write_report(found: Tuning, config: dict[str, Any]) -> None:
     with staged(found.directory) as draft:
         _write_table(draft / TABLE, found)
         write_json(draft / RESULT, result_content(found))
-        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
-        (draft / CONFIG).write_text(text, encoding="utf-8")
+        (draft / CONFIG).write_text(config_text(config), encoding="utf-8")
         (draft / PAGE).write_text(page_html(found), encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from frtune.names import counted
 from frtune.tuning.seed_runs import Gain
-from frtune.tuning.study import LINE, Search, best_of
+from frtune.tuning.study import LINE, Search
 
 _LEAST_TRIALS = 8  # completed ones, for a word on which setting mattered
 _STATES = {
@@ -170,8 +170,10 @@ def trials_of(search: Search) -> list[Trial]:
 
 
 def best_number(search: Search) -> int | None:
-    """The number of the best trial; ``None`` where none was completed."""
-    return best_of(search.trials(), search.study.direction)
+    """The number of the best trial, the earliest of equals; ``None`` where none was completed."""
+    sign = -1 if search.study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    done = {n: t.value for n, t in search.trials().items() if t.state == TrialState.COMPLETE}
+    return min(done, key=lambda n: (sign * float(done[n] or 0), n), default=None)
 
 
 def importance(search: Search) -> dict[str, float] | None:

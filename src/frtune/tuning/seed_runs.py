@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +13,11 @@ from typing import Any
 from frtune.errors import RunStopped
 from frtune.files import is_locked, locked
 from frtune.run.data import RunData
+from frtune.run.part_runs import drop_weights, final_scores, finished, free_memory, has_begun
 from frtune.run.run import run
 from frtune.run.seed_statistics import Difference, difference_of_runs
 from frtune.tuning.study import Search
-from frtune.tuning.trial import Make, drop_weights, free_memory, has_begun
+from frtune.tuning.trial import Make
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def train_with_seeds(
         for seed in seeds
         for number in (best, 0)
     }
-    while not all(map(_done, places.values())):
+    while not all(map(finished, places.values())):
         with _next(search.path, [*places.values()]) as place:
             if place is None:  # the last ones are under way in other processes
                 time.sleep(_POLL_SECONDS)
@@ -94,7 +94,7 @@ def train_with_seeds(
             _train(search, make, data, place, number=number, seed=seed, keep=number == best)
     for (number, _), place in places.items():
         drop_weights(place, keep_model=number == best)
-    return {number: [_scores(places[number, seed]) for seed in seeds] for number in (best, 0)}
+    return {number: [final_scores(places[number, seed]) for seed in seeds] for number in (best, 0)}
 
 
 def _train(
@@ -112,17 +112,9 @@ def _train(
         run(task, settings, args, data=data)
     except RunStopped as stop:
         told = f"stopped in {place.name} of {what}; the same command goes on"
-        raise RunStopped(int(str(stop.code)) - 128, told) from None
+        raise RunStopped(stop.signum, told) from None
     free_memory()
     drop_weights(place, keep_model=keep)
-
-
-def _done(place: Path) -> bool:
-    return (place / "metrics.json").is_file()
-
-
-def _scores(place: Path) -> dict[str, float]:
-    return json.loads((place / "metrics.json").read_text("utf-8"))
 
 
 @contextlib.contextmanager
@@ -130,7 +122,7 @@ def _next(root: Path, places: Sequence[Path]) -> Iterator[Path | None]:
     """The first run that is neither done nor held by another process; it is held meanwhile."""
     with contextlib.ExitStack() as held:
         with locked(root, wait_seconds=_WAIT_SECONDS):
-            place = next((each for each in places if not (_done(each) or is_locked(each))), None)
+            place = next((each for each in places if not (finished(each) or is_locked(each))), None)
             if place is not None:
                 held.enter_context(locked(place))
         yield place

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.storages import RDBStorage
@@ -174,10 +174,3 @@ def searched_seconds(trials: list[FrozenTrial]) -> float:
         total += max(0.0, end - max(begin, until))
         until = max(until, end)
     return total
-
-
-def best_of(trials: dict[int, FrozenTrial], direction: Any) -> int | None:
-    """The number of the best trial that was completed; the earliest of equals."""
-    sign = -1 if direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    done = {n: t.value for n, t in trials.items() if t.state == TrialState.COMPLETE}
-    return min(done, key=lambda n: (sign * float(done[n] or 0), n), default=None)

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import logging
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import optuna
-import torch
 from optuna.trial import TrialState
 from transformers import TrainerCallback
 
 from frtune.errors import InputError, RunStopped, first_line
 from frtune.run.data import RunData
+from frtune.run.part_runs import drop_weights, final_scores, finished, free_memory, has_begun
 from frtune.run.run import run
 from frtune.run.settings import RunSettings
 from frtune.run.status import RunPruned
 from frtune.tasks.base import Task
 from frtune.training.resource_errors import MemoryFullError, is_memory_full
 from frtune.training.resumable_trainer import NonFiniteLossError
-from frtune.training.saving import MERGED, MERGED_BASE, TINY
 from frtune.tuning.study import LINE, Claim, Search
 
 logger = logging.getLogger(__name__)
 
 # from an output directory and options by name to task, RunSettings and training arguments
 Make = Callable[[str, Mapping[str, Any]], tuple[Task, RunSettings, Any]]
-_CHECKPOINTS = ("checkpoint-*", "damaged-*", TINY, MERGED_BASE)
-_WEIGHTS = (*_CHECKPOINTS, MERGED, "*.safetensors", "*.bin")
 
 
 class EvaluationReporter(TrainerCallback):
@@ -89,7 +82,7 @@ def run_trial(search: Search, claim: Claim, make: Make, *, name: str, data: RunD
         state, line = TrialState.PRUNED, str(pruned)
     except RunStopped as stop:
         told = f"stopped in trial {claim.number}; the same command goes on"
-        raise RunStopped(int(str(stop.code)) - 128, told) from None
+        raise RunStopped(stop.signum, told) from None
     except (RuntimeError, MemoryError, InputError) as error:
         if not _is_of_settings(error) or (recipe and isinstance(error, InputError)):
             raise
@@ -107,8 +100,8 @@ def _score(
 ) -> float:
     """Run a trial's settings, from where they were left, and return their score."""
     place = claim.directory
-    if (place / "metrics.json").is_file():  # killed between its end and Optuna's word
-        metrics = json.loads((place / "metrics.json").read_text("utf-8"))
+    if finished(place):  # killed between its end and Optuna's word
+        metrics = final_scores(place)
     else:
         task, settings, args = make(str(place), search.space.options(claim.point))
         settings = replace(settings, resume=has_begun(place), merge=False, proof=False)
@@ -126,28 +119,3 @@ def _is_of_settings(error: BaseException) -> bool:
     return isinstance(error, MemoryFullError | NonFiniteLossError | InputError) or (
         is_memory_full(error)
     )
-
-
-def has_begun(directory: Path) -> bool:
-    """Whether a run left something in its directory to go on from."""
-    return any((directory / name).exists() for name in ("config.yaml", TINY, MERGED_BASE))
-
-
-def free_memory() -> None:
-    """Let go of the last model, before the next one is loaded."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def drop_weights(directory: Path, *, keep_model: bool = False) -> None:
-    """Remove the checkpoints of a run and, unless it is to be used, its weights.
-
-    Scores, settings and report stay, for ``frtune runs``.
-    """
-    for pattern in _CHECKPOINTS if keep_model else _WEIGHTS:
-        for path in directory.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)

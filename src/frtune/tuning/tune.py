@@ -15,7 +15,8 @@ from frtune.outputs import check_own_folder, settle_conditions
 from frtune.run.config import run_config
 from frtune.run.data import RunData, read_data
 from frtune.run.model import check_model
-from frtune.run.settings import RunSettings, check_settings
+from frtune.run.part_runs import drop_weights
+from frtune.run.settings import RunSettings, check_alone, check_settings
 from frtune.tasks.base import Task
 from frtune.training.resume_checks import data_hash
 from frtune.training.search import objective
@@ -24,7 +25,7 @@ from frtune.tuning.result import Tuning, best_number, importance, point_text, tr
 from frtune.tuning.seed_runs import Gain, gains, train_with_seeds
 from frtune.tuning.space import Space, search_space
 from frtune.tuning.study import DATABASE, Direction, Search
-from frtune.tuning.trial import Make, drop_weights, run_trial
+from frtune.tuning.trial import Make, run_trial
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +104,7 @@ def _check(
         raise InputError(f"--hours {hours}: above 0. Leave it out for no limit.")
     if seeds < 2:
         raise InputError(f"seeds={seeds}: at least 2, for an interval.")
-    if args.world_size > 1:
-        raise InputError(f"frtune tune: one process, and there are {args.world_size}.")
-    if args.deepspeed:
-        raise InputError("--deepspeed: a search trains in one process. Leave it out.")
-    if args.push_to_hub:
-        raise InputError("--push-to-hub: a search publishes no model. Leave it out.")
+    check_alone(args, "frtune tune", "a search")
     if args.eval_strategy == "no":
         raise InputError("--eval-strategy no: trials are judged by evaluations. Leave it out.")
     check_settings(settings, args, task)

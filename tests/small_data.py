@@ -1,9 +1,11 @@
-"""Small data of each task to review."""
+"""Small data of each task, and a watch on what is read of it."""
 
 from __future__ import annotations
 
 import csv
 import json
+
+from datasets import Dataset
 
 SEVERAL = "several labels"  # a row, of classification
 FAMILY = {
@@ -55,3 +57,28 @@ def flags_of(task, data, checkpoint):
     flags += ["--multi-label"] if task == SEVERAL else []
     flags += ["--head", "regression", "--label-column", "score"] if task == "similarity" else []
     return [*flags, *(["--max-target-tokens", "8"] if task == "keyphrases" else [])]
+
+
+TRAP = "TRAP"  # stands in the test rows alone
+
+
+def watch_trap(patch):
+    """A list that gets, for each look at a data set from now on, whether the trap was in it."""
+    seen, select = [], Dataset.__getitem__
+
+    def watched(self, key):
+        values = select(self, key)
+        seen.append(TRAP in str(values))
+        return values
+
+    patch.setattr(Dataset, "__getitem__", watched)
+    return seen
+
+
+def write_trapped(folder, rows):
+    """A folder whose test rows have labels that no row may have; the last lacks its text."""
+    folder.mkdir()
+    write(folder / "train.csv", rows)
+    trap = [{**row, "label": TRAP, "id": ""} for row in rows] + [{**rows[0], "text": ""}]
+    write(folder / "test.csv", trap)
+    return folder

@@ -49,6 +49,10 @@ def test_answering_one_text_imports_neither_training_nor_scoring():
     assert not packages & {"datasets", "nltk", "pandas", "peft", "pyarrow", "sklearn"}
 
 
+def test_what_waits_for_the_commands_of_a_board_imports_nothing_heavy():
+    assert not imported_by("-c", "import frtune.board.worker") & HEAVY
+
+
 def test_dir_lists_the_public_names_and_loads_none():
     program = (
         "import sys, frtune; before = set(sys.modules); names = dir(frtune); "

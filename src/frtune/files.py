@@ -17,7 +17,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,18 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def yaml_text(content: Mapping[str, Any]) -> str:
+    r"""Return ``content``, such as a configuration, as YAML.
+
+    Example:
+        >>> yaml_text({"data": "prepared/a", "lora": True})
+        'data: prepared/a\nlora: true\n'
+    """
+    import yaml
+
+    return yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False)
 
 
 def write_json(path: str | Path, value: Any) -> None:

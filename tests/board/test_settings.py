@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from frtune.board import parts
-from frtune.board.folder import BoardFolder, config_text
+from frtune.board.folder import BoardFolder
 from frtune.board.next_steps import BY_HAND, CLICKS, Steps, known
 from frtune.board.setting_words import SETTINGS
 from frtune.board.settings import (
@@ -23,6 +23,7 @@ from frtune.cli import COMMANDS
 from frtune.cli.board import check_config, offered
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError
+from frtune.files import yaml_text
 from frtune.runs.record import Run
 from frtune.tasks.config_file import task_names
 
@@ -32,7 +33,7 @@ def test_the_recipes_values_of_all_settings_pass_the_gate(task):
     given = {name: value for name, value in usual(task).items() if value != ""}
     config = run_config("prepared/x", "tiny", "runs/x", options={}, given=given)
     assert complaint(check_config, task, config) == ""
-    assert yaml.safe_load(config_text(config)) == config
+    assert yaml.safe_load(yaml_text(config)) == config
     assert list(usual(task)) == list(MATTER)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from frtune.errors import InputError
-from frtune.files import draft_file
-from frtune.run.config import config_text
+from frtune.files import draft_file, yaml_text
 
 BOARD, PREPARED, RUNS = "board", "prepared", "runs"  # below the folder
 AUDIT = "audit.json"
@@ -130,7 +129,7 @@ class BoardFolder:
         """Write the ``config.yaml`` of a run, and return its name in the folder."""
         path = self.board / f"{checked_name(name)}.yaml"
         with draft_file(path) as draft:
-            draft.write_text(config_text(config), encoding="utf-8")
+            draft.write_text(yaml_text(config), encoding="utf-8")
         return self.name_of(path)
 
 

@@ -19,8 +19,8 @@ from frtune.demo.session import error_html, note_html
 from frtune.environment.disk import size_text
 from frtune.environment.hardware import has_accelerator, processor
 from frtune.errors import InputError
+from frtune.files import yaml_text
 from frtune.planning.plan import Plan
-from frtune.run.config import config_text
 from frtune.tasks.answer_html import Say
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import task_class
@@ -278,7 +278,7 @@ class ModelTab:
         file = f"board/{name.strip()}.yaml"
         words = shell(["train", task.name, "--config", file])
         return parts.command(say("command"), words) + parts.command(
-            say("config", name=file), config_text(config)
+            say("config", name=file), yaml_text(config)
         )
 
     def _checked(self, given: Any) -> tuple[Task, dict[str, Any], str]:

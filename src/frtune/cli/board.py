@@ -19,8 +19,7 @@ from frtune.cli.page import add_page_options, serve_page, server_of
 from frtune.cli.train import SeedOptions
 from frtune.cli.train_arguments import parse_train_arguments
 from frtune.errors import InputError
-from frtune.files import draft_folder
-from frtune.run.config import config_text
+from frtune.files import draft_folder, yaml_text
 from frtune.run.settings import check_settings
 from frtune.web.launch import load_gradio
 from frtune.web.translations import PageLanguage
@@ -78,7 +77,7 @@ def check_config(task: str, config: Mapping[str, Any]) -> Any:
     """
     with draft_folder() as place:
         path = place / "config.yaml"
-        path.write_text(config_text(config), encoding="utf-8")
+        path.write_text(yaml_text(config), encoding="utf-8")
         try:
             found = parse_train_arguments(task, ["--config", str(path)], extra=SeedOptions)
             check_settings(found[1], found[2], found[0], here=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from datasets import DatasetDict
 
-from frtune.files import staged, write_json
+from frtune.files import staged, write_json, yaml_text
 from frtune.run.manifest import RUN_MANIFEST, run_manifest
 from frtune.run.settings import RunSettings
 from frtune.tasks.base import Task
@@ -50,15 +48,5 @@ def run_config(task: Task, settings: RunSettings, args: Any) -> dict[str, Any]:
 def write_config(trainer: TaskTrainer, splits: DatasetDict, config: dict[str, Any]) -> None:
     """Write ``config.yaml`` and ``manifest.json`` before the first step of the trainer."""
     with staged(trainer.args.output_dir) as draft:
-        (draft / "config.yaml").write_text(config_text(config), encoding="utf-8")
+        (draft / "config.yaml").write_text(yaml_text(config), encoding="utf-8")
         write_json(draft / RUN_MANIFEST, run_manifest(trainer, splits, config))
-
-
-def config_text(config: Mapping[str, Any]) -> str:
-    r"""A configuration as its file holds it.
-
-    Example:
-        >>> config_text({"data": "prepared/a", "lora": True})
-        'data: prepared/a\nlora: true\n'
-    """
-    return yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False)

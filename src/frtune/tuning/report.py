@@ -9,10 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from frtune.files import staged, write_json
+from frtune.files import staged, write_json, yaml_text
 from frtune.html import figure_data, render
 from frtune.plotting import has_matplotlib
-from frtune.run.config import config_text
 from frtune.tuning.figures import history_figure, importance_figure
 from frtune.tuning.result import Trial, Tuning, gain_text
 
@@ -24,7 +23,7 @@ def write_report(found: Tuning, config: dict[str, Any]) -> None:
     with staged(found.directory) as draft:
         _write_table(draft / TABLE, found)
         write_json(draft / RESULT, result_content(found))
-        (draft / CONFIG).write_text(config_text(config), encoding="utf-8")
+        (draft / CONFIG).write_text(yaml_text(config), encoding="utf-8")
         (draft / PAGE).write_text(page_html(found), encoding="utf-8")
 
 

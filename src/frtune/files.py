@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 from filelock import FileLock, Timeout
 
 try:
@@ -72,8 +73,6 @@ def yaml_text(content: Mapping[str, Any]) -> str:
         >>> yaml_text({"data": "prepared/a", "lora": True})
         'data: prepared/a\nlora: true\n'
     """
-    import yaml
-
     return yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False)
 
 

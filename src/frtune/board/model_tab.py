@@ -14,8 +14,9 @@ from frtune.board.jobs import shell
 from frtune.board.progress import all_runs
 from frtune.board.session import BoardSession, with_request
 from frtune.board.settings import MATTER, checked_further, complaint, run_config, typed, usual
+from frtune.board.token_lengths import TokenLengths, token_lengths
 from frtune.board.translations import task_words
-from frtune.demo.session import error_html, note_html
+from frtune.demo.session import error_html, note_html, warning_html
 from frtune.environment.disk import size_text
 from frtune.environment.hardware import has_accelerator, processor
 from frtune.errors import InputError
@@ -29,6 +30,7 @@ METHODS = {
     "full": {"lora": False}, "lora": {"lora": True}, "int8": {"lora": True, "int8": True},
     "nf4": {"lora": True, "nf4": True},
 }  # fmt: skip
+_CUT_SHARE = 0.05  # of rows that lose their end: more is a warning, as in preflight
 _KEPT = ("head", "multi_label")  # fields of a task that say what its rows are
 _FITS = {"yes": "fit_yes", "with checkpointing": "fit_checkpointing", "no": "fit_no"}
 
@@ -194,23 +196,31 @@ class ModelTab:
     def planned(
         self, prepared: str | None, checkpoint: str | None, rows: str, tokens: str, request: Any
     ) -> str:
-        """Which ways of training fit this machine, as HTML."""
+        """Which ways of training fit this machine, and how long the rows are, as HTML."""
         say = self.session.say(request)
         if not prepared or not checkpoint:
             return ""
 
-        def html() -> str:
+        limit = typed(tokens)
+        given = {"max_source_tokens": limit} if isinstance(limit, int) else {}
+
+        def fit() -> str:
             task, _ = self.task_of(prepared)
-            batch, limit = typed(rows), typed(tokens)
+            batch = typed(rows)
             usual_rows = usual(task.name)["per_device_train_batch_size"]
-            given = {"max_source_tokens": limit} if isinstance(limit, int) else {}
             planned = type(task).for_planning(**given)
             found = fits(
                 self._start(checkpoint), planned, batch if isinstance(batch, int) else usual_rows
             )
             return _fit_html(found, say)
 
-        return self.session.attempt(html, say)
+        def lengths() -> str:
+            name, options, _ = self._prepared(prepared)
+            task = task_class(name)(**{**options, **given})
+            place = self.session.folder.inside(prepared)
+            return _lengths_html(token_lengths(place, self._start(checkpoint), task), say)
+
+        return self.session.attempt(fit, say) + self.session.attempt(lengths, say)
 
     def _start(self, checkpoint: str) -> str:
         """The checkpoint as a path of this machine where it is one, else its name on the hub."""
@@ -334,3 +344,12 @@ def _fit_html(found: Plan, say: Say) -> str:
     device = found.gpu or "GPU" if has_accelerator() else processor()
     head = say("fits", memory=size_text(found.gpu_bytes), device=device, rows=found.step.rows)
     return note_html(head) + parts.table([say("method"), say("memory", size=""), ""], rows)
+
+
+def _lengths_html(found: TokenLengths, say: Say) -> str:
+    """How long the rows are; a warning where many lose their end."""
+    told = say("token_lengths", counted=f"{found.counted:,}", median=f"{found.median:,}",
+               longest=f"{found.longest:,}")  # fmt: skip
+    cut = say("tokens_cut", longer=f"{found.longer:,}", limit=f"{found.limit:,}")
+    html = warning_html if found.longer > _CUT_SHARE * found.counted else note_html
+    return html(f"{told} {cut}")

@@ -161,6 +161,19 @@ _MODEL: Words = {
                           "tient avec --activation-checkpointing",
                           "--activation-checkpointing을 쓰면 들어감"),
     "fit_no": ("does not fit", "ne tient pas", "들어가지 않음"),
+    "token_lengths": (
+        "In tokens of this model, {counted} training rows: half have at most {median}, the "
+        "longest has {longest}.",
+        "En tokens de ce modèle, {counted} lignes d'entraînement : la moitié en a au plus "
+        "{median}, la plus longue {longest}.",
+        "이 모델의 토큰으로 센 학습 행 {counted}개: 절반은 {median}개 이하, 가장 긴 행은 "
+        "{longest}개입니다.",
+    ),
+    "tokens_cut": (
+        "{longer} are longer than the limit of {limit} (max_source_tokens) and lose their end.",
+        "Au-delà de la limite de {limit} (max_source_tokens) : {longer}, dont la fin est coupée.",
+        "한도 {limit}(max_source_tokens)를 넘어 끝이 잘리는 행은 {longer}개입니다.",
+    ),
     "settings": ("Settings that matter", "Réglages qui comptent", "중요한 설정"),
     "blank_is_usual": (
         "Blank is the recipe's value, which stands in grey.",

@@ -14,6 +14,7 @@ import urllib.request
 
 import pytest
 
+from chat_server import Server, completion
 from chromium import visit
 from frtune.board.folder import BoardFolder
 from frtune.board.jobs import Jobs
@@ -191,7 +192,29 @@ def test_from_a_spreadsheet_to_an_answer_through_bad_input_a_stop_and_a_killed_p
         answer = ask(page, "Facture 12 loyer des bureaux réf 3")
         assert "613000" in answer and "%" in answer
         assert page.locator("#report iframe").count() == 1
+        label(seen, folder)
         assert seen.hosts <= {"127.0.0.1", "", None} and not seen.dialogs
+
+
+def label(seen, folder):
+    """New texts get the classes of the run that is shown, by a model behind an API."""
+    (folder / "new.csv").write_text("libelle\nGaz de mai\nLoyer\n")
+    page, server = seen.page, Server()
+    server.script = lambda prompt, nth: completion("613000")
+    tab(page, 0)
+    tab(page, 3)
+    page.click("#label_part > button")
+    seen.choose("#label_texts", "new.csv")
+    for field, text in (("column", "libelle"), ("address", server.url), ("model", "m")):
+        fill(page, f"#label_{field}", text)
+    page.click("#label_dry")
+    page.get_by_text("Gaz de mai").first.wait_for()
+    page.wait_for_selector("#stop_step", state="hidden")
+    assert not server.asked and "--dry-run" in page.inner_text("#step_state")
+    page.click("#label_start")
+    page.wait_for_selector("#step_state .frtune-ok")
+    lines = (folder / "labelled/new.jsonl").read_text().splitlines()
+    assert [json.loads(line)["label"] for line in lines] == ["613000", "613000"]
 
 
 def test_keyphrases_with_an_adapter_of_a_decoder_and_two_runs_compared(folder):

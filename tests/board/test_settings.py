@@ -7,7 +7,7 @@ import yaml
 
 from frtune.board import parts
 from frtune.board.folder import BoardFolder
-from frtune.board.next_steps import BY_HAND, CLICKS, Steps, known
+from frtune.board.next_steps import CLICKS, Steps, known
 from frtune.board.setting_words import SETTINGS
 from frtune.board.settings import (
     MATTER,
@@ -71,7 +71,7 @@ def test_the_drawer_takes_lines_and_refuses_what_leaves_the_folder_or_the_machin
 
 def test_every_setting_and_step_has_its_words_in_all_languages():
     assert set(SETTINGS) == {*MATTER, *(f"why_{name}" for name in MATTER)}
-    assert {f"do_{step}" for step in (*CLICKS, *BY_HAND)} <= set(WORDS)
+    assert {f"do_{step}" for step in CLICKS} <= set(WORDS)
     for key, texts in WORDS.items():
         assert len(texts) == 3 and all(texts), key
 
@@ -79,7 +79,7 @@ def test_every_setting_and_step_has_its_words_in_all_languages():
 def test_each_step_is_a_command_that_there_is():
     run = Run("runs/a", "keyphrases", "prepared/a", {}, {}, "models/x", {}, "finished")
     steps = Steps([run], lambda step: f"runs/a-{step}")
-    for step in known((*CLICKS, *BY_HAND), offered()):
+    for step in known(CLICKS, offered()):
         words = steps.words(step)
         assert words[0] in COMMANDS and all(isinstance(word, str) for word in words)
 

@@ -36,14 +36,8 @@ class Steps:
         rows += ["--multi-label"] if run.settings.get("multi_label") else []
         return {
             "review": [
-                "review",
-                data,
-                "--task",
-                run.task,
-                *base,
-                *rows,
-                "--output",
-                self.output("review"),
+                *("review", data, "--task", run.task, *base, *rows),
+                *("--output", self.output("review")),
             ],
             "compare": ["compare", *self.names, "--data", data, "--output", self.output("compare")],
             "quantize": ["quantize", run.name, "--output", self.output("quantize")],
@@ -59,27 +53,14 @@ class Steps:
                 *("train", run.task, "--config", f"{run.name}/config.yaml", "--learning-curve"),
                 *("--output-dir", self.output("curve")),
             ],
-            "label": [
-                "label",
-                "TEXTS.csv",
-                "--task",
-                run.task,
-                "--base-url",
-                "URL",
-                "--model",
-                "MODEL",
-                "--output",
-                "labelled.jsonl",
-            ],
         }[step]
 
 
-# steps of one click, and those that need what only a person can say
+# steps of one click
 CLICKS = (
     "review", "tune", "curve", "compare", "quantize", "demo", "rate", "serve", "export",
 )  # fmt: skip
 QUEUED = ("review", "tune", "curve")  # they train, and wait for those that do
-BY_HAND = ("label",)
 
 
 def known(steps: Sequence[str], commands: Collection[str]) -> list[str]:

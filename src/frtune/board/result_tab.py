@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from frtune.board import parts
-from frtune.board.jobs import shell
-from frtune.board.next_steps import BY_HAND, CLICKS, QUEUED, SERVED, Steps, free_output, known
+from frtune.board.label_part import LabelPart, label_words
+from frtune.board.next_steps import CLICKS, QUEUED, SERVED, Steps, free_output, known
 from frtune.board.progress import all_runs, view
 from frtune.board.result_html import advice_html, answers_html, report_html, scores_html
 from frtune.board.session import BoardSession, with_request
@@ -17,7 +19,6 @@ from frtune.demo.models import PageModel, open_models
 from frtune.demo.session import DemoSession, note_html
 from frtune.errors import InputError
 from frtune.runs.record import Run
-from frtune.tasks.answer_html import Say
 from frtune.tasks.config_file import task_class
 
 _ADDRESS = re.compile(r"https?://(?:127\.0\.0\.1|localhost)[:\d]*/?")
@@ -55,10 +56,10 @@ class ResultTab:
                                     min_width=150)
                 for step in known(CLICKS, session.commands)
             }  # fmt: skip
+        self.labelling = LabelPart(gradio, session)
         self.step_state = gradio.HTML(elem_id="step_state", elem_classes="frtune-live")
         self.stop_step = gradio.Button(label("stop_step"), visible=False, elem_id="stop_step",
                                        size="sm")  # fmt: skip
-        self.by_hand = gradio.HTML(elem_id="by_hand")
         self.worst = gradio.HTML(elem_id="worst")
         self.report = gradio.HTML(elem_id="report")
         self.job = gradio.State("")
@@ -76,6 +77,8 @@ class ResultTab:
         followed = [self.step_state, self.stop_step, self.job, self.timer]
         for step, button in self.steps.items():
             button.click(self._starter(step), [self.runs], followed, **quiet)
+        for button, dry in ((self.labelling.try_out, True), (self.labelling.start, False)):
+            button.click(self._labeller(dry), [self.runs, *self.labelling.given], followed, **quiet)
         self.timer.tick(self.look, [self.job], followed, **quiet)
         self.stop_step.click(self.halt, [self.job], followed, **quiet)
 
@@ -83,7 +86,7 @@ class ResultTab:
     def shown(self) -> list[Any]:
         """The components that ``show`` sets."""
         return [self.scores, self.curves, self.heading, self.title, self.pair, self.answer,
-                self.next_heading, *self.steps.values(), self.by_hand, self.worst,
+                self.next_heading, *self.steps.values(), *self.labelling.shown, self.worst,
                 self.report]  # fmt: skip
 
     def open(self, names: list[str], request: Any) -> list[Any]:
@@ -107,7 +110,8 @@ class ResultTab:
         if not runs:
             hidden = [gradio.Button(visible=False) for _ in self.steps]
             return [note_html(say("no_finished")), "", "", gradio.Textbox(visible=False),
-                    gradio.Textbox(visible=False), "", "", *hidden, "", "", ""]  # fmt: skip
+                    gradio.Textbox(visible=False), "", "", *hidden, *self.labelling.show(None),
+                    "", ""]  # fmt: skip
         first = runs[0]
         of_phrases, of_pairs = _reads(first.task)
         fits = {"rate": of_phrases, "compare": len(runs) > 1}
@@ -119,18 +123,10 @@ class ResultTab:
             parts.head(say("next_steps")) + advice_html(folder, first)
             + note_html(say("next_help")),
             *(gradio.Button(visible=fits.get(step, True)) for step in self.steps),
-            self._commands(runs, say),
+            *self.labelling.show(first),
             self.session.attempt(lambda: answers_html(folder, first, say), say),
             self.session.attempt(lambda: report_html(folder, first, say), say),
         ]  # fmt: skip
-
-    def _commands(self, runs: list[Run], say: Say) -> str:
-        steps = self._words(runs)
-        lines = [
-            f"# {say(f'do_{step}')}\n{shell(steps.words(step))}"
-            for step in known(BY_HAND, self.session.commands)
-        ]
-        return parts.command(say("by_hand"), "\n".join(lines))
 
     def _words(self, runs: list[Run]) -> Steps:
         def exists(name: str) -> bool:
@@ -163,21 +159,35 @@ class ResultTab:
 
     def _starter(self, step: str) -> Any:
         def start(names: list[str], request: Any) -> list[Any]:
-            say, gradio = self.session.say(request), self.gradio
-            try:
-                folder, jobs = self.session.folder, self.session.jobs
-                runs = [run for name in names or [] if (run := view(folder, jobs, name).run)]
-                if not runs:
-                    raise InputError("runs: choose a finished run first.")
-                name = folder.free_name("board", f"{step}-{names[0].rpartition('/')[2]}")
-                jobs.add(name, self._words(runs).words(step), queued=step in QUEUED)
-            except Exception as error:
-                told = self.session.told(error, say)
-                return [told, gradio.Button(visible=False), "", gradio.Timer(active=False)]
-            return self.look(name, request)
+            return self._start(step, names, lambda runs: self._words(runs).words(step), request)
 
         with_request(self.gradio, start)
         return start
+
+    def _labeller(self, dry: bool) -> Any:
+        def start(request: Any, names: list[str], *given: str) -> list[Any]:
+            words = partial(label_words, self.session.folder, given=given, dry=dry)
+            return self._start("label", names, lambda runs: words(runs[0]), request)
+
+        with_request(self.gradio, start)
+        return start
+
+    def _start(
+        self, step: str, names: list[str], words: Callable[[list[Run]], list[str]], request: Any
+    ) -> list[Any]:
+        """Start the command of a step, and follow it."""
+        say, gradio = self.session.say(request), self.gradio
+        try:
+            folder, jobs = self.session.folder, self.session.jobs
+            runs = [run for name in names or [] if (run := view(folder, jobs, name).run)]
+            if not runs:
+                raise InputError("runs: choose a finished run first.")
+            name = folder.free_name("board", f"{step}-{names[0].rpartition('/')[2]}")
+            jobs.add(name, words(runs), queued=step in QUEUED)
+        except Exception as error:
+            told = self.session.told(error, say)
+            return [told, gradio.Button(visible=False), "", gradio.Timer(active=False)]
+        return self.look(name, request)
 
     def look(self, name: str, request: Any) -> list[Any]:
         """How a step goes: its command, its address, the end of its log."""

@@ -280,7 +280,6 @@ _RESULT: Words = {
         "Un bouton lance sa commande dans ce dossier ; les pages s'ouvrent à leur adresse.",
         "버튼은 이 폴더에서 명령을 시작합니다. 페이지는 각자의 주소에서 열립니다.",
     ),
-    "by_hand": ("In a terminal:", "Dans un terminal :", "터미널에서:"),
     "do_review": ("Find wrong labels", "Trouver les étiquettes fausses", "틀린 레이블 찾기"),
     "do_compare": ("Compare on the test rows", "Comparer sur les lignes de test",
                    "테스트 행에서 비교"),
@@ -293,6 +292,19 @@ _RESULT: Words = {
     "do_curve": ("Would more rows help?", "Plus de lignes aideraient-elles ?",
                  "행을 늘리면 나아지는지 보기"),
     "do_label": ("Label more texts", "Étiqueter plus de textes", "텍스트에 레이블 더 달기"),
+    "label_help": (
+        "A model behind an OpenAI-compatible API labels a file of texts. The texts go to that "
+        "address, and to nowhere else.",
+        "Un modèle derrière une API compatible OpenAI étiquette un fichier de textes. Les textes "
+        "vont à cette adresse, et nulle part ailleurs.",
+        "OpenAI 호환 API 뒤의 모델이 텍스트 파일에 레이블을 답니다. 텍스트는 그 주소로만 "
+        "보내집니다.",
+    ),
+    "label_texts": ("File with texts", "Fichier de textes", "텍스트 파일"),
+    "label_address": ("Address of the API", "Adresse de l'API", "API 주소"),
+    "label_model": ("Name of the model there", "Nom du modèle à cette adresse", "그곳의 모델 이름"),
+    "label_dry": ("Show prompts and cost", "Voir les invites et le coût", "프롬프트와 비용 보기"),
+    "label_start": ("Label the texts", "Étiqueter les textes", "레이블 달기"),
     "opened_at": ("Open: {address}", "Ouvrir : {address}", "열기: {address}"),
     "stop_step": ("Stop it", "L'arrêter", "중지하기"),
     "step_ended": ("Done: {command}", "Terminé : {command}", "완료: {command}"),

@@ -16,10 +16,10 @@ COUNTS = {"documents", "predictions", "references", "empty_predictions", "empty_
 def test_signatures_read_as_documented():
     assert (
         keyphrase_signatures(match="partial")["f1_at_10"]
-        == "f1_at_10|match:partial|norm:nfc|dedup:no|cut:pred|avg:macro|v:0.1"
+        == "f1_at_10|match:partial|norm:nfc|dedup:no|cut:pred|avg:macro|v:0.2"
     )
     kiwi = ".".join(version("kiwipiepy").split(".")[:2])
-    assert rouge_signatures(tokenizer="ko")["rougeL"] == f"rougeL|tok:kiwi-{kiwi}|agg:mean|v:0.1"
+    assert rouge_signatures(tokenizer="ko")["rougeL"] == f"rougeL|tok:kiwi-{kiwi}|agg:mean|v:0.2"
 
 
 @pytest.mark.parametrize("texts", [None, ["a"]])

@@ -135,7 +135,7 @@ def classification_signatures(*, positive: str | None = None) -> dict[str, str]:
 
     Example:
         >>> classification_signatures()["f1_macro"]
-        'f1_macro|avg:macro|classes:seen|zero_division:0|v:0.1'
+        'f1_macro|avg:macro|classes:seen|zero_division:0|v:0.2'
     """
     averaged = {
         f"{part}_{average}": f"{part}_{average}|avg:{average}|classes:seen|zero_division:0"

@@ -173,7 +173,7 @@ def multi_label_signatures() -> dict[str, str]:
 
     Example:
         >>> multi_label_signatures()["f1_macro"]
-        'f1_macro|several_labels|avg:macro|classes:seen|zero_division:0|v:0.1'
+        'f1_macro|several_labels|avg:macro|classes:seen|zero_division:0|v:0.2'
     """
     names = {f"{part}_micro": "avg:micro|zero_division:0" for part in PARTS}
     names["f1_macro"] = "avg:macro|classes:seen|zero_division:0"

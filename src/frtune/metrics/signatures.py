@@ -33,9 +33,9 @@ def keyphrase_signatures(
 
     Example:
         >>> keyphrase_signatures(match="partial")["f1_at_10"]
-        'f1_at_10|match:partial|norm:nfc|dedup:no|cut:pred|avg:macro|v:0.1'
+        'f1_at_10|match:partial|norm:nfc|dedup:no|cut:pred|avg:macro|v:0.2'
         >>> keyphrase_signatures(match="stem", language="en", cut="k")["micro_f1_at_10"]
-        'micro_f1_at_10|match:stem-en|norm:casefold|dedup:yes|cut:k|avg:micro|v:0.1'
+        'micro_f1_at_10|match:stem-en|norm:casefold|dedup:yes|cut:k|avg:micro|v:0.2'
     """
     chosen = conventions(k=k, **options)
     signatures: dict[str, str] = {}
@@ -61,9 +61,9 @@ def rouge_signatures(*, tokenizer: AnyTokenizer = None) -> dict[str, str]:
 
     Example:
         >>> rouge_signatures(tokenizer="fr")["rougeL"]
-        'rougeL|tok:words|agg:mean|v:0.1'
+        'rougeL|tok:words|agg:mean|v:0.2'
         >>> rouge_signatures(tokenizer=str.split)["rouge1"]
-        'rouge1|tok:custom-str.split|agg:mean|v:0.1'
+        'rouge1|tok:custom-str.split|agg:mean|v:0.2'
     """
     name = "given" if tokenizer is None else find_tokenizer(tokenizer).signature
     return {key: signature(key, f"tok:{name}", "agg:mean") for key in ROUGE_KEYS}

@@ -129,7 +129,7 @@ def span_signatures(*, ignore_accents: bool = True, subwords: str = "all") -> di
 
     Example:
         >>> span_signatures()["keyword_f1"]
-        'keyword_f1|norm:fold-noaccents|avg:micro|v:0.1'
+        'keyword_f1|norm:fold-noaccents|avg:micro|v:0.2'
     """
     norm = "norm:fold-noaccents" if ignore_accents else "norm:fold"
     parts = {

@@ -1,7 +1,7 @@
 """What was measured, as Markdown, from the files in ``benchmarks/results/``.
 
     python benchmarks/table.py             # print it
-    python benchmarks/table.py --write     # put it into README.md and docs/performance.md
+    python benchmarks/table.py --write     # put it into the pages of docs/
 
 A ratio is in bold where it is short of its goal, and is shown only where quality is equal.
 """
@@ -30,7 +30,7 @@ SCRIPTS = (
     "encoder_training", "pair_classification", "causal_training",
     "generation_evaluation", "prediction", "scores", "preparing", "embedding_study", "starting",
 )  # fmt: skip
-# the rows of README.md: the first of these that can be compared
+# the rows at the head of docs/performance.md: the first of these that can be compared
 HEADLINES = (
     ("encoder training, short texts", "plain Trainer"),
     ("encoder training, long texts", "plain Trainer"),
@@ -45,8 +45,8 @@ HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
-PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
-         "docs/review.md", "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
+PAGES = ("docs/performance.md", "docs/keywords.md", "docs/classification.md", "docs/review.md",
+         "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -73,7 +73,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def headlines(found: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """The rows of README.md, with the command that measures them."""
+    """The rows at the head of docs/performance.md, with the command that measures them."""
     equal = {
         (row["what"], peer): [*told[:4], told[5], f"`python benchmarks/{script}.py`"]
         for script in SCRIPTS
@@ -320,7 +320,7 @@ def filled(text: str, found: dict[str, list[str]]) -> str:
 def main() -> None:
     """Print what was measured, or write it."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    made.add_argument("--write", action="store_true", help="into README.md and docs")
+    made.add_argument("--write", action="store_true", help="into docs")
     if not made.parse_args().write:
         for lines in sections().values():
             print("\n".join([*lines, ""]))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "section"),
     [
-        ("README.md", "headlines"),
+        ("docs/performance.md", "headlines"),
         ("docs/performance.md", "speed"),
         ("docs/performance.md", "serve"),
         ("docs/keywords.md", "reading"),

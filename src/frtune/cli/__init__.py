@@ -24,31 +24,31 @@ from frtune.failures import failure_line
 from frtune.version import __version__
 
 GROUPS = {
-    "all of it": {
+    "one page": {
         "board": "a local page from a file to a model in use: data, settings, training, results",
     },
     "data": {
         "prepare": "read, clean, audit and split a data set",
         "label": "label texts with a language model's answers",
-        "review": "find labels that are probably wrong, and mend them on a local page",
+        "review": "find labels that are probably wrong, and correct them on a local page",
     },
     "train": {
-        "plan": "say which ways of training fit in the memory at hand",
-        "preflight": "live through a training run in a minute, on a miniature, before it",
-        "train": "train a model, keep the best checkpoint, test it",
-        "tune": "search the training settings that suit the data, on validation rows",
+        "plan": "say which ways of training fit in memory, and with which flags",
+        "preflight": "test a training run in a minute, on a tiny model, before it starts",
+        "train": "train a model, keep the best checkpoint, score it on the test rows",
+        "tune": "search training settings for your data, on the validation rows",
     },
     "use": {
         "predict": "answer for one text or for a file",
-        "evaluate": "score a saved model directory",
-        "quantize": "make a finished model smaller, in 8 or 4 bits",
+        "evaluate": "score a saved model, or a file of answers",
+        "quantize": "make a saved model smaller, in 8 or 4 bits",
         "demo": "a local page on which saved models answer",
         "serve": "an HTTP API that answers with saved models, many requests at once",
     },
-    "understand": {
+    "compare": {
         "runs": "all runs below a folder in one table: settings, scores, state",
         "compare": "saved models side by side: scores, size, speed, memory",
-        "study": "what fine-tuning does to hidden states, layer by layer",
+        "study": "what fine-tuning changes in the hidden states, layer by layer",
         "rate": "a local page where people judge predictions, blind",
     },
 }
@@ -79,11 +79,11 @@ def _usage() -> str:
         "Fine-tune language models on the Hugging Face Trainer.\n\n"
         f"{groups}\n"
         "options:\n"
-        "  -h, --help  this text; frtune COMMAND --help tells a command's options\n"
+        "  -h, --help  this text; frtune COMMAND --help shows the options of a command\n"
         "  --version   print the version\n"
         "  --debug     show the traceback of an error\n\n"
-        "exit codes: 0 done, 2 bad input, 1 anything else; 130 after Ctrl-C, 143 after SIGTERM,\n"
-        "at which frtune train first finishes its step and saves a checkpoint for --resume\n"
+        "exit codes: 0 done, 2 bad input, 1 any other error; 130 after Ctrl-C, 143 after SIGTERM:\n"
+        "frtune train first finishes its step and saves a checkpoint for --resume\n"
     )
 
 

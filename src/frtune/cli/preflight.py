@@ -23,16 +23,17 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def main(argv: list[str]) -> int | None:
-    """Parse the arguments of ``frtune train``, live through the run, print a line a stage."""
+    """Parse the arguments of ``frtune train``, try the run, print a line a stage."""
     parser = Parser(
         prog="frtune preflight",
         usage="frtune preflight train TASK [options of frtune train TASK]",
-        description="Live through a whole training run in about a minute, on a miniature of its "
-        "model with its own tokenizer and data: read, check, train, kill, resume, save, test, "
-        "predict. Says what would fail, and when. Nothing is written to --output-dir. The options "
-        "are those of frtune train TASK --help.",
+        description="Test a whole training run in about a minute, before it starts. The test has a tiny "
+        "model of the same architecture, and the tokenizer and data of the run. It reads, checks, "
+        "trains, is killed, resumes, saves, scores and predicts, and says what would fail, and "
+        "when. Nothing is written to --output-dir. The options are those of frtune train TASK "
+        "--help.",
     )
-    parser.add_argument("command", choices=["train"], help="train: what is to be tried")
+    parser.add_argument("command", choices=["train"], help="train: the command to test")
     parser.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))
     chosen = parser.parse(argv[:2])
     code = launched_run(chosen.task, argv[2:], ["preflight", *argv], usual=1)

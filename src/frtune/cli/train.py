@@ -38,8 +38,8 @@ def main(argv: list[str]) -> int | None:
     """Parse ``argv``, run, print the results table."""
     first = Parser(
         prog="frtune train",
-        description="Train a model, keep the best checkpoint, test it. "
-        "frtune train TASK --help tells the options of a task.",
+        description="Train a model, keep the best checkpoint, score it on the test rows. "
+        "frtune train TASK --help shows the options of a task.",
         add_help=not argv or argv[0] in ("-h", "--help"),
     )
     first.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))

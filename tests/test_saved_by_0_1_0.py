@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import transformers
+import yaml
 from packaging.version import Version
 
 import frtune
@@ -69,6 +70,17 @@ def test_a_saved_model_answers_as_it_did(tmp_path, name):
     directory = shutil.copytree(SAVED / "models" / name, tmp_path / "elsewhere")
     expected = stored(f"models/{name}/answers.json")
     assert_alike(answers(directory, expected["texts"]), expected["answers"])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("_int8")])
+def test_the_configuration_of_a_run_is_accepted_as_it_is(tmp_path, name):
+    config = SAVED / "models" / name / "config.yaml"
+    flags = ["--config", str(config), "--output-dir", str(tmp_path / "again")]
+    task, settings, args, *_ = frtune.parse_train_arguments(name.split("_")[0], flags)
+    written = yaml.safe_load(config.read_text("utf-8"))
+    for key in ("max_source_tokens", "data", "lora", "learning_rate", "train_sampling_strategy"):
+        owner = next(each for each in (task, settings, args) if hasattr(each, key))
+        assert getattr(owner, key) == written[key], key
 
 
 def test_every_kind_of_directory_is_there():

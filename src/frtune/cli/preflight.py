@@ -27,11 +27,11 @@ def main(argv: list[str]) -> int | None:
     parser = Parser(
         prog="frtune preflight",
         usage="frtune preflight train TASK [options of frtune train TASK]",
-        description="Test a whole training run in about a minute, before it starts. The test has a tiny "
-        "model of the same architecture, and the tokenizer and data of the run. It reads, checks, "
-        "trains, is killed, resumes, saves, scores and predicts, and says what would fail, and "
-        "when. Nothing is written to --output-dir. The options are those of frtune train TASK "
-        "--help.",
+        description="Test a whole training run in about a minute, before it starts. The test takes "
+        "a tiny model of the same architecture, and the tokenizer and the data of the run. It "
+        "reads, checks, trains, is killed, resumes, saves, scores and predicts. It says what would "
+        "fail, and when. Nothing is written to --output-dir. The options are those of frtune train "
+        "TASK --help.",
     )
     parser.add_argument("command", choices=["train"], help="train: the command to test")
     parser.add_argument("task", choices=task_names(), metavar="TASK", help=", ".join(task_names()))

@@ -100,8 +100,11 @@ class ParsedError(Exception):
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The words of each command of a shell block."""
-    lines = block.code.replace("\\\n", " ").splitlines()
+    """The words of each command of a shell block; of a loop, for its first value."""
+    code = block.code.replace("\\\n", " ")
+    for loop, name, value in re.findall(r"^(for (\w+) in (\S+).*; do)$", code, re.M):
+        code = code.replace(loop, "").replace(f"${name}", value)
+    lines = re.sub(r"^done$", "", code, flags=re.M).splitlines()
     parts = (part for line in lines for part in re.split(r" && | \|\| ", line))
     words = (shlex.split(part, comments=True) for part in parts)
     found = [[word for word in each if not re.fullmatch(r"[A-Z_]+=.*", word)] for each in words]
@@ -131,13 +134,32 @@ def test_shell_commands_are_understood(block):
             assert program in TOOLS or program.startswith(".ci/"), program
 
 
+# what stands on the page for a name of the reader's
+PLACEHOLDERS = {"TASK": "classification", "URL": "http://localhost:8000/v1", "NAME": "name"}
+REPLACEMENTS = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", sorted(set(re.findall(r"`frtune (\w+ [^`]+)`", REPLACEMENTS))))
+def test_commands_that_replace_others_are_understood(text):
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(text) if word != "..."]
+    understood(*words)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_configurations_are_accepted(block, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(block.code, "utf-8")
+    _, settings, args, *_ = parse_train_arguments("classification", ["--config", str(config)])
+    assert f"data: {settings.data}\n" in block.code and args.output_dir in block.code
+
+
 def understood(command: str, *words: str) -> None:
-    if command == "train":
-        # a file that an earlier run left; what would set up processes; what this machine may lack
-        for name in ("--config", "--deepspeed"):
-            if name in words:
-                at = words.index(name)
-                words = (*words[:at], *words[at + 2 :])
+    # a file that an earlier run left; what would set up processes
+    for name in ("--config", "--deepspeed") if command in ("train", "tune") else ():
+        if name in words:
+            at = words.index(name)
+            words = (*words[:at], *words[at + 2 :])
+    if command == "train":  # --bf16: what this machine may lack
         flags = [w for w in words[1:] if w not in ("...", "--bf16")]
         parse_train_arguments(words[0], flags, extra=SeedOptions)
         return

@@ -9,10 +9,10 @@ class InputError(ValueError):
     The command line prints it without a traceback and exits with code 2.
 
     Example:
-        >>> raise InputError("k=0: a positive whole number. Pass k=10, say.")
+        >>> raise InputError("k=0: a positive whole number. Pass k=10, for example.")
         Traceback (most recent call last):
         ...
-        frtune.errors.InputError: k=0: a positive whole number. Pass k=10, say.
+        frtune.errors.InputError: k=0: a positive whole number. Pass k=10, for example.
     """
 
 

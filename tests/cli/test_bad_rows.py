@@ -58,13 +58,13 @@ REFUSED = {
     ),
     "empty text": (
         "classification", lines_with(text=""), [],
-        "row 3: column text is blank. Mend such rows; frtune prepare sets them aside.",
+        "row 3: column text is blank. Correct such rows; frtune prepare sets them aside.",
     ),
     "invisible text": ("classification", lines_with(text="\u00ad\u200b"), [], "text is blank"),
     "cp1252": (
         "classification", table(["text", "label"], [["été", "a"]] * 9, ";", "cp1252"), [],
         "line 2, byte 1: 0xE9 is not UTF-8. Save the file as UTF-8, or pass its encoding: "
-        "--encoding cp1252, say.",
+        "--encoding cp1252, for example.",
     ),
     "other columns": (
         "classification", table(["libelle", "compte"], [["a", "b"]] * 9, ";"), [],
@@ -83,7 +83,7 @@ REFUSED = {
     ),
     "decimal comma": (
         "similarity", pairs_with("3,8", scores=True), ["--head", "regression"],
-        "row 3: column label holds '3,8', which is no number; --decimal-comma reads it. Mend such",
+        "row 3: column label holds '3,8', which is no number; --decimal-comma reads it. Correct",
     ),
     "NaN score": (
         "similarity", objects([{"sentence1": "a", "sentence2": "b", "label": float("nan")}] * 9),

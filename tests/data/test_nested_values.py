@@ -134,7 +134,9 @@ def check(values, separator="; "):
 
 
 def test_a_separator_that_most_rows_lack_is_refused_with_counts():
-    with pytest.raises(InputError, match=r"'; ' is in 1 of 24 rows only; ', ' is in 23.*', ', say"):
+    with pytest.raises(
+        InputError, match=r"'; ' is in 1 of 24 rows only; ', ' is in 23.*', ', for example"
+    ):
         check(["a; b", *["a, b, c"] * 23])
 
 

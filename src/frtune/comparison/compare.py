@@ -69,7 +69,9 @@ def compare(
         InputError: If the directories are of different tasks or labels, or the data does not fit.
     """
     if any(isinstance(size, bool) or size < 1 for size in batch_sizes) or not batch_sizes:
-        raise InputError(f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, say.")
+        raise InputError(
+            f"batch_sizes={list(batch_sizes)}: whole numbers from 1. Pass 1 32, for example."
+        )
     places = [Path(directory) for directory in directories]
     if output_dir is not None:
         check_output_directory(output_dir, inputs=places)

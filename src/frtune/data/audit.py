@@ -37,7 +37,7 @@ def audit(
     """Audit the splits of a data set.
 
     Args:
-        splits: Split name to rows; a ``DatasetDict``, say.
+        splits: Split name to rows; a ``DatasetDict``, for example.
         text_column: Column with the text.
         title_column: Column with a title that stands before it; ``None`` reads no title.
         keyphrases_column: Column with the keyphrases; ``None`` when there are none.

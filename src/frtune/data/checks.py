@@ -63,7 +63,8 @@ def separator_check(
         Traceback (most recent call last):
         ...
         frtune.errors.InputError: train.csv, column keyphrases: the separator '; ' is in none of
-        2 rows; ', ' is in 2, ',' is in 2. Pass the one that is meant: --separator ', ', say.
+        2 rows; ', ' is in 2, ',' is in 2. Pass the one that is meant: --separator ', ', for
+        example.
     """
     rows, having, seen = 0, 0, Counter[str]()
     for value in _values(dataset, column):
@@ -84,7 +85,7 @@ def separator_check(
         much = f"none of {rows} rows" if not having else f"{having} of {rows} rows only"
         raise InputError(
             f"{where}, column {column}: the separator {separator!r} is in {much}; {found}. Pass "
-            f"the one that is meant: {option} {seen.most_common(1)[0][0]!r}, say."
+            f"the one that is meant: {option} {seen.most_common(1)[0][0]!r}, for example."
         )
 
 

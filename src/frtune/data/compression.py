@@ -56,7 +56,7 @@ def check_path(path: Path) -> bool:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{shown}: cannot be opened ({reason}). Check the path.") from None
     if broken and not exists:
-        raise InputError(f"{path}: is a link to nothing. Mend the link, or remove it.")
+        raise InputError(f"{path}: is a link to nothing. Correct the link, or remove it.")
     if exists and not regular:
         raise InputError(
             f"{path}: is no file but a pipe, a socket or a device. Write the rows to a file first."

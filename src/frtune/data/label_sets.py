@@ -148,7 +148,7 @@ def check_label_sets(
         shown = ", ".join(f"{label!r} ({count} rows)" for label, count in unseen.most_common(3))
         raise InputError(
             f"{where}, row {first}: column {column} has labels that training has not: {shown}. "
-            f"Training has {', '.join((labels or [])[:10])}. Mend them, or add training rows."
+            f"Training has {', '.join((labels or [])[:10])}. Correct them, or add training rows."
         )
 
 

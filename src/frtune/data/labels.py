@@ -193,7 +193,7 @@ def known(labels: list[str] | None) -> list[str]:
     if labels is None:
         raise InputError(
             "labels=None: not known yet. Use the task that task.fit(train) returns, or pass "
-            'labels=["0", "1"], say.'
+            'labels=["0", "1"], for example.'
         )
     return labels
 
@@ -234,7 +234,7 @@ def label_id(value: Any, labels: list[str]) -> int:
     found = known_label(value, labels)
     if found is None:
         raise InputError(
-            f"label={value!r}: one of {', '.join(labels)}. Mend the row, or train anew."
+            f"label={value!r}: one of {', '.join(labels)}. Correct the row, or train anew."
         )
     return labels.index(found)
 
@@ -275,7 +275,7 @@ def check_ids(dataset: Dataset, column: str, labels: list[str] | None, where: st
         shown = ", ".join(f"{label!r} ({count} rows)" for label, count in unseen.most_common(3))
         raise InputError(
             f"{where}, row {first}: column {column} has labels that training has not: {shown}. "
-            f"Training has {', '.join((labels or [])[:10])}. Mend them, or add training rows."
+            f"Training has {', '.join((labels or [])[:10])}. Correct them, or add training rows."
         )
 
 
@@ -345,5 +345,5 @@ def check_pair_labels(found: list[str], where: str, *, named: list[str] | None) 
     if named is None and [label.lower() for label in found] not in KNOWN_PAIRS:
         raise InputError(
             f"{where}: which of {found[0]!r} and {found[1]!r} means similar? "
-            f"Name it last: --labels {found[0]} {found[1]}, say."
+            f"Name it last: --labels {found[0]} {found[1]}, for example."
         )

@@ -116,7 +116,7 @@ def _rows_of(
         if len(cells) != len(header):
             raise InputError(
                 f"{path}, line {line}: {len(cells)} fields, but the header has {len(header)} "
-                f"({_shown(header)}). Mend the line; a field that holds {delimiter!r} "
+                f"({_shown(header)}). Correct the line; a field that holds {delimiter!r} "
                 'or a line break stands in "quotation marks".'
             )
         yield line, dict(zip(header, cells, strict=True))
@@ -261,7 +261,7 @@ def _json_lines(path: Path, encoding: str | None) -> Iterator[tuple[int, Row]]:
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path}, line {number}: {_what_is_wrong(error)}. "
-                "Mend the line; a file has one JSON object a line, or one array of objects."
+                "Correct the line; a file has one JSON object a line, or one array of objects."
             ) from None
         yield number, _checked(path, number, value)
     if not number:
@@ -304,7 +304,7 @@ def _array_rows(path: Path, encoding: str | None) -> Iterator[tuple[int, Row]]:
             if mark != "[":
                 raise InputError(
                     f"{path}, line {line}: {text[at : at + 20]!r} follows the end of the array. "
-                    "Mend the file; it has one array of objects, or one object a line."
+                    "Correct the file; it has one array of objects, or one object a line."
                 )
             inside, after_row, at = True, False, at + 1
         elif mark == "]":
@@ -314,7 +314,7 @@ def _array_rows(path: Path, encoding: str | None) -> Iterator[tuple[int, Row]]:
         else:
             if after_row:
                 raise InputError(
-                    f"{path}, line {line}: is not JSON (no ',' before a row). Mend it."
+                    f"{path}, line {line}: is not JSON (no ',' before a row). Correct it."
                 )
             value, length, text = _next_value(path, line, text[at:], chunks)
             yield line, _checked(path, line, value)
@@ -337,7 +337,7 @@ def _next_value(path: Path, line: int, text: str, chunks: Iterable[str]) -> tupl
             text += more
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}, line {line}: {_what_is_wrong(error)}. Mend the row."
+                f"{path}, line {line}: {_what_is_wrong(error)}. Correct the row."
             ) from None
 
 
@@ -355,4 +355,4 @@ def _bad_array(path: Path, line: int, text: str, error: json.JSONDecodeError) ->
     line += text.count("\n", 0, error.pos)
     if error.pos >= len(text.rstrip()):
         return f"{path}, line {line}: the array ends in the middle of a row. Write the file anew."
-    return f"{path}, line {line}: is not JSON ({error.msg}). Mend the line."
+    return f"{path}, line {line}: is not JSON ({error.msg}). Correct the line."

@@ -40,7 +40,7 @@ def check_rows(dataset: Dataset, columns: Iterable[str], reason: Reason, where: 
             first = first or f"{where}, row {number}: {found}"
     if count:
         others = f", in {count} of {len(dataset)} rows" if count > 1 else ""
-        raise InputError(f"{first}{others}. Mend such rows; frtune prepare sets them aside.")
+        raise InputError(f"{first}{others}. Correct such rows; frtune prepare sets them aside.")
 
 
 def check_texts(dataset: Dataset, column: str, where: str) -> None:

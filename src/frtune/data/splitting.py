@@ -73,7 +73,7 @@ def parse_ratio(ratio: str) -> dict[str, float]:
     if len(parts) not in (2, 3) or not (parts[0] > 0 and all(0 <= p < 1e12 for p in parts)):
         raise InputError(
             f"split={ratio!r}: two or three numbers with colons, the first above 0. "
-            "Pass 8:1:1 (train, validation, test) or 8:2 (train, test), say."
+            "Pass 8:1:1 (train, validation, test) or 8:2 (train, test), for example."
         )
     names = SPLITS if len(parts) == 3 else ("train", "test")
     return {name: part / sum(parts) for name, part in zip(names, parts, strict=True) if part}

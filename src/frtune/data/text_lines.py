@@ -147,15 +147,18 @@ def _undecodable(path: Path, number: int, raw: bytes, name: str, error: UnicodeD
         f"{path}, line {number}, byte {error.start + 1}: 0x{raw[error.start]:02X} is not {wanted}"
     )
     if wanted != "UTF-8":
-        return f"{what}. Save the file as UTF-8, or pass its encoding: --encoding utf-8, say."
+        return (
+            f"{what}. Save the file as UTF-8, or pass its encoding: --encoding utf-8, for example."
+        )
     bad, good = count_bad_bytes(path)
     if good > bad:  # another encoding would spoil every letter that is read rightly now
         others = "It is the only one" if bad == 1 else f"There are {bad}"
         return (
-            f"{what}. {others} in a file that is UTF-8 elsewhere. Mend it, or pass --encoding "
+            f"{what}. {others} in a file that is UTF-8 elsewhere. Correct it, or pass --encoding "
             f"{REPLACING}, which puts U+FFFD in its place."
         )
-    return f"{what}. Save the file as UTF-8, or pass its encoding: --encoding {_likely(raw)}, say."
+    found = f"--encoding {_likely(raw)}, for example."
+    return f"{what}. Save the file as UTF-8, or pass its encoding: {found}"
 
 
 def count_bad_bytes(path: Path) -> tuple[int, int]:

@@ -145,7 +145,7 @@ _ERRORS: Words = {
         "이 인코딩이 아닙니다. 위 메뉴에서 다른 인코딩을 고르거나 UTF-8로 저장하세요.",
     ),
     "bad_fields": (
-        "it has {found} fields there, but the header has {wanted}. Mend the line.",
+        "it has {found} fields there, but the header has {wanted}. Correct the line.",
         "elle a {found} champs, mais l'en-tête en a {wanted}. Corrigez la ligne.",
         "필드가 {found}개인데 머리글은 {wanted}개입니다. 행을 고치세요.",
     ),
@@ -161,7 +161,7 @@ _ERRORS: Words = {
         "머리글에 {names} 열이 두 번 이상 있습니다. 열 이름을 바꾸세요.",
     ),
     "bad_json": (
-        "it is not JSON. Mend the line, or save the file anew.",
+        "it is not JSON. Correct the line, or save the file anew.",
         "ce n'est pas du JSON. Corrigez la ligne, ou enregistrez à nouveau le fichier.",
         "JSON이 아닙니다. 행을 고치거나 파일을 다시 저장하세요.",
     ),

@@ -97,7 +97,7 @@ class Endpoint:
         except ValueError:
             whole = False
         if not whole:
-            raise InputError("base_url: is no address. Pass http://localhost:8000/v1, say.")
+            raise InputError("base_url: is no address. Pass http://localhost:8000/v1, for example.")
         if parts.path.rstrip("/").endswith("/chat/completions"):
             raise InputError("base_url: leave /chat/completions out; requests add it.")
         if list(parse_qs(parts.query)) == ["api-version"] and not parts.username:

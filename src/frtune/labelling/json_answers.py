@@ -110,7 +110,7 @@ def _strict(chunk: str) -> Any:
 
 
 def _tolerant(chunk: str, is_whole: bool) -> Any:
-    """Mend JSON; unreadable where a text in it may not be what the model meant as one."""
+    """Correct JSON; unreadable where a text in it may not be what the model meant as one."""
     try:
         import json_repair
     except ImportError:

@@ -95,7 +95,9 @@ class LabelJob:
             return
         found = [" ".join(label.split()) for label in self.labels or []]
         if len(found) < 2 or not all(found):
-            raise InputError("labels: at least two for classification. Pass --labels a b, say.")
+            raise InputError(
+                "labels: at least two for classification. Pass --labels a b, for example."
+            )
         if len(set(found)) < len(found):
             raise InputError("labels: one stands twice. Name each once.")
         object.__setattr__(self, "labels", found)

@@ -46,7 +46,7 @@ def first_phrases(
         [['mesure', 'vent solaire']]
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InputError(f"k={k!r}: a whole number from 1. Pass k=10, say.")
+        raise InputError(f"k={k!r}: a whole number from 1. Pass k=10, for example.")
     leads = [text[:_LEAD_CHARACTERS] for text in texts]
     korean = language == "ko"
     chunks = _korean_chunks(leads) if korean else (_chunks(lead, language) for lead in leads)

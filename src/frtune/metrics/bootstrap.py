@@ -220,9 +220,11 @@ def bootstrap_interval(
         True
     """
     if not 0 < level < 1:
-        raise InputError(f"level={level}: between 0 and 1. Pass level=0.95, say.")
+        raise InputError(f"level={level}: between 0 and 1. Pass level=0.95, for example.")
     if samples < 1:
-        raise InputError(f"samples={samples}: a whole number from 1. Pass samples=1000, say.")
+        raise InputError(
+            f"samples={samples}: a whole number from 1. Pass samples=1000, for example."
+        )
     scores = np.asarray(values, float)
     scores = scores[~np.isnan(scores)]
     if not scores.size:

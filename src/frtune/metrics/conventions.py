@@ -58,7 +58,7 @@ class Conventions:
         >>> Conventions(k=0).resolved()
         Traceback (most recent call last):
         ...
-        frtune.errors.InputError: k=0: a whole number from 1. Pass k=10, say.
+        frtune.errors.InputError: k=0: a whole number from 1. Pass k=10, for example.
     """
 
     k: int = 10
@@ -80,7 +80,7 @@ class Conventions:
                 listed = ", ".join(repr(choice) for choice in allowed if choice is not None)
                 raise InputError(f"{name}={value!r}: one of {listed}. Pass one of them.")
         if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
-            raise InputError(f"k={self.k!r}: a whole number from 1. Pass k=10, say.")
+            raise InputError(f"k={self.k!r}: a whole number from 1. Pass k=10, for example.")
         if self.threshold is not None and self.match != "fuzzy":
             raise InputError(
                 f"threshold={self.threshold}: only with match='fuzzy'. "
@@ -89,7 +89,7 @@ class Conventions:
         threshold = 0.9 if self.threshold is None else self.threshold
         if not 0 < threshold <= 1:
             raise InputError(
-                f"threshold={threshold}: above 0 and up to 1. Pass threshold=0.9, say."
+                f"threshold={threshold}: above 0 and up to 1. Pass threshold=0.9, for example."
             )
         if self.match == "stem" or self.presence == "stem":
             stemmer_for(self.language)

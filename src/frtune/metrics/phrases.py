@@ -128,7 +128,7 @@ def split_phrases(text: str, separator: str = ";") -> list[str]:
     """
     mark = separator.strip() or separator
     if not mark:
-        raise InputError("separator='': at least one character. Pass ';', say.")
+        raise InputError("separator='': at least one character. Pass ';', for example.")
     return [phrase.strip() for phrase in text.split(mark) if phrase.strip()]
 
 

@@ -90,7 +90,7 @@ def _tokenize(documents: list[Any], tokenizer: Any) -> list[Tokens]:
         if any(texts):
             raise InputError(
                 f"tokenizer=None: only for lists of tokens, and document {texts.index(True)} is a "
-                "text. Pass tokenizer=frtune.metrics.default_tokenizer(references), say."
+                "text. Pass tokenizer=frtune.metrics.default_tokenizer(references), for example."
             )
         return [list(document) for document in documents]
     if isinstance(tokenizer, str) and not all(texts):

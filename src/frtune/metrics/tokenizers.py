@@ -99,7 +99,7 @@ def find_tokenizer(tokenizer: AnyTokenizer) -> Tokenizer:
     if not callable(function):
         raise InputError(
             f"tokenizer={tokenizer!r}: one of {', '.join(NAMES)}, a function, or an object with "
-            "tokenize. Pass frtune.metrics.default_tokenizer(references), say."
+            "tokenize. Pass frtune.metrics.default_tokenizer(references), for example."
         )
     origin = getattr(tokenizer, "__qualname__", type(tokenizer).__qualname__)
     return Tokenizer(_one_by_one(function), f"custom-{origin}")  # type: ignore[arg-type]

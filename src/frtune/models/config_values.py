@@ -73,7 +73,7 @@ def check_sizes(settings: Any, checkpoint: str, class_names: Mapping[str, str]) 
 def _refused(checkpoint: str, name: str, value: Any, allowed: str) -> InputError:
     shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
     return InputError(
-        f"checkpoint={checkpoint!r}: its config.json says {name}={shown}: {allowed}. Mend "
+        f"checkpoint={checkpoint!r}: its config.json says {name}={shown}: {allowed}. Correct "
         "the file, or choose another checkpoint."
     )
 

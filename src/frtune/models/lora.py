@@ -84,9 +84,11 @@ def lora_config(
     dropout = 0.05 if dropout is None else dropout
     for name, value in (("r", r), ("alpha", alpha)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name}={value!r}: a whole number of at least 1. Pass {name}=8, say.")
+            raise InputError(
+                f"{name}={value!r}: a whole number of at least 1. Pass {name}=8, for example."
+            )
     if not 0 <= dropout < 1:
-        raise InputError(f"dropout={dropout!r}: from 0 to below 1. Pass dropout=0.05, say.")
+        raise InputError(f"dropout={dropout!r}: from 0 to below 1. Pass dropout=0.05, for example.")
 
     if target_modules is not None and not isinstance(target_modules, str):
         target_modules = list(target_modules)
@@ -261,7 +263,7 @@ def _on_full_base(model: PeftModel, dtype: Any) -> PeftModel:
 
 
 def _finish(model: PeftModel) -> PeftModel:
-    """Mend what PEFT leaves open on a model that was just adapted or loaded; in place.
+    """Correct what PEFT leaves open on a model that was just adapted or loaded; in place.
 
     Trained heads become fp32, as LoRA's own weights are; the rows of new tokens keep the output
     layer's bias; and saving stores those rows alone, never the whole embedding, whoever saves.

@@ -88,7 +88,9 @@ def _tokenizer_files(
         allowed = " or ".join(map(repr, family.tiny.tokenizers))
         raise InputError(f"tokenizer={tokenizer!r}: {allowed} for {family.name}.")
     if vocab_size < 500:
-        raise InputError(f"vocab_size={vocab_size}: at least 500. Pass vocab_size=4000, say.")
+        raise InputError(
+            f"vocab_size={vocab_size}: at least 500. Pass vocab_size=4000, for example."
+        )
     texts = [text for text in corpus if text and not text.isspace()]
     if not texts:
         raise InputError("corpus: at least one text that is not blank. Pass the training texts.")

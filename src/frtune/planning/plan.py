@@ -140,7 +140,9 @@ def parse_size(text: str | int, what: str = "size") -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
     unit = found and _UNITS.get(found[2].upper())
     if not found or unit is None or float(found[1]) <= 0:
-        raise InputError(f"{what}={text!r}: a number with a unit. Write 24GB or 24GiB, say.")
+        raise InputError(
+            f"{what}={text!r}: a number with a unit. Write 24GB or 24GiB, for example."
+        )
     return int(float(found[1]) * unit)
 
 

@@ -159,7 +159,7 @@ def _rows_of_data(
             phrases = None
             if true is not None and row[true] not in (None, ""):
                 if detail := phrases_reason(row[true], true, field):
-                    raise InputError(f"{data}, {name}, row {number}: {detail}. Mend such rows.")
+                    raise InputError(f"{data}, {name}, row {number}: {detail}. Correct such rows.")
                 phrases = tuple(clean_keyphrases(read_phrases(row[true], separator, field)))
             yield row[text_column], phrases or None
 

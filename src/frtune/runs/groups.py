@@ -127,7 +127,9 @@ def _check_names(runs: Sequence[Run], names: Iterable[str]) -> None:
 def _condition(text: str) -> tuple[str, str, str]:
     found = _CONDITION.fullmatch(text)
     if found is None:
-        raise InputError(f"where={text}: not NAME=VALUE. Write state=finished or score>0.5, say.")
+        raise InputError(
+            f"where={text}: not NAME=VALUE. Write state=finished or score>0.5, for example."
+        )
     return found[1], found[2], found[3]
 
 

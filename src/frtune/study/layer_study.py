@@ -144,7 +144,9 @@ def _check(
     checkpoints: Any, texts: Any, labels: Any
 ) -> tuple[list[str], list[str | int] | None, Skipped]:
     if not isinstance(checkpoints, Mapping) or not checkpoints:
-        raise InputError('checkpoints: a dict of names and paths. Pass {"raw": "DIRECTORY"}, say.')
+        raise InputError(
+            'checkpoints: a dict of names and paths. Pass {"raw": "DIRECTORY"}, for example.'
+        )
     if isinstance(texts, str):
         raise InputError("texts: one string. Pass a list of texts.")
     texts = list(texts)

@@ -50,5 +50,5 @@ class Settings:
             if not isinstance(value, int) or value < low:
                 raise InputError(
                     f"{field.name}={value!r}: a whole number from {low}. "
-                    f"Pass {field.name}={int(field.default)}, say."  # type: ignore[call-overload]
+                    f"Pass {field.name}={int(field.default)}, for example."  # type: ignore[call-overload]
                 )

@@ -148,7 +148,7 @@ def _prediction_column(
         shown = ", ".join(known[:20]) + ", ..." * (len(known) > 20)
         raise InputError(
             f"{name}: which of its columns ({shown}) holds the answers? It may be "
-            f"{what}. Name it: --prediction-column {(found or known)[-1]}, say."
+            f"{what}. Name it: --prediction-column {(found or known)[-1]}, for example."
         )
     return found[0]
 

@@ -330,11 +330,11 @@ class Task(Answers):
 
     @abstractmethod
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Collator for encoded rows: a frozen dataclass, one of ``frtune.tasks.collators``, say."""
+        """Collator for encoded rows: a frozen dataclass, as in ``frtune.tasks.collators``."""
 
     @abstractmethod
     def loss(self, model: PreTrainedModel, args: TrainingArguments) -> Any:
-        """``compute_loss_func`` of the ``Trainer``: ``StepLoss``, say."""
+        """``compute_loss_func`` of the ``Trainer``: ``StepLoss``, for example."""
 
     def fold_logits(self, logits: Any) -> Any:
         """Logits of a batch as one answer a row; here, as they are."""

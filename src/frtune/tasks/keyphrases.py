@@ -139,7 +139,7 @@ class KeyphraseGeneration(KeyphraseDoubts):
         if not isinstance(self.separator, str) or not self.separator.strip():
             raise InputError(
                 f"separator={self.separator!r}: text with at least one visible character. "
-                'Pass "; " or " | ", say.'
+                'Pass "; " or " | ", for example.'
             )
         if self.prompt not in get_args(PromptName):
             raise InputError(f"prompt={self.prompt!r}: {', '.join(get_args(PromptName))}.")

@@ -119,7 +119,7 @@ class KeywordExtraction(KeywordDoubts):
                 f"max_source_tokens={size}. Leave it out for a quarter of the window."
             )
         if not isinstance(self.separator, str) or not self.separator.strip(" "):
-            raise InputError(f'separator={self.separator!r}: visible text. Pass ";", say.')
+            raise InputError(f'separator={self.separator!r}: visible text. Pass ";", for example.')
         if self.subwords not in get_args(Subwords):
             raise InputError(f"subwords={self.subwords!r}: {', '.join(get_args(Subwords))}.")
         if not 0 < self.keyword_weight < float("inf"):

@@ -150,7 +150,7 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
         if len(found) < 2:
             raise InputError(
                 f"{where}, column {self.label_column}: {', '.join(found) or 'no'} label only. "
-                "Name all labels that an answer may have: --labels no yes, say."
+                "Name all labels that an answer may have: --labels no yes, for example."
             )
         return replace(self, labels=found)
 

@@ -119,7 +119,7 @@ class SequenceTask(Task):
         if len(found) < 2:
             raise InputError(
                 f"{where}, column {column}: {', '.join(found) or 'no'} label only. Name all "
-                "labels that an answer may have: --labels no yes, say."
+                "labels that an answer may have: --labels no yes, for example."
             )
         return dataclasses.replace(self, labels=found)
 

@@ -151,7 +151,9 @@ def scale_learning_rate(base: float, *, per: int, args: TrainingArguments) -> fl
         192
     """
     if per < 1 or base <= 0:
-        raise InputError(f"base={base}, per={per}: both above 0. Pass base=48e-6, per=8, say.")
+        raise InputError(
+            f"base={base}, per={per}: both above 0. Pass base=48e-6, per=8, for example."
+        )
     return base * rows_per_step(args) / per
 
 

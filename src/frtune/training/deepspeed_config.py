@@ -64,7 +64,7 @@ def _read(given: str, where: str) -> Any:
     except OSError as error:
         raise InputError(f"{where}: cannot be read ({first_line(error)}).") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: is no JSON ({first_line(error)}). Mend the file.") from error
+        raise InputError(f"{where}: is no JSON ({first_line(error)}). Correct the file.") from error
 
 
 def _check_sections(config: dict[str, Any], where: str) -> None:
@@ -86,6 +86,8 @@ def _check_sections(config: dict[str, Any], where: str) -> None:
             problems = getattr(error, "errors", list)()
             told = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems]
             reason = (told or [first_line(error)])[0]
-            raise InputError(f"{where}: {section}.{reason}. Mend the file.") from error
+            raise InputError(f"{where}: {section}.{reason}. Correct the file.") from error
         except TypeError as error:
-            raise InputError(f"{where}: {section}: {first_line(error)}. Mend the file.") from error
+            raise InputError(
+                f"{where}: {section}: {first_line(error)}. Correct the file."
+            ) from error

@@ -48,7 +48,7 @@ class ModelInit:
         if not isinstance(model, torch.nn.Module):
             raise InputError(
                 f"model_init: returned a {type(model).__name__}. Return a model: "
-                "build_model(task, ...)[0], say."
+                "build_model(task, ...)[0], for example."
             )
         return model
 
@@ -74,7 +74,7 @@ def first_model(model: Any, model_init: Any, args: Any) -> tuple[Any, ModelInit 
     if not callable(model_init) or number_of_arguments(model_init) > 1:
         raise InputError(
             "model_init: is no function of no argument, or of a trial. Pass "
-            "lambda: build_model(task, ...)[0], say."
+            "lambda: build_model(task, ...)[0], for example."
         )
     (enable_full_determinism if args.full_determinism else set_seed)(args.seed)
     init = ModelInit(model_init)
@@ -220,12 +220,13 @@ def _check_optimizers(model: Any, args: Any, given: Mapping[str, Any]) -> None:
         if not (whole and inspect.isclass(value[0])):
             raise InputError(
                 "optimizer_cls_and_kwargs: is no pair of a class and its arguments. Pass "
-                "(torch.optim.SGD, {'lr': 0.1}), say."
+                "(torch.optim.SGD, {'lr': 0.1}), for example."
             )
     optimizers = given.get("optimizers", (None, None))
     if not (isinstance(optimizers, Sequence) and len(optimizers) == 2):
         raise InputError(
-            "optimizers: is no pair of an optimizer and a scheduler. Pass (optimizer, None), say."
+            "optimizers: is no pair of an optimizer and a scheduler. Pass (optimizer, None), for "
+            "example."
         )
     optimizer, scheduler = optimizers
     if optimizer is None and scheduler is None:

@@ -153,7 +153,11 @@ def check_metric(
     whose = name.startswith(tuple(prefixes))
     if name not in scores and not (more and whose):
         known = list(scores)
-        several = "" if whose else f" Its name begins with that of a set: {prefixes[0]}{name}, say."
+        several = (
+            ""
+            if whose
+            else f" Its name begins with that of a set: {prefixes[0]}{name}, for example."
+        )
         raise InputError(
             f"metric_for_best_model={name}: no score of this task."
             f"{several or nearest(name, known)} "

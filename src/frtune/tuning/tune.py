@@ -99,7 +99,9 @@ def _check(
 ) -> None:
     """Refuse what would fail later or be ignored, before anything is read."""
     if trials < 1:
-        raise InputError(f"--trials {trials}: at least 1, which is the recipe. Pass 20, say.")
+        raise InputError(
+            f"--trials {trials}: at least 1, which is the recipe. Pass 20, for example."
+        )
     if hours is not None and not 0 < hours < float("inf"):
         raise InputError(f"--hours {hours}: above 0. Leave it out for no limit.")
     if seeds < 2:

@@ -85,7 +85,7 @@ def test_the_documentation_says_the_same(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for name, (_, bearing, other, reason) in SCENARIOS.items():
         assert f"| {name} | {bearing} | {other} | {reason} |" in text
-    assert "Of two A100 `frtune train` takes both, a process for each" in text
+    assert "With two A100, `frtune train` uses both, with one process each" in text
 
 
 def test_a_device_that_computes_wrong_in_fp16_is_found(monkeypatch):

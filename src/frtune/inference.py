@@ -280,6 +280,8 @@ class Predictor:
         collate = self.task.collator(self.model, self.tokenizer)
         rank, processes = place_in_group() if self.shared else (0, 1)
         size = self.batch_size
+        # nothing is written after what is read, and of a decoder all of it would be kept
+        options = {"use_cache": False} if kind_of(self.model) == "decoder" else {}
         with cast_once(self.model, autocast):
             for start in range(rank * size, len(order), processes * size):
                 rows = order[start : start + size]
@@ -287,7 +289,7 @@ class Predictor:
                 # no loss is wanted, and a pair in both orders has logits for two and one label
                 kept = (name for name in batch if name not in ("row", "labels"))
                 batch = {name: batch[name].to(self.model.device) for name in kept}
-                logits = self.task.fold_logits(self.model(**batch).logits.float())
+                logits = self.task.fold_logits(self.model(**batch, **options).logits.float())
                 yield from zip(rows, logits.cpu().numpy(), strict=True)
 
     def _autocast(self) -> torch.autocast:

@@ -20,8 +20,8 @@ class Small:
     def fit_tokenizer(self, tokenizer: Any, kind: str) -> None:
         return None
 
-    def served_end_ids(self, tokenizer: Any, kind: str) -> list[int]:
-        return []
+    def served_settings(self, tokenizer: Any, kind: str) -> dict[str, Any]:
+        return {}
 
 
 @dataclass(frozen=True)

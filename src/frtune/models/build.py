@@ -23,6 +23,7 @@ from frtune.models.head_scale import start_from_shares
 from frtune.models.lora import add_adapter
 from frtune.models.proof_record import warn_unproven
 from frtune.models.saved_adapter import put_adapter, trained_rows
+from frtune.models.served_config import serve
 from frtune.models.tokenizer import add_tokens, load_tokenizer
 from frtune.models.tokenizer_verification import prove_tokenizer
 from frtune.models.type_proof import prove_type
@@ -32,7 +33,6 @@ from frtune.models.weights import (
     fit_tokens,
     head_names,
     load_weights,
-    serve,
 )
 from frtune.tasks.base import Task
 
@@ -105,7 +105,7 @@ def build_model(
     grown = fit_tokens(model, tokenizer, at_least=rows)
     if task.head_bias is not None and not saved:
         start_from_shares(model, task.head_bias)
-    serve(model, task.served_end_ids(tokenizer, row.kind))
+    serve(model, task.served_settings(tokenizer, row.kind))
     if gradient_checkpointing:
         _checkpoint_activations(model, with_lora=lora is not None)
     if saved and lora is not None:

@@ -21,9 +21,10 @@ from frtune.models.checkpoint_files import (
     read_for_task,
 )
 from frtune.models.lora import merge, wrap
+from frtune.models.served_config import serve
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weight_verification import check_finite
-from frtune.models.weights import fit_tokens, load_weights, serve
+from frtune.models.weights import fit_tokens, load_weights
 from frtune.tasks.base import Task
 
 __all__ = ["load_adapter", "merge", "put_adapter", "read_adapter_config", "trained_rows"]
@@ -55,7 +56,7 @@ def load_adapter(
         base, auto_class, config, dtype=dtype, quantization=quantization, device=device
     )
     fit_tokens(model, tokenizer, at_least=trained_rows(directory))
-    serve(model, task.served_end_ids(tokenizer, family.kind))
+    serve(model, task.served_settings(tokenizer, family.kind))
     if (directory / GENERATION_CONFIG_NAME).is_file():
         model.generation_config = GenerationConfig.from_pretrained(directory)
     return put_adapter(model, directory), tokenizer

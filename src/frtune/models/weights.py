@@ -7,7 +7,7 @@ import copy
 import functools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -275,15 +275,3 @@ def fit_tokens(
             ids["eos_token_id"] = model.config.eos_token_id = tokenizer.eos_token_id
         model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, **ids)
     return list(range(rows, needed))
-
-
-def serve(model: Any, end_ids: Sequence[int]) -> None:
-    """Let a model end at these tokens, and write greedily, wherever its directory is served."""
-    if not end_ids:
-        return
-    settings = model.generation_config
-    own = settings.eos_token_id
-    own = own if isinstance(own, list) else [own]
-    found = dict.fromkeys([*end_ids, *own])
-    settings.eos_token_id = [int(i) for i in found if i is not None]
-    settings.do_sample = False

@@ -255,9 +255,9 @@ class Task(Answers):
         """Whether a decoder's padding must be a token that stands for nothing else."""
         return True
 
-    def served_end_ids(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[int]:
-        """Tokens that end an answer in ``generation_config.json``; none leaves the model's own."""
-        return []
+    def served_settings(self, tokenizer: Any, kind: ModelKind) -> dict[str, Any]:
+        """Settings of ``frtune.models.served_config.serve``; none leaves the model's own."""
+        return {}
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         """Tokens that the model must learn for this task, in the order of their ids."""

@@ -233,11 +233,13 @@ class KeyphraseGeneration(KeyphraseDoubts):
     def own_padding(self) -> bool:
         return self.prompt != "chat"  # which adds no token, and masks rows by position
 
-    def served_end_ids(self, tokenizer: Any, kind: ModelKind) -> list[int]:
-        if self.settled(tokenizer, kind).prompt != "chat":
-            return []
-        found = (self.end_id(tokenizer, kind), tokenizer.eos_token_id)
-        return [int(index) for index in found if index is not None]
+    def served_settings(self, tokenizer: Any, kind: ModelKind) -> dict[str, Any]:
+        ends = (self.end_id(tokenizer, kind), tokenizer.eos_token_id)
+        return {
+            "eos_token_id": [int(index) for index in ends if index is not None],
+            "max_new_tokens": self.max_target_tokens,
+            **({"prefix": self.prefix} if kind == "encoder-decoder" else {}),
+        }
 
     def new_tokens(self, kind: ModelKind) -> tuple[str, ...]:
         return (START, MIDDLE, END) if kind == "decoder" and self.prompt != "chat" else ()

@@ -125,7 +125,7 @@ def _write(trainer: TaskTrainer, directory: Path, *, to_prove: bool) -> None:
         trainer.write_model(draft)
         if not main:
             return
-        if trainer.task.served_end_ids(trainer.processing_class, kind_of(model)):
+        if trainer.task.served_settings(trainer.processing_class, kind_of(model)):
             model.generation_config.save_pretrained(draft)  # an adapter is saved without it
         if to_prove:  # before the weights have their names: a kill leaves none that seem proven
             mark_unproven(directory)

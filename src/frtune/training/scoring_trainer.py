@@ -15,6 +15,7 @@ from frtune.data.checks import columns_check
 from frtune.errors import InputError
 from frtune.models.families import kind_of
 from frtune.models.head_scale import scale_logits
+from frtune.models.served_config import use_cache_of
 from frtune.tasks.base import Task
 from frtune.tasks.collators import IGNORED, pad
 from frtune.tasks.generated import Generated
@@ -67,6 +68,8 @@ class ScoringTrainer(ResumableTrainer):
         schedule: When an evaluation generates.
         generation: How answers are written, as the arguments say.
         outputs: What the model said of each row that was scored last.
+        own_use_cache: ``use_cache`` in the config of the model that is trained; ``None``: not
+            there.
     """
 
     def __init__(self, *, task: Task, schedule: GenerationSchedule | None = None, **settings: Any):
@@ -80,6 +83,7 @@ class ScoringTrainer(ResumableTrainer):
             for options in task.calibration_options:  # refused now, and not after the training
                 merged(task, first, self.generation, options)
         own = getattr(first, "generation_config", None)
+        self.own_use_cache = use_cache_of(first)  # Trainer writes its own into the model's config
         super().__init__(**settings)
         if own is not None:
             first.generation_config = own  # Seq2SeqTrainer replaces it, the special ids with it

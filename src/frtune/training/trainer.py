@@ -14,6 +14,7 @@ from frtune.environment.threads import fit_threads
 from frtune.errors import InputError
 from frtune.models.adapter_base import save_base_record, save_head_config
 from frtune.models.lineage import save_lineage
+from frtune.models.served_config import use_cache_as
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import save_task
 from frtune.tasks.loss import SCORED, keep_scored
@@ -124,8 +125,12 @@ class TaskTrainer(ScoringTrainer):
     def _settle_model(self) -> None:
         """Have the model write as the arguments say, wherever its directory is opened."""
         model: Any = self.model
-        if self.generation.settings:
-            model.generation_config.update(**self.generation.settings)
+        if not self.task.generates:
+            return
+        settings = dict(self.generation.settings)
+        if self.generation.max_target_tokens is not None:
+            settings["max_new_tokens"] = self.generation.max_target_tokens
+        model.generation_config.update(**settings)
 
     def _hp_search_setup(self, trial):
         """As ``Trainer``'s; loss and collator are those of the new model and arguments."""
@@ -341,7 +346,8 @@ class TaskTrainer(ScoringTrainer):
 
     @brief_bars()
     def _save(self, output_dir=None, state_dict=None):
-        super()._save(output_dir, state_dict)
+        with use_cache_as(self.model, self.own_use_cache):
+            super()._save(output_dir, state_dict)
         if self.args.should_save:
             directory = output_dir or self.args.output_dir
             save_task(self.generation.applied(self.task), directory)

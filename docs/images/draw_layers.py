@@ -21,7 +21,7 @@ PURPOSES = {
     "comparison | labelling | planning | runs | study | tuning | web": "work on models and on data",
     "run | predictions": "one run and its report; scores of any answers",
     "evaluation | model_quantization": "scores of a directory; its int8 and nf4",
-    "score_files": "metrics.json, signatures.json, predictions.jsonl",
+    "model_cards | score_files": "README.md; metrics.json, predictions.jsonl and the like",
     "inference_precision": "the type that a saved model answers in",
     "inference": "frtune.load: answers of a directory",
     "training": "the two trainers, checkpoints, batches, MixUp",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 
 from frtune.errors import InputError, nearest
@@ -20,6 +22,7 @@ _STOP_WORDS = {
     "pt": "os as de do da dos é um uma em por que com para se na no não ao mais como foi são pelo",
     "nl": "de het een en van is dat in op met voor niet zijn aan er die om ook naar bij",
 }
+_WORDS = re.compile(r"\w+")
 _STOP_SETS = {code: frozenset(listed.split()) for code, listed in _STOP_WORDS.items()}
 
 LANGUAGES = (*_SCRIPT, "ja", "zh", *_STOP_SETS)
@@ -74,3 +77,36 @@ def other_language(text: str, language: str, *, least_share: float = 0.5) -> str
 @lru_cache(maxsize=65536)
 def _script(char: str) -> str:
     return unicodedata.name(char, "UNKNOWN").split()[0].removeprefix("HALFWIDTH-")
+
+
+def main_language(texts: Sequence[str], *, least_share: float = 0.9) -> str | None:
+    """Return the language that nearly all texts are in, or ``None`` where that is not plain.
+
+    A text counts for a language whose script it is in, and in Latin script for one that three of
+    its stop words are of. Scripts of several languages (Cyrillic, Arabic) say nothing.
+
+    Args:
+        texts: Texts; of very short ones little can be told.
+        least_share: Share of those that count for any language; these must be a half of all.
+
+    Example:
+        >>> main_language(["Le budget de la ville est voté.", "Les prix des cantines et du bus"])
+        'fr'
+        >>> main_language(["내년 예산은 늘어난다", "The budget of the town is on the rise"])
+    """
+    votes: Counter[str] = Counter(filter(None, map(_language_of, texts)))
+    told = sum(votes.values())
+    if not told or 2 * told < len(texts):
+        return None
+    ((code, count),) = votes.most_common(1)
+    return code if count >= least_share * told else None
+
+
+def _language_of(text: str) -> str | None:
+    for code in ("ko", "el", "he", "ja", "zh"):
+        if other_language(text, code) is None and any(char.isalpha() for char in text):
+            return code
+    found = Counter(_WORDS.findall(text[:4000].casefold()))
+    hits = {code: sum(found[word] for word in listed) for code, listed in _STOP_SETS.items()}
+    first, second = Counter(hits).most_common(2)
+    return first[0] if first[1] >= 3 and first[1] > 1.5 * second[1] else None

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
+from huggingface_hub import ModelCardData
 
 from frtune.environment.versions import versions
+from frtune.model_cards import markdown
+from frtune.model_cards.metadata import front_matter
+from frtune.model_cards.usage import use_lines
 from frtune.names import counted
 from frtune.run import manifest
+from frtune.run.changed_settings import settings_table
 from frtune.run.settings import RunSettings, is_tiny
 from frtune.tasks.base import Task
 from frtune.training.in_force import summary
@@ -80,39 +85,43 @@ def model_card(
     notes: Sequence[str],
     metrics: dict[str, float],
     signatures: dict[str, str],
+    config: Mapping[str, Any],
+    metadata: ModelCardData,
     history: Sequence[Mapping[str, Any]] = (),
     plain: str = "",
     warning: str | None = None,
 ) -> str:
     """Text of ``README.md``.
 
-    ``metrics`` and ``signatures`` are those of their files, ``notes`` what was decided about the
-    data, ``history`` is ``trainer.state.log_history``, and ``plain`` says how to use the model
-    without frtune. ``warning`` is what must be read first.
+    ``metrics`` and ``signatures`` are those of their files, ``config`` is what ``config.yaml``
+    holds, ``metadata`` the front matter, ``notes`` what was decided about the data, ``history`` is
+    ``trainer.state.log_history``, and ``plain`` says how to use the model without frtune.
+    ``warning`` is what must be read first.
     """
-    base = settings.checkpoint or "tiny"
+    name = Path(args.output_dir).resolve().name
     sections = [
-        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n---\n",
-        f"# {task.name}: {Path(args.output_dir).resolve().name}\n",
-        *([f"**{_code(warning)}**\n"] if warning else []),
-        f"Fine-tuned from `{_code(base)}`"
+        front_matter(metadata),
+        f"# {task.name}: {markdown.plain(name)}\n",
+        *([f"**{markdown.plain(warning)}**\n"] if warning else []),
+        f"Fine-tuned from {markdown.code(settings.checkpoint or 'tiny')}"
         + (" with LoRA" if settings.lora else "")
         + (f" on an {settings.quantization} base" if settings.quantization else "")
         + ".\n",
         "## Use\n",
-        _use(task, Path(args.output_dir).resolve().name),
-        *([plain] if plain else []),
+        use_lines(task, name),
+        *(["## Use without frtune\n", plain] if plain else []),
         "## Data\n",
-        f"`{_code(settings.data)}`: "
+        f"{markdown.code(settings.data)}: "
         + ", ".join(counted(len(rows), f"{name} row") for name, rows in splits.items())
         + ".\n",
-        *(f"- {note}" for note in notes),
+        *(f"- {markdown.plain(note)}" for note in notes),
         *(f"- {name}: hash `{data_hash(rows)}`" for name, rows in splits.items()),
         "\n## Scores\n",
         _score_section(task, metrics, signatures),
         "\n## Limits\n",
         *(f"- {sentence}" for sentence in limits(task, settings, splits)),
         "\n## Settings\n",
+        settings_table(config, task, settings),
         "`config.yaml` beside this file repeats the run: "
         f"`frtune train {task.name} --config config.yaml`. `manifest.json` has what it was made "
         "with. `report.html` shows its curves, and the rows it answered worst and best.\n",
@@ -121,20 +130,6 @@ def model_card(
         ", ".join(f"{name} {number}" for name, number in versions().items()) + "\n",
     ]
     return "\n".join(sections)
-
-
-def _use(task: Task, name: str) -> str:
-    pair = len(task.text_columns) > 1
-    first, second = task.text_columns[0], task.text_columns[-1]
-    texts = f'{{"{first}": "...", "{second}": "..."}}' if pair else '"..."'
-    return (
-        "```python\nimport frtune\n\n"
-        f'model = frtune.load("{_code(name)}")\n'
-        f"model.predict([{texts}])\n```\n\n"
-        f'```bash\nfrtune predict {_code(name)} --text "..."'
-        + (' --text-pair "..."' if pair else "")
-        + "\n```\n"
-    )
 
 
 def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list[str]:
@@ -161,10 +156,6 @@ def limits(task: Task, settings: RunSettings, splits: Mapping[str, Any]) -> list
 def _duration(history: Sequence[Mapping[str, Any]]) -> str:
     seconds = [entry["train_runtime"] for entry in history if "train_runtime" in entry]
     return f"; training took {sum(seconds):.0f} s" if seconds else ""
-
-
-def _code(text: str) -> str:
-    return str(text).replace("`", "'")
 
 
 def _score_section(task: Task, metrics: dict[str, float], signatures: dict[str, str]) -> str:

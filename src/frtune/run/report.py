@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, DatasetDict
 from rich.console import Console
 from rich.table import Table
 
 from frtune.files import write_json
+from frtune.model_cards.checked import checked, example_of
+from frtune.model_cards.metadata import (
+    LANGUAGE_ROWS,
+    languages_of,
+    metadata,
+    origin_of,
+    results_of,
+)
+from frtune.model_cards.sections import remarks_for, sections_for
+from frtune.models.families import kind_of
 from frtune.models.proof_record import unproven_text, why_unproven
 from frtune.moved import moved_names
-from frtune.run.card_code import plain_use
 from frtune.run.lengths import cut_rows
 from frtune.run.model_card import is_tested, model_card, number, score_rows
 from frtune.run.next_steps import NEXT_STEPS, next_steps, read_next_steps
 from frtune.run.page import write_page
-from frtune.run.settings import RunSettings
+from frtune.run.settings import RunSettings, is_tiny
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
 from frtune.training.resume_checks import save_state
@@ -36,12 +47,13 @@ def write_report(
     metrics: dict[str, float],
     encoded: Dataset | None,
     disputed: int,
+    config: Mapping[str, Any],
 ) -> dict[str, float]:
     """Write scores, signatures, predictions, trainer state, card, next steps and page of a run.
 
     ``trainer`` has predicted the test rows, ``encoded``; ``splits`` are raw. Without test rows,
     ``encoded`` is ``None`` and there are no scores of them. ``disputed`` is that of
-    ``disputed_rows``. Returned are ``metrics`` with the
+    ``disputed_rows``, and ``config`` what ``config.yaml`` holds. Returned are ``metrics`` with the
     baselines' scores and the intervals of the model's beside them.
     """
     task = trainer.generation.applied(trainer.task)
@@ -63,14 +75,9 @@ def write_report(
     save_state(trainer.state, directory / "trainer_state.json")
     reason = why_unproven(trainer.args.output_dir)
     warning = reason and unproven_text(Path(str(trainer.args.output_dir)).name, reason)
-    plain = plain_use(
-        task, trainer.model, trainer.processing_class,
-        output_dir=trainer.args.output_dir,
-        merged=settings.merge and (Path(str(trainer.args.output_dir)) / MERGED).is_dir(),
-    )  # fmt: skip
-    card = model_card(
-        task, settings, trainer.args, splits=splits, notes=notes, metrics=metrics,
-        signatures=signatures, history=trainer.state.log_history, plain=plain, warning=warning,
+    card = _card(
+        trainer, task, settings, splits=splits, notes=notes, metrics=metrics,
+        signatures=signatures, config=config, warning=warning,
     )  # fmt: skip
     (directory / "README.md").write_text(card, encoding="utf-8")
     steps = next_steps(
@@ -84,6 +91,51 @@ def write_report(
         steps=steps,
     )  # fmt: skip
     return metrics
+
+
+def _card(
+    trainer: TaskTrainer,
+    task: Task,
+    settings: RunSettings,
+    *,
+    splits: DatasetDict,
+    metrics: dict[str, float],
+    warning: str | None,
+    **content: Any,
+) -> str:
+    """Text of ``README.md``, with the lines that open the model; they are run."""
+    directory, model = Path(str(trainer.args.output_dir)), trainer.model
+    merged = settings.merge and (directory / MERGED).is_dir()
+    found = sections_for(task, model, trainer.processing_class, directory=directory, merged=merged)
+    unchecked = "the model is not proven" if warning else None
+    if not settings.proof:
+        unchecked = "--no-proof"
+    lines = checked(
+        found, task, example_of(task, splits, public=bool(trainer.args.push_to_hub)),
+        directory=directory, unchecked=unchecked,
+    )  # fmt: skip
+    kind = kind_of(model)
+    lora = hasattr(model, "peft_config")
+    tags = ["lora"] if lora else []
+    tags += ["cross-encoder"] if not lora and task.cross_encoder_lines(kind) else []
+    train = splits["train"]
+    data = metadata(
+        task, kind,
+        name=directory.resolve().name,
+        origin=origin_of(None if is_tiny(settings) else settings.checkpoint),
+        relation="adapter" if lora else "finetune",
+        library="peft" if lora else "transformers",
+        tags=tags,
+        data=settings.data,
+        languages=languages_of(task, train.select(range(min(LANGUAGE_ROWS, len(train))))),
+        results=results_of(task, kind, metrics, data=settings.data),
+    )  # fmt: skip
+    return model_card(
+        task, settings, trainer.args, splits=splits, metrics=metrics, metadata=data,
+        history=trainer.state.log_history,
+        plain="\n".join([lines, *remarks_for(model, merged=merged)]) if found else "",
+        warning=warning, **content,
+    )  # fmt: skip
 
 
 def results_table(metrics: dict[str, float], task: Task, directory: str) -> None:

@@ -79,8 +79,9 @@ def run(
             data = read_data(task, settings, args) if data is None else data.copy()
             trainer, settings = _trainer(data, settings, args, callbacks)
             start = checkpoint_to_resume(trainer, resume=settings.resume)
+            config = run_config(task, settings, args)
             if main:
-                write_config(trainer, data.splits, run_config(task, settings, args))
+                write_config(trainer, data.splits, config)
             for note in [*data.notes, opening(trainer)] if main else ():
                 logger.warning(note)
             for callback in (begun, *status):
@@ -106,7 +107,7 @@ def run(
                 metrics = write_report(
                     draft, trainer=trainer, settings=settings, splits=data.splits,
                     notes=data.notes, metrics=metrics, encoded=test_rows,
-                    disputed=disputed,
+                    disputed=disputed, config=config,
                 )  # fmt: skip
         if failed is not None:
             raise failed

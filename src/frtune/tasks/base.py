@@ -14,6 +14,7 @@ from frtune.data.row_checks import check_rows, rows_of
 from frtune.data.row_schema import RowSchema, Target
 from frtune.errors import InputError
 from frtune.tasks.answers import Answers
+from frtune.tasks.card_lines import CardLines
 from frtune.tasks.search_ranges import SearchRanges
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Splits: TypeAlias = "Dataset | Mapping[str, Dataset]"
 TASKS: dict[str, type[Task]] = {}  # by name; a class joins when it is defined
 
 
-class Task(Answers):
+class Task(CardLines, Answers):
     """What a row is, how it becomes tokens, how it is learnt, and what is said of an answer.
 
     A task is a frozen dataclass that inherits from this class and has a ``name``. Its fields are
@@ -56,6 +57,7 @@ class Task(Answers):
         tiny_family: Family of the tiny checkpoint that is trained when none is given.
         max_source_tokens: Longest source in tokens.
         max_target_tokens: Longest text that is written; 0 where none is.
+        language: Of the texts, where it is given: two letters.
         generates: The model writes text, and its outputs are ``Generated``; else they are logits.
         labels_tokens: The model labels tokens, rather than rows.
         recipe: Learning rate, batch and what else is not as in ``Trainer``, by the names of
@@ -81,6 +83,7 @@ class Task(Answers):
     tiny_family: ClassVar[str] = "camembert"
     max_source_tokens: int
     max_target_tokens: int = 0
+    language: str | None = None
     generates: ClassVar[bool] = False
     labels_tokens: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, float]] = {
@@ -314,13 +317,6 @@ class Task(Answers):
     def target_text(self, row: Row) -> str:
         """What the model learns to write for a row, where it ``generates``."""
         raise NotImplementedError(f"{self.name} writes no text")
-
-    def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
-        """Lines of Python that answer for one text with Transformers alone, for the model card.
-
-        ``model``, ``tokenizer`` and ``pipeline`` are there. Here, none: the card leaves them out.
-        """
-        return []
 
     def end_id(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> int:
         """The token that ends what is written, where the task ``generates``."""

@@ -228,8 +228,7 @@ class SequenceClassification(SequenceTask):
 
     def chances(self, outputs: Sequence[Any]) -> np.ndarray:
         """Probabilities of logits, ``(rows, classes)``, by the temperature if there is one."""
-        divisor = 1.0 if self.calibrate_head else self.temperature or 1.0
-        return softmax(np.asarray(outputs, float) / divisor)
+        return softmax(np.asarray(outputs, float) / (self.divisor or 1.0))
 
     def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         """As of every task: with ``min_precision``, no label where none is sure enough, ``None``.

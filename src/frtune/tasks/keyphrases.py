@@ -24,6 +24,13 @@ from frtune.tasks import chat, tokenization
 from frtune.tasks.answer_html import Say, keyphrases_html
 from frtune.tasks.answers import Answer, Line
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row
+from frtune.tasks.card_lines import (
+    chat_lines,
+    marker_lines,
+    prefix_lines,
+    without_blanks,
+    writing_lines,
+)
 from frtune.tasks.collators import CausalCollator, Seq2SeqCollator
 from frtune.tasks.keyphrase_doubts import KeyphraseDoubts
 from frtune.tasks.loss import StepLoss
@@ -302,43 +309,19 @@ class KeyphraseGeneration(KeyphraseDoubts):
         return self.target(self.phrases(row))
 
     def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
-        ends = sorted({self.end_id(tokenizer, kind), tokenizer.eos_token_id} - {None})
         if self.settled(tokenizer, kind).prompt == "chat":
-            reading = self._chat_lines(tokenizer)
+            reading = chat_lines(self.messages({self.text_column: "..."}, tokenizer))
         elif kind == "decoder":
-            reading = [
-                'read = tokenizer("...", add_special_tokens=False)["input_ids"]',
-                f'start, middle = tokenizer.convert_tokens_to_ids(["{START}", "{MIDDLE}"])',
-                f"ids = torch.tensor([[start, *read[:{self.max_source_tokens - 2}], middle]])",
-            ]
+            reading = marker_lines(START, MIDDLE, limit=self.max_source_tokens)
         else:
-            reading = [
-                f'read = tokenizer({self.prefix!r} + "...")["input_ids"]',
-                "if read[-1] != tokenizer.eos_token_id:",
-                "    read.append(tokenizer.eos_token_id)",
-                f"ids = torch.tensor([read[:{self.max_source_tokens}]])",
-            ]
-        return [
-            "import torch",
-            *reading,
-            "written = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids),",
-            f"                         max_new_tokens={self.max_target_tokens}, do_sample=False,",
-            f"                         eos_token_id={ends}, forced_eos_token_id=None)[0]",
-            *(["written = written[ids.shape[1]:]"] if kind == "decoder" else []),
-            "print(tokenizer.decode(written, skip_special_tokens=True))",
-        ]
+            reading = prefix_lines(self.prefix, tokenizer, limit=self.max_source_tokens)
+        return [*reading, *writing_lines(prompted=kind == "decoder")]
 
-    def _chat_lines(self, tokenizer: Any) -> list[str]:
-        *system, user = self.messages({self.text_column: "..."}, tokenizer)
-        before = user["content"].removesuffix("...")  # the instruction, where there is no system
-        content = f'{before!r} + "..."' if before else '"..."'
-        return [
-            f"messages = {system!r}",
-            f"messages.append({{'role': 'user', 'content': {content}}})",
-            "ids = tokenizer.apply_chat_template(",
-            "    messages, add_generation_prompt=True, enable_thinking=False,",
-            "    return_tensors='pt', return_dict=True)['input_ids']",
-        ]
+    def line_texts(self, row: Row) -> list[str]:
+        return [self.source({name: row.get(name) for name in self.columns})]
+
+    def is_same_answer(self, printed: Any, answer: Answer) -> bool:
+        return without_blanks(self.parse(printed)) == without_blanks(answer["keyphrases"])
 
     def lines(self, generated: Iterable[Sequence[int]], tokenizer: Any) -> list[str]:
         end = None  # beyond EOS and the last marker

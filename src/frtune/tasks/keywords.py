@@ -20,6 +20,7 @@ from frtune.errors import InputError
 from frtune.ranges import check_fields
 from frtune.tasks import keyword_rows
 from frtune.tasks.base import Batch, Encoded, ModelKind, Row
+from frtune.tasks.card_lines import is_close, keyword_lines
 from frtune.tasks.collators import TokenCollator
 from frtune.tasks.keyword_doubts import KeywordDoubts
 from frtune.tasks.keyword_rows import stitched
@@ -200,17 +201,20 @@ class KeywordExtraction(KeywordDoubts):
         return keyword_rows.encoding_notes(encoded, self.max_source_tokens)
 
     def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
-        if self.threshold is not None:
-            return []  # which a pipeline knows nothing of
-        strategy = "simple" if self.subwords == "all" else "first"
-        model = getattr(getattr(tokenizer, "_tokenizer", None), "model", None)
-        if strategy == "first" and not getattr(model, "continuing_subword_prefix", None):
-            return []  # a pipeline takes words to be what stands between spaces, or refuses
-        return [
-            'tag = pipeline("token-classification", model=model, tokenizer=tokenizer,',
-            f'               aggregation_strategy="{strategy}")',
-            'print(tag("..."))',
-        ]
+        if not tokenizer.is_fast:
+            return []  # it does not say where its tokens stand
+        return keyword_lines(
+            limit=self.max_source_tokens,
+            threshold=self.threshold,
+            by_word=self.subwords != "all",
+        )
+
+    def line_texts(self, row: Row) -> list[str]:
+        return [row[self.text_column]]
+
+    def is_same_answer(self, printed: Any, answer: Mapping[str, Any]) -> bool:
+        kept = ("text", "score")
+        return is_close(printed, [{key: each[key] for key in kept} for each in answer["keywords"]])
 
     def collator(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Any:
         return TokenCollator(pad_id=int(tokenizer.pad_token_id))

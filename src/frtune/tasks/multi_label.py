@@ -25,10 +25,11 @@ from frtune.data.labels import ordered, train_split
 from frtune.data.row_schema import RowSchema
 from frtune.errors import InputError
 from frtune.metrics.bootstrap import Score
-from frtune.metrics.chances import log_odds, sigmoid
+from frtune.metrics.chances import sigmoid
 from frtune.tasks.answer_html import Say, label_set_html
 from frtune.tasks.answers import Answer, ClassReport, Given, Intervals, Line, Scores, Texts
 from frtune.tasks.base import ModelKind, Row, Splits
+from frtune.tasks.card_lines import is_close, several_labels_lines
 from frtune.tasks.classification import SequenceClassification
 from frtune.tasks.confidence import (
     ROWS,
@@ -221,8 +222,7 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
 
     def chances(self, outputs: Sequence[Any]) -> np.ndarray:
         """Probability of each label, ``(rows, labels)``, by the temperature if there is one."""
-        divisor = 1.0 if self.calibrate_head else self.temperature or 1.0
-        return sigmoid(np.asarray(outputs, float) / divisor)
+        return sigmoid(np.asarray(outputs, float) / (self.divisor or 1.0))
 
     def decided(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         return [dict(answer) for answer in answers]
@@ -362,18 +362,13 @@ class MultiLabelClassification(LabelSetDoubts, SequenceClassification):
     # --- how an answer is shown ----------------------------------------------------------------
 
     def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
-        limit = f"truncation=True, max_length={self.max_source_tokens}"
-        limits = np.array([*self.limits_by_label.values()])
-        if self.temperature is not None and not self.calibrate_head:
-            # the pipeline does not know the temperature
-            limits = sigmoid(self.temperature * log_odds(limits))
-        shown = dict(zip(self.known_labels, limits.round(6).tolist(), strict=True))
-        return [
-            'classify = pipeline("text-classification", model=model, tokenizer=tokenizer)',
-            f"limits = {shown}",
-            f'found = classify(["..."], top_k=None, {limit})[0]',
-            'print([each["label"] for each in found if each["score"] >= limits[each["label"]]])',
-        ]
+        return several_labels_lines(
+            self.limits_by_label, limit=self.max_source_tokens, temperature=self.divisor
+        )
+
+    def is_same_answer(self, printed: Any, answer: Answer) -> bool:
+        given = {label: answer["scores"][label] for label in answer["labels"]}
+        return is_close(printed, given)
 
     def row_values(self, lines: Sequence[Line]) -> tuple[str, list[float]]:
         true = np.array(as_indicators([line["reference"] for line in lines], self.known_labels))

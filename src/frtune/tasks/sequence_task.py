@@ -31,6 +31,13 @@ from frtune.metrics.bootstrap import Score
 from frtune.metrics.chances import softmax
 from frtune.tasks.answers import Answer, ClassReport, Given, Line
 from frtune.tasks.base import ModelKind, Splits, Task
+from frtune.tasks.card_lines import (
+    encoder_pair_lines,
+    framed_pair_lines,
+    is_close,
+    one_label_lines,
+    pair_lines,
+)
 from frtune.tasks.given_answers import labels_of_scores
 from frtune.tasks.label_doubts import (
     Evidence,
@@ -40,7 +47,7 @@ from frtune.tasks.label_doubts import (
     score_doubts,
 )
 from frtune.tasks.row_scores import classes_f1
-from frtune.tasks.sequences import SequenceCollator, token_id
+from frtune.tasks.sequences import SequenceCollator, pair_frame, token_id
 from frtune.tasks.shown_rows import piece
 
 if TYPE_CHECKING:
@@ -57,6 +64,10 @@ class SequenceTask(Task):
         label_column: Column with the label: text, a whole number, or a ``ClassLabel``; or with the
             score.
         labels: The labels in the order of their ids; ``None`` has ``fit`` find them.
+        calibrate_head: The head's weights are divided by the temperature.
+        temperature: What logits are divided by.
+        least_scores: Least probability of an answer at each level, from the top.
+        label_tree: What stands above the labels.
     """
 
     auto_classes: ClassVar[Mapping[ModelKind, str]] = {
@@ -66,6 +77,10 @@ class SequenceTask(Task):
     primary_metric: ClassVar[str] = "eval_f1_macro"
     label_column: str
     labels: list[str] | None
+    calibrate_head: bool = False
+    temperature: float | None = None
+    least_scores: list[float] | None = None
+    label_tree: str | None = None
 
     @classmethod
     def for_planning(cls, **settings: Any) -> Self:
@@ -161,27 +176,42 @@ class SequenceTask(Task):
         orders = 2 if self.symmetric else 1
         return SequenceCollator(pad_id=token_id(tokenizer.pad_token_id), orders=orders)
 
-    def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
-        limit = f"truncation=True, max_length={self.max_source_tokens}"
+    @property
+    def divisor(self) -> float | None:
+        """What logits of the saved model are yet to be divided by; ``None``: nothing."""
+        return None if self.calibrate_head else self.temperature
+
+    # --- what the model card shows ---------------------------------------------------------------
+
+    def transformers_lines(self, tokenizer: Any, kind: ModelKind) -> list[str]:
+        limit = self.max_source_tokens
         if len(self.text_columns) == 1:
-            return [
-                'classify = pipeline("text-classification", model=model, tokenizer=tokenizer)',
-                f'print(classify("...", {limit}))',
-            ]
+            least = self.least_scores if self.label_tree is None else None
+            return one_label_lines(
+                limit=limit,
+                temperature=self.divisor,
+                least=least and least[0],
+                tree=self.label_tree is not None,
+            )
+        head = {"symmetric": self.symmetric, "scored": self.scored}
         if kind == "decoder":  # its tokenizer does not keep the two texts apart
+            return framed_pair_lines(pair_frame(tokenizer), **head)
+        return pair_lines(limit=limit, **head)
+
+    def cross_encoder_lines(self, kind: ModelKind) -> list[str]:
+        if kind != "encoder" or self.symmetric or len(self.text_columns) == 1:
             return []
-        pairs = ["text, text_pair", *(["text_pair, text"] if self.symmetric else [])]
-        return [
-            'text, text_pair = "...", "..."',
-            *(
-                f'{name} = model(**tokenizer({pair}, {limit}, return_tensors="pt")).logits'
-                for name, pair in zip(("logits", "other"), pairs, strict=False)
-            ),
-            *(["logits = (logits + other) / 2"] if self.symmetric else []),
-            "print(logits[0].tolist())"
-            if self.scored
-            else "print(dict(zip(model.config.id2label.values(), logits[0].softmax(-1).tolist())))",
-        ]
+        return encoder_pair_lines(scored=self.scored)
+
+    def is_same_answer(self, printed: Any, answer: Answer) -> bool:
+        if len(self.text_columns) > 1:
+            found = {key: answer[key] for key in ("label", "similarity") if key in answer}
+            return is_close(printed, found)
+        label = answer["label"]
+        if self.label_tree is not None:  # the lines know no nodes
+            label = max(answer["scores"], key=answer["scores"].__getitem__)
+        score = answer["score"] if label is None else answer["scores"][label]
+        return is_close(printed, {"label": label, "score": score})
 
     # --- scores, and how an answer is shown ----------------------------------------------------
 

@@ -1,0 +1,202 @@
+"""Lines of a card, run before it is written, beside what ``frtune.load`` answers."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import psutil
+import torch
+import transformers
+
+from frtune.data.cleaning import clean_text
+from frtune.environment.progress import brief_bars
+from frtune.errors import InputError, first_line
+from frtune.inference import load
+from frtune.model_cards import markdown
+from frtune.model_cards.sections import Section
+from frtune.models.adapter_base import base_of
+from frtune.models.checkpoint_files import weight_files
+from frtune.models.deepspeed import zero3_suspended
+from frtune.models.tokenizer_files import PROBES
+from frtune.tasks.base import Row, Task
+from frtune.training.saving import MERGED
+
+logger = logging.getLogger(__name__)
+
+SHOWN_CHARACTERS = 300  # of a text, at most
+_ROWS = 50  # that a short text is looked for among
+_ROOM = 1.5  # of the weights, in free memory
+
+
+class Example(NamedTuple):
+    """A row that the lines of a card are run on, and what it is.
+
+    Attributes:
+        row: With the task's columns; long texts lose their end.
+        origin: Of the row, in words.
+    """
+
+    row: Row
+    origin: str
+
+
+def example_of(task: Task, splits: Mapping[str, Any], *, public: bool) -> Example:
+    """A short test row, or validation row; made-up texts where the card is to be published.
+
+    ``predictions.jsonl`` holds the test rows, too, and is never uploaded.
+    """
+    for name in () if public else ("test", "validation"):
+        rows = splits.get(name)
+        if rows is None or not len(rows):
+            continue
+        first = [rows[i] for i in range(min(_ROWS, len(rows)))]
+        row = min(first, key=lambda row: max(_length(row, task) - SHOWN_CHARACTERS, 0))
+        cut = _length(row, task) > SHOWN_CHARACTERS
+        return Example(
+            _short(row, task), f"the beginning of a {name} row" if cut else f"a {name} row"
+        )
+    texts = dict(zip(task.text_columns, (PROBES[0], PROBES[2]), strict=False))
+    return Example({column: texts.get(column) for column in task.columns}, "a text made up for it")
+
+
+def _length(row: Row, task: Task) -> int:
+    return max(len(row[column]) for column in task.text_columns)
+
+
+def _short(row: Row, task: Task) -> dict[str, Any]:
+    return {column: row[column] and _beginning(row[column]) for column in task.columns}
+
+
+def _beginning(text: str) -> str:
+    text = clean_text(text)
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    kept = text[:SHOWN_CHARACTERS]
+    return (kept.rpartition(" ")[0] or kept).strip()
+
+
+def checked(
+    sections: Sequence[Section],
+    task: Task,
+    example: Example,
+    *,
+    directory: str | os.PathLike[str],
+    unchecked: str | None = None,
+) -> str:
+    """Run the lines of some sections, and write the sections with what they printed.
+
+    What fails, or answers otherwise than ``frtune.load``, is said there and in a warning.
+
+    Args:
+        sections: Of the directory.
+        task: The directory's.
+        example: What they are run on.
+        directory: A finished model directory.
+        unchecked: Why they are not to be run; ``None`` runs them where there is memory for it.
+    """
+    name = os.path.basename(os.path.realpath(directory))
+    texts = task.line_texts(example.row)
+    reason, expected = unchecked or _no_room(directory), None
+    if reason is None and sections:
+        try:
+            expected = _expected(example.row, directory)
+        except (InputError, RuntimeError, OSError) as error:
+            reason = f"frtune.load fails here: {first_line(error)}"
+    parts = []
+    for section in sections:
+        if reason is not None:
+            verdict = f"These lines were not run: {markdown.plain(reason)}.\n"
+        else:
+            verdict = _verdict(section, task, example, directory, expected)
+        text = f"{section.text}\n\n" if section.text else ""
+        code = markdown.block(section.code(name, texts), "python")
+        parts.append(f"### {section.title}\n\n{text}{code}\n{verdict}")
+    return "\n".join(parts)
+
+
+def _verdict(section: Section, task: Task, example: Example, directory: Any, expected: Any) -> str:
+    """What is said below the lines of a section, which are run."""
+    code = section.code(os.path.abspath(directory), task.line_texts(example.row))
+    try:
+        printed = run_lines(code)
+    except Exception as error:  # of any library, in any of its ways
+        logger.debug("lines of the card", exc_info=True)
+        said = f"{type(error).__name__}: {first_line(error)}"
+        logger.warning("README.md: its lines for %s fail: %s", section.title, said)
+        return f"**These lines fail**: {markdown.code(said)}. Use frtune with this model.\n"
+    output = markdown.block(str(printed), "text")
+    if task.is_same_answer(printed, expected):
+        return (
+            "frtune ran these lines before it wrote this card. The text is "
+            f"{example.origin}, and the answer is that of `frtune predict`:\n\n{output}"
+        )
+    shown = {key: value for key, value in expected.items() if key not in ("text", "text_pair")}
+    logger.warning(
+        "README.md: its lines for %s do not answer as frtune.load does; the card says so",
+        section.title,
+    )
+    return (
+        f"**These lines answer otherwise than frtune.** The text is {example.origin}. They "
+        f"print:\n\n{output}\n`frtune predict` gives:\n\n{markdown.block(str(shown), 'text')}"
+    )
+
+
+def run_lines(code: str) -> Any:
+    """Run lines of Python that know no frtune; what they print, the value itself.
+
+    Raises:
+        ImportError: If they import frtune.
+        Exception: Whatever the lines raise.
+    """
+    said: list[Any] = []
+
+    def importing(name: str, *rest: Any, **options: Any) -> Any:
+        if name.partition(".")[0] == __package__.partition(".")[0]:
+            raise ImportError(f"{name}: the lines are to work without it.")
+        return builtins.__import__(name, *rest, **options)
+
+    known = {**vars(builtins), "print": said.append, "__import__": importing}
+    with _quietly(), zero3_suspended(), torch.random.fork_rng():
+        exec(compile(code, "README.md", "exec"), {"__builtins__": known, "__name__": "__card__"})
+    return said[-1]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep libraries from reporting what is compared here."""
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings(), brief_bars():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers.logging.set_verbosity(level)
+
+
+def _expected(row: Row, directory: str | os.PathLike[str]) -> dict[str, Any]:
+    with _quietly():
+        (answer,) = load(directory, device="cpu", bf16=False, fp16=False).predict([row])
+    return answer
+
+
+def _no_room(directory: str | os.PathLike[str]) -> str | None:
+    """Why the host's memory does not hold the model once more; ``None`` where it does."""
+    files = [*weight_files(base_of(directory)), *_own(directory)]
+    needed = _ROOM * sum(os.stat(file).st_size for file in files)
+    free = psutil.virtual_memory().available
+    if needed <= free:
+        return None
+    return f"the model takes {needed / 2**30:.0f} GiB of memory, and {free / 2**30:.0f} are free"
+
+
+def _own(directory: Any) -> list[str]:
+    merged = os.path.join(directory, MERGED)
+    names = os.listdir(merged) if os.path.isdir(merged) else []
+    return [os.path.join(merged, name) for name in names if name.endswith(".safetensors")]

@@ -21,8 +21,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from frtune.environment.progress import brief_bars
 from frtune.errors import InputError, nearest
 from frtune.files import draft_folder, new_folder, write_json
+from frtune.model_cards import markdown
+from frtune.model_cards.checked import checked, made_up
+from frtune.model_cards.metadata import (
+    card_fields,
+    front_matter,
+    metadata,
+    origin_of,
+    published_as,
+)
+from frtune.model_cards.sections import sections_for
+from frtune.model_cards.usage import use_lines
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
 from frtune.models.checkpoint_files import read_for_task
+from frtune.models.families import kind_of
 from frtune.models.int8 import pack_layers, quantize_layers, save_int8
 from frtune.models.lineage import copy_lineage
 from frtune.models.loading import ADAPTER_CONFIG, load_saved
@@ -112,7 +124,10 @@ def quantize(
         if proof:
             record["reload_difference"] = _prove(draft, task, batch, found)
             write_json(draft / QUANTIZATION_FILE, record)
-        (draft / "README.md").write_text(_card(task, output_dir, record), encoding="utf-8")
+        card = _card(
+            task, model, tokenizer, draft=draft, name=output_dir.resolve().name, record=record
+        )
+        (draft / "README.md").write_text(card, encoding="utf-8")
     return record
 
 
@@ -236,21 +251,49 @@ def _answer(directory: str, asked: str, answered: str) -> None:
     save_file({"logits": probe_logits(model, load_file(asked)).contiguous()}, answered)
 
 
-def _card(task: Task, output_dir: Path, record: dict[str, Any]) -> str:
-    """Text of ``README.md``."""
+def _card(
+    task: Task,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    draft: Path,
+    name: str,
+    record: dict[str, Any],
+) -> str:
+    """Text of ``README.md``; where Transformers opens the directory, with lines that were run."""
+    source, method = record["source"], record["method"]
     before, after = (record[f"size_{name}_bytes"] / 2**20 for name in ("before", "after"))
     merged = ", its adapter merged first" if record["merged_adapter"] else ""
     same = record["same_choice"]
     choices = "" if same is None else f"; {same:.1%} of the choices are the same"
+    own = method in ("int8", "int8-weights")
+    plain = "Only frtune opens these weights.\n"
+    if not own:
+        unchecked = None if record["reload_difference"] is not None else "it was not proven"
+        sections = sections_for(task, model, tokenizer, directory=draft, merged=False)
+        plain = checked(
+            sections, task, made_up(task), directory=draft, name=name, unchecked=unchecked
+        )
+    published = published_as(source)
+    origin = origin_of(source)
+    if published is not None:
+        origin = origin._replace(hub_id=published)
+    data = metadata(
+        task, kind_of(model),
+        name=name,
+        origin=origin,
+        relation="quantized" if published else "finetune",
+        library="frtune" if own else "transformers",
+        tags=["quantized", method],
+        **card_fields(source, ("language", "datasets")),
+    )  # fmt: skip
     return (
-        f"---\nlibrary_name: frtune\ntags:\n- {task.name}\n- quantized\n---\n\n"
-        f"# {task.name}: {output_dir.resolve().name}\n\n"
-        f"`{record['source']}` quantised with `{record['method']}` "
-        f"({METHODS[record['method']]}){merged}: {record['layers']} layers, weights "
+        f"{front_matter(data)}\n# {task.name}: {markdown.plain(name)}\n\n"
+        f"{markdown.code(source)} quantised with `{method}` "
+        f"({METHODS[method]}){merged}: {record['layers']} layers, weights "
         f"{before:.1f} MiB before and {after:.1f} MiB after. The head is in full precision.\n\n"
         f"On probe texts a logit moved by {record['max_logit_difference']:.3g} at most, of "
         f"{record['max_logit']:.3g}{choices}. What that means for the scores says\n"
         "`frtune compare ORIGINAL QUANTISED --data X`.\n\n"
-        "```python\nimport frtune\n\n"
-        f'model = frtune.load("{output_dir.name}")\nmodel.predict(["..."])\n```\n'
+        f"## Use\n\n{use_lines(task, name)}\n## Use without frtune\n\n{plain}"
     )

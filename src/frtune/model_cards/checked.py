@@ -30,39 +30,43 @@ from frtune.training.saving import MERGED
 logger = logging.getLogger(__name__)
 
 SHOWN_CHARACTERS = 300  # of a text, at most
-_ROWS = 50  # that a short text is looked for among
+_ROWS = 50  # that short texts are looked for among
+_TRIED = 4
 _ROOM = 1.5  # of the weights, in free memory
 
 
-class Example(NamedTuple):
-    """A row that the lines of a card are run on, and what it is.
+class Examples(NamedTuple):
+    """Rows that the lines of a card may be run on.
 
     Attributes:
-        row: With the task's columns; long texts lose their end.
-        origin: Of the row, in words.
+        rows: With the task's columns.
+        origin: Of each row, in words.
     """
 
-    row: Row
+    rows: Sequence[Row]
     origin: str
 
 
-def example_of(task: Task, splits: Mapping[str, Any], *, public: bool) -> Example:
-    """A short test row, or validation row; made-up texts where the card is to be published.
+def examples_of(task: Task, splits: Mapping[str, Any], *, public: bool) -> Examples:
+    """A few test rows, or validation rows; a made-up one where the card is to be published.
 
     ``predictions.jsonl`` holds the test rows, too, and is never uploaded.
     """
     for name in () if public else ("test", "validation"):
         rows = splits.get(name)
-        if rows is None or not len(rows):
-            continue
-        first = [rows[i] for i in range(min(_ROWS, len(rows)))]
-        row = min(first, key=lambda row: max(_length(row, task) - SHOWN_CHARACTERS, 0))
-        cut = _length(row, task) > SHOWN_CHARACTERS
-        return Example(
-            _short(row, task), f"the beginning of a {name} row" if cut else f"a {name} row"
-        )
-    texts = dict(zip(task.text_columns, (PROBES[0], PROBES[2]), strict=False))
-    return Example({column: texts.get(column) for column in task.columns}, "a text made up for it")
+        if rows is not None and len(rows):
+            first = [rows[i] for i in range(min(_ROWS, len(rows)))]
+            first.sort(key=lambda row: max(_length(row, task) - SHOWN_CHARACTERS, 0))
+            return Examples(
+                [_short(row, task) for row in first[:_TRIED]], f"a text of a {name} row"
+            )
+    return made_up(task)
+
+
+def made_up(task: Task) -> Examples:
+    """Texts of nobody."""
+    texts = dict(zip(task.text_columns, (PROBES[2], PROBES[0]), strict=False))
+    return Examples([{column: texts.get(column) for column in task.columns}], "a made-up text")
 
 
 def _length(row: Row, task: Task) -> int:
@@ -84,9 +88,10 @@ def _beginning(text: str) -> str:
 def checked(
     sections: Sequence[Section],
     task: Task,
-    example: Example,
+    examples: Examples,
     *,
     directory: str | os.PathLike[str],
+    name: str,
     unchecked: str | None = None,
 ) -> str:
     """Run the lines of some sections, and write the sections with what they printed.
@@ -96,54 +101,54 @@ def checked(
     Args:
         sections: Of the directory.
         task: The directory's.
-        example: What they are run on.
+        examples: What they may be run on: the first that has an answer.
         directory: A finished model directory.
+        name: That the lines call it by.
         unchecked: Why they are not to be run; ``None`` runs them where there is memory for it.
     """
-    name = os.path.basename(os.path.realpath(directory))
-    texts = task.line_texts(example.row)
-    reason, expected = unchecked or _no_room(directory), None
+    row, answer = examples.rows[0], None
+    reason = unchecked or (_no_room(directory) if sections else None)
     if reason is None and sections:
         try:
-            expected = _expected(example.row, directory)
+            row, answer = _answered(task, examples.rows, directory)
         except (InputError, RuntimeError, OSError) as error:
-            reason = f"frtune.load fails here: {first_line(error)}"
+            reason = f"frtune.load fails: {first_line(error)}"
+    texts = task.line_texts(row)
     parts = []
     for section in sections:
-        if reason is not None:
+        if answer is None:
             verdict = f"These lines were not run: {markdown.plain(reason)}.\n"
         else:
-            verdict = _verdict(section, task, example, directory, expected)
+            code = section.code(os.path.abspath(directory), texts)
+            verdict = _verdict(section.title, code, task, answer, origin=examples.origin)
         text = f"{section.text}\n\n" if section.text else ""
-        code = markdown.block(section.code(name, texts), "python")
-        parts.append(f"### {section.title}\n\n{text}{code}\n{verdict}")
+        shown = markdown.block(section.code(name, texts), "python")
+        parts.append(f"### {section.title}\n\n{text}{shown}\n{verdict}")
     return "\n".join(parts)
 
 
-def _verdict(section: Section, task: Task, example: Example, directory: Any, expected: Any) -> str:
-    """What is said below the lines of a section, which are run."""
-    code = section.code(os.path.abspath(directory), task.line_texts(example.row))
+def _verdict(title: str, code: str, task: Task, answer: Mapping[str, Any], *, origin: str) -> str:
+    """What is said below lines, which are run."""
     try:
         printed = run_lines(code)
     except Exception as error:  # of any library, in any of its ways
         logger.debug("lines of the card", exc_info=True)
         said = f"{type(error).__name__}: {first_line(error)}"
-        logger.warning("README.md: its lines for %s fail: %s", section.title, said)
+        logger.warning("README.md: its lines for %s fail: %s", title, said)
         return f"**These lines fail**: {markdown.code(said)}. Use frtune with this model.\n"
     output = markdown.block(str(printed), "text")
-    if task.is_same_answer(printed, expected):
+    if task.is_same_answer(printed, answer):
         return (
-            "frtune ran these lines before it wrote this card. The text is "
-            f"{example.origin}, and the answer is that of `frtune predict`:\n\n{output}"
+            f"frtune ran these lines before it wrote this card, on {origin}. They print "
+            f"what `frtune predict` answers:\n\n{output}"
         )
-    shown = {key: value for key, value in expected.items() if key not in ("text", "text_pair")}
     logger.warning(
-        "README.md: its lines for %s do not answer as frtune.load does; the card says so",
-        section.title,
+        "README.md: its lines for %s do not answer as frtune.load does; the card says so", title
     )
+    ours = {key: value for key, value in answer.items() if key not in ("text", "text_pair")}
     return (
-        f"**These lines answer otherwise than frtune.** The text is {example.origin}. They "
-        f"print:\n\n{output}\n`frtune predict` gives:\n\n{markdown.block(str(shown), 'text')}"
+        f"**These lines answer otherwise than frtune.** On {origin} they print:\n\n"
+        f"{output}\n`frtune predict` answers:\n\n{markdown.block(str(ours), 'text')}"
     )
 
 
@@ -180,10 +185,19 @@ def _quietly() -> Iterator[None]:
         transformers.logging.set_verbosity(level)
 
 
-def _expected(row: Row, directory: str | os.PathLike[str]) -> dict[str, Any]:
+def _answered(
+    task: Task, rows: Sequence[Row], directory: str | os.PathLike[str]
+) -> tuple[Row, dict[str, Any]]:
+    """The first row whose answer is not empty, or else the first row; and its answer."""
     with _quietly():
-        (answer,) = load(directory, device="cpu", bf16=False, fp16=False).predict([row])
-    return answer
+        predictor = load(directory, device="cpu", bf16=False, fp16=False)
+        found = []
+        for row in rows:
+            (answer,) = predictor.predict([row])
+            found.append((row, answer))
+            if answer.get(task.answer_key) not in ([], None):
+                return row, answer
+    return found[0]
 
 
 def _no_room(directory: str | os.PathLike[str]) -> str | None:

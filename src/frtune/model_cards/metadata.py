@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import yaml
 from huggingface_hub import EvalResult, ModelCardData, metadata_load
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
@@ -70,6 +71,25 @@ def origin_of(checkpoint: str | os.PathLike[str] | None) -> Origin:
     return Origin(hub_id, license_ if "license" in license_ else {})
 
 
+def published_as(directory: str | os.PathLike[str]) -> str | None:
+    """The name on the hub that a run published its model under; ``None`` where it did not."""
+    path = Path(directory) / "config.yaml"
+    if not path.is_file():
+        return None
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        hub_id = config["hub_model_id"] if config["push_to_hub"] else None
+    except (yaml.YAMLError, KeyError, TypeError):
+        return None
+    return hub_id if isinstance(hub_id, str) and _is_hub_id(hub_id) else None
+
+
+def card_fields(checkpoint: str | os.PathLike[str], names: Sequence[str]) -> dict[str, Any]:
+    """Some fields of a checkpoint's front matter, those that are there."""
+    found = _front_matter(os.fspath(checkpoint))
+    return {name: found[name] for name in names if found.get(name)}
+
+
 def _front_matter(checkpoint: str) -> dict[str, Any]:
     try:
         path = local_file(checkpoint, "README.md")
@@ -100,6 +120,7 @@ def metadata(
     data: str | None = None,
     languages: Sequence[str] = (),
     results: Sequence[EvalResult] = (),
+    **fields: Any,
 ) -> ModelCardData:
     """Front matter of a card.
 
@@ -114,9 +135,10 @@ def metadata(
         data: ``--data`` of the run.
         languages: Of the data.
         results: Scores of test rows.
+        fields: Further fields, which the others go before.
     """
     auto_class = task.auto_classes[kind]
-    known: dict[str, Any] = {**origin.license}
+    known: dict[str, Any] = {**fields, **origin.license}
     if origin.hub_id is not None:
         known |= {"base_model": origin.hub_id, "base_model_relation": relation}
     if data is not None and _is_hub_id(data) and data != "sample":

@@ -38,7 +38,8 @@ def changed_settings(
         usual |= {item.name: _default(item) for item in dataclasses.fields(cls)}
     usual |= recipe(task, tiny=is_tiny(settings), sample=settings.data == "sample")
     fitted = {f.name for f in dataclasses.fields(task) if f.metadata.get("help") == SUPPRESS}
-    for name in sorted(config.keys() - _LEFT_OUT - fitted):
+    absent = () if config.get("lora") else ("lora", "lora_r", "lora_alpha", "lora_dropout")
+    for name in sorted(config.keys() - _LEFT_OUT - fitted - {*absent}):
         if name in _ALWAYS or config[name] != usual.get(name):
             yield name, config[name], usual.get(name)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.files import write_json
-from frtune.model_cards.checked import checked, example_of
+from frtune.model_cards.checked import checked, examples_of
 from frtune.model_cards.metadata import (
     LANGUAGE_ROWS,
     languages_of,
@@ -111,8 +111,8 @@ def _card(
     if not settings.proof:
         unchecked = "--no-proof"
     lines = checked(
-        found, task, example_of(task, splits, public=bool(trainer.args.push_to_hub)),
-        directory=directory, unchecked=unchecked,
+        found, task, examples_of(task, splits, public=bool(trainer.args.push_to_hub)),
+        directory=directory, name=directory.resolve().name, unchecked=unchecked,
     )  # fmt: skip
     kind = kind_of(model)
     lora = hasattr(model, "peft_config")

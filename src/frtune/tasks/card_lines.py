@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from frtune.data.cleaning import clean_text
+from frtune.tasks.token_labels import CLOSING, OPENING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -154,6 +155,8 @@ def keyword_lines(*, limit: int, threshold: float | None, by_word: bool) -> list
     labels = [likeliest] if threshold is None else _above(threshold)
     rest_of_word = _REST_OF_WORD if by_word else ""
     return [
+        "import re",
+        "",
         'text = "..."',
         f'read = tokenizer(text, truncation=True, max_length={limit}, return_tensors="pt",',
         "                 return_offsets_mapping=True)",
@@ -161,28 +164,40 @@ def keyword_lines(*, limit: int, threshold: float | None, by_word: bool) -> list
         "with torch.no_grad():",
         "    logits = model(**read.to(model.device)).logits[0].float()",
         *labels,
-        *_SPANS.replace("REST_OF_WORD\n", rest_of_word).splitlines(),
+        *_SPANS.replace("REST_OF_WORD\n", rest_of_word)
+        .replace("OPENING", repr(OPENING.pattern))
+        .replace("CLOSING", repr(CLOSING.pattern))
+        .splitlines(),
     ]
 
 
-_SPANS = """found, inside, last = [], False, 0
+_SPANS = """# start, end of the first token, start of the last, end, chances
+found, inside, last = [], False, 0
 for (start, end), label, chance in zip(places, labels, chances):
     if start == end:  # a special token
         continue
 REST_OF_WORD
-    if label and (inside and label == 2 or found and start < found[-1][1]):
-        found[-1][1] = end
-        found[-1][2].append(chance)
+    if label and (inside and label == 2 or found and start < found[-1][3]):
+        found[-1][2:4] = start, end
+        found[-1][4].append(chance)
     elif label:
-        found.append([start, end, [chance]])
+        found.append([start, end, start, end, [chance]])
     inside, last = label > 0, end
-beside = " \\n.,;:!?…«»“”\\"\\'’()[]"
-print([{"text": text[start:end].strip(beside), "score": round(sum(each) / len(each), 4)}
-       for start, end, each in found if text[start:end].strip(beside)])
+
+opening = re.compile(OPENING)  # what a token may have beside the word
+closing = re.compile(CLOSING)
+answer = []
+for start, first_end, last_start, end, each in found:
+    if beside := opening.match(text, start, first_end):
+        start = beside.end()
+    if beside := closing.search(text[max(last_start, start):end]):
+        end = max(last_start, start) + beside.start()
+    answer.append({"text": text[start:end], "score": round(sum(each) / len(each), 4)})
+print(answer)
 """
 _REST_OF_WORD = """    if start < last or 0 < start == last and text[start-1:start+1].isalnum():
         if inside:  # the rest of a word has the word's label
-            found[-1][1] = end
+            found[-1][2:4] = start, end
         last = end
         continue
 """

@@ -15,10 +15,10 @@ Subwords = Literal["all", "first", "word"]
 LABELS = {OUTSIDE: "O", BEGIN: "B-KEY", INSIDE: "I-KEY"}
 
 # what a tokenizer may glue to a word
-_OPENING = re.compile(
+OPENING = re.compile(
     r"(?:[\s«“\"'‘(\[]+|(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|quoiqu)['’])(?=\w)", re.IGNORECASE
 )
-_CLOSING = re.compile(r"(?<=\w)[\s.,;:!?…»”\"'’)\]]+\Z")
+CLOSING = re.compile(r"(?<=\w)[\s.,;:!?…»”\"'’)\]]+\Z")
 
 
 class Found(NamedTuple):
@@ -131,8 +131,8 @@ def _spread(labels: Sequence[int], word_starts: Sequence[bool]) -> list[int]:
 def _tight(text: str, first: Span, last: Span) -> tuple[int, int]:
     """Start and end of a keyword without what stands in its first and last token beside it."""
     start, end = first.start, max(first.end, last.end)
-    if opening := _OPENING.match(text, start, first.end):
+    if opening := OPENING.match(text, start, first.end):
         start = opening.end()
-    if closing := _CLOSING.search(text[max(last.start, start) : end]):
+    if closing := CLOSING.search(text[max(last.start, start) : end]):
         end = max(last.start, start) + closing.start()
     return start, end

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from datasets import Dataset, DatasetDict
+from huggingface_hub import ModelCardData
 
 from frtune import KeyphraseGeneration, KeywordExtraction, SequenceClassification, build_model
 from frtune.environment.versions import versions as library_versions
@@ -136,12 +137,14 @@ def card(task, written, **settings):
         notes=["validation was cut from train"],
         metrics=written.metrics,
         signatures=written.signatures,
+        config={"learning_rate": 1e-4},
+        metadata=ModelCardData(library_name="transformers"),
     )
 
 
 def test_the_card_shows_data_scores_signatures_settings_and_versions(task, written):
     text = card(task, written, data="articles/", checkpoint="paust/pko-t5-base")
-    assert text.startswith("---\nlibrary_name: frtune\n")
+    assert text.startswith("---\nlibrary_name: transformers\n")
     for part in (
         "# keyphrases: articles",
         "Fine-tuned from `paust/pko-t5-base`.",
@@ -163,7 +166,8 @@ def test_the_card_shows_data_scores_signatures_settings_and_versions(task, writt
 
 def test_the_card_has_a_row_for_the_model_and_each_baseline(task, written):
     lines = card(task, written, data="articles/", checkpoint="x").splitlines()
-    table = [line for line in lines if line.startswith("|")]
+    scores = lines[lines.index("## Scores") : lines.index("## Limits")]
+    table = [line for line in scores if line.startswith("|")]
     labels = [line.split("|")[1].strip() for line in table]
     assert labels[2:] == [label for label, _ in score_rows(task, written.metrics)]
     assert {line.count("|") for line in table} == {len(task.headline) + 2}
@@ -176,7 +180,7 @@ def test_the_card_has_a_row_for_the_model_and_each_baseline(task, written):
         ({"checkpoint": "x", "lora": True}, "Fine-tuned from `x` with LoRA."),
         ({"checkpoint": "x", "lora": True, "nf4": True}, "`x` with LoRA on an nf4 base."),
         ({}, "Fine-tuned from `tiny`."),
-        ({"checkpoint": "a`b"}, "Fine-tuned from `a'b`."),
+        ({"checkpoint": "a`b"}, "Fine-tuned from `` a`b ``."),
     ],
 )
 def test_the_card_says_what_it_was_made_from(task, written, settings, expected):
@@ -193,5 +197,7 @@ def test_a_task_that_does_not_generate_has_no_health():
         notes=[],
         metrics=metrics,
         signatures={},
+        config={},
+        metadata=ModelCardData(),
     )
     assert "Generation health" not in text and "0.5000" in text

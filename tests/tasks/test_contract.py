@@ -10,6 +10,7 @@ import pytest
 
 from frtune.tasks.answers import Answers
 from frtune.tasks.base import Task
+from frtune.tasks.card_lines import CardLines
 from frtune.tasks.config_file import task_class
 from frtune.tasks.label_doubts import LabelReview
 
@@ -70,7 +71,7 @@ def distinctions(source, names=NAMES):
 
 
 def declared():
-    parts = (Task, Answers, LabelReview)
+    parts = (Task, Answers, LabelReview, CardLines)
     return {name for cls in parts for name in (*vars(cls), *cls.__annotations__)}
 
 
@@ -114,7 +115,7 @@ def test_the_search_finds_an_attribute_that_no_contract_has():
 
 
 def test_every_method_of_the_contract_is_documented():
-    for cls in (Task, Answers):
+    for cls in (Task, Answers, CardLines):
         attributes = getdoc(cls).partition("Attributes:")[2]
         for name, value in vars(cls).items():
             if callable(value) or isinstance(value, property | classmethod):

@@ -118,13 +118,6 @@ def test_labels_cannot_be_read_by_a_threshold(answered):
         task.answers(labels, encoded, None)
 
 
-def test_a_pipeline_that_knows_no_threshold_is_not_shown(predictor):
-    task = predictor.task
-    assert task.transformers_lines(predictor.tokenizer, "encoder")
-    tuned = KeywordExtraction(threshold=0.3)
-    assert tuned.transformers_lines(predictor.tokenizer, "encoder") == []
-
-
 def test_lines_of_predictions_are_ranked_by_the_best_score_of_each_keyword():
     task = KeywordExtraction()
     spans = [{"text": "Vent", "score": 0.4}, {"text": "vent", "score": 0.7}]

@@ -16,7 +16,7 @@ import transformers
 
 from frtune.data.cleaning import clean_text
 from frtune.environment.progress import brief_bars
-from frtune.errors import InputError, first_line
+from frtune.errors import first_line
 from frtune.inference import load
 from frtune.model_cards import markdown
 from frtune.model_cards.sections import Section
@@ -107,12 +107,16 @@ def checked(
         unchecked: Why they are not to be run; ``None`` runs them where there is memory for it.
     """
     row, answer = examples.rows[0], None
-    reason = unchecked or (_no_room(directory) if sections else None)
+    reason = unchecked
     if reason is None and sections:
         try:
-            row, answer = _answered(task, examples.rows, directory)
-        except (InputError, RuntimeError, OSError) as error:
-            reason = f"frtune.load fails: {first_line(error)}"
+            reason = _no_room(directory)
+            if reason is None:
+                row, answer = _answered(task, examples.rows, directory)
+        except Exception as error:  # a card is not worth the report of a long training
+            logger.debug("answer for the card", exc_info=True)
+            reason = f"frtune.load fails ({first_line(error)})"
+            logger.warning("README.md: its lines were not run: %s", reason)
     texts = task.line_texts(row)
     parts = []
     for section in sections:

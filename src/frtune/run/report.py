@@ -11,27 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from frtune.files import write_json
-from frtune.model_cards.checked import checked, examples_of
-from frtune.model_cards.metadata import (
-    LANGUAGE_ROWS,
-    languages_of,
-    metadata,
-    origin_of,
-    results_of,
-)
-from frtune.model_cards.sections import remarks_for, sections_for
-from frtune.models.families import kind_of
 from frtune.models.proof_record import unproven_text, why_unproven
 from frtune.moved import moved_names
+from frtune.run.card import run_card
 from frtune.run.lengths import cut_rows
-from frtune.run.model_card import is_tested, model_card, number, score_rows
+from frtune.run.model_card import is_tested, number, score_rows
 from frtune.run.next_steps import NEXT_STEPS, next_steps, read_next_steps
 from frtune.run.page import write_page
-from frtune.run.settings import RunSettings, is_tiny
+from frtune.run.settings import RunSettings
 from frtune.score_files import write_scores
 from frtune.tasks.base import Task
 from frtune.training.resume_checks import save_state
-from frtune.training.saving import MERGED
 from frtune.training.trainer import TaskTrainer
 
 __getattr__ = moved_names(__name__)
@@ -75,10 +65,8 @@ def write_report(
     save_state(trainer.state, directory / "trainer_state.json")
     reason = why_unproven(trainer.args.output_dir)
     warning = reason and unproven_text(Path(str(trainer.args.output_dir)).name, reason)
-    card = _card(
-        trainer, task, settings, splits=splits, notes=notes, metrics=metrics,
-        signatures=signatures, config=config, warning=warning,
-    )  # fmt: skip
+    content = {"signatures": signatures, "config": config, "notes": notes, "warning": warning}
+    card = run_card(trainer, task, settings, splits, metrics, **content)
     (directory / "README.md").write_text(card, encoding="utf-8")
     steps = next_steps(
         trainer, settings, splits, metrics,
@@ -91,51 +79,6 @@ def write_report(
         steps=steps,
     )  # fmt: skip
     return metrics
-
-
-def _card(
-    trainer: TaskTrainer,
-    task: Task,
-    settings: RunSettings,
-    *,
-    splits: DatasetDict,
-    metrics: dict[str, float],
-    warning: str | None,
-    **content: Any,
-) -> str:
-    """Text of ``README.md``, with the lines that open the model; they are run."""
-    directory, model = Path(str(trainer.args.output_dir)), trainer.model
-    merged = settings.merge and (directory / MERGED).is_dir()
-    found = sections_for(task, model, trainer.processing_class, directory=directory, merged=merged)
-    unchecked = "the model is not proven" if warning else None
-    if not settings.proof:
-        unchecked = "--no-proof"
-    lines = checked(
-        found, task, examples_of(task, splits, public=bool(trainer.args.push_to_hub)),
-        directory=directory, name=directory.resolve().name, unchecked=unchecked,
-    )  # fmt: skip
-    kind = kind_of(model)
-    lora = hasattr(model, "peft_config")
-    tags = ["lora"] if lora else []
-    tags += ["cross-encoder"] if not lora and task.cross_encoder_lines(kind) else []
-    train = splits["train"]
-    data = metadata(
-        task, kind,
-        name=directory.resolve().name,
-        origin=origin_of(None if is_tiny(settings) else settings.checkpoint),
-        relation="adapter" if lora else "finetune",
-        library="peft" if lora else "transformers",
-        tags=tags,
-        data=settings.data,
-        languages=languages_of(task, train.select(range(min(LANGUAGE_ROWS, len(train))))),
-        results=results_of(task, kind, metrics, data=settings.data),
-    )  # fmt: skip
-    return model_card(
-        task, settings, trainer.args, splits=splits, metrics=metrics, metadata=data,
-        history=trainer.state.log_history,
-        plain="\n".join([lines, *remarks_for(model, merged=merged)]) if found else "",
-        warning=warning, **content,
-    )  # fmt: skip
 
 
 def results_table(metrics: dict[str, float], task: Task, directory: str) -> None:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 SHOWN_CHARACTERS = 300  # of a text, at most
 _ROWS = 50  # that short texts are looked for among
-_TRIED = 4
+_TRIED = 2
 _ROOM = 1.5  # of the weights, in free memory
 
 

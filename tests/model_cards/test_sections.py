@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import frtune
 from chat_templates import chat_checkpoint
@@ -83,12 +84,15 @@ class Case(NamedTuple):
     lora: bool
     merge: bool = False
     inside: bool = True  # the base stands in the model directory, as tiny does
+    nf4: bool = False
+    half: bool = False  # the base is in bf16
 
     @property
     def name(self):
         how = "lora" if self.lora else "full"
         number = [repr(case.task) for case in CASES].index(repr(self.task))
-        return f"{self.task.name}{number}-{self.family}-{how}{self.merge:d}{self.inside:d}"
+        flags = "".join(str(int(flag)) for flag in self[3:])
+        return f"{self.task.name}{number}-{self.family}-{how}-{flags}"
 
     @property
     def is_cross_encoder(self):
@@ -120,6 +124,10 @@ CASES = [
     Case(replace(SAME, symmetric=True), "llama", lora=True),
     Case(SCORED, "gpt_neox", lora=False),
     Case(TITLED, "t5", lora=False),
+    Case(CLASSES, "bert", lora=True, nf4=True),
+    Case(PHRASES, "llama", lora=True, nf4=True),
+    Case(CLASSES, "bert", lora=True, half=True),
+    Case(PHRASES, "t5", lora=True, half=True),
 ]
 
 
@@ -131,7 +139,16 @@ def save(case, tiny, folder):
         make = partial(chat_checkpoint, name="gemma") if chat else shutil.copytree
         checkpoint = make(checkpoint, folder / "tiny")
     lora = lora_config() if case.lora else None
-    model, tokenizer = build_model(case.task, checkpoint=checkpoint, lora=lora, proof=False)
+    if case.half:
+        for file in checkpoint.glob("*.safetensors"):
+            found = {name: weight.bfloat16() for name, weight in load_file(file).items()}
+            save_file(found, file, {"format": "pt"})
+        config = json.loads((checkpoint / "config.json").read_text("utf-8"))
+        (checkpoint / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16"}), "utf-8")
+    model, tokenizer = build_model(
+        case.task, checkpoint=checkpoint, lora=lora, proof=False,
+        quantization="nf4" if case.nf4 else None,
+    )  # fmt: skip
     for seed in range(20):
         torch.manual_seed(seed)
         with torch.no_grad():

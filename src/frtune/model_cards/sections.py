@@ -140,7 +140,7 @@ def _with_peft(
     place = f"{_NAME} + {_literal('/' + inside)}" if is_inside else _literal(base)
     heads = not task.generates
     packing = _packing(directory)
-    names = [auto_class, "AutoTokenizer", *(["AutoConfig"] if heads else ["GenerationConfig"])]
+    names = [auto_class, "AutoTokenizer", "AutoConfig" if heads else "GenerationConfig"]
     names += ["BitsAndBytesConfig"] if packing else []
     options = [f"config=AutoConfig.from_pretrained({_NAME})"] if heads else []
     options += ['dtype="float32"'] if str(config.dtype).endswith("16") else []
@@ -148,12 +148,16 @@ def _with_peft(
     lines = [
         "import torch",
         "from peft import PeftModel",
-        f"from transformers import {', '.join(sorted(names))}",
+        "from transformers import (",
+        *(f"    {name}," for name in sorted(names)),
+        ")",
         "",
         f"{_NAME} =",
         f"base = {place}",
         f"tokenizer = AutoTokenizer.from_pretrained({_NAME})",
-        f"model = {auto_class}.from_pretrained({', '.join(['base', *options])})",
+        f"model = {auto_class}.from_pretrained(",
+        *(f"    {option}," for option in ["base", *options]),
+        ")",
     ]
     if len(tokenizer) > config.get_text_config().vocab_size:
         lines.append("model.resize_token_embeddings(len(tokenizer))  # rows of new tokens")

@@ -40,8 +40,8 @@ def use_cache_of(model: Any) -> bool | None:
 def use_cache_as(model: Any, value: bool | None) -> Iterator[None]:
     """Have ``value`` in the model's config meanwhile, which ``Trainer`` changes for its own work.
 
-    Written as training leaves it, ``generate`` would compute each earlier token again for each
-    that it writes.
+    A program that goes by the config would else compute each earlier token again for each that it
+    writes; ``generate`` of Transformers 5 keeps its cache either way.
     """
     config: Any = model.config
     trained = use_cache_of(model)

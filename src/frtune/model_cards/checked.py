@@ -29,6 +29,7 @@ from frtune.training.saving import MERGED
 
 logger = logging.getLogger(__name__)
 
+MOST_BYTES = 8 * 2**30  # of weights that are opened and run on the processor
 SHOWN_CHARACTERS = 300  # of a text, at most
 _ROWS = 50  # that short texts are looked for among
 _TRIED = 2
@@ -171,7 +172,7 @@ def run_lines(code: str) -> Any:
         return builtins.__import__(name, *rest, **options)
 
     known = {**vars(builtins), "print": said.append, "__import__": importing}
-    with _quietly(), zero3_suspended(), torch.random.fork_rng():
+    with _quietly(), zero3_suspended(), torch.random.fork_rng(devices=[]):
         exec(compile(code, "README.md", "exec"), {"__builtins__": known, "__name__": "__card__"})
     return said[-1]
 
@@ -205,13 +206,17 @@ def _answered(
 
 
 def _no_room(directory: str | os.PathLike[str]) -> str | None:
-    """Why the host's memory does not hold the model once more; ``None`` where it does."""
+    """Why the model is not opened once more, on the processor; ``None`` where it is."""
     files = [*weight_files(base_of(directory)), *_own(directory)]
-    needed = _ROOM * sum(os.stat(file).st_size for file in files)
+    size = sum(os.stat(file).st_size for file in files)
+    if size > MOST_BYTES:
+        most = f"{MOST_BYTES / 2**30:.0f} GiB"
+        return f"it takes long with weights of {size / 2**30:.1f} GiB, and is left out above {most}"
     free = psutil.virtual_memory().available
-    if needed <= free:
+    if _ROOM * size <= free:
         return None
-    return f"the model takes {needed / 2**30:.0f} GiB of memory, and {free / 2**30:.0f} are free"
+    needed = f"{_ROOM * size / 2**30:.1f} GiB of memory"
+    return f"that takes {needed}, and {free / 2**30:.1f} are free"
 
 
 def _own(directory: Any) -> list[str]:

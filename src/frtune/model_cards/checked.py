@@ -136,13 +136,14 @@ def _verdict(title: str, code: str, task: Task, answer: Mapping[str, Any], *, or
     """What is said below lines, which are run."""
     try:
         printed = run_lines(code)
+        is_same = task.is_same_answer(printed, answer)
     except Exception as error:  # of any library, in any of its ways
         logger.debug("lines of the card", exc_info=True)
         said = f"{type(error).__name__}: {first_line(error)}"
         logger.warning("README.md: its lines for %s fail: %s", title, said)
         return f"**These lines fail**: {markdown.code(said)}. Use frtune with this model.\n"
     output = markdown.block(str(printed), "text")
-    if task.is_same_answer(printed, answer):
+    if is_same:
         return (
             f"frtune ran these lines before it wrote this card, on {origin}. They print "
             f"what `frtune predict` answers:\n\n{output}"

@@ -14,7 +14,8 @@ DOORS = {"__init__.py", "cli/__init__.py", "errors.py", "moved.py"}
 # what a user may do without, or what loads slowly or noisily
 EXTRAS = {
     "bitsandbytes", "cleanlab", "deepspeed", "gradio", "json_repair", "kiwipiepy", "konlpy",
-    "krippendorff", "matplotlib", "openai", "python_calamine", "resource", "sacremoses",
+    "krippendorff", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openai",
+    "python_calamine", "resource", "sacremoses",
     "starlette",
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ PURPOSES = {
     "board": "one page over all of it; its runs are other processes",
     "demo | preflight | rating | review | http_api": "pages, an API; a run on a miniature",
     "comparison | labelling | planning | runs | study | tuning | web": "work on models and on data",
-    "run | predictions": "one run and its report; scores of any answers",
+    "model_export | predictions | run": "graphs; scores of any answers; one run and its report",
     "evaluation | model_quantization": "scores of a directory; its int8 and nf4",
     "model_cards | score_files": "README.md; metrics.json, predictions.jsonl and the like",
     "inference_precision": "the type that a saved model answers in",

@@ -13,6 +13,7 @@ from .labelling.budget import Budget as Budget
 from .labelling.endpoint import Endpoint as Endpoint
 from .labelling.prompts import LabelJob as LabelJob
 from .labelling.run import label as label
+from .model_export.export import export as export
 from .model_quantization import quantize as quantize
 from .models.bitsandbytes import quantization_config as quantization_config
 from .models.build import build_model as build_model

@@ -34,6 +34,7 @@ from frtune.models.checkpoint_files import read_config
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.families import family_for, kind_of
 from frtune.models.loading import load_saved
+from frtune.models.onnx_graph import check_graph_options, export_record
 from frtune.models.proof_record import warn_unproven
 from frtune.tasks.answer_choice import WHOLE, AnswerChoice
 from frtune.tasks.base import Task
@@ -355,6 +356,9 @@ def load(
     if any(value is not None for value in chosen.values()):
         generation = generation_options(task, read_config(base_name(directory)), chosen)
         _note_scores(task, generation)
+    if export_record(directory) is not None:
+        check_graph_options(directory, device=device, dtype=dtype, bf16=bf16, fp16=fp16)
+        device, bf16 = "cpu", False
     if device is None and hardware.has_accelerator():
         device = torch.accelerator.current_accelerator().type
     chosen = {"bf16": bf16, "fp16": fp16}
@@ -367,7 +371,7 @@ def load(
     base = base_quantization(directory)
 
     def opened(dtype: torch.dtype | None) -> Any:
-        model, tokenizer = load_saved(directory, task, dtype=dtype, quantization=base)
+        model, tokenizer = load_saved(directory, task, dtype=dtype, quantization=base, graphs=True)
         if device is not None and not getattr(model, "is_quantized", False):
             model.to(device)
         return model.eval(), tokenizer

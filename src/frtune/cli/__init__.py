@@ -42,6 +42,7 @@ GROUPS = {
         "predict": "answer for one text or for a file",
         "evaluate": "score a saved model, or a file of answers",
         "quantize": "make a saved model smaller, in 8 or 4 bits",
+        "export": "write a saved model as a graph for ONNX Runtime",
         "demo": "a local page on which saved models answer",
         "serve": "an HTTP API that answers with saved models, many requests at once",
     },
@@ -62,7 +63,7 @@ COMPUTING = {
 # commands whose processes, where a launcher started several, work together
 SHARED = {"train", "preflight", "predict", "evaluate"}
 # commands that compute in one process, on one of several GPUs
-ONE_DEVICE = {"tune", "compare", "study", "quantize", "demo", "serve", "review"}
+ONE_DEVICE = {"tune", "compare", "study", "quantize", "export", "demo", "serve", "review"}
 _ENDED_SECONDS = 10  # in which a launcher ends the processes that one left behind
 _LONGEST = 300  # characters of a word in a message: a label of 5,000 digits is cut
 

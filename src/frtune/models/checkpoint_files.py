@@ -18,6 +18,7 @@ from frtune.models.config_fields import field_at_fault
 from frtune.models.config_values import check_sizes, keep_known_attention
 from frtune.models.families import FAMILIES, families_for, family_for
 from frtune.models.family import Family, has_head
+from frtune.models.onnx_graph import refuse_graph
 from frtune.models.pickled_weights import SAFE_INDEX, check_pointer, converted
 from frtune.tasks.base import Task
 
@@ -164,6 +165,7 @@ def check_trainable(checkpoint: str | os.PathLike[str]) -> None:
     """
     if any(local_file(checkpoint, name) for name in WEIGHT_FILES):
         return
+    refuse_graph(checkpoint)
     where = f"checkpoint={os.fspath(checkpoint)!r}"
     for name in _FOREIGN:
         if local_file(checkpoint, name) is not None:

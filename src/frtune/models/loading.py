@@ -15,6 +15,7 @@ from frtune.models.bitsandbytes import QuantizationName, quantization_record, to
 from frtune.models.checkpoint_files import check_weights, read_for_task
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.int8 import load_int8
+from frtune.models.onnx_graph import export_record, open_graph, refuse_graph
 from frtune.models.tokenizer import load_tokenizer
 from frtune.models.weights import Built, load_weights
 from frtune.moved import moved_names
@@ -32,6 +33,7 @@ def load_saved(
     merge: bool = False,
     tokenizer: PreTrainedTokenizerBase | None = None,
     device: str | None = None,
+    graphs: bool = False,
 ) -> Built:
     """Open a saved directory.
 
@@ -45,6 +47,7 @@ def load_saved(
         merge: Merge an adapter into its base, which must not be quantised then.
         tokenizer: The directory's tokenizer, where it is known without reading it.
         device: Where weights are quantised; ``None`` takes a GPU where there is one.
+        graphs: Open a graph of ``frtune export`` too, as an ``OnnxEncoder``; else it is refused.
 
     Returns:
         The model in evaluation mode (a PEFT model for an adapter, unless merged), its tokenizer.
@@ -61,6 +64,10 @@ def load_saved(
             f"quantization={quantization!r}: not with merge=True, for merged 8 or 4 bit weights "
             "are rounded. Leave one of the two out."
         )
+    if graphs and export_record(directory) is not None:
+        config, family, _ = read_for_task(directory, task)
+        return open_graph(directory, config), load_tokenizer(directory, family, config)
+    refuse_graph(directory)
     dtype = torch_dtype(dtype)
     record = quantization_record(directory)
     if record is not None and quantization is not None:

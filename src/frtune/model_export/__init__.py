@@ -1,0 +1,1 @@
+"""Export of a finished model to a graph for ONNX Runtime."""

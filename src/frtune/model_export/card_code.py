@@ -1,0 +1,115 @@
+"""Lines of Python that open a graph with ONNX Runtime, NumPy and a tokenizer, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from frtune.inference import Predictor
+from frtune.model_export.greedy import Ends
+
+
+def code_lines(
+    predictor: Predictor, graphs: Sequence[str], texts: Sequence[str], *, ends: Ends | None,
+    published: bool,
+) -> list[str]:  # fmt: skip
+    """Lines that print the answer to one text, or to a pair, in the directory of the graphs.
+
+    Args:
+        predictor: The model in PyTorch.
+        graphs: Files of the graphs.
+        texts: The text, or both of a pair, as the tokenizer gets them.
+        ends: What begins and ends a text that is written; ``None`` where none is.
+        published: Whether ``tokenizer.json`` reads texts as frtune does; else Transformers opens
+            the tokenizer.
+    """
+    lines = ["import numpy as np", "import onnxruntime"]
+    lines += ["from tokenizers import Tokenizer" if published
+              else "from transformers import AutoTokenizer", ""]  # fmt: skip
+    limit = predictor.task.max_source_tokens
+    if published:
+        lines += ['tokenizer = Tokenizer.from_file("tokenizer.json")',
+                  f"tokenizer.enable_truncation({limit})"]  # fmt: skip
+    else:
+        lines += ['tokenizer = AutoTokenizer.from_pretrained(".")']
+    if ends is not None:
+        return [*lines, *_writing(graphs, texts[0], ends, limit, published=published)]
+    return [*lines, *_labelling(predictor, graphs[0], texts, published=published)]
+
+
+def _labelling(
+    predictor: Predictor, graph: str, texts: Sequence[str], *, published: bool
+) -> list[str]:
+    read = "tokenizer.encode(*texts)"
+    given = [
+        '    given = {"input_ids": read.ids, "attention_mask": read.attention_mask,',
+        '             "token_type_ids": read.type_ids}',
+    ]
+    if not published:
+        limit = predictor.task.max_source_tokens
+        read, given = f"tokenizer(*texts, truncation=True, max_length={limit})", []
+        given = ["    given = read"]
+    return [
+        f'session = onnxruntime.InferenceSession("{graph}")',
+        "names = [each.name for each in session.get_inputs()]",
+        "",
+        "def logits_of(*texts):",
+        f"    read = {read}",
+        *given,
+        "    batch = {name: np.array([given[name]], dtype=np.int64) for name in names}",
+        '    return read, session.run(["logits"], batch)[0][0]',
+        "",
+        *_answer(predictor, texts, published=published),
+    ]
+
+
+def _answer(predictor: Predictor, texts: Sequence[str], *, published: bool) -> list[str]:
+    task, config = predictor.task, predictor.model.config
+    labels = [config.id2label[i] for i in range(config.num_labels)]
+    lines = [f"texts = {[*texts]!r}", "read, logits = logits_of(*texts)"]
+    if task.symmetric:  # both orders count
+        lines += ["logits = (logits + logits_of(*texts[::-1])[1]) / 2"]
+    if task.scored:
+        return [*lines, "print(round(float(logits[0]), 4))"]
+    lines.append(f"labels = {labels!r}")
+    if task.labels_tokens:
+        tokens = (
+            "read.tokens" if published else 'tokenizer.convert_ids_to_tokens(read["input_ids"])'
+        )
+        return [
+            *lines,
+            "found = [labels[i] for i in logits.argmax(-1)]  # of each token",
+            f"print([(token, label) for token, label in zip({tokens}, found)])",
+        ]
+    if config.problem_type == "multi_label_classification":
+        lines.append("chances = 1 / (1 + np.exp(-logits))")
+    else:
+        lines += ["chances = np.exp(logits - logits.max())", "chances /= chances.sum()"]
+    return [*lines, "print({name: round(float(x), 4) for name, x in zip(labels, chances)})"]
+
+
+def _writing(
+    graphs: Sequence[str], text: str, ends: Ends, limit: int, *, published: bool
+) -> list[str]:
+    encoder, decoder, with_past = graphs
+    end = ends.end_ids[0]
+    read = f"tokenizer.encode({text!r}).ids" if published else f"tokenizer({text!r})['input_ids']"
+    return [
+        f'encoder = onnxruntime.InferenceSession("{encoder}")',
+        f'decoder = onnxruntime.InferenceSession("{decoder}")',
+        f'with_past = onnxruntime.InferenceSession("{with_past}")',
+        "",
+        f"ids = {read}",
+        f"ids = ids if ids[-1] == {end} else [*ids[:{limit - 1}], {end}]",
+        "mask = np.ones((1, len(ids)), dtype=np.int64)",
+        'hidden = encoder.run(None, {"input_ids": np.array([ids]), "attention_mask": mask})[0]',
+        'given = {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}',
+        f"session, past, token, written = decoder, {{}}, {ends.start_id}, []",
+        f"while len(written) < {ends.limit} and token not in {list(ends.end_ids)}[:len(written)]:",
+        '    outputs = session.run(None, {**given, "input_ids": np.array([[token]])})',
+        "    found = {each.name: value for each, value in zip(session.get_outputs(), outputs)}",
+        '    token = int(found.pop("logits")[0, -1].argmax())',
+        "    written.append(token)",
+        '    past |= {name.replace("present", "past_key_values"): v for name, v in found.items()}',
+        '    session, given = with_past, {"encoder_attention_mask": mask, **past}',
+        "print(tokenizer.decode(written, skip_special_tokens=True))",
+    ]

@@ -114,6 +114,7 @@ def _notes(predictor: Predictor, ends: Ends | None) -> str:
     if ends is not None:
         prefix = task.source_texts(dict.fromkeys(task.columns, ""))[0]
         notes.append(f"Each text begins with {prefix!r}." if prefix else "")
+        notes.append("The lines write greedily, as `num_beams=1` does.")
     elif task.labels_tokens:
         notes.append("It reads a longer text in windows, and joins tokens to words.")
     elif not task.scored:

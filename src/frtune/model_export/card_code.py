@@ -39,49 +39,49 @@ def code_lines(
 def _labelling(
     predictor: Predictor, graph: str, texts: Sequence[str], *, published: bool
 ) -> list[str]:
-    read = "tokenizer.encode(*texts)"
+    read = "tokenizer.encode(*{})"
     given = [
+        "def logits_of(read):",
         '    given = {"input_ids": read.ids, "attention_mask": read.attention_mask,',
         '             "token_type_ids": read.type_ids}',
     ]
     if not published:
         limit = predictor.task.max_source_tokens
-        read, given = f"tokenizer(*texts, truncation=True, max_length={limit})", []
-        given = ["    given = read"]
+        read = f"tokenizer(*{{}}, truncation=True, max_length={limit})"
+        given = ["def logits_of(given):"]
     return [
         f'session = onnxruntime.InferenceSession("{graph}")',
         "names = [each.name for each in session.get_inputs()]",
         "",
-        "def logits_of(*texts):",
-        f"    read = {read}",
         *given,
         "    batch = {name: np.array([given[name]], dtype=np.int64) for name in names}",
-        '    return read, session.run(["logits"], batch)[0][0]',
+        '    return session.run(["logits"], batch)[0][0]',
         "",
-        *_answer(predictor, texts, published=published),
+        f"texts = {[*texts]!r}",
+        f"read = {read.format('texts')}",
+        "logits = logits_of(read)",
+        *_answer(predictor, read, published=published),
     ]
 
 
-def _answer(predictor: Predictor, texts: Sequence[str], *, published: bool) -> list[str]:
+def _answer(predictor: Predictor, read: str, *, published: bool) -> list[str]:
     task, config = predictor.task, predictor.model.config
-    labels = [config.id2label[i] for i in range(config.num_labels)]
-    lines = [f"texts = {[*texts]!r}", "read, logits = logits_of(*texts)"]
+    lines = []
     if task.symmetric:  # both orders count
-        lines += ["logits = (logits + logits_of(*texts[::-1])[1]) / 2"]
+        lines = [f"logits = (logits + logits_of({read.format('texts[::-1]')})) / 2"]
     if task.scored:
         return [*lines, "print(round(float(logits[0]), 4))"]
-    lines.append(f"labels = {labels!r}")
+    lines += [f"labels = {[config.id2label[i] for i in range(config.num_labels)]!r}"]
     if task.labels_tokens:
-        tokens = (
-            "read.tokens" if published else 'tokenizer.convert_ids_to_tokens(read["input_ids"])'
-        )
+        ids = 'tokenizer.convert_ids_to_tokens(read["input_ids"])'
         return [
             *lines,
-            "found = [labels[i] for i in logits.argmax(-1)]  # of each token",
-            f"print([(token, label) for token, label in zip({tokens}, found)])",
+            f"tokens = {'read.tokens' if published else ids}",
+            "found = [labels[i] for i in logits.argmax(-1)]",
+            "print([*zip(tokens, found)])",
         ]
     if config.problem_type == "multi_label_classification":
-        lines.append("chances = 1 / (1 + np.exp(-logits))")
+        lines += ["chances = 1 / (1 + np.exp(-logits))"]
     else:
         lines += ["chances = np.exp(logits - logits.max())", "chances /= chances.sum()"]
     return [*lines, "print({name: round(float(x), 4) for name, x in zip(labels, chances)})"]

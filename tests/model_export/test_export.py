@@ -309,7 +309,7 @@ def test_a_graph_is_no_checkpoint_and_takes_no_device_or_type(exported, tmp_path
     ):
         with pytest.raises(InputError, match="graph for ONNX Runtime, and no weights"):
             refused()
-    with pytest.raises(InputError, match="bf16=True: .* holds a graph for ONNX Runtime"):
+    with pytest.raises(InputError, match=r"bf16=True: .* holds a graph for ONNX Runtime"):
         frtune.load(directory, bf16=True)
     with pytest.raises(InputError, match="dtype='bf16'"):
         frtune.load(directory, dtype="bf16")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from frtune.model_export.checked_rows import CheckedRows
-from frtune.model_export.sides import BATCH, Side
+from frtune.model_export.sides import BATCH, Side, seconds_in_turns
 from frtune.names import counted
 
 ALLOWED = 1e-4  # of the largest logit; fp32 has 24 bits, and sums are added up in another order
@@ -31,32 +31,32 @@ def compare_sides(
         largest of a logit, ``largest``, the first's largest logit, and ``same``, rows with the
         same answer. ``rows`` is how many there are.
     """
-    found: list[dict[str, Any]] = []
     (first, _), *_ = sides.values()
-    keys: list[Any] = []
+    found, keys = [], None
     for name, (side, size) in sides.items():
-        task, tokenizer = checked.task, side.predictor.tokenizer
-        outputs = side.outputs(encoded)
-        answers = task.decided(task.answers(outputs, encoded, tokenizer))
-        said = [task.agreement_key(answer) for answer in answers]
+        said, score = _answered(checked, side, encoded)
         keys = keys or said
-        row: dict[str, Any] = {
-            "name": name,
-            "size_bytes": size,
-            "score": None,
-            "difference": None,
-            "largest": None,
-            "same": sum(a == b for a, b in zip(keys, said, strict=True)),
-            "rows": len(said),
-        }
-        if checked.labelled:
-            scores = task.score_outputs(outputs, encoded, tokenizer)
-            row["score"] = float(scores[task.main_score])
+        row = {"name": name, "size_bytes": size, "score": score, "difference": None}
         if side is not first:
             row |= _differences(first, side, encoded)
-        row["seconds"] = {size: side.seconds(encoded, size) for size in (1, BATCH)}
-        found.append(row)
+        same = sum(a == b for a, b in zip(keys, said, strict=True))
+        found.append({**row, "same": same, "rows": len(said), "seconds": {}})
+    for count in (1, BATCH):
+        times = seconds_in_turns([side for side, _ in sides.values()], encoded, count)
+        for row, seconds in zip(found, times, strict=True):
+            row["seconds"][str(count)] = seconds
     return found
+
+
+def _answered(checked: CheckedRows, side: Side, encoded: Any) -> tuple[list[Any], float | None]:
+    """What is equal of two sides that answer a row alike, and the score where there are labels."""
+    task, tokenizer = checked.task, side.predictor.tokenizer
+    outputs = side.outputs(encoded)
+    answers = task.decided(task.answers(outputs, encoded, tokenizer))
+    keys = [task.agreement_key(answer) for answer in answers]
+    if not checked.labelled:
+        return keys, None
+    return keys, float(task.score_outputs(outputs, encoded, tokenizer)[task.main_score])
 
 
 def _differences(first: Side, side: Side, encoded: Any) -> dict[str, float]:
@@ -98,7 +98,7 @@ def table(found: Sequence[dict[str, Any]], score: str) -> str:
     sizes = [*found[0]["seconds"]]
     head = [
         "", "size", "largest difference", "same answers", *([score] if scored else []),
-        *(f"{counted(size, 'text')} at once" for size in sizes),
+        *(f"{counted(int(size), 'text')} at once" for size in sizes),
     ]  # fmt: skip
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *(_cells(row, scored) for row in found)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

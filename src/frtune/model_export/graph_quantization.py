@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,20 +30,18 @@ def quantize_graphs(folder: Path, files: Sequence[str]) -> list[str]:
     for name in [each for each in files if each.endswith(".onnx")]:
         target = f"{Path(name).stem}_quantized.onnx"
         beside = f"{name}_data" in files
-        prepared = folder / f"prepared_{name}"
-        try:
-            root.setLevel(logging.ERROR)  # it tells the root logger of its steps
-            quant_pre_process(
-                folder / name, prepared, skip_symbolic_shape=True,
-                save_as_external_data=beside, all_tensors_to_one_file=True,
-            )  # fmt: skip
-            quantize_dynamic(
-                prepared, folder / target, weight_type=QuantType.QInt8,
-                use_external_data_format=beside,
-            )  # fmt: skip
-        finally:
-            root.setLevel(level)
-            for each in folder.glob(f"{prepared.name}*"):
-                each.unlink()
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            prepared = Path(place) / name
+            try:
+                root.setLevel(logging.ERROR)  # it tells the root logger of its steps
+                quant_pre_process(
+                    folder / name, prepared, skip_symbolic_shape=True, save_as_external_data=beside
+                )
+                quantize_dynamic(
+                    prepared, folder / target, weight_type=QuantType.QInt8,
+                    use_external_data_format=beside,
+                )  # fmt: skip
+            finally:
+                root.setLevel(level)
         found += sorted(each.name for each in folder.glob(f"{target}*"))
     return found

@@ -25,7 +25,7 @@ from frtune.training.generation import prompts_of
 
 BATCH = 16  # rows of a batch of several
 _FEW = 8  # rows whose numbers are compared one by one, and text by text
-_WARM_UP, _RUNS, _SECONDS = 3, 20, 4.0
+_BATCHES, _WARM_UP, _RUNS, _SECONDS = 8, 3, 60, 10.0  # of times: the median of many
 
 
 class Side(ABC):
@@ -55,22 +55,25 @@ class Side(ABC):
     def once(self, encoded: Any, rows: Sequence[int]) -> Callable[[], Any]:
         """What is timed: an answer to one batch."""
 
-    def seconds(self, encoded: Any, size: int) -> float:
-        """Median seconds a text, in batches of so many."""
-        count = len(encoded)
-        calls = [
-            self.once(encoded, [(start + i) % count for i in range(size)])
-            for start in range(0, min(count, 5))
-        ]
-        found: list[float] = []
-        begun = time.perf_counter()
-        for i in range(_WARM_UP + _RUNS):
+
+def seconds_in_turns(sides: Sequence[Side], encoded: Any, size: int) -> list[float]:
+    """Median seconds a text of each side, in batches of so many.
+
+    They take turns, so that whatever else the machine does slows all alike.
+    """
+    count = len(encoded)
+    batches = [[(start + i) % count for i in range(size)] for start in range(min(count, _BATCHES))]
+    calls = [[side.once(encoded, rows) for rows in batches] for side in sides]
+    found: list[list[float]] = [[] for _ in sides]
+    begun = time.perf_counter()
+    for turn in range(_WARM_UP + _RUNS):
+        for seconds, side in zip(found, calls, strict=True):
             start = time.perf_counter()
-            calls[i % len(calls)]()
-            found.append(time.perf_counter() - start)
-            if i > 2 * _WARM_UP and time.perf_counter() - begun > _SECONDS:
-                break
-        return float(np.median(found[_WARM_UP:])) / size
+            side[turn % len(side)]()
+            seconds.append(time.perf_counter() - start)
+        if turn > 2 * _WARM_UP and time.perf_counter() - begun > _SECONDS:
+            break
+    return [float(np.median(seconds[_WARM_UP:])) / size for seconds in found]
 
 
 class EncoderSide(Side):

@@ -38,7 +38,7 @@ from frtune.models.onnx_graph import check_graph_options, export_record
 from frtune.models.proof_record import warn_unproven
 from frtune.tasks.answer_choice import WHOLE, AnswerChoice
 from frtune.tasks.base import Task
-from frtune.tasks.config_file import load_task
+from frtune.tasks.config_file import check_directory, load_task
 from frtune.training.autocast import cast_once
 from frtune.training.distributed import gathered, place_in_group
 from frtune.training.encoded_rows import FEW, EncodedRows, encode_few, read_tokens
@@ -396,11 +396,3 @@ def load(
 def _note_scores(task: Task, generation: GenerationOptions) -> None:
     if note := task.scores_note(votes=generation.votes, settings=generation.settings):
         logger.warning(note)
-
-
-def check_directory(directory: str | Path) -> Path:
-    """Refuse (``InputError``) a model directory that is not there."""
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
-    return directory

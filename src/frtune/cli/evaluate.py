@@ -16,10 +16,9 @@ from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.evaluation import SEPARATORS, evaluate
 from frtune.files import json_text
-from frtune.inference import check_directory
 from frtune.predictions import evaluate_predictions
 from frtune.tasks.answer_files import AnswerColumns
-from frtune.tasks.config_file import task_class, task_names
+from frtune.tasks.config_file import check_directory, task_class, task_names
 from frtune.training.distributed import sharing
 
 SCORING = ("rouge_tokenizer", "as_written")  # of a saved model, too

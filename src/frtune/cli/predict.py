@@ -22,10 +22,11 @@ from frtune.data.row_checks import check_texts
 from frtune.environment.launcher import place_in_launch
 from frtune.errors import InputError
 from frtune.files import draft_file, json_text
-from frtune.inference import check_directory, load
+from frtune.inference import load
 from frtune.names import counted
 from frtune.outputs import check_output_file
 from frtune.tasks.base import Task
+from frtune.tasks.config_file import check_directory
 from frtune.training.distributed import sharing
 
 WINDOW = 1_000  # rows, encoded in memory

@@ -21,6 +21,7 @@ from frtune.inference import load
 from frtune.metrics.bootstrap import interval, resampled
 from frtune.models.bitsandbytes import quantization_record
 from frtune.models.lineage import lineage
+from frtune.models.onnx_graph import graph_kind
 from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import load_task
@@ -98,7 +99,7 @@ def compare(
         record = quantization_record(place)
         models.append({
             "name": name, "directory": str(place), "sequence": lineage(place),
-            "quantized": record["method"] if record else None,
+            "quantized": record["method"] if record else graph_kind(place),
             **_statistics(found[0], found[-1], samples),
             "size_bytes": size_bytes(place),
             **measure(place, timed, task=tasks[0], batch_sizes=batch_sizes, bf16=bf16, fp16=fp16),

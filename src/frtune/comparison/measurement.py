@@ -17,6 +17,7 @@ from frtune.files import draft_folder
 from frtune.inference import load
 from frtune.models.adapter_base import ADAPTER_CONFIG, find_base
 from frtune.models.checkpoint_files import weight_files
+from frtune.models.onnx_graph import export_record
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import import_program
 
@@ -24,8 +25,10 @@ _WARM_UP, _TEXTS, _BATCHES, _SECONDS = 2, 40, 12, 30.0
 
 
 def size_bytes(directory: str | Path) -> int:
-    """Size of a model's weights on disk; an adapter's with those of its base."""
+    """Size of a model's weights on disk, or of its graph; an adapter's with those of its base."""
     directory = Path(directory)
+    if (record := export_record(directory)) is not None:
+        return sum((directory / name).stat().st_size for name in record["files"])
     files = list(directory.glob("*.safetensors"))
     if (directory / ADAPTER_CONFIG).is_file():
         files += weight_files(find_base(directory))

@@ -12,9 +12,9 @@ from frtune.errors import InputError
 from frtune.http_api.batcher import Batcher
 from frtune.http_api.problems import Problem
 from frtune.http_api.settings import BatchSettings, Limits
-from frtune.inference import Predictor, check_directory, load
+from frtune.inference import Predictor, load
 from frtune.tasks.base import Task
-from frtune.tasks.config_file import load_task
+from frtune.tasks.config_file import check_directory, load_task
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def _read_alike(
 
     ``None`` where none does.
     """
-    task, tokenizer = predictor.task, predictor.tokenizer
+    task = predictor.task
+    tokenizer: Any = predictor.tokenizer
     rows = [{name: row[name] for name in task.columns} for row in islice(checked.rows, _ROWS)]
     rows.sort(key=lambda row: abs(sum(len(row[name]) for name in task.text_columns) - _CHARACTERS))
     published = folder / "tokenizer.json"

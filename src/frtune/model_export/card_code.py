@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from frtune.inference import Predictor
 from frtune.model_export.greedy import Ends
@@ -65,7 +66,8 @@ def _labelling(
 
 
 def _answer(predictor: Predictor, read: str, *, published: bool) -> list[str]:
-    task, config = predictor.task, predictor.model.config
+    task = predictor.task
+    config: Any = predictor.model.config
     lines = []
     if task.symmetric:  # both orders count
         lines = [f"logits = (logits + logits_of({read.format('texts[::-1]')})) / 2"]

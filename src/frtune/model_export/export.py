@@ -14,7 +14,7 @@ from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, first_line, nearest
 from frtune.failures import is_disk_full
 from frtune.files import new_folder, write_json
-from frtune.inference import Predictor, check_directory
+from frtune.inference import Predictor
 from frtune.inference_precision import family_of
 from frtune.model_export.card import write_card
 from frtune.model_export.checked_rows import CheckedRows, rows_to_check
@@ -32,7 +32,7 @@ from frtune.models.onnx_graph import EXPORT_FILE, onnxruntime, refuse_graph
 from frtune.models.proof_record import copy_record, warn_unproven
 from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
-from frtune.tasks.config_file import load_task, save_task
+from frtune.tasks.config_file import check_directory, load_task, save_task
 from frtune.training.generation import generation_settings
 from frtune.version import __version__
 

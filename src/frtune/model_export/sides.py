@@ -146,7 +146,7 @@ class WriterSide(Side):
             found += self.write(self._batch(encoded, rows)).generated(self.ends)
         return found
 
-    def numbers(self, encoded: Any, other: Side | None = None) -> list[np.ndarray]:
+    def numbers(self, encoded: Any, other: Any = None) -> list[np.ndarray]:
         """As of every side, of each token that is written."""
         count = min(_FEW, len(encoded))
         groups = [*parts(min(count, 2), 1), *parts(count, 3)]

@@ -66,7 +66,8 @@ def load_saved(
         )
     if graphs and export_record(directory) is not None:
         config, family, _ = read_for_task(directory, task)
-        return open_graph(directory, config), load_tokenizer(directory, family, config)
+        graph: Any = open_graph(directory, config)
+        return graph, load_tokenizer(directory, family, config)
     refuse_graph(directory)
     dtype = torch_dtype(dtype)
     record = quantization_record(directory)

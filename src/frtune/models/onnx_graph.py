@@ -35,6 +35,14 @@ def export_record(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
         raise InputError(f"{path}: is no record of frtune export. Export again.") from error
 
 
+def graph_kind(directory: str | os.PathLike[str]) -> str | None:
+    """``"onnx"`` or ``"onnx-int8"`` of a directory of ``frtune export``; ``None`` of others."""
+    record = export_record(directory)
+    if record is None:
+        return None
+    return "onnx-int8" if QUANTIZED in record["files"] else "onnx"
+
+
 def refuse_graph(directory: str | os.PathLike[str]) -> None:
     """Refuse (``InputError``) a directory of ``frtune export`` where weights are needed."""
     record = export_record(directory)

@@ -62,6 +62,14 @@ def save_task(task: Task, directory: str | Path) -> None:
     write_json(Path(directory) / TASK_FILE, content)
 
 
+def check_directory(directory: str | Path) -> Path:
+    """Refuse (``InputError``) a model directory that is not there."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
+    return directory
+
+
 def load_task(directory: str | Path) -> Task:
     """Read the task of a saved directory.
 

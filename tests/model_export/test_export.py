@@ -286,6 +286,10 @@ def test_what_cannot_be_exported_is_refused_before_any_work(saved, tmp_path):
         export(saved("gpt2", "keyphrases"), out)
     with pytest.raises(InputError, match=r"no such file|does not exist|neither"):
         export(directory, out, data=tmp_path / "nothing.csv")
+    with pytest.raises(InputError, match="max_rows=3: goes with data"):
+        export(directory, out, max_rows=3)
+    with pytest.raises(InputError, match="text_column='body': goes with data"):
+        export(directory, out, columns={"text_column": "body"})
     frtune.quantize(directory, tmp_path / "int8", proof=False)
     with pytest.raises(InputError, match=r"is quantised \(int8\).*Export what it was made from"):
         export(tmp_path / "int8", out)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from frtune.data.cleaning import clean_text
+from frtune.errors import InputError
 from frtune.evaluation import scored_rows, separator_in
 from frtune.models.tokenizer_files import PROBES
 from frtune.tasks.base import Task
@@ -53,7 +54,8 @@ def rows_to_check(
         reading: Further arguments of ``evaluate`` that say which rows are read, and how.
 
     Raises:
-        InputError: If ``data`` cannot be read, or a row of it not be scored.
+        InputError: If ``data`` cannot be read, or a row of it not be scored, or how to read it is
+            said without it.
     """
     if data is not None:
         names = dict(columns or {})
@@ -61,6 +63,9 @@ def rows_to_check(
         task = task.with_columns(names)
         rows, _ = scored_rows(data, task, separator=separator, **reading)
         return CheckedRows(rows, True, f"{len(rows)} rows of {data}", task)
+    for name, value in {**reading, **(columns or {})}.items():
+        if value:
+            raise InputError(f"{name}={value!r}: goes with data. Give data too, or leave it out.")
     path = directory / "predictions.jsonl"
     found = _predicted(path, task) if path.is_file() else []
     if found:

@@ -155,8 +155,7 @@ def _check_kind(directory: Path, task: Task) -> None:
     if family.kind == "decoder":
         raise InputError(
             f"{directory}: is a decoder ({family.name}), and frtune exports encoders and "
-            "encoder-decoders. Serve it with frtune serve, or with vLLM; train --task "
-            f"{task.name} on another family to export."
+            f"encoder-decoders. Serve it with frtune serve, or train {task.name} on one of those."
         )
 
 

@@ -25,6 +25,8 @@ from frtune.training.generation import generation_settings
 
 TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une bibliothèque.", "Oui"]
 LIMIT = 32
+OLD = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9)
+pytestmark = pytest.mark.skipif(OLD, reason="PyTorch 2.9 is the first that frtune export takes")
 
 
 def task_named(name):
@@ -296,7 +298,11 @@ def test_what_cannot_be_exported_is_refused_before_any_work(saved, tmp_path):
     assert not out.exists()
 
 
-def test_a_missing_package_is_named_with_its_extra(saved, tmp_path, monkeypatch):
+def test_an_old_pytorch_and_a_missing_package_are_named(saved, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "2.8.1+cpu")
+        with pytest.raises(InputError, match=r"needs PyTorch 2\.9 or newer"):
+            export(saved("bert", "classification"), tmp_path / "out")
     for name in ("onnxscript", "onnxruntime"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)

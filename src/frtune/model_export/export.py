@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,6 +10,7 @@ import torch
 
 from frtune.environment.hardware import processor
 from frtune.environment.threads import fit_threads
+from frtune.environment.versions import versions
 from frtune.errors import InputError, first_line, nearest
 from frtune.failures import is_disk_full
 from frtune.files import new_folder, write_json
@@ -34,9 +34,9 @@ from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
 from frtune.tasks.config_file import check_directory, load_task, save_task
 from frtune.training.generation import generation_settings
-from frtune.version import __version__
 
 Format = Literal["onnx"]
+_VERSIONED = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")
 TORCH, FP32, INT8 = "PyTorch, fp32", "ONNX Runtime, fp32", "ONNX Runtime, int8"
 
 
@@ -106,7 +106,6 @@ def export(
         ends = _ends(predictor) if task.generates else None
         files, sides = _compared(directory, draft, predictor, checked, ends=ends, int8=int8)
         record = {
-            "frtune_version": __version__,
             "format": to,
             "source": str(directory),
             "merged_adapter": adapted,
@@ -116,10 +115,7 @@ def export(
             "sides": sides,
             "threads": torch.get_num_threads(),
             "processor": processor(),
-            "versions": {
-                name: version(name)
-                for name in ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")
-            },
+            "versions": versions(*_VERSIONED),
         }
         write_json(draft / EXPORT_FILE, record)
         write_card(draft, output_dir, predictor, checked, record, ends=ends)
@@ -213,9 +209,10 @@ def _exported(directory: Path, write: Callable[[], list[str]]) -> list[str]:
     except Exception as error:
         if is_disk_full(error) or isinstance(error, InputError):
             raise
+        cause = error.__cause__ or error  # the exporter's own error says how to report it
         raise RuntimeError(
-            f"{directory}: torch {torch.__version__} cannot export this model "
-            f"({type(error).__name__}: {first_line(error)}). Nothing was written; docs/export.md "
+            f"{directory}: PyTorch {torch.__version__} cannot export this model "
+            f"({type(cause).__name__}: {first_line(cause)}). Nothing was written; docs/export.md "
             "says which families were tried."
         ) from error
 

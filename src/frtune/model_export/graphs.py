@@ -30,11 +30,18 @@ ENCODER, DECODER, WITH_PAST = (
     "decoder_with_past_model.onnx",
 )
 SEPARATE_BYTES = 2**30  # weights of a graph from which they stand beside it: protobuf holds 2 GiB
+_TORCH = (2, 9)  # the first that exports by torch.export unless it is told otherwise
 _BATCH, _LENGTH, _WRITTEN = 2, 7, 3  # of the made-up rows that a graph is traced with; no two equal
 
 
 def check_exporter() -> None:
-    """Refuse (``InputError``) to begin without the packages that PyTorch's exporter needs."""
+    """Refuse (``InputError``) to begin without what PyTorch's exporter needs."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _TORCH:
+        needed = ".".join(map(str, _TORCH))
+        raise InputError(
+            f"--to onnx: needs PyTorch {needed} or newer, and this is {torch.__version__}. "
+            "Run: pip install -U torch"
+        )
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

@@ -258,6 +258,17 @@ def test_a_graph_that_differs_is_told_in_one_line_and_leaves_nothing(
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
+def test_a_model_that_pytorch_cannot_export_is_told_in_one_line(saved, tmp_path, capsys):
+    directory = str(saved("longformer", "classification"))
+    capsys.readouterr()
+    assert main(["export", directory, "--to", "onnx", "--output", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "cannot export this model" in told.err
+    assert len([line for line in told.err.splitlines() if "Tokenising" not in line and line]) == 1
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(saved, tmp_path):
     directory = saved("bert", "classification")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -243,14 +243,16 @@ def _write(
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep to itself what the exporter says of its own steps, and of torchvision."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    before = [each.level for each in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    before = logging.root.manager.disable
+    told = io.StringIO()  # of a model that fails, a thousand lines of its operations
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(told),
+    ):
         warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
         try:
-            for each in loggers:
-                each.setLevel(logging.ERROR)
             yield
         finally:
-            for each, level in zip(loggers, before, strict=True):
-                each.setLevel(level)
+            logging.disable(before)

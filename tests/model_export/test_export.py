@@ -16,10 +16,13 @@ import torch
 import frtune
 from frtune import InputError, build_model, export, lora_config
 from frtune.cli import main
+from frtune.comparison.measurement import size_bytes
 from frtune.failures import DiskFullError
-from frtune.model_export import comparison, graphs
+from frtune.model_export import comparison, graphs, sides
+from frtune.model_export.checked_rows import rows_to_check
 from frtune.model_export.graph_quantization import quantize_graphs
 from frtune.models.loading import load_saved
+from frtune.models.onnx_graph import graph_kind
 from frtune.tasks.config_file import load_task, save_task
 from frtune.training.generation import generation_settings
 
@@ -27,6 +30,14 @@ TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une
 LIMIT = 32
 OLD = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 9)
 pytestmark = pytest.mark.skipif(OLD, reason="PyTorch 2.9 is the first that frtune export takes")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_timing():
+    """A time for each size of batches that is enough to have one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sides, "SECONDS", 0.1)
+        yield
 
 
 def task_named(name):
@@ -202,6 +213,25 @@ def test_int8_is_small_near_and_the_only_graph(saved, tmp_path):
     graph_files = [path.name for path in (tmp_path / "small").glob("*.onnx*")]
     assert graph_files == found["files"] == ["model_quantized.onnx"]
     assert len(frtune.load(tmp_path / "small").predict(TEXTS)) == 3
+
+
+def test_compare_knows_a_graph_and_its_size(exported):
+    directory = exported("bert", "classification")
+    assert size_bytes(directory) == (directory / "model.onnx").stat().st_size
+    assert graph_kind(directory) == "onnx" and graph_kind(directory.parent) is None
+
+
+def test_the_texts_compared_are_those_of_the_test_rows_else_samples(tmp_path):
+    task = frtune.SentenceSimilarity(max_source_tokens=LIMIT)
+    made = rows_to_check(tmp_path, task)
+    assert not made.labelled and made.origin == "8 sample texts"
+    assert all(row["sentence1"] and row["sentence2"] for row in made.rows)
+    lines = [{"input": "Oui", "input_pair": text, "prediction": "0"} for text in (*TEXTS, " ")]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "predictions.jsonl").write_text(text, "utf-8")
+    found = rows_to_check(tmp_path, task)
+    assert found.origin == "3 texts of predictions.jsonl"
+    assert found.rows[0] == {"sentence1": "Oui", "sentence2": TEXTS[0]}
 
 
 def test_large_weights_stand_beside_the_graph(saved, tmp_path, monkeypatch):

@@ -25,7 +25,8 @@ from frtune.training.generation import prompts_of
 
 BATCH = 16  # rows of a batch of several
 _FEW = 8  # rows whose numbers are compared one by one, and text by text
-_BATCHES, _WARM_UP, _RUNS, _SECONDS = 8, 3, 60, 10.0  # of times: the median of many
+_BATCHES, _WARM_UP, _RUNS = 8, 3, 60  # of times: the median of many
+SECONDS = 10.0  # in which a size of batches is timed, or a little more
 
 
 class Side(ABC):
@@ -71,7 +72,7 @@ def seconds_in_turns(sides: Sequence[Side], encoded: Any, size: int) -> list[flo
             start = time.perf_counter()
             side[turn % len(side)]()
             seconds.append(time.perf_counter() - start)
-        if turn > 2 * _WARM_UP and time.perf_counter() - begun > _SECONDS:
+        if turn > 2 * _WARM_UP and time.perf_counter() - begun > SECONDS:
             break
     return [float(np.median(seconds[_WARM_UP:])) / size for seconds in found]
 

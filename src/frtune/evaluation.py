@@ -64,7 +64,7 @@ def evaluate(
             ``None`` writes nothing.
         split: Which split to score; ``None`` takes test, else validation, else the only one.
         encoding: Encoding of the data files.
-        max_rows: Score so many rows, after a seeded shuffle.
+        max_rows: Number of rows to score, drawn with a seed.
         batch_size: Rows a batch.
         dtype: Type of the weights, as of ``load``.
         bf16: Compute in bf16, as of ``load``.

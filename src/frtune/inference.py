@@ -125,7 +125,7 @@ class Predictor:
             min_score: The least score of a keyword or keyphrase; ``None`` as of ``num_beams``.
             top_k: Different ones of each text at most, of the highest scores; all places of
                 these stay. ``None`` as of ``num_beams``.
-            present_only: Keyphrases: those alone that stand in the text.
+            present_only: Keyphrases: only those that occur in the text.
 
         Returns:
             One dict per text, in order: ``text`` (and of a pair ``text_pair``) and the task's
@@ -331,11 +331,11 @@ def load(
             directory says, which is 1 unless it was trained with more.
         max_target_tokens: Tokens written at most; ``None`` takes the task's.
         scores: Keyphrases: answers have ``scores``, too.
-        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
+        votes: Keyphrases: sample N answers for each text (2 to 64), and rank by votes.
         seed: Of these draws; ``None`` takes 42.
         min_score: The least score of a keyword or keyphrase; ``None`` takes all.
         top_k: Different ones of each text at most, of the highest scores; ``None`` takes all.
-        present_only: Keyphrases: those alone that stand in the text.
+        present_only: Keyphrases: only those that occur in the text.
 
     Returns:
         The predictor of the directory's task.

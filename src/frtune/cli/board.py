@@ -42,9 +42,10 @@ def main(argv: list[str]) -> None:
     """Parse ``argv``, serve the page until Ctrl-C; what it started goes on."""
     parser = Parser(
         prog="frtune board",
-        description="Serve a local page that goes from a file to a model in use: prepare data, "
-        "choose model and settings, train, compare, try. Each step shows the command that it runs. "
-        "Runs are processes of their own: they go on when the page ends, and it finds them again.",
+        description="Serve a local page for a whole project, from a file to a trained model in "
+        "use: prepare data, choose model and settings, train, compare, try. Each step "
+        "shows the command that it runs. Runs are processes of their own: they "
+        "continue when the page ends, and it finds them again.",
     )
     own = options_of(Options, positional=["folder"])
     own["folder"][0].nargs, own["folder"][0].required = "?", False

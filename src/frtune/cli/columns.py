@@ -16,10 +16,10 @@ class ReadingOptions:
     """How files are read.
 
     Attributes:
-        encoding: Of text files, such as cp1252 or cp949; utf-8-replace puts U+FFFD for bytes that
-            are not UTF-8 (default: utf-8, or the BOM's).
-        text_columns: Columns of CSV, TSV and Excel files whose cells stay text, whatever they look
-            like.
+        encoding: Encoding of text files, such as cp1252 or cp949; utf-8-replace writes U+FFFD for
+            bytes that are not UTF-8 (default: utf-8, or that of the byte order mark).
+        text_columns: Columns of CSV, TSV and Excel files whose cells stay text, also when they
+            look like numbers.
         decimal_comma: Read cells such as 3,8 as numbers.
     """
 

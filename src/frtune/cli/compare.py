@@ -16,14 +16,14 @@ class Options:
     """What is compared, and on what.
 
     Attributes:
-        directories: What frtune train left.
+        directories: Model directory, as frtune train writes it.
         data: File, folder, hub name or 'sample'.
         split: Which split (default: test, validation, or the only one).
-        max_rows: Score so many rows, after a seeded shuffle.
+        max_rows: Number of rows to score, drawn with a seed.
         output: Where comparison.md, .json and .png go.
         batch_sizes: Texts a batch, for the times.
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
-        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, if the family allows it).
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     own = options_of(Options, positional=["directories"])
     columns = column_options(further=SEPARATORS)
     parser.add_options("models and data", own | options_of(ReadingOptions))
-    parser.add_options("columns, where they differ from the models'", columns)
+    parser.add_options("columns, if they differ from those of the models", columns)
     parsed = parser.parse(argv)
     options = asdict(made(Options, parsed)) | asdict(made(ReadingOptions, parsed))
     options["columns"] = given_columns(parsed, columns)

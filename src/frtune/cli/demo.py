@@ -22,14 +22,14 @@ class Options:
     """What the page answers with, and to what.
 
     Attributes:
-        directories: What frtune train left.
-        examples: Rows to click (default: the first test rows of each model).
+        directories: Model directory, as frtune train writes it.
+        examples: File with examples (default: the first test rows of each model).
         max_characters: Longest text.
         max_file_mb: Largest file in MB.
-        defuse: Leave cells as they are that a spreadsheet takes for formulas (default: a ' before
-            them).
+        defuse: Write cells that look like formulas of a spreadsheet unchanged (default: with a '
+            before them).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
-        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
+        fp16: Compute in fp16 (default: on GPUs without bf16, if the family allows it).
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})

@@ -29,12 +29,12 @@ class Options:
     """What is scored, and on what.
 
     Attributes:
-        directory: What frtune train left.
+        directory: Model directory, as frtune train writes it.
         data: File, folder, hub name or 'sample'.
         split: Which split (default: test, validation, or the only one).
-        max_rows: Score so many rows, after a seeded shuffle.
-        output_dir: Where metrics.json goes (default: DIR/evaluation/NAME OF THE DATA; of one FILE,
-            evaluation/NAME OF THE FILE beside it; of two, nothing is written).
+        max_rows: Number of rows to score, drawn with a seed.
+        output_dir: Directory for metrics.json (default: DIR/evaluation/NAME OF THE DATA; for one
+            FILE, evaluation/NAME OF THE FILE beside it; for two, none).
     """
 
     directory: str | None = field(default=None, metadata={"metavar": "DIR"})
@@ -52,14 +52,14 @@ class ModelOptions:
         batch_size: Rows a batch.
         dtype: Type of the weights (default: 16 bits for large models on a GPU, else fp32).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
-        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
-        num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
-        max_target_tokens: Tokens written at most (default: the model's).
-        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
-        seed: Of these draws (default: 42).
-        min_score: Least score of a keyword or keyphrase (default: none).
-        top_k: Of each text at most, of the highest scores (default: all).
-        present_only: Keyphrases: those alone that stand in the text.
+        fp16: Compute in fp16 (default: on GPUs without bf16, if the family allows it).
+        num_beams: Beams, for generated text (default: the model's, mostly 1).
+        max_target_tokens: Most generated tokens (default: the model's).
+        votes: Keyphrases: sample N answers for each text (2 to 64), and rank by votes.
+        seed: Seed of --votes (default: 42).
+        min_score: Lowest score of a keyword or keyphrase (default: no limit).
+        top_k: Keep the N best of each text (default: all).
+        present_only: Keyphrases: only those that occur in the text.
     """
 
     batch_size: int = 16
@@ -81,15 +81,15 @@ class AnswerOptions:
 
     Attributes:
         predictions: File of answers, in place of DIR: JSONL, JSON, CSV, TSV, Parquet, or .txt with
-            one a line. A second file is compared with the first.
-        task: What they answer: classification, similarity, keywords or keyphrases; or a model
-            directory, for its settings.
-        prediction_column: Column with the answers (default: prediction, or the only likely one).
-        prediction_separator: Between the phrases of an answer that is text (default: as in the
+            one answer a line. A second file is compared with the first.
+        task: Their task: classification, similarity, keywords or keyphrases; or a model
+            directory, to take its settings.
+        prediction_column: Column with the answers (default: prediction, or a similar name).
+        prediction_separator: Separator between the phrases of an answer (default: as in the
             data).
         prediction_encoding: Encoding of these files (default: UTF-8).
-        id_column: Column in these files and in the data that says which row an answer is for
-            (default: id where both have it, else the order).
+        id_column: Column with the id of a row, in these files and in the data (default: id if
+            both have it, else answers are in the order of the rows).
     """
 
     predictions: list[str] | None = field(default=None, metadata={"metavar": "FILE"})
@@ -104,9 +104,9 @@ def main(argv: list[str]) -> int | None:
     """Parse ``argv``, score, print the scores as JSON."""
     parser = Parser(
         prog="frtune evaluate",
-        description="Score a saved model directory, or answers from anywhere in a file. The scores "
-        "go to standard output as JSON, and with predictions and signatures to the output "
-        "directory.",
+        description="Score a saved model, or a file of answers of any program. The scores are "
+        "printed as JSON, and written to the output directory with predictions and "
+        "signatures.",
         epilog="example: frtune evaluate --predictions answers.jsonl --data test.csv "
         "--task keyphrases",
     )
@@ -115,8 +115,8 @@ def main(argv: list[str]) -> int | None:
     reading = options_of(ReadingOptions)
     model = options_of(ModelOptions) | options_of(LaunchOptions)
     parser.add_options("model and data", own | model | reading)
-    parser.add_options("answers from anywhere", options_of(AnswerOptions))
-    parser.add_options("how they are read and scored, where it differs from the task's", settings)
+    parser.add_options("answers of any program", options_of(AnswerOptions))
+    parser.add_options("columns and scores, if they differ from those of the task", settings)
     parsed = parser.parse(argv)
     given = {name: value for name, value in vars(parsed).items() if name in settings}
     if parsed.predictions is not None:

@@ -28,9 +28,9 @@ class Options:
             NAME.report.json stand beside it.
         encoding: Encoding of the file (default: UTF-8, or the BOM's).
         text_columns: Columns of CSV, TSV and Excel files whose cells stay text.
-        max_rows: Label the first so many rows.
-        dry_run: Show the first prompts and the estimated cost; ask nothing.
-        partial: Write the rows that have an answer also when the run stopped early.
+        max_rows: Label only the first N rows.
+        dry_run: Show the first prompts and the estimated cost; send nothing.
+        partial: Write the rows that have an answer, also if the run stopped early.
         template: Text file with the prompt; {text}, {count} and {labels} are filled in.
     """
 
@@ -48,8 +48,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="frtune label",
         description="Ask a language model for the keyphrases or the class of each text. Every "
-        "answer is kept at once: the same command goes on where a run stopped, and pays for no "
-        "answer twice.",
+        "answer is saved at once. The same command continues a run that stopped, and "
+        "pays for no answer twice.",
         epilog="example: frtune label texts.csv --output labelled.jsonl --base-url "
         "http://localhost:8000/v1 --model my-model --dry-run",
     )
@@ -65,7 +65,7 @@ def _parser() -> Parser:
         limit.dest, limit.option_strings = f"budget_{name}", [f"--budget-{name}"]
     parser.add_options("texts and labels", own)
     parser.add_options("what to ask", job)
-    parser.add_options("whom to ask", endpoint)
+    parser.add_options("endpoint", endpoint)
     parser.add_options("cost", budget)
     return parser
 

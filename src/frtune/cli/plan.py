@@ -27,17 +27,17 @@ class Options:
 
     Attributes:
         checkpoint: Directory or hub name; default checkpoints of families need no network.
-        family: Family, where the checkpoint cannot say.
+        family: Model family, if the checkpoint does not say it.
         gpus: GPUs of one host.
-        gpu: Their name, as t4, "GTX 1650 Ti" or a100-80gb (default: the one that is present).
+        gpu: Name of the GPU: t4, "GTX 1650 Ti", a100-80gb, ... (default: the one that is present).
         gpu_memory: Memory of each GPU, as 24GB or 80GiB (default: the card's; without one, 24GB).
         cpu_memory: Memory of the host (default: not checked).
-        batch: Longest rows at once on a GPU; training cuts a step to what fits.
+        batch: Number of longest rows at once on a GPU; training cuts a step to what fits.
         task: What is learnt (default: classification for encoders, else keyphrases).
         tokens: Tokens of a source (default: the task's).
         target_tokens: Tokens of a target, where there is one.
-        precision: Precision of the training (default: what the card computes in and the family
-            bears; without a card, bf16).
+        precision: Precision of the training (default: that of the GPU, if the family allows it;
+            without a GPU, bf16).
         json: Print everything as JSON, sizes in bytes.
     """
 
@@ -59,9 +59,9 @@ def main(argv: list[str]) -> None:
     """Work the plan out and print it."""
     parser = Parser(
         prog="frtune plan",
-        description="Work out the memory of full, LoRA, int8 and nf4 training under DDP and "
-        "ZeRO-2/3 with and without offload; say which fit, and print the command of the best. "
-        "Only the checkpoint's config is read.",
+        description="Compute the memory of full, LoRA, int8 and nf4 training under DDP and "
+        "ZeRO-2/3, with and without offload. Show what fits, and the command of the "
+        "best. Only the config of the checkpoint is read.",
         epilog="example: frtune plan --checkpoint EleutherAI/polyglot-ko-5.8b --gpus 6 "
         "--gpu-memory 24GB --cpu-memory 256GB",
     )

@@ -38,23 +38,23 @@ class Options:
     """Which model answers, and for what.
 
     Attributes:
-        directory: What frtune train left.
-        text: A text to answer for.
-        text_pair: Its second sentence, for a model of similarity.
-        file: CSV, TSV, JSON, JSONL or Parquet file, or .txt: one a line.
-        output: Where the answers go (default: standard output).
+        directory: Model directory, as frtune train writes it.
+        text: The text to answer.
+        text_pair: The second sentence, for a similarity model.
+        file: CSV, TSV, JSON, JSONL or Parquet file, or .txt with one text a line.
+        output: File for the answers (default: standard output).
         batch_size: Rows a batch.
         dtype: Type of the weights (default: 16 bits for large models on a GPU, else fp32).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
-        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
-        num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
-        max_target_tokens: Tokens written at most (default: the model's).
-        scores: Keyphrases: give each a score.
-        votes: Keyphrases: draw each text so often, 2 to 64 times, and rank by the votes.
-        seed: Of these draws (default: 42).
-        min_score: Least score of a keyword or keyphrase (default: none).
-        top_k: Of each text at most, of the highest scores (default: all).
-        present_only: Keyphrases: those alone that stand in the text.
+        fp16: Compute in fp16 (default: on GPUs without bf16, if the family allows it).
+        num_beams: Beams, for generated text (default: the model's, mostly 1).
+        max_target_tokens: Most generated tokens (default: the model's).
+        scores: Keyphrases: add a score for each.
+        votes: Keyphrases: sample N answers for each text (2 to 64), and rank by votes.
+        seed: Seed of --votes (default: 42).
+        min_score: Lowest score of a keyword or keyphrase (default: no limit).
+        top_k: Keep the N best of each text (default: all).
+        present_only: Keyphrases: only those that occur in the text.
     """
 
     directory: str = field(metadata={"metavar": "DIR"})
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int | None:
     columns, own = column_options(COLUMNS), options_of(Options, positional=["directory"])
     own |= options_of(LaunchOptions)
     parser.add_options("model and texts", own | options_of(ReadingOptions))
-    parser.add_options("columns, where they differ from the model's", columns)
+    parser.add_options("columns, if they differ from those of the model", columns)
     parsed = parser.parse(argv)
     chosen = made(Options, parsed)
     if (chosen.text is None) == (chosen.file is None):

@@ -13,7 +13,7 @@ class Options:
     """What is quantised, and how.
 
     Attributes:
-        directory: What frtune train left.
+        directory: Model directory, as frtune train writes it.
         output: A new directory.
         method: How; see below.
         proof: Do not try it in a fresh process.
@@ -29,8 +29,8 @@ def main(argv: list[str]) -> None:
     """Parse ``argv``, quantise, say what came of it."""
     parser = Parser(
         prog="frtune quantize",
-        description="Quantise a finished model, to about a quarter of its size. Leaves a "
-        "directory that frtune predict, evaluate, compare and frtune.load open. An adapter is "
+        description="Make a saved model smaller, to about a quarter of its size. frtune predict, "
+        "evaluate, compare and frtune.load open the new directory. An adapter is "
         "merged first; the head stays in full precision.",
         epilog="methods: " + "; ".join(f"{name}: {text}" for name, text in METHODS.items()),
     )

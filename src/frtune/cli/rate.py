@@ -31,20 +31,20 @@ class Options:
             keyphrases or keywords.
         output: File of the ratings, such as ratings.sqlite; made if it is not there.
         data: Rows to judge, with their true phrases (default: those of the first run).
-        text_column: Column with the text (default: as the first run's task).
-        keyphrases_column: Column with the true phrases (default: as the first run's task).
-        separator: Stands between the phrases of a string (default: as the first run's task).
+        text_column: Column with the text (default: that of the first run's task).
+        keyphrases_column: Column with the true phrases (default: that of the first run's task).
+        separator: Separator between phrases (default: that of the first run's task).
         keyphrase_field: Field with the phrase, where the column has objects.
-        max_rows: Judge so many, after a seeded shuffle.
+        max_rows: Number of rows to judge, drawn with a seed.
         with_reference: Let raters judge the true phrases too.
         mode: Grade each list (score), or choose the best (prefer).
         scale: Grades from worst to best: 1 2 3, or 1=bad 2=good.
-        question: What raters are asked (default: in their language).
-        seed: Of the order of rows and runs.
+        question: Question to the raters (default: in their language).
+        seed: Seed of the order of rows and runs.
         report: Write ratings.md and ratings.json there, and serve nothing.
         export: Write the answers to this new CSV, and serve nothing.
-        defuse: Leave cells as they are that a spreadsheet takes for formulas (default: a ' before
-            them).
+        defuse: Write cells that look like formulas of a spreadsheet unchanged (default: with a '
+            before them).
         k: Cut of the automatic F1 at K.
         score_language: Two-letter code: adds the F1 of stems.
         encoder: Adds the semantic F1 by this encoder.
@@ -76,7 +76,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="frtune rate",
         description="Serve a local page where people judge the phrases of runs without knowing "
-        "whose they are. Answers go to one file; the same command goes on with it.",
+        "which run wrote them. The answers are saved in one file; the same command "
+        "continues with it.",
         epilog="then: frtune rate --output ratings.sqlite --report DIR --export ratings.csv",
     )
     own = options_of(Options, positional=["runs"])

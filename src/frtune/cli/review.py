@@ -34,7 +34,7 @@ class Options:
         task: keyphrases, keywords, similarity or classification.
         checkpoint: Model to train on the folds: hub name, directory, or 'tiny' (with 'sample').
         output: Where the table, the decisions and the corrected data go.
-        folds: Train so many models, each without the rows that it is asked about.
+        folds: Number of models; each predicts the rows that it was not trained on.
         page: End with the table, and serve no page.
         page_language: Of the page (default: as the browser asks).
     """
@@ -53,9 +53,9 @@ def _parser(*, add_help: bool) -> Parser:
         prog="frtune review",
         usage="frtune review DATA --task TASK [options]",
         add_help=add_help,
-        description="Say which labels are probably wrong, by models that did not learn them, and "
-        "serve a local page on which they are kept, changed or dropped. The same command goes on "
-        "where it was stopped.",
+        description="Find labels that are probably wrong, with models that were not trained on "
+        "them. Then serve a local page to keep, change or drop these labels. The same "
+        "command continues where it was stopped.",
         epilog="Further options are those of frtune train TASK, for the models: "
         "frtune train TASK --help.",
     )

@@ -40,9 +40,9 @@ def main(argv: list[str]) -> None:
     """Parse ``argv``, read the runs, print them."""
     parser = Parser(
         prog="frtune runs",
-        description="All runs of frtune train below a folder: what each was trained on and from, "
-        "what differs in its settings, its score with the 95 % interval, and its state. Scores of "
-        "other test rows, or computed otherwise, stand in a table of their own.",
+        description="Show all runs of frtune train below a folder in one table: data, checkpoint, "
+        "the settings that differ, the score with its 95 % interval, and the state. "
+        "Scores that cannot be compared are in different tables.",
         epilog="example: frtune runs runs/ --where task=keyphrases state=finished --sort score",
     )
     own = options_of(Options, positional=["folder"])

@@ -16,16 +16,16 @@ class Options:
     """Which models answer, and how.
 
     Attributes:
-        directories: What frtune train left.
+        directories: Model directory, as frtune train writes it.
         dtype: Type of the weights (default: 16 bits for large models on a GPU, else fp32).
         bf16: Compute in bf16, or in fp32 (default: bf16 where the device computes in it).
-        fp16: Compute in fp16 (default: on GPUs without bf16, where the family bears it).
-        num_beams: Beams of the search, where text is written (default: the model's, mostly 1).
-        max_target_tokens: Tokens written at most (default: the model's).
-        scores: Keyphrases: give each a score.
-        min_score: Least score of a keyword or keyphrase (default: none).
-        top_k: Of each text at most, of the highest scores (default: all).
-        present_only: Keyphrases: those alone that stand in the text.
+        fp16: Compute in fp16 (default: on GPUs without bf16, if the family allows it).
+        num_beams: Beams, for generated text (default: the model's, mostly 1).
+        max_target_tokens: Most generated tokens (default: the model's).
+        scores: Keyphrases: add a score for each.
+        min_score: Lowest score of a keyword or keyphrase (default: no limit).
+        top_k: Keep the N best of each text (default: all).
+        present_only: Keyphrases: only those that occur in the text.
     """
 
     directories: list[str] = field(metadata={"metavar": "DIR"})
@@ -44,11 +44,12 @@ def main(argv: list[str]) -> None:
     """Parse ``argv``, open the models, answer requests until SIGTERM or Ctrl-C."""
     parser = Parser(
         prog="frtune serve",
-        description="Serve an HTTP API by which saved models answer: POST /v1/MODEL/predict, where "
-        "MODEL is a directory's name, takes a text or several and gives what frtune predict gives. "
-        "Requests that come together are computed together. /docs describes the API.",
-        epilog="The environment variable FRTUNE_API_KEYS holds the keys that may ask, separated by "
-        "blanks; without it everyone may who reaches the server.",
+        description="Serve an HTTP API that answers with saved models. POST /v1/MODEL/predict "
+        "takes one text or several, and gives the answers of frtune predict; MODEL is "
+        "the name of a directory. Requests at the same time are computed in one "
+        "batch. /docs describes the API.",
+        epilog="The environment variable FRTUNE_API_KEYS has the accepted keys, separated by "
+        "spaces. Without it, everyone who can reach the server may use it.",
     )
     parser.add_options("models and answers", options_of(Options, positional=["directories"]))
     parser.add_options("server", options_of(ServerSettings))

@@ -34,7 +34,7 @@ class Options:
         text_column: Column with the text.
         label_column: Column with the label; probes need it (default: label, where there is one).
         split: Which split (default: test, validation, or the only one).
-        max_rows: So many, after a seeded shuffle.
+        max_rows: Number of rows, drawn with a seed.
         bf16: Run the models in bf16, or in fp32 (default: bf16 where the CPU is fast at it).
     """
 
@@ -57,9 +57,9 @@ SIZE = ("max_tokens", "token_budget", "sample_tokens", "sample_texts", "seed")
 def _parser() -> Parser:
     parser = Parser(
         prog="frtune study",
-        description="Describe the hidden states of checkpoints layer by layer, and what changed "
-        "between them. Writes report.html, study.json, tables as Parquet, and plots. Interrupted, "
-        "the same command goes on.",
+        description="Describe the hidden states of checkpoints layer by layer, and the "
+        "differences between them. Writes report.html, study.json, tables as Parquet, "
+        "and plots. The same command continues a study that was interrupted.",
         epilog="example: frtune study almanach/camembert-base runs/classifier --names raw tuned "
         "--data reviews/ --max-rows 1000 --output-dir runs/study",
     )

@@ -53,7 +53,7 @@ class FileOptions:
     """Options in a file.
 
     Attributes:
-        config: YAML file with these options as keys; flags beat it.
+        config: YAML file with options; the command line beats it.
     """
 
     config: str | None = None
@@ -156,8 +156,9 @@ def _parser(
 ) -> Parser:
     parser = Parser(
         prog=prog,
-        description="Train a model, keep the best checkpoint, test it. A switch (--lora) takes "
-        "true or false too. Defaults stand in brackets; a tiny checkpoint has others.",
+        description="Train a model, keep the best checkpoint, score it on the test rows. Switches "
+        "such as --lora also take true or false. Defaults are in brackets; a tiny checkpoint has "
+        "others.",
         epilog="Ctrl-C or SIGTERM: the step ends, a checkpoint is saved, exit code 130 or 143. "
         "Twice: at once.",
     )

@@ -24,7 +24,7 @@ class Options:
 
     Attributes:
         task: keyphrases, keywords, similarity or classification.
-        trials: Train so many times at most; the first trial is the recipe.
+        trials: Number of trials at most; the first one is the recipe.
         hours: Begin no trial after so many hours (default: no limit).
     """
 
@@ -38,11 +38,11 @@ def _parser(*, add_help: bool) -> Parser:
         prog="frtune tune",
         usage="frtune tune TASK [options] [options of frtune train TASK]",
         add_help=add_help,
-        description="Search the training settings that suit your data: learning rate, epochs, rows "
-        "of a step, weight decay, and the rank of an adapter. Trials are judged on the validation "
-        "rows. The best settings and the recipe are then trained again with three seeds each. The "
-        "same command goes on where it was stopped; started again on another GPU, it shares the "
-        "work.",
+        description="Search the training settings for your data: learning rate, epochs, rows of a "
+        "step, weight decay, and the rank of an adapter. Trials are compared on the "
+        "validation rows. Then the best settings and the recipe are trained again "
+        "with three seeds each. The same command continues a search that stopped. "
+        "Started again on another GPU, it shares the work.",
         epilog="Further options are those of frtune train TASK (frtune train TASK --help). A "
         "setting that is given is not searched.",
     )

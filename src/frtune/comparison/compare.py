@@ -54,7 +54,7 @@ def compare(
             the first.
         data: As for ``frtune.evaluate``.
         split: Which split to score; ``None`` takes test, else validation, else the only one.
-        max_rows: Score so many rows, after a seeded shuffle.
+        max_rows: Number of rows to score, drawn with a seed.
         output_dir: Where ``comparison.md``, ``comparison.json`` and, with the extra ``plots``,
             ``comparison.png`` go; ``None`` writes nothing.
         batch_sizes: Texts a batch, for the times.

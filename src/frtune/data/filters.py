@@ -19,10 +19,10 @@ class Filters:
     Attributes:
         min_source_tokens: Fewest tokens of the text, title or second sentence included, special
             tokens and prefix left out. Needs a tokenizer, as the next two do.
-        max_source_tokens: Most tokens of them.
+        max_source_tokens: Most tokens of the same.
         max_target_tokens: Most tokens of the joined keyphrases and their end token.
         min_keyphrases: Fewest keyphrases, or keywords, after cleaning.
-        max_keyphrases: Most of them.
+        max_keyphrases: Most keyphrases, or keywords.
         language: Keep texts of this language: ko, fr, en, ja, zh, ...
         duplicates: ``"reject"`` keeps one row of each text (that of test or validation, or the
             first); ``"report"`` keeps all and counts them.

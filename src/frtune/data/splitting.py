@@ -20,10 +20,10 @@ class Cut:
 
     Attributes:
         split: Shares of train, validation and test, or of train and test (``"8:2"``).
-        validation_rows: Cut so many rows for validation instead of a share.
-        test_rows: Cut so many rows for test instead of a share.
-        resplit: Cut all rows anew, also where there are splits.
-        seed: Of the cut.
+        validation_rows: Number of validation rows, in place of a share.
+        test_rows: Number of test rows, in place of a share.
+        resplit: Split all rows again, also if there are splits.
+        seed: Seed of the splits.
 
     Example:
         >>> Cut("8:2", test_rows=100).wanted

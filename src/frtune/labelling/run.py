@@ -55,7 +55,7 @@ def label(
         encoding: Of text files; ``None`` is UTF-8, or what the byte order mark says.
         text_columns: As for ``load_splits``.
         max_rows: Label the first so many rows; ``None`` labels all.
-        partial: Write the rows that have an answer also when the run stopped early.
+        partial: Write the rows that have an answer, also if the run stopped early.
 
     Returns:
         The report. ``complete`` tells whether every text was settled; ``stopped`` is ``"budget"``,

@@ -80,7 +80,7 @@ def make_study(
         runs: As for ``read_run``; named by as much of their path's end as tells them apart.
         data: The rows to judge, with their true phrases; as every command reads them. ``None``
             takes those of the first run.
-        max_rows: So many, after a seeded shuffle.
+        max_rows: Number of rows, drawn with a seed.
         with_reference: Let raters judge the true phrases too, as one more run.
         seed: Of the shuffles.
         columns: ``text`` and ``keyphrases``: names of the columns of ``data``; ``separator`` and

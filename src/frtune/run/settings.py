@@ -24,34 +24,34 @@ class RunSettings:
     Attributes:
         data: File, folder, hub name, or 'sample' for bundled rows.
         checkpoint: Hub name, directory, adapter, or 'tiny' (with 'sample').
-        family: Model family, where the checkpoint cannot say.
+        family: Model family, if the checkpoint does not say it.
         encoding: Encoding of the data files (default: UTF-8).
         text_columns: Columns whose cells stay text, in CSV, TSV and Excel files.
         decimal_comma: Read cells such as 3,8 as numbers.
-        max_train_rows: Train on so many rows, after a seeded shuffle.
-        max_eval_rows: Validate on so many rows.
-        max_test_rows: Test on so many rows; 0 for no test split.
+        max_train_rows: Number of training rows, drawn with a seed.
+        max_eval_rows: Number of validation rows.
+        max_test_rows: Number of test rows; 0 for no test split.
         curve_rows: Draw --max-train-rows as --learning-curve does; no test rows.
-        lora: Train an adapter (default: of decoders that classify).
+        lora: Train an adapter (default: for decoders that classify).
         lora_r: Rank of the adapter (default: 8).
         lora_alpha: Scale of the adapter (default: 16).
         lora_dropout: Dropout before the adapter (default: 0.05).
         int8: Load the base in int8 (with --lora).
         nf4: Load the base in 4-bit nf4 (with --lora).
-        merge_first: Merge the adapter of --checkpoint first, and train that.
+        merge_first: Merge the adapter of --checkpoint first, then train.
         merge: Also save the adapter merged into its base, in merged/.
-        max_tokens_per_batch: Tokens of a micro-batch, padding included.
-        packing: Rows end to end, without padding (decoders that write).
-        mixup: Train on mixes of two rows and of their labels.
+        max_tokens_per_batch: Most tokens of a micro-batch, with padding.
+        packing: Join rows in one sequence (decoders that generate).
+        mixup: Train on mixtures of two rows and of their labels.
         mixup_level: embeddings, hidden (of a block) or sentence.
         mixup_alpha: Shares are drawn from Beta(alpha, alpha).
         mixup_layer: Block to mix at, from 1 (default: drawn for each batch).
-        mixup_rows: Mix so many rows beforehand, and train on them too.
-        resume: Go on from the newest whole checkpoint in --output-dir.
-        early_stopping_patience: Stop after so many evaluations without gain (0: off).
-        generate_every_epochs: Generate and score while training.
-        generate_max_rows: Score so many rows while training.
-        proof: Prove tokenizer and saved model (--no-proof: off).
+        mixup_rows: Number of mixed rows to make first and add.
+        resume: Continue from the newest checkpoint in --output-dir.
+        early_stopping_patience: Evaluations without gain until it stops (0: never).
+        generate_every_epochs: Generate and score at every Nth epoch.
+        generate_max_rows: Number of rows to generate for at an epoch.
+        proof: Check tokenizer and saved model (--no-proof: off).
     """
 
     data: str = "sample"

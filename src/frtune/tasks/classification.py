@@ -68,21 +68,21 @@ class SequenceClassification(SequenceTask):
 
     Attributes:
         text_column: Column with the text.
-        label_column: Column with its label: text, or a whole number.
+        label_column: Column with the label: text, or a whole number.
         labels: The classes, in the order of their ids (default: those found).
         max_source_tokens: Longest text in tokens; the end of a longer one is cut.
-        class_weights: ``"balanced"`` has small classes count as much as big ones (King and Zeng
-            2001, equation 6).
-        calibrate: Fit a temperature on the validation rows after training, so that probabilities
-            hold (Guo et al. 2017).
+        class_weights: ``"balanced"`` gives small classes as much weight as large ones (King and
+            Zeng 2001, equation 6).
+        calibrate: Calibrate probabilities: fit a temperature on the validation rows after
+            training (Guo et al. 2017).
         calibrate_head: Divide the head's weights by the temperature, so that a plain Transformers
             pipeline gives the same probabilities.
-        min_precision: Share of answers that must be right, such as 0.95: on the validation rows it
-            is found from which probability on they are; below it there is no answer.
-        label_tree: What stands above the labels: ``prefix:1,2`` (the first characters) or
-            ``separator:/``. Each level is scored, and an uncertain answer is a node above.
+        min_precision: Share of answers that must be right, such as 0.95. The validation rows give
+            the lowest probability for it; below that there is no answer.
+        label_tree: Levels above the labels: ``prefix:1,2`` (their first characters) or
+            ``separator:/``. Each level is scored; an unsure answer is a node above.
         multi_label: A row has any number of labels: a list, or text.
-        label_separator: Stands between the labels of a text.
+        label_separator: Separator between the labels of a text.
         label_counts: Training rows of each class, filled in by ``fit``.
         train_rows: All training rows, filled in by ``fit`` where a row may have several labels.
         temperature: What logits are divided by, filled in by ``calibrated``.

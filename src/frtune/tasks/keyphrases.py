@@ -63,22 +63,22 @@ class KeyphraseGeneration(KeyphraseDoubts):
 
     Attributes:
         text_column: Column with the article.
-        title_column: Column with its title, to put before the text.
+        title_column: Column with the title; it is read before the text.
         keyphrases_column: Column with phrases: a list, or a string.
-        separator: Stands between phrases, in columns and in the output.
+        separator: Separator between phrases, in columns and output.
         keyphrase_field: Field with the phrase, where the column has objects.
-        prefix: Before an encoder-decoder's text.
-        prompt: Of decoders: chat template or markers (new tokens).
-        instruction: What the chat asks for.
-        max_source_tokens: Longest source, in tokens, with all that frames it.
+        prefix: Text before the source.
+        prompt: Decoders: chat template, or markers (new tokens).
+        instruction: Chat instruction.
+        max_source_tokens: Longest source in tokens, with prefix and markers.
         max_target_tokens: Longest target, in tokens; the limit of generation.
-        max_keyphrases: Keep the first so many phrases of a row (default: all).
-        train_on_prompt: Decoders: loss on the article too, not on the target alone.
+        max_keyphrases: Number of phrases of a row to keep (default: all).
+        train_on_prompt: Decoders: also compute the loss on the article.
         k: Cut of the scores at K (``f1_at_10`` for 10).
-        language: Of the scores' tokenizer: ko, fr, en (default: detected).
+        language: Language of the scores: ko, fr, en (default: detected).
         rouge_tokenizer: ko, komoran, fr, words, whitespace, rouge (else by language).
         as_written: Partial and ROUGE scores of phrases as written, with repeats.
-        calibrate_scores: Make scores chances to be right: of N votes (1: none).
+        calibrate_scores: Calibrate scores, for N votes (1: without votes).
         score_map: Slope and intercept of ``frtune.metrics.chances.platt``, filled in by
             ``calibrated`` from the validation rows.
 

@@ -46,18 +46,18 @@ class KeywordExtraction(KeywordDoubts):
     Attributes:
         text_column: Column with the text.
         keywords_column: Column with a list of keywords, or a string of them.
-        separator: What stands between the keywords of a string.
+        separator: Separator between the keywords of a string.
         keyphrase_field: Field with the keyword, where the column holds objects.
         max_source_tokens: Longest window in tokens, special tokens included.
         overlap_tokens: Tokens that two windows share (default: a quarter of them).
-        subwords: Labels and reading. first: a word's first token has its label, and the others
-            follow; word: every token has it, and the first is read; all: every token has it, and
-            each is read, so that words may be divided.
+        subwords: Tokens of a word that have its label. first: the first token, which is read;
+            word: every token, and the first is read; all: every token, and each is read, so
+            that a keyword may end inside a word.
         ignore_accents: Find ``ecole`` in ``école``, and score the two as equal.
         keyword_weight: Weight of tokens in keywords; above 1 finds more of them.
         focal_gamma: Focus on hard tokens (Lin et al. 2017, eq. 4); 0: off.
-        tune_threshold: Find on the validation rows from which probability on a word is a keyword's:
-            that of the best keyword F1.
+        tune_threshold: Find the probability from which on a word is in a keyword, on the
+            validation rows: that of the best keyword F1.
         threshold: That probability, filled in by ``calibrated``.
 
     Example:

@@ -84,7 +84,7 @@ def test_the_kept_rows_are_data_and_another_models_tokens_are_not_reused(
     assert is_encoded(drawn, task, tokenizer, kind="encoder")
     other = build_model(task, checkpoint=tiny("camembert"))[1]
     encoded = encode_dataset(drawn, task, other, kind="encoder")
-    assert "is tokenised anew" in caplog.text
+    assert "is tokenised again" in caplog.text
     assert list(encoded["input_ids"]) == task.encode(drawn[:], other, kind="encoder")["input_ids"]
     own = Dataset.from_dict({"input_ids": [[1, 2]], "labels": [0]})
     assert encode_dataset(own, task, other, kind="encoder") is own

@@ -127,8 +127,8 @@ def test_a_run_that_a_callback_ended_goes_on_where_the_user_says_so(plain, tmp_p
 def test_a_callback_without_state_is_named(plain, tmp_path, caplog):
     plain(tmp_path, callbacks=[Plain(99), Exported(98)], max_steps=4).train()
     plain(tmp_path, callbacks=[Plain(99), Exported(98)], max_steps=4).train(True)
-    (line,) = [each for each in caplog.messages if "starts anew" in each]
-    assert "Plain starts anew" in line
+    (line,) = [each for each in caplog.messages if "starts again" in each]
+    assert "Plain starts again" in line
 
 
 def test_a_state_that_is_not_json_is_refused_before_the_first_step(plain, tmp_path):

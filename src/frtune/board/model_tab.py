@@ -175,7 +175,7 @@ class ModelTab:
             options = {name: settings[name] for name in _KEPT if settings.get(name)}
             task_class(settings["task"])(**options)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{prepared}: holds no prepared data. Write them anew.") from error
+            raise InputError(f"{prepared}: holds no prepared data. Write them again.") from error
         return settings["task"], options, rows
 
     def _choices(self, task: Task, language: str, say: Say) -> list[tuple[str, str]]:

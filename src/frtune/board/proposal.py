@@ -96,7 +96,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=100):
             yield from batch.to_pylist()
     except (OSError, ValueError) as error:  # pyarrow's own are among them
-        raise InputError(f"{path.name}: cannot be read as Parquet. Write it anew.") from error
+        raise InputError(f"{path.name}: cannot be read as Parquet. Write it again.") from error
 
 
 def likely_encoding(path: Path) -> str:

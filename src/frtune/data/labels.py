@@ -234,7 +234,7 @@ def label_id(value: Any, labels: list[str]) -> int:
     found = known_label(value, labels)
     if found is None:
         raise InputError(
-            f"label={value!r}: one of {', '.join(labels)}. Correct the row, or train anew."
+            f"label={value!r}: one of {', '.join(labels)}. Correct the row, or train again."
         )
     return labels.index(found)
 

@@ -44,9 +44,9 @@ def write_parquet(path: Path, target: Path, reading: Reading) -> int:
                     writer.write_batch(_plain(batch, schema))
                     rows += len(batch)
     except (pa.ArrowException, OSError, RecursionError, UnicodeError) as error:
-        raise InputError(f"{path}: is not Parquet ({error}). Write the file anew.") from None
+        raise InputError(f"{path}: is not Parquet ({error}). Write the file again.") from None
     if rows != counted:
-        raise InputError(f"{path}: holds {rows} rows, but says {counted}. Write the file anew.")
+        raise InputError(f"{path}: holds {rows} rows, but says {counted}. Write the file again.")
     return rows
 
 

@@ -354,5 +354,5 @@ def _more(chunks: Iterable[str], least: int) -> str:
 def _bad_array(path: Path, line: int, text: str, error: json.JSONDecodeError) -> str:
     line += text.count("\n", 0, error.pos)
     if error.pos >= len(text.rstrip()):
-        return f"{path}, line {line}: the array ends in the middle of a row. Write the file anew."
+        return f"{path}, line {line}: the array ends in the middle of a row. Write the file again."
     return f"{path}, line {line}: is not JSON ({error.msg}). Correct the line."

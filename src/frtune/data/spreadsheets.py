@@ -134,7 +134,7 @@ def _reader(path: Path) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"{path}: is no spreadsheet that can be read ({error}). Save it anew, or as CSV."
+        f"{path}: is no spreadsheet that can be read ({error}). Save it again, or as CSV."
     )
 
 

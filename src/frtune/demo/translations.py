@@ -150,7 +150,7 @@ _ERRORS: Words = {
         "필드가 {found}개인데 머리글은 {wanted}개입니다. 행을 고치세요.",
     ),
     "bad_quotes": (
-        "quotation marks or line breaks are not as in a CSV. Save the file anew.",
+        "quotation marks or line breaks are not as in a CSV. Save the file again.",
         "les guillemets ou les sauts de ligne ne sont pas ceux d'un CSV. Enregistrez à nouveau "
         "le fichier.",
         "따옴표나 줄바꿈이 CSV 형식에 맞지 않습니다. 파일을 다시 저장하세요.",
@@ -161,7 +161,7 @@ _ERRORS: Words = {
         "머리글에 {names} 열이 두 번 이상 있습니다. 열 이름을 바꾸세요.",
     ),
     "bad_json": (
-        "it is not JSON. Correct the line, or save the file anew.",
+        "it is not JSON. Correct the line, or save the file again.",
         "ce n'est pas du JSON. Corrigez la ligne, ou enregistrez à nouveau le fichier.",
         "JSON이 아닙니다. 행을 고치거나 파일을 다시 저장하세요.",
     ),
@@ -172,7 +172,7 @@ _ERRORS: Words = {
         "행이 아닙니다. 각 행을 객체 {{\"열\": 값}}로 적으세요.",
     ),
     "unreadable": (
-        "it could not be read. Save it anew.",
+        "it could not be read. Save it again.",
         "il n'a pas pu être lu. Enregistrez-le à nouveau.",
         "읽지 못했습니다. 다시 저장하세요.",
     ),

@@ -147,5 +147,5 @@ class Endpoint:
                 "variable with --key-env, or pass --key-env none for a server without a key."
             )
         if not (key.isascii() and key.isprintable()) or " " in key:
-            raise InputError(f"{self.key_env}: holds characters that no key has. Set it anew.")
+            raise InputError(f"{self.key_env}: holds characters that no key has. Set it again.")
         return key

@@ -133,7 +133,7 @@ def check_finite(where: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> Non
         if not (math.isfinite(low) and math.isfinite(high)):
             raise InputError(
                 f"{where}: its weight {name} holds NaN or infinity. Copy it again; if it was "
-                "trained so, take an earlier checkpoint or train anew with a lower learning rate."
+                "trained so, take an earlier checkpoint or train again with a lower learning rate."
             )
 
 

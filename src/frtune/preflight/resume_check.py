@@ -38,7 +38,7 @@ def check_resumable(
     """
     found = _newest_whole(Path(args.output_dir))
     if found is None:
-        return f"{args.output_dir} holds no whole checkpoint: the run starts anew"
+        return f"{args.output_dir} holds no whole checkpoint: the run starts again"
     # stands for the model, which is not loaded
     model: Any = torch.nn.Module()
     model.config, model.name_or_path = config, checkpoint

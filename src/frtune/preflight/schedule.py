@@ -131,11 +131,11 @@ def _never_reached(args: Any, found: Schedule) -> list[str]:
             f"{found.epochs:.1f} epochs), so that nothing is evaluated"
         )
     if saves is None:
-        warnings.append("save_strategy=no: a run that is killed starts anew")
+        warnings.append("save_strategy=no: a run that is killed starts again")
     elif saves > found.steps and args.save_strategy.value == "steps":
         warnings.append(
             f"save_steps={saves}: never reached in the run's {found.steps} steps; the one "
-            "checkpoint is that of the last step, and a run that is killed starts anew"
+            "checkpoint is that of the last step, and a run that is killed starts again"
         )
     if args.logging_strategy.value == "steps" and args.logging_steps > found.steps:
         warnings.append(

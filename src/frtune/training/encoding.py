@@ -154,7 +154,7 @@ def is_encoded(
             "data: holds windows of texts that were tokenised for another task or tokenizer. "
             "Give the rows as they were before."
         )
-    logger.warning("the data was tokenised for another task or tokenizer, and is tokenised anew")
+    logger.warning("the data was tokenised for another task or tokenizer, and is tokenised again")
     return False
 
 

@@ -38,7 +38,7 @@ ARGUMENTS = (
 CHANGEABLE = {
     "num_train_epochs": "the learning rate follows the new length from here on",
     "max_steps": "the learning rate follows the new length from here on",
-    "per_device_train_batch_size": "batches are cut anew, and rows of this epoch may come twice",
+    "per_device_train_batch_size": "batches are cut again, and rows of this epoch may come twice",
 }
 _SAMPLED_VALUES = 64
 
@@ -150,7 +150,7 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
     if theirs.get("max_tokens_per_batch") is not None:
         raise InputError(
             f"--resume: {checkpoint} is of an earlier version, whose max_tokens_per_batch chose "
-            "the rows of a step. Train anew in a new directory."
+            "the rows of a step. Train again in a new directory."
         )
     differences, changes = [], []
     for where, name, mine, other in _pairs(ours, theirs):
@@ -170,7 +170,7 @@ def check_conditions(ours: dict[str, Any], theirs: dict[str, Any], checkpoint: P
     if differences:
         raise InputError(
             f"--resume: not the run of {checkpoint}: {'; '.join(differences)}. Give what that run "
-            "had (config.yaml beside it says), or train anew in a new directory."
+            "had (config.yaml beside it says), or train again in a new directory."
         )
     if theirs.get("model", {}).get("frozen") and "frozen_in_use" not in theirs["model"]:
         logger.warning("%s: of an earlier version: its frozen weights are not compared", checkpoint)

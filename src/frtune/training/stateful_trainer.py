@@ -177,7 +177,7 @@ class StatefulTrainer(Trainer):
         own = [_name(each) for each, _ in self._own_callbacks]
         for name in [each for each in changed if each in own]:
             logger.warning(
-                "callback %s starts anew: no checkpoint holds what it had counted. Have it inherit "
+                "callback %s starts again: no checkpoint has what it had counted. Have it inherit "
                 "from transformers.trainer_callback.ExportableState too, and return it in state()",
                 name,
             )

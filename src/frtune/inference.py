@@ -314,7 +314,7 @@ def load(
     top_k: int | None = None,
     present_only: bool | None = None,
 ) -> Predictor:
-    """Open a directory that ``frtune train`` (or ``frtune.save``) left.
+    """Open a model directory of ``frtune train`` or ``frtune.save``.
 
     Args:
         directory: The model directory: full weights, or an adapter beside its base, which is

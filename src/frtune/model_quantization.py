@@ -63,7 +63,7 @@ _ALLOWED = 1e-2  # of the largest logit, between this process and a fresh one
 def quantize(
     directory: str | Path, output_dir: str | Path, *, method: Method = "int8", proof: bool = True
 ) -> dict[str, Any]:
-    """Quantise a finished model, and leave a directory that ``frtune.load`` opens.
+    """Make a saved model smaller; ``frtune.load`` opens the new directory.
 
     The linear layers and the token embedding of the base are quantised; the task's head and a
     language model's output layer stay in full precision. An adapter is merged first.

@@ -38,7 +38,7 @@ def evaluate_predictions(
     text_columns: Sequence[str] | None = None,
     decimal_comma: bool = False,
 ) -> dict[str, float]:
-    """Score answers from anywhere as ``evaluate`` scores those of a saved model.
+    """Score answers of any program, as ``evaluate`` scores those of a saved model.
 
     An answer is a list of phrases or separated text (keyphrases, keywords), a label
     (classification, similarity), or a number (similarity). ``predictions.jsonl`` of every task and

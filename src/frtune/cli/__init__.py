@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
 def exit_code(
     program: Callable[[], int | None], *, name: str | None = None, debug: bool = False
 ) -> int:
-    """Run a program, tell in one line what ends it early, and return its exit code.
+    """Run a program, print its error in one line, and return its exit code.
 
     Args:
         program: Returns its exit code, or ``None`` when it is done.

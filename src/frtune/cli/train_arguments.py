@@ -68,7 +68,7 @@ def parse_train_arguments(
     extra: type | None = None,
     without: Sequence[str] = (),
 ) -> tuple[Any, ...]:
-    """Turn the flags of ``frtune train TASK`` into what a run needs; for programs of your own.
+    """Parse the options of ``frtune train TASK``, for a program of your own.
 
     A flag beats the YAML file of ``--config``, the file beats ``defaults``, and these beat the
     recipe of the task.

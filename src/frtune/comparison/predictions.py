@@ -26,7 +26,7 @@ def compare_predictions(
     samples: int = 2000,
     **options: Any,
 ) -> dict[str, Any]:
-    """Compare two lots of answers to the same rows, by the bootstrap over these rows.
+    """Compare two lists or files of answers on the same rows, by a paired bootstrap.
 
     Args:
         first: Answers, as for ``frtune.evaluate_predictions``.

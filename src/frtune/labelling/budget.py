@@ -30,7 +30,7 @@ class Tokens(NamedTuple):
 
 @dataclass(frozen=True)
 class Budget:
-    """Prices and limits; none is built in.
+    """Prices of tokens, and limits of tokens and cost.
 
     Attributes:
         tokens: Most tokens, read and written together (default: no limit).

@@ -34,7 +34,7 @@ _FIELD = re.compile(r"\{(text|count|labels)\}")
 
 @dataclass(frozen=True)
 class LabelJob:
-    """What to ask about each text.
+    """Task and prompt of a labelling run.
 
     Attributes:
         task: What to ask for.

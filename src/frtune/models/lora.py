@@ -196,7 +196,7 @@ class Merged(NamedTuple):
 
 
 def merge(model: PeftModel, *, dtype: Any = None, batch: Mapping[str, Any] | None = None) -> Merged:
-    """Merge an adapter into its base, and say how far the logits moved.
+    """Merge an adapter into its base, and return the largest change of a logit.
 
     A quantised base is not merged into, because that rounds the update away: the base is loaded
     again in full precision, on the host. A full-precision base is merged in place, so that

@@ -65,7 +65,7 @@ def learning_curve(
     first: int = 42,
     resume: bool = False,
 ) -> LearningCurve:
-    """Train on 1/16, 1/8, 1/4, 1/2 and all of the training rows, and say what more would bring.
+    """Train on 1/16 to all of the training rows, and forecast the scores of more rows.
 
     Each share and seed is a run in ``output_dir/rows-N/seed-S``, with the rows of ``curve_rows``: a
     larger share holds the smaller ones of the seed, and each class has its share. Runs are scored

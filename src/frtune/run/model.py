@@ -125,7 +125,7 @@ def has_new_adapter(task: Task, settings: RunSettings) -> bool:
 
 
 def with_lora(settings: RunSettings, task: Task, checkpoint: str) -> RunSettings:
-    """Settle whether an adapter is trained, and how: by default of a decoder that classifies.
+    """Decide whether an adapter is trained; by default for a decoder that classifies.
 
     An adapter that is trained further keeps its settings and the bits of its base.
 

@@ -76,7 +76,7 @@ def find_runs(
     sort: str | None = None,
     reverse: bool = False,
 ) -> RunTable:
-    """Read all runs below a folder, as ``frtune train`` leaves them, those under way too.
+    """Read all runs of ``frtune train`` below a folder, also those that are running.
 
     Args:
         folder: Where to look, in all folders below.

@@ -29,7 +29,7 @@ INPUTS = ("input", "input_pair")  # what predictions.jsonl calls the texts of a 
 
 @dataclass(frozen=True)
 class AnswerColumns:
-    """Where answers stand in their file.
+    """Columns of a file of answers.
 
     Attributes:
         prediction: Column with the answers; ``None`` has it found.

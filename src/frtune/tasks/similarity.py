@@ -54,7 +54,7 @@ def _in_any_order(texts: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class SentenceSimilarity(SequenceTask):
-    """Say how similar two sentences are, with an encoder or a decoder that reads both at once.
+    """Compare two sentences, with an encoder or a decoder that reads both at once.
 
     With the classification head the answer is the chance that the second sentence paraphrases the
     first, learnt from two labels. With the regression head it is a score in the data's own unit

@@ -23,7 +23,7 @@ LEVELS: tuple[str, ...] = get_args(Level)
 
 @dataclass(frozen=True)
 class Mixup:
-    """Train on mixes of pairs of rows: each batch anew, or on rows that are mixed once and stored.
+    """Train on mixtures of two rows: of each batch, or made once and stored.
 
     Attributes:
         level: What is mixed: ``embeddings`` (of tokens, before positions are added), ``hidden``

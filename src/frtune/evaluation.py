@@ -196,9 +196,7 @@ def listed_phrases(rows: Dataset, task: Task, separator: str, where: str) -> Dat
         InputError: If the task has neither, or most rows have another separator.
     """
     if task.separator is None:
-        raise InputError(
-            f"--separator: {task.name} has nothing to separate, by this model. Leave it out."
-        )
+        raise InputError(f"--separator: {task.name} has no lists with a separator. Leave it out.")
     column, field = task.label_columns[0], task.keyphrase_field
     columns_check(rows, [column], where)
     separator_check(rows, column, separator, where)

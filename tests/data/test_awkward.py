@@ -300,7 +300,7 @@ def test_phrases_of_scored_rows_may_have_another_separator_and_columns():
         assert rows["tags"][0] == ["eau", "sel"]
         with pytest.raises(InputError, match="--separator ', '"):
             scored_rows(raw, asked)
-    with pytest.raises(InputError, match="--separator: classification has nothing to separate"):
+    with pytest.raises(InputError, match="classification has no lists with a separator"):
         scored_rows(raw, CLASSES.with_columns({"text_column": "body"}), separator=", ")
     with pytest.raises(InputError, match="--keyphrase-field: not of classification"):
         CLASSES.with_columns({"keyphrase_field": "phrase"})

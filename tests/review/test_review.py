@@ -90,7 +90,7 @@ def test_a_review_that_was_stopped_says_how_it_goes_on(maker, tmp_path, monkeypa
     with pytest.raises(RunStopped) as stop:
         review(maker("classification", data), tmp_path / "out", folds=2)
     assert stop.value.code == 143
-    assert stop.value.message == "stopped in fold 1 of 2; the same command goes on"
+    assert stop.value.message == "stopped in fold 1 of 2; the same command continues"
 
 
 KILLED = """

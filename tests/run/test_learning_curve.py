@@ -155,7 +155,7 @@ def test_a_curve_that_was_killed_goes_on_where_it_was(curve, tmp_path, monkeypat
     monkeypatch.setattr(TaskTrainer, "training_step", counted)
     command = ["train", "classification", "--learning-curve", *given, "--output-dir", str(root)]
     assert main([*command, "--seeds", "2"]) == 2
-    assert "pass --resume to go on with it" in capsys.readouterr().err and not steps
+    assert "pass --resume to continue it" in capsys.readouterr().err and not steps
     assert main([*command, "--seeds", "2", "--resume"]) == 0
     trained = [f"rows-{rows}/seed-{seed}" for rows, seed in ALL[4:]]
     expected = [("rows-10/seed-43", 1), *((name, at) for name in trained for at in (0, 1))]
@@ -178,7 +178,7 @@ def test_a_signal_says_how_the_curve_goes_on(curve, tmp_path, monkeypatch):
     with pytest.raises(RunStopped) as stop:
         learning_curve(maker(curve[2]), output_dir=tmp_path / "run", seeds=2)
     assert stop.value.code == 143
-    assert stop.value.message == "stopped in run 1 of 10; go on with --resume"
+    assert stop.value.message == "stopped in run 1 of 10; continue with --resume"
 
 
 @pytest.mark.slow

@@ -282,7 +282,7 @@ def test_a_search_that_was_stopped_says_how_it_goes_on(rate_maker, tmp_path, mon
     with pytest.raises(RunStopped) as stop:
         tune(rate_maker(), tmp_path / "out", fixed=FIXED, trials=2)
     assert stop.value.code == 143
-    assert stop.value.message == "stopped in trial 0; the same command goes on"
+    assert stop.value.message == "stopped in trial 0; the same command continues"
     found = tune(rate_maker(), tmp_path / "out", fixed=FIXED, trials=1)
     assert [(t.number, t.state) for t in found.trials] == [(0, "complete")]
 

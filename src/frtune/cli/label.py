@@ -141,12 +141,12 @@ def _why(report: dict[str, Any], rejected: Path) -> str:
     """Why not all is done, and what to do."""
     if report["stopped"] == "budget":
         return (
-            "stopped: the next request could pass the budget. Raise it; the same command goes on "
+            "stopped: the next request could pass the budget. Raise it; the same command continues "
             "from here."
         )
     if report["stopped"] == "endpoint":
         check = "" if report["requests"]["answered"] else " Check the server and --base-url."
-        return f"stopped: {report['detail']}.{check} The same command goes on from here."
+        return f"stopped: {report['detail']}.{check} The same command continues from here."
     if report["stopped"] == "limit":
         limit = RAISED * report["settings"]["endpoint"]["max_output_tokens"]
         return (

@@ -54,7 +54,7 @@ def check_resumable(
     first = next(iter((theirs["model"].get("lora") or {}).values()), None)
     theirs["model"]["lora"] = first and {name: first[name] for name in _LORA}
     check_conditions(ours, theirs, found)
-    return f"goes on from {found.name}, step {step_of(found)}"
+    return f"continues from {found.name}, step {step_of(found)}"
 
 
 def _newest_whole(output_dir: Path) -> Path | None:

@@ -122,7 +122,7 @@ def _evidence(found: ReviewRows, numbers: np.ndarray, make: Make, path: Path) ->
             try:
                 lines = train_fold(found, held, make, path / name)
             except RunStopped as stop:
-                told = f"stopped in fold {number + 1} of {count}; the same command goes on"
+                told = f"stopped in fold {number + 1} of {count}; the same command continues"
                 raise RunStopped(stop.signum, told) from None
             write_evidence(path / f"{name}.jsonl", lines)
         else:

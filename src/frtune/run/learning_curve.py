@@ -156,7 +156,7 @@ def _check(task: Task, settings: RunSettings, args: Any, root: Path, resume: boo
     if held and not resume:
         raise InputError(
             f"output_dir={root}: holds a learning curve. Give a new directory, or pass --resume to "
-            "go on with it."
+            "continue it."
         )
     check_settings(settings, args, task)
     check_model(task, settings, args)
@@ -191,7 +191,7 @@ def _scores(runs: _Runs, name: str) -> Mapping[tuple[int, int], float]:
             try:
                 metrics = run(*runs.made(rows, seed), validate=True)
             except RunStopped as stop:
-                line = f"stopped in run {number} of {len(every)}; go on with --resume"
+                line = f"stopped in run {number} of {len(every)}; continue with --resume"
                 raise RunStopped(stop.signum, line) from None
         free_memory()
         drop_weights(place, keep_model=True)

@@ -125,7 +125,7 @@ class ResumableTrainer(StatefulTrainer):
                 first = (str(error).strip().splitlines() or [""])[0][:160]
                 raise InputError(
                     f"{self.checked}: one of its files cannot be opened ({first}). "
-                    "Remove that checkpoint and pass --resume to go on from the one before."
+                    "Remove that checkpoint and pass --resume to continue from the one before."
                 ) from error
 
     def conditions(self) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class ResumableTrainer(StatefulTrainer):
             finally:
                 args.save_only_model = only_model
         raise RunStopped(
-            signum, f"stopped after step {step}; checkpoint-{step} is saved, go on with --resume"
+            signum, f"stopped after step {step}; checkpoint-{step} is saved, continue with --resume"
         )
 
     # --- checkpoints that are whole or not there --------------------------------------------------

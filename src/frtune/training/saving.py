@@ -43,7 +43,7 @@ def check_output_dir(directory: str | Path, *, resume: bool = False) -> None:
     found = [name for name in contents(directory) if name != LOCK_FILE]
     if found and not resume:
         if "config.yaml" in found or found in ([TINY], [MERGED_BASE]):
-            what, way = "another run", ", or pass --resume to go on with it"
+            what, way = "another run", ", or pass --resume to continue it"
         else:
             what, way = f"files ({', '.join(found[:3])})", ""
         raise InputError(f"output_dir={directory}: holds {what}. Give a new directory{way}.")

@@ -127,7 +127,7 @@ def _check_labels(dataset: Dataset, task: Task, model: Any, where: str) -> None:
         if a_token and len(labels) != len(ids):
             raise InputError(
                 f"{place} are {len(labels)} for {len(ids)} input_ids. Give one for each, "
-                f"{IGNORED} where no loss falls."
+                f"{IGNORED} for tokens without loss."
             )
         if task.generates or task.scored:
             continue

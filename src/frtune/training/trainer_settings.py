@@ -267,7 +267,7 @@ def check_loss(ours: Any, args: Any) -> None:
     if args.label_smoothing_factor:
         raise InputError(
             f"label_smoothing_factor={args.label_smoothing_factor}: compute_loss_func is a loss of "
-            "your own, which has none of it. Leave one of them out."
+            "your own, and ignores it. Leave one of them out."
         )
     for name in ("class_weights", "focal_gamma") if isinstance(ours, StepLoss) else ():
         if getattr(ours, name):

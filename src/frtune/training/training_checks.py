@@ -173,7 +173,7 @@ def check_metric(
         )
     if args.greater_is_better is None:
         raise InputError(
-            f"greater_is_better: is missing, and nobody else knows which {name} is better. Pass it."
+            f"greater_is_better: is missing. Pass true if a higher {name} is better, else false."
         )
     greater = scores.get(name)
     if greater is not None and bool(args.greater_is_better) != greater:

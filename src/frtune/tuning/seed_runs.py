@@ -111,7 +111,7 @@ def _train(
     try:
         run(task, settings, args, data=data)
     except RunStopped as stop:
-        told = f"stopped in {place.name} of {what}; the same command goes on"
+        told = f"stopped in {place.name} of {what}; the same command continues"
         raise RunStopped(stop.signum, told) from None
     free_memory()
     drop_weights(place, keep_model=keep)

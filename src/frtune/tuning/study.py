@@ -140,7 +140,7 @@ class Search:
     def _retry(self, trial: FrozenTrial) -> None:
         """Mark a trial of a process that ended as failed, and enqueue it to go on."""
         number = number_of(trial)
-        logger.warning("trial %d was interrupted, and goes on", number)
+        logger.warning("trial %d was interrupted, and continues", number)
         files = [self.directory(number) / STATUS_FILE, *self.directory(number).glob("*")]
         times = [file.stat().st_mtime for file in files if file.exists()]
         begun = trial.datetime_start or datetime.now()

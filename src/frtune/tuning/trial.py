@@ -81,7 +81,7 @@ def run_trial(search: Search, claim: Claim, make: Make, *, name: str, data: RunD
     except RunPruned as pruned:
         state, line = TrialState.PRUNED, str(pruned)
     except RunStopped as stop:
-        told = f"stopped in trial {claim.number}; the same command goes on"
+        told = f"stopped in trial {claim.number}; the same command continues"
         raise RunStopped(stop.signum, told) from None
     except (RuntimeError, MemoryError, InputError) as error:
         if not _is_of_settings(error) or (recipe and isinstance(error, InputError)):

@@ -57,5 +57,5 @@ def _from_file(path: str | Path) -> list[tuple[str, str]]:
             )
         found[user] = password
     if not found:
-        raise InputError(f"--auth-file {path}: names nobody. Write USER:PASSWORD on a line.")
+        raise InputError(f"--auth-file {path}: has no user. Write USER:PASSWORD on a line.")
     return list(found.items())

@@ -169,7 +169,7 @@ def _board_result(seen) -> None:
     page.click("#run")
     page.wait_for_selector("#answer h2")
     page.evaluate("window.scrollTo(0, 0)")
-    place = page.locator("#by_hand").bounding_box()
+    place = page.locator("#label_part").bounding_box()
     _shot(seen, "result", int(place["y"]))
 
 

@@ -350,6 +350,7 @@ def _lengths_html(found: TokenLengths, say: Say) -> str:
     """How long the rows are; a warning where many lose their end."""
     told = say("token_lengths", counted=f"{found.counted:,}", median=f"{found.median:,}",
                longest=f"{found.longest:,}")  # fmt: skip
-    cut = say("tokens_cut", longer=f"{found.longer:,}", limit=f"{found.limit:,}")
+    key = "tokens_cut" if found.longer else "tokens_fit"
+    cut = say(key, longer=f"{found.longer:,}", limit=f"{found.limit:,}")
     html = warning_html if found.longer > _CUT_SHARE * found.counted else note_html
     return html(f"{told} {cut}")

@@ -169,6 +169,8 @@ _MODEL: Words = {
         "이 모델의 토큰으로 센 학습 행 {counted}개: 절반은 {median}개 이하, 가장 긴 행은 "
         "{longest}개입니다.",
     ),
+    "tokens_fit": ("None is longer than the limit of {limit}.",
+                   "Aucune ne dépasse la limite de {limit}.", "한도 {limit}을 넘는 행은 없습니다."),
     "tokens_cut": (
         "{longer} are longer than the limit of {limit} (max_source_tokens) and lose their end.",
         "Au-delà de la limite de {limit} (max_source_tokens) : {longer}, dont la fin est coupée.",

@@ -133,7 +133,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         table.append(f"| precision among the first {k} | {said[f'precision at {k}']:.3f} |")
     table.append(f"| area under the ROC curve | {said['area under the curve']:.3f} |")
     share = said["precision of the doubted"]
-    table.append(f"| suspicious labels | {said['doubted']}, {share:.3f} of them changed before |")
+    table.append(f"| suspicious labels | {said['doubted']}, {share:.1%} of them were made wrong |")
     table.append(f"| rows whose label the models agree with | {said['agreement']:.3f} |")
     seeds = len(found["runs"][WAYS[0]])
     word = "seeds" if seeds > 1 else "seed"

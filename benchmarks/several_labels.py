@@ -124,8 +124,8 @@ def lines(found: dict[str, Any]) -> list[str]:
         return []
     names = {
         "tfidf": "TF-IDF, one-vs-rest",
-        "0.5": "BERT, from 0.5 on",
-        "fitted": "BERT, own thresholds",
+        "0.5": "BERT, threshold 0.5 for every label",
+        "fitted": "BERT, fitted thresholds",
     }
     table = ["| | micro F1 | macro F1 | exact match |", f"|{' --- |' * 4}"]
     for way, scores in found["ways"].items():

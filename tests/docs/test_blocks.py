@@ -154,6 +154,7 @@ def test_configurations_are_accepted(block, tmp_path):
 
 
 def understood(command: str, *words: str) -> None:
+    from_file = "--config" in words
     # a file that an earlier run left; what would set up processes
     for name in ("--config", "--deepspeed") if command in ("train", "tune") else ():
         if name in words:
@@ -161,7 +162,10 @@ def understood(command: str, *words: str) -> None:
             words = (*words[:at], *words[at + 2 :])
     if command == "train":  # --bf16: what this machine may lack
         flags = [w for w in words[1:] if w not in ("...", "--bf16")]
-        parse_train_arguments(words[0], flags, extra=SeedOptions)
+        _, settings, *_ = parse_train_arguments(words[0], flags, extra=SeedOptions)
+        whole = "..." not in words and not from_file
+        if whole and settings.data != "sample":
+            assert settings.checkpoint, "data of one's own need --checkpoint"
         return
     real = Parser.parse
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+import frtune
 from frtune.models.families import FAMILIES
 from frtune.models.family import Family, has_head
 from frtune.models.lora import PEFT_TARGETS
@@ -18,6 +19,12 @@ HEAD = (
 )  # fmt: skip
 
 
+def own_tasks() -> list[str]:
+    """Names of frtune's tasks, without those that a program registers."""
+    package = frtune.__name__ + "."
+    return [name for name in task_names() if task_class(name).__module__.startswith(package)]
+
+
 def tasks_of(family: Family) -> list[str]:
     """Names of the tasks whose head Transformers has for the family.
 
@@ -25,7 +32,7 @@ def tasks_of(family: Family) -> list[str]:
         >>> tasks_of(FAMILIES["granite"])
         ['keyphrases']
     """
-    heads = {name: task_class(name).auto_classes.get(family.kind) for name in task_names()}
+    heads = {name: task_class(name).auto_classes.get(family.kind) for name in own_tasks()}
     return [name for name, head in heads.items() if head and has_head(family.model_types[0], head)]
 
 

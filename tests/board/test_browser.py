@@ -212,7 +212,10 @@ def label(seen, folder):
     page.wait_for_selector("#stop_step", state="hidden")
     assert not server.asked and "--dry-run" in page.inner_text("#step_state")
     page.click("#label_start")
-    page.wait_for_selector("#step_state .frtune-ok")
+    page.wait_for_function(
+        "() => { const state = document.querySelector('#step_state');"
+        " return state.querySelector('.frtune-ok') && !state.innerText.includes('--dry-run') }"
+    )
     lines = (folder / "labelled/new.jsonl").read_text().splitlines()
     assert [json.loads(line)["label"] for line in lines] == ["613000", "613000"]
 

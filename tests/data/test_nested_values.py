@@ -84,6 +84,13 @@ def test_lists_that_are_written_out_come_back(words):
     assert parse_written(json.dumps(words)) == words
     assert parse_written(json.dumps(words, ensure_ascii=False)) == words
     assert parse_written(repr(words)) == words
+    numpy = repr(words).replace("', '", "' '") if "'" not in "".join(words) else repr(words)
+    assert parse_written(numpy) == words
+
+
+@pytest.mark.parametrize("words", [[" "], ["a' 'b"], ['a" "b'], ["\n", "it's"], ["'", '"'], ["\\"]])
+def test_quotes_and_blanks_within_a_string_divide_nothing(words):
+    assert parse_written(repr(words)) == words
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))

@@ -9,7 +9,10 @@ import re
 import warnings
 from typing import Any
 
-_ADJACENT_STRINGS = re.compile(r"(?<=['\"])\s+(?=['\"])")
+# a string whole, or what is left of one without an end, and blanks between it and the next one
+_STRING = re.compile(
+    r"""('(?:[^'\\]|\\.|\\\Z)*(?:'|\Z)|"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z))(\s+(?=['"]))?""", re.DOTALL
+)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 # begins as a list of text, or of lists or objects, does; is in brackets from end to end; or has an
 # opening bracket alone
@@ -62,7 +65,7 @@ def parse_written(text: str) -> Any:
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         pass
-    text = _ADJACENT_STRINGS.sub(", ", text)
+    text = _STRING.sub(lambda found: found[1] + (", " if found[2] else ""), text)  # NumPy's
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unknown escape, \d, is no matter here

@@ -14,6 +14,7 @@ from frtune.models.int8 import INT8_WEIGHTS, Int8Embedding, Int8Linear
 from frtune.models.loading import load_saved
 from frtune.models.probe import probe_logits
 from frtune.tasks.config_file import save_task
+from refused_places import check_refused_places
 
 TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une bibliothèque."]
 
@@ -175,16 +176,9 @@ def test_an_int8_embedding_looks_up_its_rows():
 def test_bad_input_is_refused_and_leaves_nothing(saved, tmp_path):
     directory = saved("bert", "classification")
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="no such directory"):
-        quantize(tmp_path / "nothing", out)
-    with pytest.raises(InputError, match="holds no frtune_task"):
-        quantize(tmp_path, out)
+    check_refused_places(quantize, directory, tmp_path)
     with pytest.raises(InputError, match=r"method='int4': one of int8"):
         quantize(directory, out, method="int4")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="is inside"):
-        quantize(directory, directory / "int8")
-    with pytest.raises(InputError, match="holds files"):
-        quantize(directory, tmp_path)
     (directory / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"has no model\.safetensors"):
         quantize(directory, out)

@@ -66,6 +66,31 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def read_record(path: str | Path, what: str, again: str, **fields: type) -> dict[str, Any] | None:
+    """Read a JSON object that frtune left; ``None`` where there is no such file.
+
+    Args:
+        path: The file.
+        what: What it is a record of, for the message.
+        again: What to do where it cannot be read.
+        fields: Fields that it must have, with their types.
+
+    Raises:
+        InputError: If it cannot be read, or a field is missing or of another type.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        for name, kind in fields.items():
+            if not isinstance(record[name], kind):
+                raise TypeError(f"{name}={record[name]!r}")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: is no record of {what} ({error}). {again}.") from error
+    return record
+
+
 def yaml_text(content: Mapping[str, Any]) -> str:
     r"""Return ``content``, such as a configuration, as YAML.
 

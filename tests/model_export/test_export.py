@@ -25,6 +25,7 @@ from frtune.models.loading import load_saved
 from frtune.models.onnx_graph import graph_kind
 from frtune.tasks.config_file import load_task, save_task
 from frtune.training.generation import generation_settings
+from refused_places import check_refused_places
 
 TEXTS = ["L'hôpital ouvre un service de pédiatrie.", "Le maire a inauguré une bibliothèque.", "Oui"]
 LIMIT = 32
@@ -43,6 +44,10 @@ def little_timing():
 def task_named(name):
     if name == "classification":
         return frtune.SequenceClassification(labels=["a", "b", "c"], max_source_tokens=LIMIT)
+    if name == "calibrated":
+        return frtune.SequenceClassification(
+            labels=["a", "b", "c"], max_source_tokens=LIMIT, temperature=2.0
+        )
     if name == "several labels":
         return frtune.MultiLabelClassification(labels=["a", "b", "c"], max_source_tokens=LIMIT)
     if name == "regression":
@@ -182,13 +187,15 @@ def test_frtune_opens_a_graph_and_answers_as_the_model_does(saved, exported, tmp
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
-def test_the_readme_shows_lines_that_print_the_answer(exported):
-    directory = exported("bert", "classification")
+@pytest.mark.parametrize("name", ["classification", "calibrated"])
+def test_the_readme_shows_lines_that_print_the_answer(exported, name):
+    directory = exported("bert", name)
     text = (directory / "README.md").read_text("utf-8")
     code, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)\n```", text, re.S).groups()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code], cwd=directory.parent, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
     assert done.stdout.strip() == printed
     shown = eval(re.search(r"^texts = (.*)$", code, re.M)[1])
     assert "frtune" not in code and "transformers" not in code
@@ -311,24 +318,17 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(saved, tmp_path):
 
 def test_what_cannot_be_exported_is_refused_before_any_work(saved, tmp_path):
     directory, out = saved("bert", "classification"), tmp_path / "out"
-    with pytest.raises(InputError, match="no such directory"):
-        export(tmp_path / "nothing", out)
-    with pytest.raises(InputError, match="holds no frtune_task"):
-        export(tmp_path, out)
+    check_refused_places(export, directory, tmp_path)
     with pytest.raises(InputError, match=r"to='onx': onnx\. Did you mean onnx\?"):
         export(directory, out, to="onx")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="is inside"):
-        export(directory, directory / "onnx")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "a").touch()
-    with pytest.raises(InputError, match="holds files"):
-        export(directory, tmp_path / "full")
     with pytest.raises(InputError, match=r"is a decoder \(gpt2\)"):
         export(saved("gpt2", "keyphrases"), out)
     with pytest.raises(InputError, match=r"no such file|does not exist|neither"):
         export(directory, out, data=tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="max_rows=3: goes with data"):
         export(directory, out, max_rows=3)
+    with pytest.raises(InputError, match="max_rows=0: goes with data"):
+        export(directory, out, max_rows=0)
     with pytest.raises(InputError, match="text_column='body': goes with data"):
         export(directory, out, columns={"text_column": "body"})
     frtune.quantize(directory, tmp_path / "int8", proof=False)

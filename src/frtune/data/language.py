@@ -22,6 +22,7 @@ _STOP_WORDS = {
     "pt": "os as de do da dos é um uma em por que com para se na no não ao mais como foi são pelo",
     "nl": "de het een en van is dat in op met voor niet zijn aan er die om ook naar bij",
 }
+_STOP_SHARE = 0.15  # of the words of a text, at least, are stop words of its language
 _WORDS = re.compile(r"\w+")
 _STOP_SETS = {code: frozenset(listed.split()) for code, listed in _STOP_WORDS.items()}
 
@@ -106,7 +107,10 @@ def _language_of(text: str) -> str | None:
     for code in ("ko", "el", "he", "ja", "zh"):
         if other_language(text, code) is None and any(char.isalpha() for char in text):
             return code
-    found = Counter(_WORDS.findall(text[:4000].casefold()))
+    words = _WORDS.findall(text[:4000].casefold())
+    found = Counter(words)
     hits = {code: sum(found[word] for word in listed) for code, listed in _STOP_SETS.items()}
     first, second = Counter(hits).most_common(2)
-    return first[0] if first[1] >= 3 and first[1] > 1.5 * second[1] else None
+    # a language that is not listed (Danish, Swedish) has some stop words of one that is
+    least = max(3, _STOP_SHARE * len(words))
+    return first[0] if first[1] >= least and first[1] > 1.5 * second[1] else None

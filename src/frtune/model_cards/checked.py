@@ -21,7 +21,8 @@ from frtune.inference import load
 from frtune.model_cards import markdown
 from frtune.model_cards.sections import Section
 from frtune.models.adapter_base import base_of
-from frtune.models.checkpoint_files import weight_files
+from frtune.models.bitsandbytes import quantization_record
+from frtune.models.checkpoint_files import number_of_weights, weight_files
 from frtune.models.deepspeed import zero3_suspended
 from frtune.models.tokenizer_files import PROBES
 from frtune.tasks.base import Row, Task
@@ -208,19 +209,17 @@ def _answered(
 
 def _no_room(directory: str | os.PathLike[str]) -> str | None:
     """Why the model is not opened once more, on the processor; ``None`` where it is."""
-    files = [*weight_files(base_of(directory)), *_own(directory)]
+    merged = os.path.join(directory, MERGED)
+    places = [base_of(directory), *([merged] if os.path.isdir(merged) else [])]
+    files = [file for place in places for file in weight_files(place)]
     size = sum(os.stat(file).st_size for file in files)
     if size > MOST_BYTES:
         most = f"{MOST_BYTES / 2**30:.0f} GiB"
         return f"it takes long with weights of {size / 2**30:.1f} GiB, and is left out above {most}"
+    if quantization_record(directory) is None:  # weights of 16 bits are opened in 32
+        size = max(size, 4 * sum(map(number_of_weights, files)))
     free = psutil.virtual_memory().available
     if _ROOM * size <= free:
         return None
     needed = f"{_ROOM * size / 2**30:.1f} GiB of memory"
     return f"that takes {needed}, and {free / 2**30:.1f} are free"
-
-
-def _own(directory: Any) -> list[str]:
-    merged = os.path.join(directory, MERGED)
-    names = os.listdir(merged) if os.path.isdir(merged) else []
-    return [os.path.join(merged, name) for name in names if name.endswith(".safetensors")]

@@ -18,13 +18,13 @@ def plain(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Text in a code span, on one line; a pipe in it divides no table.
+    """Text in a code span, on one line.
 
     Example:
         >>> code("runs/a"), code("a`b")
         ('`runs/a`', '`` a`b ``')
     """
-    text = " ".join(str(text).split()).replace("|", "\\|")
+    text = " ".join(str(text).split())
     marks = _longest(text)
     if not marks:
         return f"`{text}`"

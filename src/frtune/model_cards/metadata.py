@@ -61,7 +61,7 @@ def origin_of(checkpoint: str | os.PathLike[str] | None) -> Origin:
     if not os.path.isdir(name):
         hub_id = name if _is_hub_id(name) else None
     else:
-        own = found.get("base_model")
+        own = published_as(name) or found.get("base_model")
         own = own[0] if isinstance(own, list) and len(own) == 1 else own
         if own is None and os.path.isfile(os.path.join(name, ADAPTER_CONFIG)):
             base = base_of(name)
@@ -79,7 +79,7 @@ def published_as(directory: str | os.PathLike[str]) -> str | None:
     try:
         config = yaml.safe_load(path.read_text("utf-8"))
         hub_id = config["hub_model_id"] if config["push_to_hub"] else None
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return None
     return hub_id if isinstance(hub_id, str) and _is_hub_id(hub_id) else None
 
@@ -154,6 +154,21 @@ def metadata(
         tags=["frtune", task.name, *_TAGS.get(auto_class, []), *tags],
         **known,
     )
+
+
+def derived_metadata(
+    task: Task, kind: ModelKind, source: str, *, name: str, library: str, tags: Sequence[str]
+) -> ModelCardData:
+    """Front matter for what was made from a finished model, the directory ``source``."""
+    return metadata(
+        task, kind,
+        name=name,
+        origin=origin_of(source),
+        relation="quantized" if published_as(source) else "finetune",
+        library=library,
+        tags=tags,
+        **card_fields(source, ("language", "datasets")),
+    )  # fmt: skip
 
 
 def front_matter(data: ModelCardData) -> str:

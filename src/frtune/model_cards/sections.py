@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from peft.utils.other import TrainableTokensWrapper
 
+from frtune.model_cards.usage import literal
 from frtune.models.bitsandbytes import base_quantization
 from frtune.models.checkpoint_files import read_config
 from frtune.models.families import kind_of
@@ -44,14 +44,9 @@ class Section:
         left = [*texts]
         for line in self.lines:
             if line == f"{_NAME} =":
-                line = f"{_NAME} = {_literal(os.path.join(directory, self.inside).rstrip('/'))}"
-            found.append(_OPEN.sub(lambda told: _literal(left.pop(0)) if left else told[0], line))
+                line = f"{_NAME} = {literal(os.path.join(directory, self.inside).rstrip('/'))}"
+            found.append(_OPEN.sub(lambda told: literal(left.pop(0)) if left else told[0], line))
         return "\n".join(found)
-
-
-def _literal(text: str) -> str:
-    """Text as Python writes it, with the quotation marks of JSON."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def sections_for(
@@ -137,7 +132,7 @@ def _with_peft(
     config = read_config(base)
     inside = os.path.relpath(base, directory) if os.path.isdir(base) else ""
     is_inside = inside and not inside.startswith(os.pardir)
-    place = f"{_NAME} + {_literal('/' + inside)}" if is_inside else _literal(base)
+    place = f"{_NAME} + {literal('/' + inside)}" if is_inside else literal(base)
     heads = not task.generates
     packing = _packing(directory)
     names = [auto_class, "AutoTokenizer", "AutoConfig" if heads else "GenerationConfig"]
@@ -175,20 +170,11 @@ def _with_peft(
 
 def _packing(directory: str | os.PathLike[str]) -> str | None:
     """How the base of an adapter is quantised, as Python."""
-    config: Any = base_quantization(directory)
+    config = base_quantization(directory)
     if config is None:
         return None
-    if config.load_in_8bit:
-        chosen = {"load_in_8bit": True}
-    else:
-        chosen = {
-            "load_in_4bit": True,
-            "bnb_4bit_quant_type": config.bnb_4bit_quant_type,
-            "bnb_4bit_use_double_quant": config.bnb_4bit_use_double_quant,
-            "bnb_4bit_compute_dtype": str(config.bnb_4bit_compute_dtype).removeprefix("torch."),
-        }
-    chosen["llm_int8_skip_modules"] = config.llm_int8_skip_modules
-    return f"BitsAndBytesConfig({', '.join(f'{k}={v!r}' for k, v in chosen.items())})"
+    given = (f"{name}={value!r}" for name, value in config.to_diff_dict().items() if name[0] != "_")
+    return f"BitsAndBytesConfig({', '.join(given)})"
 
 
 def _loses_bias(model: Any) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,14 +11,22 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from frtune.data.cleaning import clean_text
+from frtune.errors import first_line
 from frtune.inference import Predictor
+from frtune.model_cards import markdown
+from frtune.model_cards.checked import run_lines
+from frtune.model_cards.metadata import derived_metadata, front_matter
+from frtune.model_cards.sections import Section
 from frtune.model_export.card_code import code_lines
 from frtune.model_export.checked_rows import CheckedRows
 from frtune.model_export.comparison import ALLOWED, table
 from frtune.model_export.greedy import Ends
+from frtune.models.families import kind_of
+from frtune.training.generation_options import SETTINGS
 
 _CHARACTERS = 100  # of the text that is shown, about
 _ROWS, _TRIES = 200, 8
+_GREEDY = ("do_sample", "num_beams", "use_cache")  # what writing greedily says by itself
 
 
 def write_card(
@@ -44,43 +51,50 @@ def write_card(
     Raises:
         RuntimeError: If the lines fail.
     """
+    task, name = predictor.task, output_dir.resolve().name
     merged = ", its adapter merged first" if record["merged_adapter"] else ""
-    graphs = [name for name in record["files"] if name.endswith(".onnx")]
-    what = f"`{record['source']}` as a graph for ONNX Runtime{merged}: " + ", ".join(
-        f"`{name}`" for name in graphs
-    )
-    sides = table(record["sides"], record["score"])
+    graphs = [each for each in record["files"] if each.endswith(".onnx")]
+    data = derived_metadata(
+        task, kind_of(predictor.model), record["source"],
+        name=name,
+        library="onnx",
+        tags=["onnx"],
+    )  # fmt: skip
     text = (
-        f"---\nlibrary_name: onnx\ntags:\n- {predictor.task.name}\n- onnx\n---\n\n"
-        f"# {predictor.task.name}: {output_dir.resolve().name}\n\n{what}.\n\n{sides}\n"
-        f"Compared on {record['rows']}, and with the longest text that is read. Difference: of a "
-        "logit, of the largest one. "
-        f"In fp32 at most {ALLOWED:g} of it is allowed. Times: medians on "
-        f"{record['processor']}, threads: {record['threads']}.\n"
+        f"{front_matter(data)}\n# {task.name}: {markdown.plain(name)}\n\n"
+        f"{markdown.code(record['source'])} as a graph for ONNX Runtime{merged}: "
+        f"{', '.join(f'`{each}`' for each in graphs)}.\n\n"
+        f"{table(record['sides'], record['score'])}\n"
+        f"Compared on {markdown.plain(record['rows'])}, and with the longest text that is read. "
+        "Largest difference: of a logit, beside the largest logit. In fp32 at most "
+        f"{ALLOWED:g} times that is allowed. Times: medians on {record['processor']}, threads: "
+        f"{record['threads']}.\n"
     )
-    if code := _code(folder, predictor, checked, graphs, ends):
-        text += f"\n## Without frtune\n\nIn this directory, and what they print:\n\n{code}"
-        text += _notes(predictor, ends)
+    if code := _code(folder, output_dir, predictor, checked, graphs, ends):
+        text += "\n## Without frtune\n\nIn the folder that this directory lies in, and what they "
+        text += f"print:\n\n{code}{_notes(predictor, ends)}"
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _code(
-    folder: Path, predictor: Predictor, checked: CheckedRows, graphs: Sequence[str],
-    ends: Ends | None,
+    folder: Path, output_dir: Path, predictor: Predictor, checked: CheckedRows,
+    graphs: Sequence[str], ends: Ends | None,
 ) -> str:  # fmt: skip
     """The lines, run, and what they print; nothing where no tokenizer but frtune's reads alike."""
     found = _read_alike(folder, predictor, checked, ends)
     if found is None:
         return ""
     texts, published = found
-    code = "\n".join(code_lines(predictor, graphs, texts, ends=ends, published=published))
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, encoding="utf-8"
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RuntimeError(f"{folder}: the lines of its README.md fail: {last}")
-    return f"```python\n{code}\n```\n\n```text\n{done.stdout.strip()}\n```\n"
+    lines = code_lines(predictor, graphs, texts, ends=ends, published=published)
+    section = Section("ONNX Runtime", "", lines)
+    try:
+        printed = run_lines(section.code(os.path.abspath(folder), []))
+    except Exception as error:  # of any library
+        raise RuntimeError(
+            f"{output_dir}: the lines of its README.md fail: {first_line(error)}"
+        ) from error
+    shown = markdown.block(section.code(output_dir.resolve().name, []), "python")
+    return f"{shown}\n{markdown.block(str(printed), 'text')}"
 
 
 def _read_alike(
@@ -114,13 +128,20 @@ def _notes(predictor: Predictor, ends: Ends | None) -> str:
     notes = ["frtune cleans a text first: NFC, no invisible characters, plain spaces."]
     if ends is not None:
         prefix = task.source_texts(dict.fromkeys(task.columns, ""))[0]
-        notes.append(f"Each text begins with {prefix!r}." if prefix else "")
+        notes.append(f"Each text begins with {markdown.code(repr(prefix))}." if prefix else "")
         notes.append("The lines write greedily, as `num_beams=1` does.")
+        config: Any = predictor.model.generation_config
+        own = config.to_diff_dict()
+        asked = [name for name in SETTINGS if name in own and name not in _GREEDY]
+        if own.get("num_beams", 1) != 1:
+            asked.append("num_beams")
+        if asked:
+            names = ", ".join(f"`{name}`" for name in asked)
+            notes.append(f"The lines do not use {names}, as `frtune predict` of the original does.")
     elif task.labels_tokens:
-        notes.append("It reads a longer text in windows, and joins tokens to words.")
+        notes.append("It reads a longer text in windows, joins tokens to words, and goes by the "
+                     "`threshold` of `frtune_task.json` where there is one.")  # fmt: skip
     elif not task.scored:
-        notes.append(
-            "Where `frtune_task.json` has a `temperature`, it divides logits by that; where it has "
-            "`thresholds`, a label is given from its own on."
-        )
+        notes.append("Where `frtune_task.json` has `thresholds` or `least_scores`, it gives a "
+                     "label from that probability on.")  # fmt: skip
     return "\n" + " ".join(filter(None, notes)) + "\n"

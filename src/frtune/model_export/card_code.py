@@ -13,7 +13,10 @@ def code_lines(
     predictor: Predictor, graphs: Sequence[str], texts: Sequence[str], *, ends: Ends | None,
     published: bool,
 ) -> list[str]:  # fmt: skip
-    """Lines that print the answer to one text, or to a pair, in the directory of the graphs.
+    """Lines that print the answer to one text, or to a pair.
+
+    They are for the folder that the directory of the graphs lies in: a ``Section`` completes the
+    line ``directory =`` with its place.
 
     Args:
         predictor: The model in PyTorch.
@@ -25,13 +28,13 @@ def code_lines(
     """
     lines = ["import numpy as np", "import onnxruntime"]
     lines += ["from tokenizers import Tokenizer" if published
-              else "from transformers import AutoTokenizer", ""]  # fmt: skip
+              else "from transformers import AutoTokenizer", "", "directory ="]  # fmt: skip
     limit = predictor.task.max_source_tokens
     if published:
-        lines += ['tokenizer = Tokenizer.from_file("tokenizer.json")',
+        lines += ['tokenizer = Tokenizer.from_file(directory + "/tokenizer.json")',
                   f"tokenizer.enable_truncation({limit})"]  # fmt: skip
     else:
-        lines += ['tokenizer = AutoTokenizer.from_pretrained(".")']
+        lines += ["tokenizer = AutoTokenizer.from_pretrained(directory)"]
     if ends is not None:
         return [*lines, *_writing(graphs, texts[0], ends, limit, published=published)]
     return [*lines, *_labelling(predictor, graphs[0], texts, published=published)]
@@ -51,7 +54,7 @@ def _labelling(
         read = f"tokenizer(*{{}}, truncation=True, max_length={limit})"
         given = ["def logits_of(given):"]
     return [
-        f'session = onnxruntime.InferenceSession("{graph}")',
+        f'session = onnxruntime.InferenceSession(directory + "/{graph}")',
         "names = [each.name for each in session.get_inputs()]",
         "",
         *given,
@@ -82,6 +85,8 @@ def _answer(predictor: Predictor, read: str, *, published: bool) -> list[str]:
             "found = [labels[i] for i in logits.argmax(-1)]",
             "print([*zip(tokens, found)])",
         ]
+    if task.divisor is not None:
+        lines += [f"logits = logits / {task.divisor!r}  # calibrates probabilities"]
     if config.problem_type == "multi_label_classification":
         lines += ["chances = 1 / (1 + np.exp(-logits))"]
     else:
@@ -94,11 +99,13 @@ def _writing(
 ) -> list[str]:
     encoder, decoder, with_past = graphs
     end = ends.end_ids[0]
-    read = f"tokenizer.encode({text!r}).ids" if published else f"tokenizer({text!r})['input_ids']"
+    read = f"tokenizer.encode({text!r}).ids"
+    if not published:
+        read = f'tokenizer({text!r}, truncation=True, max_length={limit})["input_ids"]'
     return [
-        f'encoder = onnxruntime.InferenceSession("{encoder}")',
-        f'decoder = onnxruntime.InferenceSession("{decoder}")',
-        f'with_past = onnxruntime.InferenceSession("{with_past}")',
+        f'encoder = onnxruntime.InferenceSession(directory + "/{encoder}")',
+        f'decoder = onnxruntime.InferenceSession(directory + "/{decoder}")',
+        f'with_past = onnxruntime.InferenceSession(directory + "/{with_past}")',
         "",
         f"ids = {read}",
         f"ids = ids if ids[-1] == {end} else [*ids[:{limit - 1}], {end}]",
@@ -106,7 +113,7 @@ def _writing(
         'hidden = encoder.run(None, {"input_ids": np.array([ids]), "attention_mask": mask})[0]',
         'given = {"encoder_attention_mask": mask, "encoder_hidden_states": hidden}',
         f"session, past, token, written = decoder, {{}}, {ends.start_id}, []",
-        f"while len(written) < {ends.limit} and token not in {list(ends.end_ids)}[:len(written)]:",
+        f"while len(written) < {ends.limit} and (not written or token not in {[*ends.end_ids]}):",
         '    outputs = session.run(None, {**given, "input_ids": np.array([[token]])})',
         "    found = {each.name: value for each, value in zip(session.get_outputs(), outputs)}",
         '    token = int(found.pop("logits")[0, -1].argmax())',

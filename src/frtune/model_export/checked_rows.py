@@ -64,7 +64,7 @@ def rows_to_check(
         rows, _ = scored_rows(data, task, separator=separator, **reading)
         return CheckedRows(rows, True, f"{len(rows)} rows of {data}", task)
     for name, value in {**reading, **(columns or {})}.items():
-        if value:
+        if value is not None and value is not False:  # 0 is said, too
             raise InputError(f"{name}={value!r}: goes with data. Give data too, or leave it out.")
     path = directory / "predictions.jsonl"
     found = _predicted(path, task) if path.is_file() else []

@@ -32,13 +32,13 @@ def compare_sides(
         same answer. ``rows`` is how many there are.
     """
     (first, _), *_ = sides.values()
-    found, keys = [], None
+    found, keys, expected = [], None, first.numbers(encoded)
     for name, (side, size) in sides.items():
         said, score = _answered(checked, side, encoded)
         keys = keys or said
         row = {"name": name, "size_bytes": size, "score": score, "difference": None}
         if side is not first:
-            row |= _differences(first, side, encoded)
+            row |= _differences(expected, side.numbers(encoded, first))
         same = sum(a == b for a, b in zip(keys, said, strict=True))
         found.append({**row, "same": same, "rows": len(said), "seconds": {}})
     for count in (1, BATCH):
@@ -59,9 +59,8 @@ def _answered(checked: CheckedRows, side: Side, encoded: Any) -> tuple[list[Any]
     return keys, float(task.score_outputs(outputs, encoded, tokenizer)[task.main_score])
 
 
-def _differences(first: Side, side: Side, encoded: Any) -> dict[str, float]:
+def _differences(expected: list[np.ndarray], found: list[np.ndarray]) -> dict[str, float]:
     """The largest difference of a logit, where both read the same, and the largest logit."""
-    expected, found = first.numbers(encoded), side.numbers(encoded, first)
     pairs = [*zip(expected, found, strict=True)]
     if not all(np.isfinite(each).all() for pair in pairs for each in pair):
         return {"difference": float("inf"), "largest": 0.0}

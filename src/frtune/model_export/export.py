@@ -78,13 +78,16 @@ def export(
 
     Returns:
         What ``frtune_export.json`` holds: ``format``, ``source``, ``files``, ``merged_adapter``,
-        ``rows`` (which were compared), ``sides`` (PyTorch and the graphs, as ``compare_sides``
-        returns them), and the versions and threads that it was measured with.
+        ``rows`` (what was compared, in words), ``score`` (name of the score in ``sides``),
+        ``sides`` (PyTorch and the graphs, as ``compare_sides`` returns them: sizes in bytes, times
+        in seconds a text), ``threads``, ``processor`` and ``versions``.
 
     Raises:
-        InputError: If the directory holds no finished model in full precision, or a decoder, or
-            the output is not a new directory, or a package is missing.
-        RuntimeError: If the graph's logits are not the model's.
+        InputError: If the directory holds no finished model in full precision, or a decoder; if
+            the output is not a new directory outside of it; if a package is missing; if ``data``
+            cannot be read or scored.
+        RuntimeError: If PyTorch cannot export the model, the graph's logits are not the model's,
+            or the lines of the README fail.
     """
     check_output_directory(output_dir, "output")
     directory, output_dir = Path(directory), Path(output_dir)
@@ -137,10 +140,7 @@ def _check(directory: Path, output_dir: Path, to: str) -> Task:
             f"{directory}: is quantised ({record['method']}), and its layers have no graph. Export "
             f"what it was made from, {record.get('source')}; --int8 quantises the graph."
         )
-    inside, place = directory.resolve(), output_dir.resolve()
-    if place == inside or inside in place.parents:
-        raise InputError(f"output={output_dir}: is inside {directory}. Give a directory beside it.")
-    check_output_directory(output_dir, "output", empty=True)
+    check_output_directory(output_dir, "output", empty=True, outside=directory)
     _check_kind(directory, task)
     return task
 

@@ -20,6 +20,7 @@ from transformers import BitsAndBytesConfig
 
 from frtune.environment.precision import choose_precision, device_in_use
 from frtune.errors import InputError, nearest
+from frtune.files import read_record
 
 QuantizationName = Literal["int8", "nf4"]
 
@@ -157,16 +158,7 @@ def quantization_record(directory: str | os.PathLike[str]) -> dict[str, Any] | N
         InputError: If the record cannot be read.
     """
     path = Path(directory) / QUANTIZATION_FILE
-    if not path.is_file():
-        return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["method"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: is no record of a quantisation ({error}). Quantise again."
-        ) from error
-    return record
+    return read_record(path, "a quantisation", "Quantise again", method=str)
 
 
 def base_record(directory: str | os.PathLike[str]) -> dict[str, Any]:

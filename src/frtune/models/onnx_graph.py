@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from transformers import PreTrainedConfig
 
 from frtune.environment.threads import fit_threads
 from frtune.errors import InputError, first_line
+from frtune.files import read_record
 
 EXPORT_FILE = "frtune_export.json"
 GRAPH, QUANTIZED = "model.onnx", "model_quantized.onnx"
@@ -26,13 +26,7 @@ def export_record(directory: str | os.PathLike[str]) -> dict[str, Any] | None:
         InputError: If the file cannot be read.
     """
     path = Path(directory) / EXPORT_FILE
-    if not path.is_file():
-        return None
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        return {**record, "source": str(record["source"]), "files": [*record["files"]]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: is no record of frtune export. Export again.") from error
+    return read_record(path, "frtune export", "Export again", source=str, files=list)
 
 
 def graph_kind(directory: str | os.PathLike[str]) -> str | None:
@@ -56,7 +50,7 @@ def refuse_graph(directory: str | os.PathLike[str]) -> None:
 def check_graph_options(directory: str | os.PathLike[str], **options: Any) -> None:
     """Refuse (``InputError``) options of a device or a type: a graph has its own."""
     for name, value in options.items():
-        if value not in (None, False, "cpu", "fp32", torch.float32):
+        if value not in (None, False, "cpu", "fp32", "float32", torch.float32):
             raise InputError(
                 f"{name}={value!r}: {os.fspath(directory)} holds a graph for ONNX Runtime, which "
                 "computes on the CPU in the graph's own type. Leave it out."

@@ -17,6 +17,7 @@ from frtune.model_cards.metadata import (
     results_of,
 )
 from frtune.model_cards.sections import remarks_for, sections_for
+from frtune.models.adapter_base import base_of
 from frtune.models.families import kind_of
 from frtune.run.model_card import model_card
 from frtune.run.settings import RunSettings, is_tiny
@@ -87,12 +88,16 @@ def _metadata(
     else:
         tags = ["cross-encoder"] if task.cross_encoder_lines(kind) else []
     train = splits["train"]
+    checkpoint = None if is_tiny(settings) else settings.checkpoint
+    origin = origin_of(checkpoint)
+    # of a local fine-tune its card names the base, which this adapter does not fit
+    fits = checkpoint is not None and base_of(checkpoint) == origin.hub_id
     return metadata(
         task,
         kind,
         name=Path(str(trainer.args.output_dir)).resolve().name,
-        origin=origin_of(None if is_tiny(settings) else settings.checkpoint),
-        relation="adapter" if lora else "finetune",
+        origin=origin,
+        relation="adapter" if lora and fits and not settings.merge_first else "finetune",
         library="peft" if lora else "transformers",
         tags=tags,
         data=settings.data,

@@ -63,5 +63,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "not set"
     text = str(value)
+    if not text or text != " ".join(text.split()):  # white space that a code span does not show
+        text = repr(value)
     shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-    return markdown.code(shown) if shown.strip() else markdown.code(repr(text))
+    return markdown.code(shown).replace("|", "\\|")  # which would divide the table

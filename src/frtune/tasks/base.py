@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import frtune
 from frtune.data.cleaning import clean_text
@@ -14,7 +14,7 @@ from frtune.data.row_checks import check_rows, rows_of
 from frtune.data.row_schema import RowSchema, Target
 from frtune.errors import InputError
 from frtune.tasks.answers import Answers
-from frtune.tasks.card_lines import CardLines
+from frtune.tasks.card_lines import CardLines, ModelKind
 from frtune.tasks.search_ranges import SearchRanges
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
     from typing_extensions import Self
 
-ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
 Row = Mapping[str, Any]
 Batch = Mapping[str, Sequence[Any]]  # of rows: column to values, as ``datasets.map`` passes it
 Encoded = dict[str, list[Any]]

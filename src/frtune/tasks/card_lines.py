@@ -12,7 +12,7 @@ from frtune.tasks.token_labels import CLOSING, OPENING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Kind = Literal["encoder", "encoder-decoder", "decoder"]
+ModelKind = Literal["encoder", "encoder-decoder", "decoder"]
 
 SCORE_DIFFERENCE = 1e-3  # at most, between a score of the lines and one of frtune
 
@@ -28,11 +28,7 @@ class CardLines:
     text_columns: Sequence[str]
     answer_key: Any
 
-    def transformers_lines(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        kind: Literal["encoder", "encoder-decoder", "decoder"],
-    ) -> list[str]:
+    def transformers_lines(self, tokenizer: PreTrainedTokenizerBase, kind: ModelKind) -> list[str]:
         """Lines of Python that print the answer for one text with Transformers alone.
 
         ``torch``, ``model`` and ``tokenizer`` are there; ``"..."`` stands for each of
@@ -40,7 +36,12 @@ class CardLines:
         """
         return []
 
-    def cross_encoder_lines(self, kind: Kind) -> list[str]:
+    @property
+    def divisor(self) -> float | None:
+        """What logits of the saved model are yet to be divided by; ``None``: nothing."""
+        return None
+
+    def cross_encoder_lines(self, kind: ModelKind) -> list[str]:
         """The same with ``model``, a ``CrossEncoder`` of sentence-transformers; here, none."""
         return []
 
@@ -114,15 +115,18 @@ def pair_lines(*, limit: int, symmetric: bool, scored: bool) -> list[str]:
     return [*read, *_similarity(scored)]
 
 
-def framed_pair_lines(frame: Any, *, symmetric: bool, scored: bool) -> list[str]:
+def framed_pair_lines(frame: Any, *, limit: int, symmetric: bool, scored: bool) -> list[str]:
     """Lines for a pair that a tokenizer does not keep apart, with the ids that stand around it."""
     before, between, after = (list(ids) for ids in (frame.before, frame.between, frame.after))
+    room = limit - frame.tokens
     return [
         'text, text_pair = "...", "..."',
         "",
         "def logits_of(first, second):",
         '    first, second = (tokenizer(each, add_special_tokens=False)["input_ids"]',
         "                     for each in (first, second))",
+        f"    kept = min(len(first), max({room - room // 2}, {room} - len(second)))",
+        f"    first, second = first[:kept], second[:{room} - kept]",
         f"    ids = torch.tensor([[*{before}, *first, *{between}, *second, *{after}]])",
         "    with torch.no_grad():",
         "        return model(ids.to(model.device), use_cache=False).logits[0].float()",
@@ -192,7 +196,8 @@ for start, first_end, last_start, end, each in found:
         start = beside.end()
     if beside := closing.search(text[max(last_start, start):end]):
         end = max(last_start, start) + beside.start()
-    answer.append({"text": text[start:end], "score": round(sum(each) / len(each), 4)})
+    if text[start:end].strip():
+        answer.append({"text": text[start:end], "score": round(sum(each) / len(each), 4)})
 print(answer)
 """
 _REST_OF_WORD = """    if start < last or 0 < start == last and text[start-1:start+1].isalnum():

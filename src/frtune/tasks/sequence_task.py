@@ -195,7 +195,7 @@ class SequenceTask(Task):
             )
         head = {"symmetric": self.symmetric, "scored": self.scored}
         if kind == "decoder":  # its tokenizer does not keep the two texts apart
-            return framed_pair_lines(pair_frame(tokenizer), **head)
+            return framed_pair_lines(pair_frame(tokenizer), limit=limit, **head)
         return pair_lines(limit=limit, **head)
 
     def cross_encoder_lines(self, kind: ModelKind) -> list[str]:

@@ -24,6 +24,7 @@ from typing import Any
 import pair_classification
 from _compare import (
     Timer,
+    hardware,
     mean_and_half,
     minilm,
     parser,
@@ -124,7 +125,7 @@ def settings(batch: int, rate: float = 1e-4, epochs: int = 1) -> dict[str, float
 # the fastest first
 DATA = {
     "pairs": Data(pair_rows, pairs, "accuracy", settings(8)),
-    "scores": Data(score_rows, scores, "spearman", settings(8)),
+    "scores": Data(score_rows, scores, "spearman", settings(8, epochs=4)),
     "keywords": Data(keyword_rows, keywords, "keyword_f1", settings(8, epochs=2)),
     "texts": Data(text_rows, texts, "accuracy", settings(16)),
 }
@@ -166,7 +167,7 @@ def train(timer: Timer, name: str, way: str, rows: int | None, seed: int) -> dic
 
 
 def measured(name: str, args: Any) -> dict[str, Any]:
-    """All ways with all seeds on one data set, and what they come to."""
+    """All ways with all seeds on one data set, what they come to, and what measured it."""
     runs: dict[str, list[dict]] = {way: [] for way in WAYS}
     for turn, seed in enumerate(args.seeds):
         for way in WAYS[turn % 3 :] + WAYS[: turn % 3]:
@@ -176,8 +177,16 @@ def measured(name: str, args: Any) -> dict[str, Any]:
             )  # fmt: skip
             runs[way].append(found)
             print(f"{name} | {way} | {json.dumps(found)}", file=sys.stderr, flush=True)
-    return {"data": name, "score": DATA[name].score, "notes": DATA[name].settings, "runs": runs,
-            "ways": {way: compared(runs, way) for way in WAYS}}  # fmt: skip
+    return {
+        "data": name,
+        "score": DATA[name].score,
+        "command": f"python benchmarks/order_of_rows.py --threads {args.threads} --only {name}",
+        "hardware": hardware(),
+        "threads": args.threads,
+        "notes": DATA[name].settings,
+        "runs": runs,
+        "ways": {way: compared(runs, way) for way in WAYS},
+    }
 
 
 def compared(runs: dict[str, list[dict]], way: str) -> dict[str, Any]:

@@ -45,8 +45,8 @@ HEADLINE_ROWS = 5
 UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
-PAGES = ("docs/performance.md", "docs/keywords.md", "docs/classification.md", "docs/review.md",
-         "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
+PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
+         "docs/review.md", "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -54,11 +54,16 @@ def sections() -> dict[str, list[str]]:
     """The lines of each section."""
     others = ("order_of_rows", "growth", "utilisation", "serve")
     found = {script: read(script) for script in (*SCRIPTS, *others)}
+    # the data sets of this script are measured one by one
+    orders = {f"order_of_rows ({row['data']})": row for row in found["order_of_rows"]["table"]}
+    single = {script: found[script] for script in SCRIPTS} | orders
+    commands = single | {script: found[script] for script in others[1:]}
     return {
-        "machine": machines({name: found[name] for name in (*SCRIPTS, "order_of_rows")}),
-        "commands": [f"- `{result['command']}`" for result in found.values() if result],
+        "machine": machines(single),
+        "commands": [f"- `{result['command']}`" for result in commands.values() if result],
         "speed": markdown(speed({script: found[script] for script in SCRIPTS})),
         "headlines": markdown(headlines(found)),
+        "quoted": markdown([[*row[:2], row[3], row[5]] for row in headlines(found)]),
         "order": order(found["order_of_rows"]),
         "reading": lines(read("keyword_reading").get("table", [])),
         "several": several_lines(read("several_labels").get("found", {})),
@@ -75,7 +80,7 @@ def sections() -> dict[str, list[str]]:
 def headlines(found: dict[str, dict[str, Any]]) -> list[list[str]]:
     """The rows at the head of docs/performance.md, with the command that measures them."""
     equal = {
-        (row["what"], peer): [*told[:4], told[5], f"`python benchmarks/{script}.py`"]
+        (row["what"], peer): [*told[:4], told[5], f"`{found[script]['command']}`"]
         for script in SCRIPTS
         for row in found[script].get("table", [])
         for peer in row["ratios"]

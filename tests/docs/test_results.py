@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "section"),
     [
+        ("README.md", "quoted"),
         ("docs/performance.md", "headlines"),
         ("docs/performance.md", "speed"),
         ("docs/performance.md", "serve"),

@@ -46,7 +46,8 @@ UNEQUAL = "not comparable"
 GOAL_POINTS = 0.3  # of random steps: the mean difference to random; zero stands in its interval
 GOAL_SHARE = 0.85  # and what they gain of like length's speed-up
 PAGES = ("README.md", "docs/performance.md", "docs/keywords.md", "docs/classification.md",
-         "docs/review.md", "docs/learning_curve.md", "docs/tune.md")  # fmt: skip
+         "docs/review.md", "docs/learning_curve.md", "docs/tune.md", "docs/study.md",
+         "docs/quantization.md")  # fmt: skip
 TIMED = {*CLOCKS, "peak_mib", "rows"}
 
 
@@ -70,6 +71,8 @@ def sections() -> dict[str, list[str]]:
         "review": review_lines(read("review")),
         "curve": curve_lines(read("learning_curve").get("found", {})),
         "tuning": tuning_lines(read("tuning")),
+        "states": states(found["embedding_study"]),
+        "quantised": quantised(read("quantized_serving")),
         "growth": growth(found["growth"]),
         "utilisation": utilisation(found["utilisation"]),
         "serve": serve(found["serve"]),
@@ -220,6 +223,43 @@ def order(result: dict[str, Any]) -> list[str]:
                 ]
             )
     return markdown(rows) if len(rows) > 1 else ["Not measured."]
+
+
+# --- study and quantisation ----------------------------------------------------------------------
+
+
+def states(result: dict[str, Any]) -> list[str]:
+    """Processor time and memory of a study, beside the way that keeps all hidden states."""
+    rows = [["texts", "frtune", "straightforward", "times faster", "share of memory"]]
+    for found in result.get("table", []):
+        own, other = found["runs"].values()
+        cost = [
+            (statistics.median(run["cpu_seconds"] for run in runs),
+             statistics.median(run["mib_above_model"] for run in runs))
+            for runs in (own, other)
+        ]  # fmt: skip
+        (peer,) = found["ratios"]
+        rows.append(
+            [
+                found["what"].removeprefix("embedding study, ").removesuffix(" texts"),
+                *(f"{seconds:.1f} s, {mib:,.0f} MiB" for seconds, mib in cost),
+                f"{found['ratios'][peer]['cpu_seconds']['median']:.1f}",
+                f"{cost[0][1] / cost[1][1]:.2f}",
+            ]
+        )
+    return [f"On {machine(result)}.", "", *markdown(rows)]
+
+
+def quantised(result: dict[str, Any]) -> list[str]:
+    """Processor time of a text by each way of quantising, and how far logits are from fp32."""
+    batches = result["batches"]
+    first = next(iter(batches.values()))
+    rows = [["way", *(f"batch {size}" for size in batches), "logits apart"]]
+    for name in first:
+        apart = max(found[name]["max_logit_difference"] for found in batches.values())
+        times = [f"{found[name]['processor_ms']:.1f} ms" for found in batches.values()]
+        rows.append([name, *times, f"{apart:.2f}" if name != "fp32" else ""])
+    return markdown(rows)
 
 
 # --- growth and utilisation ----------------------------------------------------------------------

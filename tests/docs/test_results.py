@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
         ("docs/review.md", "review"),
         ("docs/learning_curve.md", "curve"),
         ("docs/tune.md", "tuning"),
+        ("docs/study.md", "states"),
+        ("docs/quantization.md", "quantised"),
     ],
 )
 def test_a_page_shows_the_results_that_are_kept(name, section, monkeypatch):

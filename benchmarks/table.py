@@ -20,6 +20,7 @@ from _gpu_report import summary
 from _gpu_rows import rows_of
 from keyword_reading import lines
 from learning_curve import lines as curve_lines
+from scores import share
 from several_labels import lines as several_lines
 
 from review import lines as review_lines
@@ -65,6 +66,7 @@ def sections() -> dict[str, list[str]]:
         "speed": markdown(speed({script: found[script] for script in SCRIPTS})),
         "headlines": markdown(headlines(found)),
         "quoted": markdown([[*row[:2], row[3], row[5]] for row in headlines(found)]),
+        "floor": [share(row) for row in found["scores"]["table"] if "floor" in row],
         "order": order(found["order_of_rows"]),
         "reading": lines(read("keyword_reading").get("table", [])),
         "several": several_lines(read("several_labels").get("found", {})),
@@ -267,7 +269,8 @@ def quantised(result: dict[str, Any]) -> list[str]:
 
 def growth(result: dict[str, Any]) -> list[str]:
     """How time and memory grow with rows."""
-    rows = [["what", "rows", "exponent", "ms a row, processor", "MiB at least, at most rows"]]
+    rows = [["what", "rows", "exponent", "of the two largest", "ms a row, processor",
+             "MiB at least, at most rows"]]  # fmt: skip
     for curve in result.get("curves", []):
         counts = [run["rows"] for run in curve["runs"]]
         rows.append(
@@ -275,6 +278,7 @@ def growth(result: dict[str, Any]) -> list[str]:
                 curve["what"],
                 f"{min(counts):,} to {max(counts):,}",
                 f"{curve['exponent']:.2f}",
+                f"{curve['last_exponent']:.2f}",
                 f"{curve['cpu_ms_a_row']:.2f}",
                 f"{curve['mib_at_least']:.0f}, {curve['mib_at_most']:.0f}",
             ]

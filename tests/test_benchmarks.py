@@ -31,7 +31,7 @@ def shown(monkeypatch, capsys):
 
     yield show
     kept = ("table", "_compare", "_judge", "pair_classification", "order_of_rows")
-    ours = ("keyword_reading", "several_labels", "review", "learning_curve", "tuning")
+    ours = ("keyword_reading", "several_labels", "review", "learning_curve", "tuning", "scores")
     for module in (*kept, *ours):
         sys.modules.pop(module, None)
 

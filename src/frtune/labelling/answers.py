@@ -11,18 +11,20 @@ from frtune.data.cleaning import clean_keyphrases, split_keyphrases
 from frtune.labelling.chat_markup import Body, strip_markup
 from frtune.labelling.json_answers import Found, find_json
 from frtune.labelling.json_values import is_name, label_of, names_label, names_phrases, phrases_of
+from frtune.labelling.numbering import without_numbers
 from frtune.labelling.phrase_lists import (
-    bare,
     clean_pieces,
-    has_syntax,
     note,
     split_answer,
     without_frame,
+    without_rest,
 )
-from frtune.labelling.prose import REFUSAL, is_prose, says_none
+from frtune.labelling.phrase_marks import bare, has_syntax, own_fields
+from frtune.labelling.prose import AMBIGUOUS, REFUSAL, is_frame, is_prose, says_none
 from frtune.labelling.store import Answer
 from frtune.metrics.phrases import normalize_phrase
 
+_QUOTE, _ESCAPED_QUOTE = re.compile(r'(?<!\\)"'), re.compile(r'[\[{,:\s]\\"')
 _QUOTES = " \"'`*“”«»‘’.。"
 _LABEL_FRAME = re.compile(
     r"(?:(?:the|la|le) )?(?:(?:best|final|correct) )?"
@@ -73,6 +75,8 @@ def parse_keyphrases(
         >>> parse_keyphrases(Answer('{"keyphrases": []}'), is_present=here, count=10).value
         []
     """
+    if answer.finish == "content_filter":
+        return Parsed(None, [], "refusal")
     body = _unwrapped(answer.text, source)
     if not body.text:
         return Parsed(None, body.repairs, _nothing(answer, body))
@@ -88,9 +92,12 @@ def parse_keyphrases(
     refused = REFUSAL.match(pieces[0]) and not is_present(pieces[0])
     if any(map(is_prose, pieces)) or (refused and (len(pieces) == 1 or len(pieces[0].split()) > 4)):
         return Parsed(None, repairs, "refusal" if refused else "prose")
-    unwrapped = [bare(piece, source) for piece in pieces]
-    if unwrapped != pieces:
-        repairs.append("marks")
+    counted = without_numbers(pieces) if not all(map(is_present, pieces)) else pieces
+    if counted != pieces:
+        note(repairs, "numbering")
+    unwrapped = [bare(piece, source) for piece in own_fields(counted)]
+    if unwrapped != counted:
+        note(repairs, "marks")
     phrases = clean_pieces(unwrapped, repairs)
     plain = [phrase for phrase in phrases if not has_syntax(phrase, source)]
     if len(plain) < len(phrases) and (not found or not plain):
@@ -100,7 +107,7 @@ def parse_keyphrases(
     phrases = [phrase for phrase in plain if not _tells_none(phrase, is_present)]
     if plain and not phrases:
         return Parsed([], [*repairs, "none"])
-    kept = [phrase for phrase in phrases if is_present(phrase) or not is_name(phrase)]
+    kept = without_rest(phrases, is_present)
     if len(kept) > count:
         repairs.append("too_many")
     return Parsed(kept[:count], repairs) if kept else Parsed(None, repairs, "empty")
@@ -109,20 +116,29 @@ def parse_keyphrases(
 def _unwrapped(text: str, source: str) -> Body:
     """Take off what stands around an answer, and the quotation marks of a JSON string."""
     body = strip_markup(text, source)
-    if body.text[:1] == body.text[-1:] == '"':
-        try:
-            inner = json.loads(body.text)
-        except ValueError:
-            return body
-        if isinstance(inner, str) and (find_json(inner) or "\n" in inner):
-            return Body(inner.strip(), [*body.repairs, "json"])
-    return body
+    found = body.text
+    if _ESCAPED_QUOTE.search(found) and not _QUOTE.search(found):
+        found = f'"{found}"'  # what a string of JSON holds, without its quotation marks
+    while isinstance(read := _read_string(found), str) and (find_json(read) or "\n" in read):
+        found = read.strip()
+    if isinstance(read, list) and len(read) > 1:  # "town hall","schools"
+        found = json.dumps(read, ensure_ascii=False)
+    return body if found == body.text else Body(found, [*body.repairs, "json"])
+
+
+def _read_string(text: str) -> str | list[Any] | None:
+    """The string of JSON that a text is, or strings with commas between them."""
+    if not text[:1] == text[-1:] == '"':
+        return None
+    try:
+        strings = json.loads(f"[{text}]")
+    except (ValueError, RecursionError):
+        return None
+    return strings[0] if len(strings) == 1 else strings
 
 
 def _nothing(answer: Answer, body: Body) -> str:
     """Why there is no answer."""
-    if answer.finish == "content_filter":
-        return "refusal"
     return "cut" if answer.finish == "length" or body.unfinished else "empty"
 
 
@@ -152,9 +168,17 @@ def _from_json(found: Found, body: Body, is_present: Callable[[str], bool]) -> R
     texts = [piece.strip() for piece in pieces if piece.strip()]
     if not texts and (pieces or found.is_cut):
         return [], repairs, "cut" if found.is_cut else "empty"
+    around = [line for line in found.around.splitlines() if line.strip()]
+    if not texts and not all(map(_is_beside, around)):  # brackets among words are no empty list
+        return [], repairs, "broken"
     if len(texts) == 1:
         return split_answer(texts[0], repairs, is_present), repairs, None
     return [part for text in texts for part in split_keyphrases(text, ";")], repairs, None
+
+
+def _is_beside(line: str) -> bool:
+    """Tell whether a line beside an empty list may stand there: it introduces or explains it."""
+    return is_frame(line) or says_none(line) or is_name(line)
 
 
 def _from_text(body: Body, answer: Answer, is_present: Callable[[str], bool]) -> Read:
@@ -176,12 +200,14 @@ def _is_none(pieces: list[str], is_present: Callable[[str], bool]) -> bool:
     if not pieces:
         return True
     said = " ".join(clean_keyphrases(pieces[:1])) or pieces[0]
+    if len(parts := re.split(r"\s*[,|/]\s+", said)) > 1:  # none, none
+        return len(pieces) == 1 and all(_tells_none(part, is_present) for part in parts)
     return _tells_none(said, is_present) and all(map(is_prose, pieces[1:]))
 
 
 def _tells_none(phrase: str, is_present: Callable[[str], bool]) -> bool:
     """Tell whether a phrase says that there is none: null and no keywords may stand in a text."""
-    ambiguous = " " in phrase or phrase.casefold() in ("null", "nil")
+    ambiguous = " " in phrase or phrase.casefold() in AMBIGUOUS
     return says_none(phrase) and not (ambiguous and is_present(phrase))
 
 
@@ -197,6 +223,8 @@ def parse_label(answer: Answer, labels: Sequence[str], source: str = "") -> Pars
         >>> parse_label(Answer("It is not sport."), ["sport", "politics"]).problem
         'not_a_label'
     """
+    if answer.finish == "content_filter":
+        return Parsed(None, [], "refusal")
     body = _unwrapped(answer.text, source)
     text, repairs = body.text, [*body.repairs]
     if (found := find_json(text)) and text not in labels:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import NamedTuple
 
-_NAMES = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)"
+_NAMES = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad|details)"
 _OPEN = re.compile(
-    rf"<{_NAMES}>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>"
+    rf"<{_NAMES}(?:\s[^<>]*)?>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>"
     r"|<\|channel>(?:thought|analysis)|<unused94>(?:thought)?",
     re.IGNORECASE,
 )
@@ -20,20 +21,33 @@ _ANNOUNCED = re.compile(
     r"(?<!\W)\W*here is my thought process:?.*?here is my response:?", re.DOTALL | re.IGNORECASE
 )
 # gpt-oss; and the same where the server has left its tokens out
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+).*?(?:<\|message\|>|\Z)", re.DOTALL)
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)(.*?)(?:<\|message\|>|\Z)", re.DOTALL)
 _BARE_CHANNELS = re.compile(r"\s*analysis(?=[A-Z\"'“]).*?(?:assistantfinal|\Z)", re.DOTALL)
+_THOUGHT_BLOCK = re.compile(
+    r"```(?:think\w*|thoughts?|reasoning)[ \t]*\n.*?(?:```|\Z)", re.DOTALL | re.IGNORECASE
+)
 _TOKEN = re.compile(
     r"<[|｜][^<>|｜\n]{1,40}[|｜]>"
     r"|<(?:/?s|[be]os|pad|unk|/?(?:start|end)_of_(?:turn|text|utterance)|endoftext|\|?/?turn\|?)>"
     r"|\[/?(?:INST|SYS|EOS|BOS|PAD|END)\]|(?<=\s)#{3,}\Z"
 )
 _ROLE = re.compile(r"\s*(?:assistant|model|chatbot|final)\s*(?:[:：\n]\s*|\Z)", re.IGNORECASE)
+_NAMED_ROLE = re.compile(r"(?:assistant\s*[:：\n]|(?:ai|bot|model|a)\s*[:：])\s*", re.IGNORECASE)
+# of a model that writes the next question too, or repeats the end of our prompt
+_NEXT_TURN = re.compile(
+    r"(?<=\n)[ \t]*(?:(?:user|human|question|instruction)\s*[:：]|</?text>"
+    r"|#{1,6}\s*(?:instruction|input|response|user|human|question)\b)",
+    re.IGNORECASE,
+)
 _ANSWER = re.compile(
     r"<(answer|final|final_answer|output|response|results?)>(.*?)(?:</\1>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
-_BOXED = re.compile(r"\$*\\boxed\{(?:\\text\{)?([^{}]*)\}{1,2}\$*")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
+_STYLED = re.compile(r"\\(?:text\w*|emph|math[a-z]{2})\{([^{}]*)\}")
+_COMMENT = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[|\]\]>", re.DOTALL)
+_ESCAPED = re.compile(r"&(?:quot|lt|gt|#0?3[49]|#x2[27]);", re.IGNORECASE)
+_CHECKBOX = re.compile(r"^([ \t]*(?:[-*+•]|\d+[.)])[ \t]+)\[[ xX✓✔]?\][ \t]+", re.MULTILINE)
 _TAG = re.compile(r"</?([A-Za-z][\w:.-]*)(?:\s[^<>]*)?/?>")
 _INLINE = frozenset("a b code em i mark small span strong sub sup u".split())
 _FENCE = re.compile(
@@ -41,7 +55,9 @@ _FENCE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _GREETING = re.compile(
-    r"\A(?:sure|certainly|of course|okay|bien sûr|네|물론입니다)[!,.]\s+", re.IGNORECASE
+    r"\A(?:sure|certainly|of course|okay|bien sûr|voilà|네|물론(?:입니다|이죠))\s?[!,.]\s+"
+    r"|\A(?:here (?:you go|they are|you are)|voilà)\s?[:：]\s*",
+    re.IGNORECASE,
 )
 
 
@@ -89,14 +105,14 @@ def strip_markup(text: str, source: str = "") -> Body:
 def _without_reasoning(text: str) -> tuple[str, bool]:
     """Keep what follows the reasoning; tell whether it has no end."""
     if channels := list(_CHANNEL.finditer(text)):
-        if channels[-1][1] != "final":
+        if channels[-1][1] != "final" and "to=functions" not in channels[-1][2]:
             return "", True
         text = text[channels[-1].end() :]
     if bare := _BARE_CHANNELS.match(text):
         text = text[bare.end() :]
         if not text:
             return "", True
-    text = _ANNOUNCED.sub("", text, count=1)
+    text = _THOUGHT_BLOCK.sub("", _ANNOUNCED.sub("", text, count=1))
     parts, at = [], 0
     while opening := _OPEN.search(text, at):
         closing = _CLOSE.search(text, opening.end())
@@ -117,7 +133,9 @@ def _one_turn(text: str, source: str) -> str:
             parts.append(text[at : token.start()])
             at = token.end()
     if not parts:
-        return text
+        if (role := _NAMED_ROLE.match(text)) and role[0].casefold() not in source.casefold():
+            text = text[role.end() :]
+        return _NEXT_TURN.split(text, maxsplit=1)[0]
     said = (_ROLE.sub("", part, count=1) for part in [*parts, text[at:]])
     return next((part for part in said if part.strip()), "")
 
@@ -125,7 +143,10 @@ def _one_turn(text: str, source: str) -> str:
 def _without_tags(text: str, source: str) -> str:
     """What stands in answer tags, and each other tag as the end of a line."""
     if "\\boxed" in text and "\\boxed" not in source and (boxed := _BOXED.findall(text)):
-        return boxed[-1]
+        return _STYLED.sub(r"\1", boxed[-1])
+    if _ESCAPED.search(text) and not _ESCAPED.search(source):
+        text = html.unescape(text)
+    text = _STYLED.sub(lambda styled: styled[0 if styled[0] in source else 1], text)
     if answers := [found[2] for found in _ANSWER.finditer(text) if found[0] not in source]:
         text = answers[-1]
 
@@ -134,7 +155,7 @@ def _without_tags(text: str, source: str) -> str:
             return tag[0]
         return "" if tag[1].casefold() in _INLINE else "\n"
 
-    return _TAG.sub(replaced, _COMMENT.sub("", text))
+    return _CHECKBOX.sub(r"\1", _TAG.sub(replaced, _COMMENT.sub("", text)))
 
 
 def _without_fence(text: str) -> str:

@@ -7,6 +7,7 @@ and a ``Retry-After`` holds for all requests, not for the one that was refused.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import random
@@ -18,14 +19,14 @@ from frtune.errors import InputError
 from frtune.labelling.budget import Ledger, Tokens, most_tokens
 from frtune.labelling.dialect import Dialect
 from frtune.labelling.endpoint import Endpoint
-from frtune.labelling.failures import Failure, failure_of
+from frtune.labelling.failures import LONGEST_WAIT, Failure, failure_of
 from frtune.labelling.replies import read_reply
 from frtune.labelling.steps import Request
 from frtune.labelling.store import Answer, Journal
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_BACKOFF, _LONGEST_WAIT = 60.0, 900.0
+_LONGEST_BACKOFF = 60.0
 _RETRIES_MALFORMED = 2  # of a reply that is no answer
 
 
@@ -65,8 +66,11 @@ class Client:
             "base_url": endpoint.base_url,
             "max_retries": 0,
             "timeout": endpoint.timeout_seconds,
-            # a proxy of the environment does not stand between this machine and itself
-            "http_client": openai.DefaultAsyncHttpxClient(trust_env=not endpoint.is_loopback),
+            # a proxy of the environment does not stand between this machine and itself; a redirect
+            # would turn the request into one without a body, or take texts and key elsewhere
+            "http_client": openai.DefaultAsyncHttpxClient(
+                trust_env=not endpoint.is_loopback, follow_redirects=False
+            ),
         }
         none = openai.Omit()
         self._headers = {} if self._key else {"Authorization": none, "api-key": none}
@@ -115,7 +119,7 @@ class Client:
                 raise RefusedError(failure.detail)
             malformed = failure.kind == "malformed"
             retries = min(self._endpoint.retries, _RETRIES_MALFORMED if malformed else math.inf)
-            if retry >= retries or (failure.wait or 0.0) > _LONGEST_WAIT:
+            if retry >= retries or (failure.wait or 0.0) > LONGEST_WAIT:
                 break
             await self._pause(failure, retry)
         if malformed and not self.answered:
@@ -188,7 +192,11 @@ class Client:
             extra_body=rest,
             extra_headers=self._headers,
         )
-        return response.text
+        content = response.content
+        try:  # JSON is Unicode, whatever the header calls it
+            return content.decode(json.detect_encoding(content))
+        except UnicodeDecodeError:
+            return response.text
 
     def _redact(self, text: str) -> str:
         """Take out the key, which some servers repeat in their messages."""

@@ -15,6 +15,7 @@ from frtune.errors import InputError
 _OURS = ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
 
 _PRIVATE = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_BEYOND = re.compile(r"(/chat|(?:/chat)?/completions|/models|/responses|/embeddings)/*\Z")
 ResponseFormat = Literal["auto", "json_schema", "text"]
 
 
@@ -94,12 +95,13 @@ class Endpoint:
         try:
             parts = urlsplit(self.base_url)
             whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            whole = whole and not re.search(r"\s", self.base_url)
         except ValueError:
             whole = False
         if not whole:
             raise InputError("base_url: is no address. Pass http://localhost:8000/v1, for example.")
-        if parts.path.rstrip("/").endswith("/chat/completions"):
-            raise InputError("base_url: leave /chat/completions out; requests add it.")
+        if beyond := _BEYOND.search(parts.path):
+            raise InputError(f"base_url: leave {beyond[1]} out; requests add /chat/completions.")
         if list(parse_qs(parts.query)) == ["api-version"] and not parts.username:
             raise InputError("base_url: pass what stands behind ?api-version= as --api-version.")
         if parts.username or parts.password or parts.query or parts.fragment:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 from frtune.labelling.endpoint import Endpoint
-from frtune.labelling.replies import ReplyError, address_advice, shortened
+from frtune.labelling.replies import PAGE, ReplyError, address_advice, shortened
 
+LONGEST_WAIT = 900.0  # seconds that a server may ask for
 _NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
 
 
@@ -59,7 +62,11 @@ def failure_of(error: Exception, endpoint: Endpoint, hide: Callable[[str], str])
         return Failure("timeout", detail, charged=not never_sent)
     if isinstance(error, openai.APIConnectionError):
         what = "cannot be reached" if never_sent else "cut the connection"
-        return Failure("connection", f"{endpoint.base_url} {what}", charged=not never_sent)
+        why = shortened(str(error.__cause__ or ""), hide).rstrip(
+            "."
+        )  # a certificate, a name, an encoding
+        detail = f"{endpoint.base_url} {what}" + (f" ({why})" if why else "")
+        return Failure("connection", detail, charged=not never_sent)
     raise error
 
 
@@ -73,6 +80,12 @@ def _of_status(
     inner = said if isinstance(said, dict) else {}
     message = str(inner.get("message") or inner.get("detail") or said)
     message = f"{status}: {shortened(message, hide)}"
+    if 300 <= status < 400:
+        return Failure("fatal", _redirected(status, headers.get("location", ""), endpoint, hide))
+    if status == 403 and PAGE.match(str(said)):
+        return Failure(
+            "fatal", f"{endpoint.base_url}: refuses ({message}). {address_advice(endpoint)}"
+        )
     if status in (401, 403):
         if not endpoint.read_key():
             return Failure(
@@ -87,19 +100,33 @@ def _of_status(
         )
     if status in (404, 405):
         lacks = address_advice(endpoint)
-        advice = lacks if "/v1" in lacks else "Check --base-url and --model."
+        advice = lacks if "lack" in lacks else "Check --base-url and --model."
         return Failure(
             "fatal",
             f"{endpoint.base_url}: knows no such address or no model {endpoint.model} "
             f"({message}). {advice}",
         )
-    if inner.get("code") == "insufficient_quota":
+    if status == 402 or inner.get("code") == "insufficient_quota":
         return Failure("fatal", f"{endpoint.base_url}: the account is used up ({message}).")
     known = {"status": status, "said": str(said).lower()}
     if status in (408, 409, 429) or status >= 500:
-        kind = "rate_limit" if status == 429 else "server_error"
-        return Failure(kind, message, wait=retry_after(headers), **known)
+        kind, wait = "rate_limit" if status == 429 else "server_error", retry_after(headers)
+        if (wait or 0.0) > LONGEST_WAIT:
+            message += f"; it asks to wait for {wait:,.0f} s"
+        return Failure(kind, message, wait=wait, **known)
     return Failure("refused", message, **known)
+
+
+def _redirected(status: int, location: str, endpoint: Endpoint, hide: Callable[[str], str]) -> str:
+    """Where a redirection leads, and the base address that it means if it leads to the same API."""
+    asked = f"{endpoint.base_url.rstrip('/')}/chat/completions"
+    to = urlsplit(urljoin(asked, location))
+    base, ours, rest = to.path.partition("/chat/completions")
+    base = f"{to.scheme}://{to.netloc}{base}"
+    is_api = ours and not rest.strip("/") and base != endpoint.base_url.rstrip("/")
+    shown = shortened(f"{to.scheme}://{to.netloc}{to.path}", hide)  # a query may hold secrets
+    advice = f"Pass --base-url {base}." if is_api else address_advice(endpoint)
+    return f"{endpoint.base_url}: leads to {shown} (status {status}). {advice}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -125,6 +152,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             if date.tzinfo is None:
                 date = date.replace(tzinfo=timezone.utc)
             seconds = (date - datetime.now(timezone.utc)).total_seconds()
-        if seconds == seconds:
+        if math.isfinite(seconds):
             return max(0.0, seconds)
     return None

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-_START = re.compile(r"[\[{]\s*(?:[\"'“‘«\[{\]}]|\Z)|\{\s*\w+\s*:|\A\(\s*[\"'“]")
+_START = re.compile(r"[\[{]\s*(?:[\"'“„‘«「『\[{\]}]|\Z)|\{\s*\w+\s*:|\A\(\s*[\"'“]")
 _BARE = re.compile(r"(?:[\w -]{1,30}[:：]\s*)?(?=[\[{])")
 _FRAME = re.compile(r"```[\w-]*|^\s*(?:[a-z]+ )?\w+\s*=\s*$", re.MULTILINE)  # a fence, x =
-_STRAIGHT = str.maketrans(dict.fromkeys("«»‘’", '"'))
+_STRAIGHT = str.maketrans(dict.fromkeys("«»‘’„“”「」『』", '"'))
 _QUOTES = "\"'“”‘’«»"
 _HALF_A_KEY = re.compile(r"\{\s*(?:[\"'“][^:{}]*|\w*)\Z")
 _UNREADABLE = object()

@@ -57,7 +57,7 @@ def phrases_of(values: Sequence[Any], is_present: Callable[[str], bool]) -> Piec
         >>> phrases_of([{"present": ["sun"], "absent": ["moon"]}], bool) is None
         True
     """
-    values = [_called(value) for value in values]
+    values = [_called(_decoded(value)) for value in values]
     named = [value for value in values if isinstance(value, dict) and names_phrases(value)]
     if len(named) == 1 and len(values) > 1:
         return _pieces(named[0], is_present)
@@ -79,7 +79,7 @@ def label_of(values: Sequence[Any]) -> str | None:
         >>> label_of([{"reason": "a cup", "label": "sport"}]), label_of([["sport", "politics"]])
         ('sport', None)
     """
-    found = {_label(_called(value)) for value in values}
+    found = {_label(_called(_decoded(value))) for value in values}
     return found.pop() if len(found) == 1 else None
 
 
@@ -93,16 +93,29 @@ def is_name(phrase: str) -> bool:
     return _plain(phrase) in _PHRASES
 
 
+def _decoded(value: Any) -> Any:
+    """A value whose texts are read where they are lists or objects of JSON themselves."""
+    if isinstance(value, dict):
+        return {name: _decoded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if _is_text(value) and value.strip()[:1] in ("[", "{"):
+        read = find_json(value)
+        if read and read.is_exact and not read.around and len(read.values) == 1:
+            return read.values[0]
+    return value
+
+
 def _called(value: Any) -> Any:
     """What a model gives to the one function that it calls; else ``value`` itself."""
     call = value[0] if isinstance(value, list) and len(value) == 1 else value
+    for name in ("tool_calls", "function"):  # a whole message, or one call of it
+        if isinstance(call, dict) and isinstance(call.get(name), (dict, list)):
+            return _called(call[name])
     if isinstance(call, dict) and call.keys() in ({"name", "arguments"}, {"name", "parameters"}):
         given = call.get("arguments", call.get("parameters"))
-        read = find_json(given) if isinstance(given, str) else None
         if isinstance(given, dict):
             return given
-        if read and read.is_exact and len(read.values) == 1:
-            return read.values[0]
     return value
 
 
@@ -149,6 +162,8 @@ def _of_object(value: dict[str, Any], is_present: Callable[[str], bool]) -> Piec
 def _of_named(value: Any) -> Pieces:
     """What stands under a word for phrases."""
     if isinstance(value, dict):
+        if isinstance(value.get("items"), list):  # of a schema that was filled in
+            return _of_list(value["items"])
         lists = all(isinstance(item, list) for item in value.values())
         if not lists and not _is_numbered(value):
             return None
@@ -165,7 +180,8 @@ def _of_list(value: list[Any]) -> Pieces:
             break
     else:
         found = [[v for v in item.values() if _is_text(v)] for item in objects]
-        if any(len(item) > 2 for item in objects):
+        inner = (v for item in objects for v in item.values() if isinstance(v, (dict, list)))
+        if any(len(item) > 2 for item in objects) or any(True for _ in inner):
             return None
     of_objects = iter(found)  # one that is cut off lacks its phrase
     return _together(

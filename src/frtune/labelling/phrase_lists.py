@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from frtune.data.cleaning import clean_keyphrases, split_keyphrases
 from frtune.labelling.json_values import is_name
+from frtune.labelling.numbering import at_numbers
 from frtune.labelling.prose import NUMBERED, REFUSAL, is_frame, is_prose
 from frtune.metrics.phrases import normalize_phrase
 
-_OTHER_SEPARATORS = ("；", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
+_OTHER_SEPARATORS = ("；", "؛", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
 _ANSWER_FRAME = re.compile(
     r"(?:\A|\n)(?:[*_#]|[^\S\n])*(?:(?:my |the )?(?:final )?(?:answer|output|result)|"
     r"réponse(?: finale)?|최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
@@ -18,19 +19,14 @@ _ANSWER_FRAME = re.compile(
     r"(?: (?:of|in|de|du) (?:the|this|ce|le)? ?(?:text|texte|document))? (?:are|sont)\s*[:：]?\s*",
     re.IGNORECASE,
 )
-_BRACKETED = re.compile(r"(\W{0,3})(?:\[([^\[\]{}<>]+)\]|<([^\[\]{}<>]+)>|\{([^\[\]{}<>]+)\})\W?")
-_REFERENCE = re.compile(r"\A\[\d{1,3}\]\s*(?=\S)")
+_AND_SO_ON = re.compile(r"(?:and )?(?:etc|so on|others|more)|등등?|기타", re.IGNORECASE)
 _CONJUNCTION = re.compile(r"\A(?:and|et|및|그리고)\s+", re.IGNORECASE)
-_SCORE = re.compile(
-    r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|[:=]\s*[01]?\.\d+)\Z",
+_HEAD = re.compile(
+    r"\A([^;:：\n]{0,40}(?:key ?-?(?:phrases|words)|mots?[ -]cl[ée]s|키워드|핵심 ?(?:어|구문|표현))"
+    r"[^;:：\n]{0,40})[:：](?:\*\*)?\s*(?=\S)",
     re.IGNORECASE,
 )
-_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1|(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\3(?!\w)")
 _NAMED = re.compile(r"([^:：=;\n]{1,30}(?:=|\(\d+\)\s*[:：]))\s*(?=\S)")  # Keyphrases (3): ...
-# what JSON, Python, HTML, Markdown and chat templates are written with, and bytes that are no text
-_SYNTAX = re.compile(
-    r"[{}\[\]|\"`\\]|\*\*|__|(?<!\w)([*_])\S(?:.*\S)?\1(?!\w)|##|[<>]|\w=[\"'“]|&#?\w+;|\ufffd"
-)
 
 
 def note(repairs: list[str], repair: str) -> None:
@@ -47,8 +43,11 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
     if (named := _NAMED.match(body)) and is_name(named[1]):
         body = body[named.end() :]
         note(repairs, "marks")
+    if (head := _HEAD.match(body)) and not (is_name(head[1]) or is_present(head[1])):
+        body = body[head.end() :]
+        note(repairs, "prose_around")
     inner = body.strip()
-    end = {"(": ")", "'": "'"}.get(inner[:1])
+    end = {"(": ")", "'": "'", '"': '"'}.get(inner[:1])
     if end and inner.find(end, 1) == len(inner) - 1:
         body = inner[1:-1]
         note(repairs, "marks")
@@ -63,11 +62,15 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
     if len(lines) > 1 and not any(";" in line for line in lines):
         repairs.append("lines")
     body = "\n".join(lines)
+    if len(lines) == 1 and ";" not in body and not is_present(body):
+        if len(counted := at_numbers(body)) > 1:
+            note(repairs, "numbering")
+            return counted
     if len(lines) == 1 and ";" not in body and not REFUSAL.match(body):
         for mark in _OTHER_SEPARATORS:
             parts = [part.strip() for part in body.split(mark) if part.strip()]
             if _separates(parts, body, is_present):
-                repairs.append("separator")
+                note(repairs, "separator")
                 return [
                     *parts[:-1],
                     _CONJUNCTION.sub("", parts[-1], count=1) if parts[2:] else parts[-1],
@@ -95,10 +98,20 @@ def without_frame(pieces: list[str], repairs: list[str]) -> list[str]:
     return kept
 
 
+def without_rest(phrases: list[str], is_present: Callable[[str], bool]) -> list[str]:
+    """Phrases without words for phrases, and without "etc." at their end, unless in the text."""
+    kept = [phrase for phrase in phrases if is_present(phrase) or not is_name(phrase)]
+    if len(kept) > 1 and _AND_SO_ON.fullmatch(kept[-1].strip(" .…")) and not is_present(kept[-1]):
+        kept = kept[:-1]
+    head = re.split(r"[,\t|]", kept[0])[0] if kept else ""
+    return kept[1:] if is_name(head) and not is_present(kept[0]) else kept
+
+
 def clean_pieces(pieces: list[str], repairs: list[str]) -> list[str]:
     """Clean as ``frtune prepare`` does, and name what that mended."""
-    if pieces[-1].endswith(".") and pieces[-1].count(".") == 1:
-        pieces = [*pieces[:-1], pieces[-1][:-1]]
+    ended = [piece.endswith(".") and piece.count(".") == 1 for piece in pieces]
+    if ended[-1]:
+        pieces = [p[:-1] if all(ended) or p is pieces[-1] else p for p in pieces]
         note(repairs, "marks")
     each = [" ".join(clean_keyphrases([piece])) for piece in pieces]
     phrases = clean_keyphrases(pieces)
@@ -111,22 +124,3 @@ def clean_pieces(pieces: list[str], repairs: list[str]) -> list[str]:
     if len({normalize_phrase(phrase) for phrase in each}) < len(each):
         repairs.append("repeats")
     return phrases
-
-
-def bare(piece: str, source: str) -> str:
-    """A piece without a score, brackets around it, a number before it, or emphasis in it."""
-    if (score := _SCORE.search(piece)) and score[0].strip() not in source:
-        piece = piece[: score.start()]
-    if not has_syntax(piece, source):
-        return piece
-    piece = _REFERENCE.sub("", piece)
-    if bracketed := _BRACKETED.fullmatch(piece):
-        piece = bracketed[1] + next(inside for inside in bracketed.groups()[1:] if inside)
-    return _EMPHASIS.sub(r"\2\4", piece)
-
-
-def has_syntax(phrase: str, source: str) -> bool:
-    """Tell whether a phrase holds signs of JSON or markup, and does not stand so in the text."""
-    if not _SYNTAX.search(phrase):
-        return False
-    return normalize_phrase(phrase) not in normalize_phrase(source)

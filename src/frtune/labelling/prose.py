@@ -38,7 +38,14 @@ _FOUND = (
 _TEXT = r"(?:the|this) (?:\w+ )?(?:text|document|passage|input)"
 _REST = r"(?: .{0,120})?"
 _NONE = re.compile(
-    r"none|n ?/ ?a|nil|null|no|non|nothing|not applicable|[-–—∅]|"
+    r"none|n ?/ ?a|n\.?a|nan|nil|null|undefined|void|empty(?: list)?|no|non|[-–—∅]|"
+    r"nothing(?: found| to (?:extract|report|list))?|not (?:applicable|available|found|specified)|"
+    r"keine?(?: (?:schlüssel|stich|schlag)wörter)?|ninguno?a?|nessuno?a?|nenhuma?|geen|"
+    r"なし|无|無|没有|"
+    r"there (?:are|is) none|(?:there (?:is|was) )?no text(?: (?:was )?(?:provided|given))?|"
+    rf"there (?:are|is)(?: not|n['’]t) any {_ENGLISH}{_REST}|"
+    r"non (?:trouvée?|disponible)|il n['’]y en a (?:pas|aucune?)|"
+    rf"je n['’]ai trouvé aucune? {_FRENCH}{_REST}|"
     rf"none {_FOUND}{_REST}|"
     rf"(?:there (?:are|is|were) |{_TEXT} (?:has|contains) )?no {_ENGLISH}(?: {_FOUND})?"
     rf"(?: (?:in|for|from|here|because)\b{_REST})?|"
@@ -52,6 +59,10 @@ _NONE = re.compile(
     rf".{{0,40}}{_KOREAN}[^;]{{0,30}}(?:없음|없습니다|없다|없어요|못했습니다|찾지 못함)",
     re.IGNORECASE,
 )
+
+
+# words for nothing that may be phrases of a text too
+AMBIGUOUS = frozenset("null nil na nan void undefined empty keine geen 无 無 なし".split())
 
 
 def says_none(piece: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from frtune.labelling.budget import Tokens
+from frtune.labelling.chat_message import finish_of, refusal_of, text_of
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.store import Answer
 
@@ -16,7 +17,7 @@ SHOWN = 200  # characters of a reply
 _SECRET = re.compile(
     r"\b(?:sk|pk|gsk|hf|xai|api|key)[-_][\w-]{8,}|(?<=Bearer )[^\s\"']+", re.IGNORECASE
 )
-_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
+PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 _STREAM = re.compile(r"\s*(?:data|event|id|retry|):")
 
 
@@ -41,7 +42,8 @@ def shortened(text: str, hide: Callable[[str], str]) -> str:
         >>> shortened("no such\nkey: sk-123456789", str)
         'no such key: (key)'
     """
-    return _SECRET.sub("(key)", hide(" ".join(text.split())))[:SHOWN]
+    whole = " ".join(text.encode(errors="replace").decode().split())  # halves of UTF-16 pairs
+    return _SECRET.sub("(key)", hide(whole))[:SHOWN]
 
 
 def address_advice(endpoint: Endpoint) -> str:
@@ -51,9 +53,11 @@ def address_advice(endpoint: Endpoint) -> str:
         >>> address_advice(Endpoint("http://localhost:8000", "m"))
         'Does --base-url lack /v1? Try http://localhost:8000/v1.'
     """
-    if re.search(r"/v\d", urlsplit(endpoint.base_url).path) or endpoint.api_version:
+    path = urlsplit(endpoint.base_url).path
+    lacks = "/openai" if endpoint.api_version else "/v1"
+    if (lacks in path) if endpoint.api_version else re.search(r"/v\d", path, re.IGNORECASE):
         return "Check --base-url: a login page or a proxy may stand before the server."
-    return f"Does --base-url lack /v1? Try {endpoint.base_url.rstrip('/')}/v1."
+    return f"Does --base-url lack {lacks}? Try {endpoint.base_url.rstrip('/')}{lacks}."
 
 
 def read_reply(
@@ -72,48 +76,36 @@ def read_reply(
     """
     try:
         reply = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ReplyError(_not_json(text, endpoint, hide)) from None
     error = reply.get("error") if isinstance(reply, dict) else None
     choices = reply.get("choices") if isinstance(reply, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     choice = first if isinstance(first, dict) else {}
     message = choice.get("message")
-    error = error or choice.get("error")  # of a provider behind a gateway
-    content = _text_of(message.get("content")) if isinstance(message, dict) else None
-    if error and not content:
-        raise _error(error, text, endpoint, hide)
+    content = text_of(message) if isinstance(message, dict) else None
+    finish = finish_of(choice.get("finish_reason"))
+    # of a provider behind a gateway: what it wrote before is not whole
+    broken_off = choice.get("error") or (finish == "error" and {"message": "finish_reason error"})
+    if broken_off or (error and not content):
+        raise _error(broken_off or error, text, endpoint, hide)
     if not isinstance(message, dict):
         raise ReplyError(
             f"{endpoint.base_url}: replies with JSON that is no chat completion: "
             f"'{shortened(text, hide)}'. Name an OpenAI-compatible API in --base-url."
         )
-    refusal = message.get("refusal")
     if content is None:
         raise ReplyError(
             f"{endpoint.base_url}: the answer's content is no text: '{shortened(text, hide)}'. "
             "Ask for text alone in --parameters."
         )
-    finish = choice.get("finish_reason")
     tokens = _tokens(reply.get("usage"))
-    if not content and isinstance(refusal, str) and refusal:
+    if not content and (refusal := refusal_of(message)):
         return Answer(refusal, "content_filter"), tokens
     # a model that reasons to the limit; some servers call that a stop
     if not content.strip() and finish in (None, "stop") and tokens and tokens.output >= limit:
         finish = "length"
-    return Answer(content, finish if isinstance(finish, str) else None), tokens
-
-
-def _text_of(content: Any) -> str | None:
-    """A message's text, its parts joined; reasoning is read past. ``None`` for what is no text."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        return None
-    parts = [part if isinstance(part, dict) else {"type": "text", "text": part} for part in content]
-    texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
-    known = [text for text in texts if isinstance(text, str)]
-    return "".join(known) if len(known) == len(texts) else None
+    return Answer(content, finish), tokens
 
 
 def _tokens(usage: Any) -> Tokens | None:
@@ -129,12 +121,17 @@ def _not_json(text: str, endpoint: Endpoint, hide: Callable[[str], str]) -> str:
     where, shown = endpoint.base_url, f"'{shortened(text, hide)}'"
     if not text.strip():
         return f"{where}: replies with nothing. {address_advice(endpoint)}"
-    if _PAGE.match(text):
+    if PAGE.match(text):
         return f"{where}: replies with a web page: {shown}. {address_advice(endpoint)}"
     if _STREAM.match(text):
         return (
             f"{where}: streams its answer, though it is asked not to: {shown}. "
             "Switch streaming off in the server, or in the gateway before it."
+        )
+    if text.lstrip()[:1] in ("{", "["):
+        return (
+            f"{where}: replies with JSON that is cut off or damaged: {shown}. The log of the "
+            "server, or of the gateway before it, says more."
         )
     return f"{where}: the reply is no JSON: {shown}. {address_advice(endpoint)}"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from frtune.errors import InputError
 from frtune.labelling.budget import Tokens
 
 logger = logging.getLogger(__name__)
+
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Answer(NamedTuple):
@@ -105,7 +108,9 @@ class Journal:
         self._open_requests.pop(entry["done"], None)
         self._settled = self._settled.plus(Tokens(*map(int, entry["tokens"])))
         if "key" in entry:
-            self.answers[entry["key"]] = Answer(str(entry["answer"]), entry["finish"])
+            # a server may cut a pair of UTF-16 in two, and no file takes half of one
+            text = _HALF_A_PAIR.sub("\ufffd", str(entry["answer"]))
+            self.answers[entry["key"]] = Answer(text, entry["finish"])
 
     def __enter__(self) -> Journal:
         """Lock the file against a second run, read it, cut off a torn last line."""

@@ -29,7 +29,8 @@ WHOLE = [
     # signs around phrases
     "✅ town hall\n✅ schools", "→ town hall\n→ schools", "=> town hall\n=> schools",
     "- [ ] town hall\n- [x] schools", "1. [ ] town hall\n2. [ ] schools",
-    "- town hall.\n- schools.", "1. **town hall:**\n2. **schools:**", "***town hall***; ***schools***",
+    "- town hall.\n- schools.", "1. **town hall:**\n2. **schools:**",
+    "***town hall***; ***schools***",
     "~~town hall~~; ==schools==", "【town hall】；【schools】", "《town hall》, 《schools》",
     "〔town hall〕; 〔schools〕", "## town hall\n## schools", "#town hall\n#schools",
     "town hall; schools 😊", "town hall [1]; schools [2]", "town hall【1†a】; schools【2†b】",
@@ -49,11 +50,13 @@ WHOLE = [
     "town hall; schools\n\n### Instruction:\nList; more\n### Response:\nmoon; sun",
     "town hall; schools\n</text>\n<text>\nAnother; text\n</text>",
     "<details type='reasoning'><summary>Hm</summary>a; b</details>\ntown hall; schools",
-    "```thinking\nHm; well\n```\ntown hall; schools", '<think duration="3">a; b</think>town hall; schools',
+    "```thinking\nHm; well\n```\ntown hall; schools",
+    '<think duration="3">a; b</think>town hall; schools',
     # JSON and markup that are written otherwise
     f"<|channel|>commentary to=functions.f <|constrain|>json<|message|>{BOTH}<|call|>",
     json.dumps({"tool_calls": [{"type": "function", "function": CALL}]}),
-    json.dumps({"type": "function", "function": CALL}), json.dumps({"keyphrases": json.dumps(HALL)}),
+    json.dumps({"type": "function", "function": CALL}),
+    json.dumps({"keyphrases": json.dumps(HALL)}),
     json.dumps([json.dumps({"keyphrase": phrase}) for phrase in HALL]),
     json.dumps({"answer": BOTH}), BOTH.replace('"', '\\"'), '"town hall","schools"',
     "[„town hall“, „schools“]", "[「town hall」, 「schools」]",
@@ -117,10 +120,13 @@ LEGIT = [
     ["Alien: Romulus", "#MeToo", "$HOME", "-40°C", "3.5 mm", "2:1", "Yahoo!", "@home", "100%"],
     ["1 Corinthians", "2 Corinthians"], ["n°1 mondial", "n°2 mondial"], ["1-bit", "2-bit"],
     ["1:1 mapping", "2:1 mapping"], ["5·18 민주화운동", "3·1절", "AI(인공지능)"],
-    ["Ġorġ Borg", "Ċentru"], ["growth (50%)", "more", "others rights"], ["void pointers", "empty set"],
+    ["Ġorġ Borg", "Ċentru"], ["growth (50%)", "more", "others rights"],
+    ["void pointers", "empty set"],
 ]  # fmt: skip
-WRITTEN = ["a < b", "{x}", "a==b", "~~old~~", "<think>", "[1]", "《기생충》", "「문학」", "emoji 😊",
-           "A. Lincoln", "B. Franklin", "void", "etc", "user: alice", "&amp;", "\\alpha"]  # fmt: skip
+WRITTEN = [
+    "a < b", "{x}", "a==b", "~~old~~", "[1]", "《기생충》", "emoji 😊", "A. Lincoln", "B. Franklin",
+    "void", "etc", "user: alice", "\\alpha",
+]  # fmt: skip
 WAYS = [
     "; ".join,
     lambda found: json.dumps({"keyphrases": found}),
@@ -140,7 +146,7 @@ def test_phrases_that_look_like_marks_stay(found, way):
 def test_phrases_with_marks_that_the_text_has_stay(way):
     source = ", ".join(WRITTEN)
     here = presence_in(source, None)
-    for phrase in WRITTEN[:4] + WRITTEN[6:-2]:
+    for phrase in WRITTEN:
         answer = Answer(way([phrase, "sum"]))
         parsed = parse_keyphrases(answer, is_present=here, count=99, source=source)
         assert parsed.value == [phrase, "sum"], parsed
@@ -158,11 +164,11 @@ def test_numbers_that_do_not_count_from_the_first_are_part_of_phrases():
 
 
 PARTS = st.sampled_from(
-    ["town hall", "schools", "; ", ", ", "\n", "~~", "==", "***", "【", "】", "［", "］", "｛", "｝",
-     "[ ] ", "- [x] ", "[1]", "](", ")", "[", "]", "<?", "?>", "<![CDATA[", "]]>", "&quot;", "&lt;",
-     "&gt;", "&amp;", "\\text{", "\\boxed{", "}", "#1 ", "## ", "=> ", "✅", "1️⃣ ", "a) ", "b) ",
-     "phrase: ", "score: 0.5", "A: ", "\nUser: ", "</text>", '\\"', '"', "%5B", "%22", "▁", "\ud83d",
-     "<details>", "</details>", "```thinking\n", "```", "{", '{"tool_calls": [', "†", "none"]
+    ["town hall", "schools", "; ", ", ", "\n", "~~", "==", "***", "【", "】", "［", "］", "｛",
+     "｝", "[ ] ", "- [x] ", "[1]", "](", ")", "[", "]", "<?", "?>", "<![CDATA[", "]]>", "&quot;",
+     "&lt;", "&gt;", "&amp;", "\\text{", "\\boxed{", "}", "#1 ", "## ", "=> ", "✅", "1️⃣ ", "a) ",
+     "b) ", "phrase: ", "score: 0.5", "A: ", "\nUser: ", "</text>", '\\"', '"', "%5B", "%22", "▁",
+     "\ud83d", "<details>", "</details>", "```thinking\n", "```", "{", '{"tool_calls": [', "none"]
 )  # fmt: skip
 SYNTAX = re.compile(r"[{}\[\]|\"`\\<>【】［］｛｝▁\ufffd\ud800-\udfff]|\*\*|__|~~|==|##|&\w+;")
 

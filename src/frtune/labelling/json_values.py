@@ -99,7 +99,7 @@ def _decoded(value: Any) -> Any:
         return {name: _decoded(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_decoded(item) for item in value]
-    if _is_text(value) and value.strip()[:1] in ("[", "{"):
+    if _is_text(value) and value.strip()[:1] in ("[", "{") and '"' in value:
         read = find_json(value)
         if read and read.is_exact and not read.around and len(read.values) == 1:
             return read.values[0]

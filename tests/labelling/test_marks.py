@@ -124,7 +124,7 @@ LEGIT = [
     ["void pointers", "empty set"],
 ]  # fmt: skip
 WRITTEN = [
-    "a < b", "{x}", "a==b", "~~old~~", "[1]", "《기생충》", "emoji 😊", "A. Lincoln", "B. Franklin",
+    "a < b", "{x}", "a==b", "~~old~~", "x[0]", "《기생충》", "emoji 😊", "A. Lincoln", "B. Franklin",
     "void", "etc", "user: alice", "\\alpha",
 ]  # fmt: skip
 WAYS = [

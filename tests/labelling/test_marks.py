@@ -52,12 +52,17 @@ WHOLE = [
     "<details type='reasoning'><summary>Hm</summary>a; b</details>\ntown hall; schools",
     "```thinking\nHm; well\n```\ntown hall; schools",
     '<think duration="3">a; b</think>town hall; schools',
+    "**Answer**\n\ntown hall; schools", "Final answer is: town hall; schools",
+    "Here is the list you asked for\ntown hall; schools", "town hall; schools\n\nConfidence: 0.9",
+    "First, I read it.\nThen I choose.\nThe keyphrases: town hall; schools", "town hall,schools",
+    "town hall; schools; city bud...", "town hall - 0.9\nschools - 0.8",
     # JSON and markup that are written otherwise
     f"<|channel|>commentary to=functions.f <|constrain|>json<|message|>{BOTH}<|call|>",
     json.dumps({"tool_calls": [{"type": "function", "function": CALL}]}),
     json.dumps({"type": "function", "function": CALL}),
     json.dumps({"keyphrases": json.dumps(HALL)}),
     json.dumps([json.dumps({"keyphrase": phrase}) for phrase in HALL]),
+    json.dumps([OBJECT]), json.dumps({"data": HALL, "done": True, "error": None}),
     json.dumps({"answer": BOTH}), BOTH.replace('"', '\\"'), '"town hall","schools"',
     "[„town hall“, „schools“]", "[「town hall」, 「schools」]",
     json.dumps({"keyphrases": {"type": "array", "items": HALL}}), BOTH.replace('"', "&quot;"),
@@ -80,6 +85,16 @@ BAD = {
     "townĠhall;Ġschools": "broken",
     "town hall; schools<0x0A>": "broken",
     "> Hm, which ones; well\n\ntown hall; schools": "broken",
+    "<!DOCTYPE html><html><head><title>Login</title></head><body>Sign in</body></html>": "broken",
+    "502 Bad Gateway": "prose",
+    "Error: rate limit exceeded": "prose",
+    "Sure!": "prose",
+    "Please provide the text.": "prose",
+    "네, 알겠습니다.": "prose",
+    "[object Object]": "prose",
+    '{"keyphrases": ["string", "string"]}': "prose",
+    '{"keyphrases": [1, 2, 3]}': "empty",
+    "1. \n2. \n3. ": "empty",
     json.dumps([{"type": "function", "f": {"a": "b"}}]): "broken",
 }
 
@@ -124,8 +139,9 @@ LEGIT = [
     ["void pointers", "empty set"],
 ]  # fmt: skip
 WRITTEN = [
-    "a < b", "{x}", "a==b", "~~old~~", "x[0]", "《기생충》", "emoji 😊", "A. Lincoln", "B. Franklin",
-    "void", "etc", "user: alice", "\\alpha",
+    "a < b", "{x}", "a==b", "~~old~~", "x[0]", "《기생충》", "emoji 😊", "A. Lincoln",
+    "B. Franklin",
+    "void", "etc", "user: alice", "Sure", "2:1", "\\alpha",
 ]  # fmt: skip
 WAYS = [
     "; ".join,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from frtune.data.cleaning import clean_keyphrases, split_keyphrases
-from frtune.labelling.chat_markup import Body, strip_markup
+from frtune.labelling.chat_markup import PAGE, Body, strip_markup
 from frtune.labelling.json_answers import Found, find_json
 from frtune.labelling.json_values import is_name, label_of, names_label, names_phrases, phrases_of
 from frtune.labelling.numbering import without_numbers
@@ -20,7 +20,7 @@ from frtune.labelling.phrase_lists import (
     without_rest,
 )
 from frtune.labelling.phrase_marks import bare, has_syntax, own_fields
-from frtune.labelling.prose import AMBIGUOUS, REFUSAL, is_frame, is_prose, says_none
+from frtune.labelling.prose import AMBIGUOUS, REFUSAL, is_frame, is_prose, says_none, says_nothing
 from frtune.labelling.store import Answer
 from frtune.metrics.phrases import normalize_phrase
 
@@ -77,6 +77,8 @@ def parse_keyphrases(
     """
     if answer.finish == "content_filter":
         return Parsed(None, [], "refusal")
+    if PAGE.match(answer.text) and not PAGE.match(source):
+        return Parsed(None, [], "broken")
     body = _unwrapped(answer.text, source)
     if not body.text:
         return Parsed(None, body.repairs, _nothing(answer, body))
@@ -89,16 +91,9 @@ def parse_keyphrases(
     if _is_none(pieces, is_present):
         return Parsed([], [*repairs, "none"])
     pieces = without_frame(pieces, repairs)
-    refused = REFUSAL.match(pieces[0]) and not is_present(pieces[0])
-    if any(map(is_prose, pieces)) or (refused and (len(pieces) == 1 or len(pieces[0].split()) > 4)):
-        return Parsed(None, repairs, "refusal" if refused else "prose")
-    counted = without_numbers(pieces) if not all(map(is_present, pieces)) else pieces
-    if counted != pieces:
-        note(repairs, "numbering")
-    unwrapped = [bare(piece, source) for piece in own_fields(counted)]
-    if unwrapped != counted:
-        note(repairs, "marks")
-    phrases = clean_pieces(unwrapped, repairs)
+    if problem := _said_instead(pieces, is_present):
+        return Parsed(None, repairs, problem)
+    phrases = clean_pieces(_bare(pieces, repairs, is_present, source), repairs)
     plain = [phrase for phrase in phrases if not has_syntax(phrase, source)]
     if len(plain) < len(phrases) and (not found or not plain):
         return Parsed(None, repairs, "broken")
@@ -107,10 +102,34 @@ def parse_keyphrases(
     phrases = [phrase for phrase in plain if not _tells_none(phrase, is_present)]
     if plain and not phrases:
         return Parsed([], [*repairs, "none"])
-    kept = without_rest(phrases, is_present)
+    kept = without_rest(phrases, repairs, is_present)
     if len(kept) > count:
         repairs.append("too_many")
     return Parsed(kept[:count], repairs) if kept else Parsed(None, repairs, "empty")
+
+
+def _said_instead(pieces: list[str], is_present: Callable[[str], bool]) -> str | None:
+    """``refusal`` or ``prose`` for what a model says instead of phrases."""
+    refused = REFUSAL.match(pieces[0]) and not is_present(pieces[0])
+    if refused and (len(pieces) == 1 or len(pieces[0].split()) > 4):
+        return "refusal"
+    if any(map(is_prose, pieces)):
+        return "refusal" if refused else "prose"
+    nothing = len(set(pieces)) == 1 and says_nothing(pieces[0]) and not is_present(pieces[0])
+    return "prose" if nothing else None
+
+
+def _bare(
+    pieces: list[str], repairs: list[str], is_present: Callable[[str], bool], source: str
+) -> list[str]:
+    """Pieces without numbers and marks."""
+    counted = pieces if all(map(is_present, pieces)) else without_numbers(pieces)
+    if counted != pieces:
+        note(repairs, "numbering")
+    unwrapped = [bare(piece, source) for piece in own_fields(counted)]
+    if unwrapped != counted:
+        note(repairs, "marks")
+    return unwrapped
 
 
 def _unwrapped(text: str, source: str) -> Body:

@@ -109,6 +109,8 @@ def _decoded(value: Any) -> Any:
 def _called(value: Any) -> Any:
     """What a model gives to the one function that it calls; else ``value`` itself."""
     call = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(call, dict) and any(isinstance(v, list) for v in _named(call, _PHRASES)):
+        return call
     for name in ("tool_calls", "function"):  # a whole message, or one call of it
         if isinstance(call, dict) and isinstance(call.get(name), (dict, list)):
             return _called(call[name])
@@ -141,7 +143,9 @@ def _of_object(value: dict[str, Any], is_present: Callable[[str], bool]) -> Piec
         if same or numbered:
             return _together([_of_named(item) for item in (found[:1] if same else found)])
         return None
-    if {"properties", "$schema", "error"} & value.keys():  # the form itself, or no answer
+    if {"properties", "$schema"} & value.keys() or value.get(
+        "error"
+    ):  # the form itself, or no answer
         return None
     if not value or _is_numbered(value):
         return _of_list(list(value.values()))

@@ -11,10 +11,10 @@ from frtune.labelling.numbering import at_numbers
 from frtune.labelling.prose import NUMBERED, REFUSAL, is_frame, is_prose
 from frtune.metrics.phrases import normalize_phrase
 
-_OTHER_SEPARATORS = ("；", "؛", " | ", "|", "、", "，", ", ", " · ", " • ", "\t")
+_OTHER_SEPARATORS = ("；", "؛", " | ", "|", "、", "，", ", ", ",", " · ", " • ", "\t")
 _ANSWER_FRAME = re.compile(
-    r"(?:\A|\n)(?:[*_#]|[^\S\n])*(?:(?:my |the )?(?:final )?(?:answer|output|result)|"
-    r"réponse(?: finale)?|최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
+    r"(?:\A|\n)(?:[*_#]|[^\S\n])*(?:(?:my |the )?(?:final )?(?:answer|output|result)"
+    r"(?: is)?|réponse(?: finale)?|최종 ?답변?|정답|답변?|결과)\s*[:：][*_]*\s*(?=\S)"
     r"|\A(?:the|les) (?:\w+ ){0,3}(?:key ?-?(?:phrases|words)|mots[ -]clés)"
     r"(?: (?:of|in|de|du) (?:the|this|ce|le)? ?(?:text|texte|document))? (?:are|sont)\s*[:：]?\s*",
     re.IGNORECASE,
@@ -22,8 +22,13 @@ _ANSWER_FRAME = re.compile(
 _AND_SO_ON = re.compile(r"(?:and )?(?:etc|so on|others|more)|등등?|기타", re.IGNORECASE)
 _CONJUNCTION = re.compile(r"\A(?:and|et|및|그리고)\s+", re.IGNORECASE)
 _HEAD = re.compile(
-    r"\A([^;:：\n]{0,40}(?:key ?-?(?:phrases|words)|mots?[ -]cl[ée]s|키워드|핵심 ?(?:어|구문|표현))"
+    r"^([^;:：\n]{0,40}(?:key ?-?(?:phrases|words)|mots?[ -]cl[ée]s|키워드|핵심 ?(?:어|구문|표현))"
     r"[^;:：\n]{0,40})[:：](?:\*\*)?\s*(?=\S)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE = re.compile(r"[.!?:。：]\W*\Z")
+_HEADING = re.compile(
+    r"\W*(?:(?:final )?answer|output|results?|response|réponse|최종 ?답변?|답변?|결과)\W*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"([^:：=;\n]{1,30}(?:=|\(\d+\)\s*[:：]))\s*(?=\S)")  # Keyphrases (3): ...
@@ -37,20 +42,7 @@ def note(repairs: list[str], repair: str) -> None:
 
 def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool]) -> list[str]:
     """Cut at semicolons and line ends, or at the separator that was used in their place."""
-    if frame := _ANSWER_FRAME.search(body):
-        body = body[frame.end() :]
-        note(repairs, "prose_around")
-    if (named := _NAMED.match(body)) and is_name(named[1]):
-        body = body[named.end() :]
-        note(repairs, "marks")
-    if (head := _HEAD.match(body)) and not (is_name(head[1]) or is_present(head[1])):
-        body = body[head.end() :]
-        note(repairs, "prose_around")
-    inner = body.strip()
-    end = {"(": ")", "'": "'", '"': '"'}.get(inner[:1])
-    if end and inner.find(end, 1) == len(inner) - 1:
-        body = inner[1:-1]
-        note(repairs, "marks")
+    body = _without_head(body, repairs, is_present)
     lines = [line.strip() for line in body.splitlines() if line.strip()]
     if len(lines) > 1:
         kept = [line for line in lines if ";" in line or not is_frame(line)]
@@ -59,23 +51,45 @@ def split_answer(body: str, repairs: list[str], is_present: Callable[[str], bool
         if kept and len(kept) < len(lines) and together:
             note(repairs, "prose_around")
             lines = kept
-    if len(lines) > 1 and not any(";" in line for line in lines):
-        repairs.append("lines")
     body = "\n".join(lines)
-    if len(lines) == 1 and ";" not in body and not is_present(body):
-        if len(counted := at_numbers(body)) > 1:
-            note(repairs, "numbering")
-            return counted
-    if len(lines) == 1 and ";" not in body and not REFUSAL.match(body):
+    if ";" in body:
+        return split_keyphrases(body, ";")
+    if len(lines) > 1:
+        repairs.append("lines")
+    elif not is_present(body) and len(counted := at_numbers(body)) > 1:
+        note(repairs, "numbering")
+        return counted
+    elif not REFUSAL.match(body):
         for mark in _OTHER_SEPARATORS:
             parts = [part.strip() for part in body.split(mark) if part.strip()]
-            if _separates(parts, body, is_present):
+            if _separates(parts, body, is_present) and (mark != "," or all(map(is_present, parts))):
                 note(repairs, "separator")
-                return [
-                    *parts[:-1],
-                    _CONJUNCTION.sub("", parts[-1], count=1) if parts[2:] else parts[-1],
-                ]
+                last = _CONJUNCTION.sub("", parts[-1], count=1) if parts[2:] else parts[-1]
+                return [*parts[:-1], last]
     return split_keyphrases(body, ";")
+
+
+def _without_head(body: str, repairs: list[str], is_present: Callable[[str], bool]) -> str:
+    """The list without words that introduce it, and marks around all of it."""
+    if frame := _ANSWER_FRAME.search(body):
+        body = body[frame.end() :]
+        note(repairs, "prose_around")
+    if (named := _NAMED.match(body)) and is_name(named[1]):
+        body = body[named.end() :]
+        note(repairs, "marks")
+    for head in _HEAD.finditer(body):
+        before = [line for line in body[: head.start()].splitlines() if line.strip()]
+        known = is_name(head[1]) and not before  # clean_pieces takes it off
+        if not (known or is_present(head[1])) and all(map(_SENTENCE.search, before)):
+            note(repairs, "prose_around")
+            body = body[head.end() :]
+            break
+    inner = body.strip()
+    end = {"(": ")", "'": "'", '"': '"'}.get(inner[:1])
+    if end and inner.find(end, 1) == len(inner) - 1:
+        body = inner[1:-1]
+        note(repairs, "marks")
+    return body
 
 
 def _separates(parts: list[str], body: str, is_present: Callable[[str], bool]) -> bool:
@@ -98,13 +112,24 @@ def without_frame(pieces: list[str], repairs: list[str]) -> list[str]:
     return kept
 
 
-def without_rest(phrases: list[str], is_present: Callable[[str], bool]) -> list[str]:
-    """Phrases without words for phrases, and without "etc." at their end, unless in the text."""
+def without_rest(
+    phrases: list[str], repairs: list[str], is_present: Callable[[str], bool]
+) -> list[str]:
+    """Phrases without a heading, words for phrases, numbers alone, "etc." and half a phrase.
+
+    All of it stays where it is in the text.
+    """
     kept = [phrase for phrase in phrases if is_present(phrase) or not is_name(phrase)]
-    if len(kept) > 1 and _AND_SO_ON.fullmatch(kept[-1].strip(" .…")) and not is_present(kept[-1]):
+    head = re.split(r"[,\t|]", kept[0])[0] if len(kept) > 1 and not is_present(kept[0]) else ""
+    if is_name(head) or _HEADING.fullmatch(head):
+        kept = kept[1:]
+    last = kept[-1] if len(kept) > 1 and not is_present(kept[-1]) else ""
+    if last.endswith(("...", "…")):
+        note(repairs, "cut")
+    if last.endswith(("...", "…")) or _AND_SO_ON.fullmatch(last.strip(" .…")):
         kept = kept[:-1]
-    head = re.split(r"[,\t|]", kept[0])[0] if kept else ""
-    return kept[1:] if is_name(head) and not is_present(kept[0]) else kept
+    worded = any(any(map(str.isalpha, phrase)) or is_present(phrase) for phrase in kept)
+    return kept if worded else []
 
 
 def clean_pieces(pieces: list[str], repairs: list[str]) -> list[str]:

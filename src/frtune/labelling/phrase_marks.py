@@ -22,7 +22,7 @@ _EMOJI = "[\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]"
 _SIGNS = re.compile(rf"\A{_EMOJI}+\s*(?=\S)|(?<=\S)\s*{_EMOJI}+\Z")
 _NAME = re.compile(r"[-*\s]*([^:：=;\n]{1,30}?)\s*[:：=](?:\*\*)?\s*(?=\S)")
 _SCORE = re.compile(
-    r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|[:=,\t]\s*[01]?\.\d+)\Z",
+    r"(?<=\w)\s*(?:\((?:score|relevance)?\s*[:=]?\s*[01]?\.\d+\)|\s[-–—]+>?\s*[01]?\.\d+|[:=,\t]\s*[01]?\.\d+)\Z",
     re.IGNORECASE,
 )
 _EMPHASIS = re.compile(

@@ -14,7 +14,8 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    r"(?:i hope|hope (?:this|that|it)|let me know|feel free|n['’]hésitez pas|도움이 되)",
+    r"(?:here (?:is|are) (?:the|your|a|some)\b|voici (?:les?|la|des)\b|"
+    r"i hope|hope (?:this|that|it)|let me know|feel free|n['’]hésitez pas|도움이 되)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?。！？…:：]['\"”’)*]*$")
@@ -23,7 +24,9 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _EXPLAINED = re.compile(r"\W*(?:\d{1,3}[.)]\s*)?\*\*[^*]+\*\*\s*[-–—:：]\s*\S")
 NUMBERED = re.compile(r"\W*(?:\(?\d{1,3}[.)．]|[①-⑳])\s*\S")
 _ASIDE = re.compile(
-    r"#{1,6}\s|\W*(?:note|remarque|explanation|explication|참고|설명)\W*[:：]", re.IGNORECASE
+    r"#{1,6}\s|\W*(?:note|remarque|explanation|explication|참고|설명|count|total|confidence|"
+    r"language|langue|언어)\W*[:：]",
+    re.IGNORECASE,
 )
 
 _ENGLISH = r"(?:\w+ ){0,3}(?:key ?-?)?(?:phrases?|words?|terms?)"
@@ -61,6 +64,16 @@ _NONE = re.compile(
 )
 
 
+# what a model that has nothing to say, or the server in its place, says instead of an answer
+_NOTHING = re.compile(
+    r"\W*(?:error(?: ?:.*)?|(?:\d{3}:? )?(?:bad gateway|(?:internal )?server error|bad request|"
+    r"service unavailable|gateway time-?out|too many requests|unauthorized|forbidden)|"
+    r"rate limit exceeded|(?:request )?timed? ?out|done|object object|string|true|false|yes|i|"
+    r"ok(?:ay)?|sure|certainly|understood|of course|bien sûr|d['’]accord|oui|(?:네,? ?)?알겠습니다|"
+    r"네|물론입니다|as follows|(?:what|which) text|.*주세요|"
+    r"(?:please|veuillez) (?:provide|share|send|fournir|envoyer)\b.*)\W*",
+    re.IGNORECASE,
+)
 # words for nothing that may be phrases of a text too
 AMBIGUOUS = frozenset("null nil na nan void undefined empty keine geen 无 無 なし".split())
 
@@ -76,6 +89,18 @@ def says_none(piece: str) -> bool:
     """
     first = _SENTENCE_BREAK.split(piece.strip(), maxsplit=1)[0]
     return _NONE.fullmatch(first.strip(" \n.!…。\"'`*_“”«»()[]")) is not None
+
+
+def says_nothing(piece: str) -> bool:
+    """Tell whether a whole answer is no answer: an error, an acknowledgement, a question back.
+
+    Example:
+        >>> [says_nothing(text) for text in ("502 Bad Gateway", "Sure!", "Error: no")]
+        [True, True, True]
+        >>> [says_nothing(text) for text in ("string theory", "true crime", "error bar")]
+        [False, False, False]
+    """
+    return _NOTHING.fullmatch(piece) is not None
 
 
 def is_frame(line: str) -> bool:

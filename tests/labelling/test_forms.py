@@ -262,7 +262,9 @@ def test_half_a_label_at_the_limit_is_none():
     assert parse_label(Answer('{"label": "sport"', "length"), LABELS).value == "sport"
 
 
-@pytest.mark.parametrize("run", ["'!' * 300_000", "'a' + 3 * '\\n' * 100_000 + 'b'"])
+@pytest.mark.parametrize(
+    "run", ["'!' * 300_000", "'a' + 3 * '\\n' * 100_000 + 'b'", "'<!--' * 40_000", "'<?' * 80_000"]
+)
 def test_the_time_to_read_a_long_run_of_one_sign_grows_with_its_length(run):
     """A model that fails may write one sign on and on. Squared, it is a quarter of an hour."""
     code = (

@@ -219,3 +219,6 @@ def test_the_table_computes_nothing_in_a_spreadsheet(tmp_path):
     assert {row["text"][0] for row in found} == {"'"}
     assert {row["label"] for row in found} == {"'=ab", "ab"}
     assert not any(cell[:1] in "=+-@\t\r" for row in found for cell in row.values() if cell)
+    write_table(tmp_path / "plain.csv", review.rows, defuse=False)
+    with open(tmp_path / "plain.csv", encoding="utf-8-sig", newline="") as file:
+        assert {row["text"][0] for row in csv.DictReader(file)} == {sign[0] for sign in signs}

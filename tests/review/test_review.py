@@ -236,14 +236,20 @@ def test_an_output_of_other_data_or_options_is_refused(maker, tmp_path):
 
 
 def test_the_command_ends_with_the_table(tiny, tmp_path, capsys):
-    data = write(tmp_path / "rows.csv", rows_of("classification"))
+    rows = rows_of("classification")
+    rows[0]["text"] = f"={rows[0]['text']}"
+    data = write(tmp_path / "rows.csv", rows)
     flags = flags_of("classification", data, tiny("bert"))[2:]
     out = str(tmp_path / "out")
     given = ["review", str(data), "--task", "classification", "--output", out, "--folds", "2"]
     assert main([*given, "--no-page", *flags]) == 0
     said = capsys.readouterr().out
     assert f"labels are doubtful: {out}/review.csv" in said
+    safe = {row["text"] for row in table_of(tmp_path / "out" / "review.csv")}
     assert json.loads((tmp_path / "out" / "review.json").read_text())["folds"] == 2
+    assert main([*given, "--no-page", "--no-defuse", *flags]) == 0  # the folds are done
+    plain = {row["text"] for row in table_of(tmp_path / "out" / "review.csv")}
+    assert rows[0]["text"] in plain and f"'{rows[0]['text']}" in safe
 
 
 @pytest.mark.slow

@@ -35,6 +35,8 @@ class Options:
         checkpoint: Model to train on the folds: hub name, directory, or 'tiny' (with 'sample').
         output: Where the table, the decisions and the corrected data go.
         folds: Number of models; each predicts the rows that it was not trained on.
+        defuse: Write cells that look like formulas of a spreadsheet unchanged (default: with a '
+            before them).
         page: End with the table, and serve no page.
         page_language: Of the page (default: as the browser asks).
     """
@@ -44,6 +46,7 @@ class Options:
     checkpoint: str | None = None
     output: str = field(default="runs/review", metadata={"metavar": "DIR"})
     folds: int = 5
+    defuse: bool = True
     page: bool = True
     page_language: str | None = field(default=None, metadata={"choices": LANGUAGES})
 
@@ -77,7 +80,7 @@ def main(argv: list[str]) -> None:
     make(chosen.output)  # a bad flag is told before anything is loaded
     if chosen.page:
         load_gradio()  # says at once if it is missing
-    found = review(make, chosen.output, folds=chosen.folds)
+    found = review(make, chosen.output, folds=chosen.folds, defuse=chosen.defuse)
     _tell(found)
     if not chosen.page:
         return

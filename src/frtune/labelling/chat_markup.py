@@ -46,7 +46,7 @@ _ANSWER = re.compile(
 )
 _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
 _STYLED = re.compile(r"\\(?:text\w*|emph|math[a-z]{2})\{([^{}]*)\}")
-_COMMENT = re.compile(r"<!--.*?-->|<![A-Za-z][^<>]*>|<\?.*?\?>|<!\[CDATA\[|\]\]>", re.DOTALL)
+_COMMENT = re.compile(r"<!--(?:(?!<!--).)*?-->|<[!?]\w[^<>]*>|<!\[CDATA\[|\]\]>", re.DOTALL)
 _ESCAPED = re.compile(r"&(?:quot|lt|gt|#0?3[49]|#x2[27]);", re.IGNORECASE)
 _CHECKBOX = re.compile(r"^([ \t]*(?:[-*+•]|\d+[.)])[ \t]+)\[[ xX✓✔]?\][ \t]+", re.MULTILINE)
 _TAG = re.compile(r"</?([A-Za-z][\w:.-]*)(?:\s[^<>]*)?/?>")

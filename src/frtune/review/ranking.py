@@ -86,12 +86,18 @@ def ranked(
     ]
 
 
-def write_table(path: Path, rows: Sequence[ReviewedRow]) -> None:
-    """Write ``review.csv``, for people and spreadsheets: UTF-8 with a byte order mark."""
+def write_table(path: Path, rows: Sequence[ReviewedRow], *, defuse: bool = True) -> None:
+    """Write ``review.csv``, for people and spreadsheets: UTF-8 with a byte order mark.
+
+    Args:
+        path: Where to.
+        rows: In their order.
+        defuse: Put ``'`` before cells that a spreadsheet would take for formulas.
+    """
     with draft_file(path) as draft, open(draft, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in rows:
             cells = (row.number, "\n".join(row.texts), row.label, row.suggestion or "",
                      row.confidence, row.why, row.split)  # fmt: skip
-            writer.writerow(defused_row(cells))
+            writer.writerow(defused_row(cells, defuse=defuse))

@@ -62,7 +62,7 @@ class Review:
         return Decisions(self.directory / DECISIONS)
 
 
-def review(make: Make, output_dir: str | Path, *, folds: int = 5) -> Review:
+def review(make: Make, output_dir: str | Path, *, folds: int = 5, defuse: bool = True) -> Review:
     """Say which labels of a data set are probably wrong.
 
     A model is trained on all folds but one and asked about that one, for each fold in turn. What a
@@ -73,6 +73,7 @@ def review(make: Make, output_dir: str | Path, *, folds: int = 5) -> Review:
         make: From an output directory to task, ``RunSettings`` and training arguments.
         output_dir: New, empty, or of the same review.
         folds: How many, from 2.
+        defuse: Put ``'`` before cells of the table that a spreadsheet would take for formulas.
 
     Raises:
         InputError: Before anything is trained or written, if input is bad.
@@ -92,7 +93,7 @@ def review(make: Make, output_dir: str | Path, *, folds: int = 5) -> Review:
             logger.warning(note)
         evidence = _evidence(found, numbers, make, path)
         rows = ranked(found, evidence, pairs)
-        write_table(path / TABLE, rows)
+        write_table(path / TABLE, rows, defuse=defuse)
     return Review(found, rows, path, settings.encoding)
 
 

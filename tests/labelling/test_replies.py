@@ -125,6 +125,14 @@ def test_json_that_is_damaged_is_called_that(server, ask, texts, body):
     assert "login page" not in str(found.value)
 
 
+def test_the_first_200_characters_are_quoted(server, ask, texts):
+    said = "It works! " * 50
+    server.script = lambda prompt, nth: (200, said.encode())
+    with pytest.raises(InputError) as found:
+        ask(texts("a"))
+    assert f"'{said[:200]}'" in str(found.value)
+
+
 # --- what to change -------------------------------------------------------------------------------
 
 API = "https://api.example.org/v2"

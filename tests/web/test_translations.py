@@ -1,12 +1,25 @@
+import re
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import frtune
 from frtune.demo.translations import WORDS as DEMO_WORDS
 from frtune.errors import InputError
 from frtune.rating.translations import WORDS as RATING_WORDS
 from frtune.review.translations import WORDS as REVIEW_WORDS
-from frtune.web.translations import LANGUAGES, PageLanguage, browser_language
+from frtune.web.translations import (
+    ENGLISH_ALONE,
+    ENGLISH_PATTERNS,
+    LANGUAGES,
+    PageLanguage,
+    browser_language,
+)
+
+ROOT = Path(frtune.__file__).parent
+PAGES = sorted(path.parent.name for path in ROOT.glob("*/translations.py"))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +47,31 @@ def test_every_word_is_said_in_every_language_with_the_same_values(words):
     for key, texts in words.items():
         assert len(texts) == len(LANGUAGES) and all(texts), key
         assert len({frozenset(values(text)) for text in texts}) == 1, key
+
+
+def _french():
+    """Every French text of ours."""
+    gradios = [*ENGLISH_ALONE.values(), *(texts for _, texts in ENGLISH_PATTERNS)]
+    found = [french for french, _ in gradios]
+    for page in set(PAGES) - {"web"}:
+        words = import_module(f"frtune.{page}.translations").WORDS
+        found += [french for _, french, _ in words.values()]
+    return found
+
+
+def test_no_line_of_french_breaks_beside_a_sign():
+    found = _french()
+    assert {"board", "demo", "rating", "review"} < set(PAGES) and len(found) > 300
+    breaks = re.compile(r" [;:!?»%]|« |[\w.)][;!?»]|«[\w{]")  # 'lora_r: 16' is code
+    assert [text for text in found if breaks.search(text)] == []
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_percentage_of_ours_stands_on_one_line(place):
+    words = [import_module(f"frtune.{page}.translations").WORDS for page in set(PAGES) - {"web"}]
+    texts = [each[place] for group in words for each in group.values()]
+    assert any("%" in text for text in texts)
+    assert [text for text in texts if " %" in text] == []
 
 
 def test_without_a_choice_the_request_decides():

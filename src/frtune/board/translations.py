@@ -7,7 +7,7 @@ from typing import Any
 
 from frtune.board.setting_words import SETTINGS
 from frtune.demo.translations import WORDS as DEMO_WORDS
-from frtune.web.translations import Words
+from frtune.web.translations import Words, page_words
 
 _PAGE: Words = {
     "tab_data": ("1 Data", "1 Données", "1 데이터"),
@@ -92,7 +92,7 @@ _DATA: Words = {
                 "{split}의 레이블: {labels}"),
     "phrases_a_row": ("Phrases a row", "Expressions par ligne", "행당 구"),
     "in_text": ("In the text", "Dans le texte", "본문에 있음"),
-    "words_95": ("Words (95 % have fewer)", "Mots (95 % en ont moins)", "단어 수 (95 %가 이하)"),
+    "words_95": ("Words (95 % have fewer)", "Mots (95 % en ont moins)", "단어 수 (95%가 이하)"),
     "leak": (
         "{pair}: {same} same texts, {near} near duplicates",
         "{pair} : {same} textes identiques, {near} presque identiques",
@@ -248,7 +248,7 @@ _RESULT: Words = {
                    "학습 (여러 개를 고르면 비교)"),
     "score_column": ("{score} on the test rows", "{score} sur les lignes de test",
                      "테스트 행의 {score}"),
-    "interval": ("95 % interval", "intervalle à 95 %", "95 % 구간"),
+    "interval": ("95 % interval", "intervalle à 95 %", "95% 구간"),
     "differs": ("What differs", "Ce qui diffère", "다른 점"),
     "not_comparable": (
         "These runs have other test rows or scores, and cannot be compared.",
@@ -313,7 +313,7 @@ _RESULT: Words = {
 }  # fmt: skip
 
 # the demo's words first: a text is answered here as it is there
-WORDS: Words = {**DEMO_WORDS, **_PAGE, **_DATA, **_MODEL, **_TRAIN, **_RESULT, **SETTINGS}
+WORDS = page_words(DEMO_WORDS, _PAGE, _DATA, _MODEL, _TRAIN, _RESULT, SETTINGS)
 
 
 def task_words(task: str, said: Callable[[str], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frtune.web.translations import Words
+from frtune.web.translations import Words, page_words
 
 _PAGE: Words = {
     "heading": ("# Try the model", "# Essayer le modèle", "# 모델 시험하기"),
@@ -96,7 +96,7 @@ _ANSWERS: Words = {
         "Le texte est plus long que ce que le modèle lit : la réponse porte sur son début, {read} "
         "tokens sur {tokens} ({share} %).",
         "텍스트가 모델이 읽는 길이보다 깁니다. 답은 앞부분 {tokens}토큰 중 {read}토큰"
-        "({share} %)만 읽은 결과입니다.",
+        "({share}%)만 읽은 결과입니다.",
     ),
 }  # fmt: skip
 
@@ -205,4 +205,4 @@ _FILES: Words = {
     ),
 }  # fmt: skip
 
-WORDS: Words = {**_PAGE, **_ANSWERS, **_ERRORS, **_FILES}
+WORDS = page_words(_PAGE, _ANSWERS, _ERRORS, _FILES)

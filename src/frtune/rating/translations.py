@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from frtune.web.translations import Words
+from frtune.web.translations import Words, page_words
 
-WORDS: Words = {
+_PAGE: Words = {
     "heading": ("# Judge the lists", "# Jugez les listes", "# 목록 평가하기"),
     "name": ("Your name or code", "Votre nom ou code", "이름 또는 코드"),
     "start": ("Start", "Commencer", "시작"),
@@ -76,3 +76,5 @@ WORDS: Words = {
         "{items}개를 모두 마쳤습니다. 감사합니다! 페이지를 닫거나 뒤로 가도 됩니다.",
     ),
 }  # fmt: skip
+
+WORDS = page_words(_PAGE)

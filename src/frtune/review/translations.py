@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from frtune.web.translations import Words
+from frtune.web.translations import Words, page_words
 
-WORDS: Words = {
+_PAGE: Words = {
     "other_class": (
         "the models say {label} ({chance}; rows labelled so have {usual} on average)",
         "les modèles disent {label} ({chance} ; {usual} en moyenne pour cette étiquette)",
@@ -119,3 +119,5 @@ WORDS: Words = {
         "(Enter: 변경, Esc: 취소), S 저장",
     ),
 }  # fmt: skip
+
+WORDS = page_words(_PAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,36 @@ LANGUAGES = ("en", "fr", "ko")
 
 # Gradio looks its own words up by the same road, and "file" or "label" is a group of them
 _OURS = "frtune_"
+
+# what is said, in the order of LANGUAGES
+Words = Mapping[str, tuple[str, str, str]]
+
+# a line must not break beside these signs: narrow spaces, and spaces of full width
+_NARROW = re.compile(" (?=[;!?])")
+_FULL = re.compile(" (?=[:»%])|(?<=«) ")
+
+
+def unbroken(text: str) -> str:
+    """A text of ours in French, with spaces at which no line breaks.
+
+    Before ``;``, ``!`` and ``?`` stands U+202F, before ``:``, ``»`` and ``%`` and behind ``«``
+    U+00A0 (Imprimerie nationale, *Lexique des règles typographiques*).
+
+    Example:
+        >>> unbroken("Lu : 5 % ; « oui »").split(" ")
+        ['Lu\\xa0:', '5\\xa0%\\u202f;', '«\\xa0oui\\xa0»']
+    """
+    return _FULL.sub("\u00a0", _NARROW.sub("\u202f", text))
+
+
+def page_words(*groups: Words) -> Words:
+    """All that a page says, with spaces at which no line breaks. Of two alike the later holds."""
+    return {
+        key: (english.replace(" %", "\u00a0%"), unbroken(french), korean)
+        for words in groups
+        for key, (english, french, korean) in words.items()
+    }
+
 
 # labels and messages that Gradio has in English alone, in French and Korean
 ENGLISH_ALONE = {
@@ -49,17 +80,14 @@ ENGLISH_ALONE = {
 ENGLISH_PATTERNS = (
     (
         r'^File\(s\) exceed the maximum allowed size of (\S+ \S+): "(.*)"$',
-        ("« $2 » dépasse la taille permise, $1.", "“$2” 파일이 허용 크기 $1보다 큽니다."),
+        (unbroken("« $2 » dépasse la taille permise, $1."), "“$2” 파일이 허용 크기 $1보다 큽니다."),
     ),
     (
         r"^Invalid file type: (.*)\. Only (.*) allowed\.$",
-        ("« $1 » n'est pas au bon format. Sont permis : $2.",
+        (unbroken("« $1 » n'est pas au bon format. Sont permis : $2."),
          "“$1”은(는) 사용할 수 없는 형식입니다. 사용 가능: $2."),
     ),
 )  # fmt: skip
-
-# what is said, in the order of LANGUAGES
-Words = Mapping[str, tuple[str, str, str]]
 
 
 def browser_language(accepted: str | None) -> str:

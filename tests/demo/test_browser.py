@@ -200,7 +200,8 @@ def test_a_long_text_is_taken_whole_and_what_is_read_of_it_is_said(address):
         told = seen.page.inner_text("#answer .frtune-warning")
         assert "16 tokens sur " in told and "plus long que ce que le modèle lit" in told
         _run(seen, "x " * 20_000, "#answer .frtune-error")
-        assert "40000 caractères ; 30000 sont permis" in seen.page.inner_text("#answer")
+        told = seen.page.inner_text("#answer")
+        assert WORDS["too_long"][1].format(found=40_000, allowed=30_000) in told
 
 
 def test_another_model_takes_the_old_answer_away(address):

@@ -101,7 +101,7 @@ def test_a_person_keeps_changes_drops_and_saves_with_keys_alone(served):
         page.keyboard.press("Escape")
         page.keyboard.press("s")
         page.wait_for_selector("#message [role=status]")
-        assert "changées : 1, supprimées : 1" in page.inner_text("#message")
+        assert "changées\u00a0: 1, supprimées\u00a0: 1" in page.inner_text("#message")
         assert seen.dialogs == []
         assert seen.hosts <= {"127.0.0.1", ""}
     first, second, third = (review.rows[i].place for i in range(3))

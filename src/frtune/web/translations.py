@@ -25,14 +25,14 @@ _FULL = re.compile(" (?=[:»%])|(?<=«) ")
 
 
 def unbroken(text: str) -> str:
-    """A text of ours in French, with spaces at which no line breaks.
+    r"""A text of ours in French, with spaces at which no line breaks.
 
     Before ``;``, ``!`` and ``?`` stands U+202F, before ``:``, ``»`` and ``%`` and behind ``«``
     U+00A0 (Imprimerie nationale, *Lexique des règles typographiques*).
 
     Example:
         >>> unbroken("Lu : 5 % ; « oui »").split(" ")
-        ['Lu\\xa0:', '5\\xa0%\\u202f;', '«\\xa0oui\\xa0»']
+        ['Lu\xa0:', '5\xa0%\u202f;', '«\xa0oui\xa0»']
     """
     return _FULL.sub("\u00a0", _NARROW.sub("\u202f", text))
 

@@ -106,6 +106,8 @@ def test_the_table_opens_with_what_it_means():
         "On 100 rows, good answers best: f1_macro 0.700. Against first: better than it is good; "
         "worse than it is bad; for even the difference may be chance."
     )
+    tied = comparison_markdown(_compared(same=(0.0001, 1.0))).splitlines()
+    assert tied[2].startswith("On 100 rows, first and same answer best, equally well: f1_macro 0.5")
     alone = comparison_markdown(_compared(rows=1)).splitlines()
     assert alone[0] == "# classification: 1 model on 1 row"
     assert alone[2] == "first has f1_macro 0.500 on 1 row."

@@ -71,10 +71,13 @@ def comparison_markdown(found: Comparison) -> str:
 def meaning(found: Comparison) -> str:
     """What a comparison found, in plain words."""
     models, name = found.models, found.f1_name
-    best = max(models, key=lambda model: model["f1"])
-    text = f"On {counted(found.rows, 'row')}, {best['name']} answers best: {name} {best['f1']:.3f}"
+    most = max(model["f1"] for model in models)
+    best = [model["name"] for model in models if f"{model['f1']:.3f}" == f"{most:.3f}"]
+    rows = counted(found.rows, "row")
     if len(models) == 1:
-        return f"{models[0]['name']} has {name} {best['f1']:.3f} on {counted(found.rows, 'row')}."
+        return f"{best[0]} has {name} {most:.3f} on {rows}."
+    how = "answers best" if len(best) == 1 else "answer best, equally well"
+    text = f"On {rows}, {' and '.join(best)} {how}: {name} {most:.3f}"
     first, *others = models
     sure = [model for model in others if model["p_value"] < 0.05]
     groups = {

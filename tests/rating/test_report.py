@@ -192,6 +192,15 @@ def test_the_report_opens_with_what_it_means(store):
     )
 
 
+def test_two_runs_that_are_liked_alike_have_no_winner(tmp_path):
+    study = RatingStudy(("a", "b"), _items([((), ())] * 30, [None] * 30))
+    store = RatingStore.create(tmp_path / "alike", study)
+    for item in range(30):
+        store.save("ada", item, Judgement({0: 3.0, 1: 3.0}, {}))
+    lines = report_markdown(rating_report(store, samples=20)).splitlines()
+    assert lines[2].startswith("The raters liked a and b best, equally well: mean 3.00")
+
+
 def test_one_of_a_kind_is_counted_as_one(tmp_path):
     study = RatingStudy(("one",), _items([((),)], [None]))
     store = RatingStore.create(tmp_path / "one", study)

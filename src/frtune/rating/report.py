@@ -235,14 +235,17 @@ def report_markdown(report: Mapping[str, Any]) -> str:
 def _summary(report: Mapping[str, Any]) -> str:
     """What the report says, in plain words."""
     rows, scale = report["runs"], report["scale"]
-    best = max(rows, key=lambda row: row["mean"])
+    most = max(row["mean"] for row in rows)
+    shown = "{:.2f}" if scale else "{:.0%}"
+    best = [row["name"] for row in rows if shown.format(row["mean"]) == shown.format(most)]
     if scale:
-        what = f"mean {best['mean']:.2f} on a scale from {scale[0]:g} (worst) to {scale[-1]:g}"
+        what = f"mean {most:.2f} on a scale from {scale[0]:g} (worst) to {scale[-1]:g}"
     else:
-        what = f"preferred in {best['mean']:.0%} of the judgements"
+        what = f"preferred in {most:.0%} of the judgements"
     if len(rows) == 1:
-        return f"The raters gave {best['name']} a {what} (best)."
-    text = f"The raters liked {best['name']} best: {what}{' (best)' if scale else ''}."
+        return f"The raters gave {best[0]} a {what} (best)."
+    alike = ", equally well" if len(best) > 1 else ""
+    text = f"The raters liked {' and '.join(best)} best{alike}: {what}{' (best)' if scale else ''}."
     unsure = [row["name"] for row in rows[1:] if row["p_value"] >= 0.05]
     first = rows[0]["name"]
     if not unsure:

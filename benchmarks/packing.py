@@ -78,9 +78,9 @@ def train(
         given, tokens = [], []
 
         def noting(model: Any, inputs: Any, items: Any = None) -> Any:
-            for cut in inputs if isinstance(inputs, list) else [inputs]:
-                given.append(cut["input_ids"].numel())
-                tokens.extend(lengths[row] for row in cut["row"].tolist())
+            if not isinstance(inputs, list):  # each cut of a list comes here by itself
+                given.append(inputs["input_ids"].numel())
+                tokens.extend(lengths[row] for row in inputs["row"].tolist())
             return step(model, inputs, items)
 
         trainer.training_step = noting

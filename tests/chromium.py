@@ -43,6 +43,15 @@ WIDE = """within => {
     return found;
 }"""
 
+# what has the focus, if no ring is around it; "" where one is, and null beyond the page
+RING = """() => {
+    const part = document.activeElement, style = getComputedStyle(part);
+    if (part === document.body) return null;
+    const ring = style.outlineStyle === "solid" && parseFloat(style.outlineWidth) >= 2
+        && style.outlineColor === style.color;
+    return ring ? "" : `${part.tagName} ${part.className} ${style.outline}`;
+}"""
+
 
 @dataclass
 class Visit:
@@ -59,6 +68,20 @@ class Visit:
     def wide(self, within: str = "body") -> list[str]:
         """The elements that are wider than the window, or than the box that they stand in."""
         return self.page.evaluate(WIDE, within)
+
+    def rings(self, most: int = 60) -> list[str]:
+        """Go through the page by Tab: an element each, named where no ring of 2 px is seen."""
+        found = []
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            self.page.wait_for_timeout(50)
+            told = self.page.evaluate(RING)
+            if told is None:
+                break
+            found.append(told)
+        else:
+            raise AssertionError("the focus does not leave the page")
+        return found
 
     def choose(self, field: str, option: str) -> None:
         """Choose an option of a drop-down."""

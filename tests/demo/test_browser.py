@@ -141,7 +141,7 @@ def test_gradios_own_words_follow_the_option(shown, language):
             seen.page.wait_for_selector("#upload")
             drop = {
                 "en": "Drop File Here",
-                "fr": "Déposez le fichier ici",
+                "fr": "Déposez le fichier ici\n- ou -\nCliquez pour choisir un fichier",
                 "ko": "파일을 여기에 드롭",
             }
             assert drop[language] in seen.page.inner_text("#upload")
@@ -303,6 +303,7 @@ def test_nothing_is_wider_than_the_window(address, width):
         assert (first["y"] < other["y"]) == (width == 390), "one below the other on a telephone"
         share = page.locator("#answer2 td.number").first
         assert share.bounding_box()["height"] < 45, "a share stands on one line"
+        assert page.locator("#answer2 td").first.bounding_box()["width"] > 130, "room for a name"
         border = "e => getComputedStyle(e.closest('table')).borderTopWidth"
         assert share.evaluate(border) == "0px"
 
@@ -352,3 +353,21 @@ def test_two_models_answer_a_file_in_an_encoding_of_the_menu(address, tmp_path):
             (row,) = csv.DictReader(file)
         assert row["text"] == "예산안을 밝혔다" and row["predicted_label_classes"] == "mine"
         assert row["predicted_label_classes_2"] and row["predicted_label_short"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_focus_is_seen_wherever_it_is(address, scheme):
+    settings = {"viewport": {"width": 390, "height": 800}, "color_scheme": scheme}
+    with visit(address, locale="fr-FR", **settings) as seen:
+        page = seen.page
+        seen.choose("#model", "classes")
+        page.get_by_text("tiny (camembert)").wait_for()
+        page.evaluate("document.activeElement.blur()")
+        rings = seen.rings()
+        assert len(rings) >= 7 and not any(rings)
+        page.locator("[role=tab]").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#run_file")
+        page.wait_for_timeout(1_000)
+        rings = seen.rings()
+        assert len(rings) >= 4 and not any(rings)

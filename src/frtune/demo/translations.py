@@ -30,7 +30,7 @@ _PAGE: Words = {
     ),
     "file_help": (
         "A table with the column that the model reads, or text with one a line (.txt).",
-        "Un tableau avec la colonne que le modèle lit, ou du texte avec un par ligne (.txt).",
+        "Un tableau avec la colonne que le modèle lit, ou un texte par ligne (.txt).",
         "모델이 읽는 열이 있는 표, 또는 한 줄에 하나씩 적은 텍스트(.txt).",
     ),
     "encoding": ("Encoding", "Encodage", "인코딩"),
@@ -46,7 +46,7 @@ _PAGE: Words = {
     ),
     "replacing": (
         "UTF-8, wrong bytes replaced by �",
-        "UTF-8, octets faux remplacés par �",
+        "UTF-8, octets erronés remplacés par �",
         "UTF-8, 잘못된 바이트는 �로 바꿈",
     ),
     "result": ("Result (CSV)", "Résultat (CSV)", "결과 (CSV)"),

@@ -68,7 +68,7 @@ def _bars(scores: Mapping[str, float], say: Say) -> str:
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     rows = "".join(
         f'<tr><td>{escape(name)}</td><td class="number">{score:.1%}</td>'
-        f'<td style="width:50%"><div class="frtune-bar" style="width:{100 * score:.1f}%">'
+        f'<td class="share"><div class="frtune-bar" style="width:{100 * score:.1f}%">'
         "</div></td></tr>"
         for name, score in ranked[:_MOST_CLASSES]
     )

@@ -29,6 +29,11 @@ CSS = """
   border: 0 !important; overflow-wrap: anywhere; }
 .frtune-table .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .frtune-table th[scope=row] { white-space: nowrap; }
+.frtune-table .share { width: 50%; }
+@media (max-width: 480px) { .frtune-table .share { width: 25%; } }
+:focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }
+[role=listbox]:focus-visible, [role=combobox]:focus-visible { outline-offset: 3px !important; }
+[type=radio]:focus-visible, [type=checkbox]:focus-visible { outline-offset: 1px !important; }
 .frtune-note { opacity: .75; font-size: .9em; }
 footer .divider { display: none; }
 #examples button { text-align: start; }

@@ -4,7 +4,7 @@
 for (const [name, value] of [["language", window.frtuneLanguage], ["languages", [window.frtuneLanguage]]])
   Object.defineProperty(navigator, name, { get: () => value });
 
-// answers and messages are read out when they come; what Gradio says in English alone is translated
+// answers and messages are read out when they come; what Gradio does not say in the page's language is translated
 const frtuneLive = "#answer, #answer2, #message, #progress, .frtune-live", frtuneTexts = ["aria-label", "title", "placeholder"];
 new MutationObserver(() => {
   for (const part of document.querySelectorAll(frtuneLive))
@@ -14,8 +14,8 @@ new MutationObserver(() => {
       const text = window.frtuneWords[part.getAttribute(name)];
       if (text) part.setAttribute(name, text);
     }
-  for (const toast of document.querySelectorAll("[data-testid=toast-body]")) {
-    const texts = document.createTreeWalker(toast, NodeFilter.SHOW_TEXT);
+  for (const part of document.querySelectorAll("[data-testid=toast-body], :has(> .or)")) {
+    const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
       const said = texts.currentNode.data.trim();
       const [pattern, form] = window.frtunePatterns.map(([p, f]) => [new RegExp(p), f])

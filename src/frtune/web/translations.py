@@ -46,12 +46,14 @@ def page_words(*groups: Words) -> Words:
     }
 
 
-# labels and messages that Gradio has in English alone, in French and Korean
+# labels and messages that Gradio has in English alone, in French and Korean; and one where its
+# French says to download
 ENGLISH_ALONE = {
     "Click to upload or drop files": (
         "Choisir ou déposer un fichier",
         "파일을 고르거나 여기에 놓기",
     ),
+    "Cliquez pour télécharger un fichier": ("Cliquez pour choisir un fichier", "클릭하여 업로드"),
     "Empty value": ("Vide", "비어 있음"),
     "Gradio footer navigation": ("Pied de page", "바닥글"),
     "More tabs": ("Autres onglets", "탭 더 보기"),

@@ -145,6 +145,11 @@ def test_gradios_own_words_follow_the_option(shown, language):
                 "ko": "파일을 여기에 드롭",
             }
             assert drop[language] in seen.page.inner_text("#upload")
+            # what a screen reader is told once the file, or its want, is answered
+            seen.page.click("#run_file")
+            told = {"en": "Complete", "fr": "Terminé", "ko": "완료"}[language]
+            said = f".sr-only[role=status]:text-is('{told}')"
+            seen.page.wait_for_selector(said, state="attached")
 
 
 @pytest.mark.parametrize(("locale", "place"), [("fr-FR", 0), ("ko-KR", 1)])

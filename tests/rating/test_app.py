@@ -20,6 +20,11 @@ from frtune.web.translations import PageLanguage
 
 EVIL = "<script>alert(1)</script> <img src=x onerror=alert(2)>"
 CHECKED = "document.querySelectorAll('input[type=radio]:checked').length"
+# whether a part stands within the window
+SEEN = """name => {
+    const box = document.querySelector(name).getBoundingClientRect();
+    return box.top > -1 && box.bottom < innerHeight + 1;
+}"""
 RUNS = ("baseline-secret", "tuned-secret")
 
 
@@ -129,9 +134,16 @@ def test_keys_alone_judge_skip_and_comment(served):
     score = store.study.mode == "score"
     with visit(address, viewport={"width": 390, "height": 800}) as seen:
         page = seen.page
+        page.wait_for_selector("#start")
+        assert seen.rings()[:2] == ["", ""], "the name, and the button"
         _begin(page)
         page.wait_for_timeout(1_000)
-        page.evaluate("document.activeElement.blur()")
+        rings = seen.rings()
+        assert len(rings) >= 8 and not any(rings)
+        page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_selector("#message .frtune-error")
+        page.wait_for_function(SEEN, arg="#message .frtune-error")
         for digit in ("4", "2") if score else ("2",):
             page.keyboard.press(digit)
             page.wait_for_timeout(300)
@@ -140,7 +152,9 @@ def test_keys_alone_judge_skip_and_comment(served):
         _steps(page, "Control+Enter", 2)
         assert page.input_value("#comment textarea, #comment input") == ""
         page.focus("#skip")
+        assert not page.evaluate(SEEN, "#progress p")
         _steps(page, "Enter", 3)
+        assert page.evaluate(SEEN, "#progress p"), "the next text from its beginning"
         page.evaluate("document.activeElement.blur()")
         for digit in ("1", "5") if score else ("0",):
             page.keyboard.press(digit)

@@ -32,6 +32,7 @@ CSS = """
 .frtune-table .share { width: 50%; }
 @media (max-width: 480px) { .frtune-table .share { width: 25%; } }
 :focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }
+button:focus-visible { outline-offset: -5px !important; }
 [role=listbox]:focus-visible, [role=combobox]:focus-visible { outline-offset: 3px !important; }
 [type=radio]:focus-visible, [type=checkbox]:focus-visible { outline-offset: 1px !important; }
 .frtune-note { opacity: .75; font-size: .9em; }

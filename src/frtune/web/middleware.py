@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from frtune.web.translations import ENGLISH_ALONE, ENGLISH_PATTERNS, LANGUAGES, PageLanguage
+from frtune.web.translations import ENGLISH_ALONE, ENGLISH_PATTERNS, LANGUAGES, NAMED, PageLanguage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -83,10 +83,10 @@ class LanguageMiddleware:
     def told(self, page: bytes, language: str) -> bytes:
         """The page with its language, and our script before any other."""
         place = LANGUAGES.index(language)
-        words: dict[str, str] = {}
+        words = {key: texts[place] for key, texts in NAMED.items()}
         patterns: list[tuple[str, str]] = []
         if place:
-            words = {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
+            words |= {key: texts[place - 1] for key, texts in ENGLISH_ALONE.items()}
             patterns = [(pattern, texts[place - 1]) for pattern, texts in ENGLISH_PATTERNS]
         given = {"Language": language, "Words": words, "Patterns": patterns}
         known = "".join(f"window.frtune{n} = {json.dumps(value)};\n" for n, value in given.items())

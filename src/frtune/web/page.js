@@ -6,7 +6,11 @@ for (const [name, value] of [["language", window.frtuneLanguage], ["languages", 
 
 // answers and messages are read out when they come; what Gradio does not say in the page's language is translated
 const frtuneLive = "#answer, #answer2, #message, #progress, .frtune-live", frtuneTexts = ["aria-label", "title", "placeholder"];
-new MutationObserver(() => {
+// Gradio's messages, what it tells screen readers, and its box for files
+const frtuneSaid = "[data-testid=toast-body], .sr-only[role=status], :has(> .or)";
+// what is wrong, and where one is, come into view
+const frtuneNews = "#message .frtune-error, #answer .frtune-error, #progress .frtune-note";
+new MutationObserver(changes => {
   for (const part of document.querySelectorAll(frtuneLive))
     if (!part.hasAttribute("aria-live")) part.setAttribute("aria-live", "polite");
   for (const name of frtuneTexts)
@@ -14,7 +18,9 @@ new MutationObserver(() => {
       const text = window.frtuneWords[part.getAttribute(name)];
       if (text) part.setAttribute(name, text);
     }
-  for (const part of document.querySelectorAll("[data-testid=toast-body], :has(> .or)")) {
+  for (const input of document.querySelectorAll("label > input[title]"))
+    input.removeAttribute("title");  // the number of a phrase, which its label names
+  for (const part of document.querySelectorAll(frtuneSaid)) {
     const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
       const said = texts.currentNode.data.trim();
@@ -23,6 +29,11 @@ new MutationObserver(() => {
       if (form) texts.currentNode.data = texts.currentNode.data.replace(said, () => said.replace(pattern, form));
     }
   }
+  const news = changes.flatMap(({ target, addedNodes }) => [
+    (target.closest ? target : target.parentElement)?.closest(frtuneNews),
+    ...[...addedNodes].map(node => node.matches?.(frtuneNews) ? node : node.querySelector?.(frtuneNews)),
+  ]);
+  new Set(news).forEach(part => part?.scrollIntoView({ block: "nearest" }));
 }).observe(document, {
   childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: frtuneTexts,
 });

@@ -46,7 +46,14 @@ def page_words(*groups: Words) -> Words:
     }
 
 
-# labels and messages that Gradio has in English alone, in French and Korean; and one where its
+# words for screen readers in whose place Gradio gives their names
+NAMED: Words = {
+    "common.complete": ("Complete", "Terminé", "완료"),
+    "common.progress": ("Progress", "Avancement", "진행률"),
+    "status.queue_position": ("In queue", "En attente", "대기 중"),
+}
+
+# in French and Korean, labels and messages that Gradio has in English alone, and one where its
 # French says to download
 ENGLISH_ALONE = {
     "Click to upload or drop files": (

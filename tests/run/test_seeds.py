@@ -8,8 +8,10 @@ import re
 import pytest
 from scipy import stats
 
+from chromium import visit
+from frtune import SequenceClassification
 from frtune.cli import main
-from frtune.run.seeds import mean_interval, summary
+from frtune.run.seeds import SeedScores, mean_interval, seeds_page, summary
 
 FLAGS = ["--max-steps", "1", "--max-train-rows", "40", "--max-test-rows", "10",
          "--per-device-train-batch-size", "4", "--disable-tqdm", "true", "--no-proof"]  # fmt: skip
@@ -53,6 +55,20 @@ def test_seeds_run_are_reported_and_skipped_when_they_are_finished(tmp_path, cap
     assert main([*command, "--resume"]) == 0
     assert (root / "seed-42" / "model.safetensors").stat().st_mtime_ns == written
     assert json.loads((root / "seeds.json").read_text())["seeds"] == [42, 43]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_is_wider_than_its_box(tmp_path, width):
+    task = SequenceClassification(labels=["a", "b"])
+    names = ["", *(f"baseline_{name}_" for name in ("majority", "stratified", "tfidf_logistic"))]
+    metrics = {f"test_{name}{score}": 0.5 for name in names for score in task.headline}
+    found = SeedScores("classification", list(range(42, 52)), summary([metrics] * 10))
+    path = tmp_path / "report.html"
+    path.write_text(seeds_page(found, task, "run"), encoding="utf-8")
+    with visit(path.as_uri(), viewport={"width": width, "height": 800}) as seen:
+        assert seen.page.locator("td").count() > 40
+        assert seen.wide() == []
 
 
 @pytest.mark.parametrize("count", ["1", "many"])

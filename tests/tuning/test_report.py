@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chromium import visit
+from frtune.run.seed_statistics import difference_of_runs
 from frtune.tuning.report import ordered, page_html
 from frtune.tuning.result import Trial, Tuning, importance
+from frtune.tuning.seed_runs import Gain
 from frtune.tuning.space import Setting, Space
 from frtune.tuning.study import Search
 
@@ -56,6 +59,24 @@ def test_text_on_the_page_is_only_shown(tmp_path):
     assert "&lt;b&gt;mine" in page and "&lt;script&gt;loss=nan" in page
     assert "<script" not in page and "<b>" not in page
     assert "Share of each setting" in page and "learning_rate 1.00" in page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_table_is_wider_than_its_box(tmp_path, width):
+    names = ("learning_rate", "weight_decay", "warmup_ratio", "label_smoothing_factor",
+             "num_train_epochs", "per_device_train_batch_size")  # fmt: skip
+    point = dict.fromkeys(names, 0.000123)
+    trials = [Trial(i, "complete", 0.5, point, 3.0, 100.0, "word " * 30 * i) for i in range(3)]
+    tuned, recipe = [0.5, 0.6, 0.7, 0.6, 0.5], [0.4, 0.5, 0.5, 0.4, 0.5]
+    gain = Gain("partial_f1_at_10", True, tuned, recipe, difference_of_runs(tuned, recipe))
+    found = tuning(tmp_path, seeds=list(range(100, 105)), gains=[gain], importance=point)
+    found = Tuning(**{**vars(found), "trials": trials, "space": dict.fromkeys(point, "0 to 1")})
+    path = tmp_path / "tune.html"
+    path.write_text(page_html(found), encoding="utf-8")
+    with visit(path.as_uri(), viewport={"width": width, "height": 800}) as seen:
+        assert seen.page.locator("table").count() >= 2
+        assert seen.wide() == []
 
 
 def test_a_recipe_that_could_not_be_run_is_told(tmp_path):

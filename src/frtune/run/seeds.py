@@ -101,17 +101,22 @@ def run_seeds(
     with staged(root) as draft:
         how = {"task": task.name, "seeds": seeds, "interval": "95 %, Student's t over the seeds"}
         write_json(draft / SEEDS_FILE, {**how, "scores": found.scores})
-        rows = [(name, cells) for name, cells in rows_of(found, task) if cells[0]]
-        page = render(
-            "run/seeds.html.jinja",
-            title=f"{found.task}: {root.resolve().name}, {counted(count, 'seed')}",
-            seeds=seeds,
-            meaning=meaning(task.main_score, dict(rows)),
-            baselines=baselines_in(found.scores, task.headline),
-            rows=rows,
-        )
+        page = seeds_page(found, task, root.resolve().name)
         (draft / "report.html").write_text(page, encoding="utf-8")
     return found
+
+
+def seeds_page(found: SeedScores, task: Task, name: str) -> str:
+    """The page, as text: what the seeds say of the scores, then each of them."""
+    rows = [(score, cells) for score, cells in rows_of(found, task) if cells[0]]
+    return render(
+        "run/seeds.html.jinja",
+        title=f"{found.task}: {name}, {counted(len(found.seeds), 'seed')}",
+        seeds=found.seeds,
+        meaning=meaning(task.main_score, dict(rows)),
+        baselines=baselines_in(found.scores, task.headline),
+        rows=rows,
+    )
 
 
 def meaning(name: str, rows: Mapping[str, Any]) -> str:

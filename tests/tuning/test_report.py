@@ -66,7 +66,7 @@ def test_text_on_the_page_is_only_shown(tmp_path):
 def test_no_table_is_wider_than_its_box(tmp_path, width):
     names = ("learning_rate", "weight_decay", "warmup_ratio", "label_smoothing_factor",
              "num_train_epochs", "per_device_train_batch_size")  # fmt: skip
-    point = dict.fromkeys(names, 0.000123)
+    point: dict[str, float] = {name: 0.000123 for name in names}
     trials = [Trial(i, "complete", 0.5, point, 3.0, 100.0, "word " * 30 * i) for i in range(3)]
     tuned, recipe = [0.5, 0.6, 0.7, 0.6, 0.5], [0.4, 0.5, 0.5, 0.4, 0.5]
     gain = Gain("partial_f1_at_10", True, tuned, recipe, difference_of_runs(tuned, recipe))

@@ -88,7 +88,7 @@ def make_models(folder: Path) -> None:
     labels = ["no", "yes"]
     for task, checkpoint in (
         (frtune.SequenceClassification(labels=labels), minilm()),
-        (frtune.KeywordExtraction(), minilm()),
+        (frtune.KeywordExtraction(subwords="all"), minilm()),
         (frtune.SentenceSimilarity(labels=labels), minilm()),
         (frtune.KeyphraseGeneration(prefix=""), base),
     ):

@@ -115,6 +115,8 @@ def test_every_string_is_in_the_visitors_language(address, shown, tmp_path):
         with visit(address, locale=locale) as seen:
             found[locale] = _words(_walk(seen, tmp_path), shown)
             assert seen.page.get_attribute("html", "lang") == locale[:2]
+            broken = seen.page.evaluate("getComputedStyle(document.querySelector('h1')).wordBreak")
+            assert (broken == "keep-all") is (locale == "ko-KR")  # Korean words stay whole
     for strings in found.values():
         assert len(strings) > 15
         assert not [s for s in strings if "[object" in s or "__i18n__" in s or "undefined" in s]

@@ -31,6 +31,7 @@ CSS = """
 .frtune-table th[scope=row] { white-space: nowrap; }
 .frtune-table .share { width: 50%; }
 @media (max-width: 480px) { .frtune-table .share { width: 25%; } }
+:lang(ko) { word-break: keep-all; }
 :focus-visible { outline: 2px solid currentColor !important; outline-offset: -2px !important; }
 button:focus-visible { outline-offset: -5px !important; }
 [role=listbox]:focus-visible, [role=combobox]:focus-visible { outline-offset: 3px !important; }

@@ -230,7 +230,7 @@ def test_the_page_says_what_the_models_are_and_what_is_true_of_an_example(addres
         seen.choose("#second", "keywords")
         seen.page.wait_for_selector("#about p:nth-of-type(2)")
         assert seen.page.inner_text("#about p:nth-of-type(1)") == (
-            "classes · Task: classification · trained from tiny (camembert) · "
+            "classes · Task: Classification · trained from tiny (camembert) · "
             "f1_macro 0.250 on its test rows"
         )
         assert "→ énergie" in seen.page.inner_text("#examples button")

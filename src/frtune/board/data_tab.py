@@ -21,8 +21,8 @@ from frtune.board.proposal import (
     read_sample,
 )
 from frtune.board.session import BoardSession, with_request
-from frtune.board.translations import task_words
 from frtune.demo.session import note_html
+from frtune.demo.translations import task_words
 from frtune.demo.uploads import ENCODINGS
 from frtune.errors import InputError
 from frtune.tasks.config_file import task_class, task_names

@@ -15,8 +15,8 @@ from frtune.board.progress import all_runs
 from frtune.board.session import BoardSession, with_request
 from frtune.board.settings import MATTER, checked_further, complaint, run_config, typed, usual
 from frtune.board.token_lengths import TokenLengths, token_lengths
-from frtune.board.translations import task_words
 from frtune.demo.session import error_html, note_html, warning_html
+from frtune.demo.translations import task_words
 from frtune.environment.disk import size_text
 from frtune.environment.hardware import has_accelerator, processor
 from frtune.errors import InputError

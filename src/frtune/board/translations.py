@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from frtune.board.setting_words import SETTINGS
 from frtune.demo.translations import WORDS as DEMO_WORDS
 from frtune.web.translations import Words, page_words
@@ -46,13 +43,6 @@ _DATA: Words = {
     "data_file": ("File of this folder", "Fichier de ce dossier", "이 폴더의 파일"),
     "data_upload": ("Upload a file", "Importer un fichier", "파일 올리기"),
     "what_for": ("Task", "Tâche", "작업"),
-    "task_classification": ("Classification", "Classification ", "분류"),
-    "task_similarity": ("Similarity of two texts", "Similarité de deux textes",
-                        "두 텍스트의 유사도"),
-    "task_keywords": ("Keywords, found in the text", "Mots-clés, trouvés dans le texte",
-                      "키워드 (본문에서 찾음)"),
-    "task_keyphrases": ("Keyphrases, written by the model",
-                        "Expressions clés, écrites par le modèle", "핵심어 (모델이 생성)"),
     "text_column": ("Column with the text", "Colonne du texte", "텍스트 열"),
     "title_column": ("Column with the title", "Colonne du titre", "제목 열"),
     "label_column": ("Column with the label", "Colonne de l'étiquette", "레이블 열"),
@@ -314,9 +304,3 @@ _RESULT: Words = {
 
 # the demo's words first: a text is answered here as it is there
 WORDS = page_words(DEMO_WORDS, _PAGE, _DATA, _MODEL, _TRAIN, _RESULT, SETTINGS)
-
-
-def task_words(task: str, said: Callable[[str], Any]) -> Any:
-    """What a task is called; one of the user's own by its name."""
-    key = f"task_{task}"
-    return said(key) if key in WORDS else task

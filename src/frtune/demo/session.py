@@ -13,6 +13,7 @@ from frtune.data.cleaning import clean_text
 from frtune.demo.errors import PageError, told
 from frtune.demo.files import Done, answer_file
 from frtune.demo.models import PageModel
+from frtune.demo.translations import task_words
 from frtune.demo.uploads import uploaded_rows
 from frtune.errors import InputError, nearest
 from frtune.files import draft_folder
@@ -61,7 +62,7 @@ class DemoSession:
 
     def _facts(self, model: PageModel, say: Say) -> str:
         facts = model.facts
-        parts = [say("task", task=model.task.name)]
+        parts = [say("task", task=task_words(model.task.name, say).strip())]
         if facts.base:
             parts.append(say("base", base=facts.base))
         if facts.score is not None:

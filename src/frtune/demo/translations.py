@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from frtune.web.translations import Words, page_words
 
 _PAGE: Words = {
@@ -9,7 +12,14 @@ _PAGE: Words = {
     "model": ("Model", "Modèle", "모델"),
     "second": ("Compare with", "Comparer avec", "비교할 모델"),
     "nothing": ("no other", "aucun", "없음"),
-    "task": ("Task: {task}", "Tâche : {task}", "과제: {task}"),
+    "task": ("Task: {task}", "Tâche : {task}", "작업: {task}"),
+    "task_classification": ("Classification", "Classification ", "분류"),
+    "task_similarity": ("Similarity of two texts", "Similarité de deux textes",
+                        "두 텍스트의 유사도"),
+    "task_keywords": ("Keywords, found in the text", "Mots-clés, trouvés dans le texte",
+                      "키워드 (본문에서 찾음)"),
+    "task_keyphrases": ("Keyphrases, written by the model",
+                        "Expressions clés, écrites par le modèle", "핵심어 (모델이 생성)"),
     "base": ("trained from {base}", "entraîné à partir de {base}", "바탕 모델: {base}"),
     "test_score": (
         "{score} on its test rows", "{score} sur ses lignes de test", "테스트 행에서 {score}",
@@ -206,3 +216,9 @@ _FILES: Words = {
 }  # fmt: skip
 
 WORDS = page_words(_PAGE, _ANSWERS, _ERRORS, _FILES)
+
+
+def task_words(task: str, said: Callable[[str], Any]) -> Any:
+    """What a task is called; one of the user's own by its name."""
+    key = f"task_{task}"
+    return said(key) if key in WORDS else task

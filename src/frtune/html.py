@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from frtune.plotting import rendered
 
@@ -22,7 +23,18 @@ def render(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    page.filters["breakable"] = breakable
     return page.get_template(template).render(**values)
+
+
+def breakable(name: str) -> Markup:
+    """A name, escaped, in which a line may break behind each underscore.
+
+    Example:
+        >>> breakable("f1_<b>")
+        Markup('f1_<wbr>&lt;b&gt;')
+    """
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def figure_data(figure: Figure) -> str:

@@ -146,7 +146,7 @@ class ModelTab:
         except Exception as error:
             keep = [gradio.skip()] * (len(self.opened) - 1 - len(nothing))
             return [self.session.told(error, say), *keep, *nothing]
-        title = task_words(task.name, say).strip()
+        title = task_words(task.name, say)
         recipe = {
             key: "" if value is None else str(value) for key, value in usual(task.name).items()
         }

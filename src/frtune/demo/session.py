@@ -62,7 +62,7 @@ class DemoSession:
 
     def _facts(self, model: PageModel, say: Say) -> str:
         facts = model.facts
-        parts = [say("task", task=task_words(model.task.name, say).strip())]
+        parts = [say("task", task=task_words(model.task.name, say))]
         if facts.base:
             parts.append(say("base", base=facts.base))
         if facts.score is not None:

@@ -13,7 +13,7 @@ _PAGE: Words = {
     "second": ("Compare with", "Comparer avec", "비교할 모델"),
     "nothing": ("no other", "aucun", "없음"),
     "task": ("Task: {task}", "Tâche : {task}", "작업: {task}"),
-    "task_classification": ("Classification", "Classification ", "분류"),
+    "task_classification": ("Classification", "Classification de textes", "분류"),
     "task_similarity": ("Similarity of two texts", "Similarité de deux textes",
                         "두 텍스트의 유사도"),
     "task_keywords": ("Keywords, found in the text", "Mots-clés, trouvés dans le texte",

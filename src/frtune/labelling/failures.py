@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from frtune.labelling.endpoint import Endpoint
-from frtune.labelling.replies import PAGE, ReplyError, address_advice, shortened
+from frtune.labelling.replies import PAGE_OR_XML, ReplyError, address_advice, shortened
 
 LONGEST_WAIT = 900.0  # seconds that a server may ask for
 _NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
@@ -62,9 +62,8 @@ def failure_of(error: Exception, endpoint: Endpoint, hide: Callable[[str], str])
         return Failure("timeout", detail, charged=not never_sent)
     if isinstance(error, openai.APIConnectionError):
         what = "cannot be reached" if never_sent else "cut the connection"
-        why = shortened(str(error.__cause__ or ""), hide).rstrip(
-            "."
-        )  # a certificate, a name, an encoding
+        # a certificate, a name, an encoding
+        why = shortened(str(error.__cause__ or ""), hide).rstrip(".")
         detail = f"{endpoint.base_url} {what}" + (f" ({why})" if why else "")
         return Failure("connection", detail, charged=not never_sent)
     raise error
@@ -82,7 +81,7 @@ def _of_status(
     message = f"{status}: {shortened(message, hide)}"
     if 300 <= status < 400:
         return Failure("fatal", _redirected(status, headers.get("location", ""), endpoint, hide))
-    if status == 403 and PAGE.match(str(said)):
+    if status == 403 and PAGE_OR_XML.match(str(said)):
         return Failure(
             "fatal", f"{endpoint.base_url}: refuses ({message}). {address_advice(endpoint)}"
         )

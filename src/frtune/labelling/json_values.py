@@ -143,9 +143,8 @@ def _of_object(value: dict[str, Any], is_present: Callable[[str], bool]) -> Piec
         if same or numbered:
             return _together([_of_named(item) for item in (found[:1] if same else found)])
         return None
-    if {"properties", "$schema"} & value.keys() or value.get(
-        "error"
-    ):  # the form itself, or no answer
+    is_form = {"properties", "$schema"} & value.keys()
+    if is_form or value.get("error"):
         return None
     if not value or _is_numbered(value):
         return _of_list(list(value.values()))
@@ -184,8 +183,8 @@ def _of_list(value: list[Any]) -> Pieces:
             break
     else:
         found = [[v for v in item.values() if _is_text(v)] for item in objects]
-        inner = (v for item in objects for v in item.values() if isinstance(v, (dict, list)))
-        if any(len(item) > 2 for item in objects) or any(True for _ in inner):
+        nested = any(isinstance(v, (dict, list)) for item in objects for v in item.values())
+        if nested or any(len(item) > 2 for item in objects):
             return None
     of_objects = iter(found)  # one that is cut off lacks its phrase
     return _together(

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from frtune.labelling.budget import Tokens
+from frtune.labelling.chat_markup import PAGE
 from frtune.labelling.chat_message import finish_of, refusal_of, text_of
 from frtune.labelling.endpoint import Endpoint
 from frtune.labelling.store import Answer
@@ -17,7 +18,7 @@ SHOWN = 200  # characters of a reply
 _SECRET = re.compile(
     r"\b(?:sk|pk|gsk|hf|xai|api|key)[-_][\w-]{8,}|(?<=Bearer )[^\s\"']+", re.IGNORECASE
 )
-PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
+PAGE_OR_XML = re.compile(rf"{PAGE.pattern}|\s*<\?xml\b", re.IGNORECASE)
 _STREAM = re.compile(r"\s*(?:data|event|id|retry|):")
 
 
@@ -121,7 +122,7 @@ def _not_json(text: str, endpoint: Endpoint, hide: Callable[[str], str]) -> str:
     where, shown = endpoint.base_url, f"'{shortened(text, hide)}'"
     if not text.strip():
         return f"{where}: replies with nothing. {address_advice(endpoint)}"
-    if PAGE.match(text):
+    if PAGE_OR_XML.match(text):
         return f"{where}: replies with a web page: {shown}. {address_advice(endpoint)}"
     if _STREAM.match(text):
         return (
